@@ -1,0 +1,14 @@
+//! Typed identifiers: every name that crosses a crate, a journal or the wire.
+//!
+//! Each is its own type, so that no function can take one for another. Names
+//! are checked where they are made and are safe as path components everywhere.
+
+mod digest;
+mod fencing;
+mod name;
+mod unique;
+
+pub use digest::{Digest, MalformedDigest};
+pub use fencing::{AttemptId, Epoch, FencingToken, MalformedTxnId, TxnId};
+pub use name::{InvalidName, JobId, OutputName, TaskId, WorkerId};
+pub use unique::{ClusterId, Incarnation, RequestId, WorkerUid};
