@@ -43,7 +43,7 @@ unique!(
     WorkerUid
 );
 unique!(
-    /// One start of a worker daemon.
+    /// One start of a daemon.
     Incarnation
 );
 unique!(

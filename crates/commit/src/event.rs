@@ -1,0 +1,124 @@
+//! What the two machines of the protocol react to.
+
+use std::time::Duration;
+
+use votum_ids::{JobId, TxnId, WorkerUid};
+use votum_machine::Moment;
+
+use crate::{Cause, Installation, Knowledge, LogPosition, Message, Reply, Share, Vote};
+
+/// What happens to the coordinator's half.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CoordinatorEvent {
+    /// A job was received: questions about it are answered from its transaction from here on.
+    Opened {
+        /// The job.
+        job: JobId,
+        /// After this moment a silent participant costs the job, not the round.
+        deadline: Option<Moment>,
+    },
+    /// Every task is staged: open a round with these participants, at once.
+    AllStaged {
+        /// The job.
+        job: JobId,
+        /// The participants; their order carries no meaning.
+        shares: Vec<Share>,
+        /// How long a round waits for every vote.
+        prepare_timeout: Duration,
+    },
+    /// What a round named is no longer held: end the round without commit, decide nothing.
+    ///
+    /// Ignored once the job is decided.
+    Withdrawn {
+        /// The job.
+        job: JobId,
+    },
+    /// A participant spoke.
+    Received {
+        /// The installation whose session it came on.
+        from: Installation,
+        /// What it said.
+        reply: Reply,
+    },
+    /// Somebody wants the job to abort: a client, a failed task, a deadline.
+    AbortAsked {
+        /// The job.
+        job: JobId,
+        /// Why, and who.
+        cause: Cause,
+    },
+    /// A worker introduced itself; no inquiry of it is answered Abort before (C6).
+    Met {
+        /// The installation.
+        from: Installation,
+        /// The furthest position of a coordinator's log that it knows.
+        seen: Option<LogPosition>,
+    },
+    /// A worker's inventory lists a round that it has decided Commit and not released.
+    FoundCommitted {
+        /// The installation.
+        from: Installation,
+        /// The round.
+        txn: TxnId,
+        /// What it was told to publish.
+        share: Share,
+    },
+    /// An aborted job has nothing left that runs: it may be forgotten.
+    Stopped {
+        /// The job.
+        job: JobId,
+    },
+    /// Time has passed; does the one most urgent thing that is due.
+    Tick,
+}
+
+/// What happens to a participant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ParticipantEvent {
+    /// This worker has sealed an output of the job (or found one at its start).
+    Sealed {
+        /// The job.
+        job: JobId,
+    },
+    /// The coordinator spoke.
+    Received {
+        /// What it said.
+        message: Message,
+        /// How far its log had grown; forced with Prepared.
+        log: LogPosition,
+    },
+    /// The check that was asked for has ended.
+    Checked {
+        /// The round it was for.
+        txn: TxnId,
+        /// Yes if all is held and can be published; never ReadOnly.
+        result: Vote,
+    },
+    /// Everything named is visible and durable.
+    Published {
+        /// The round.
+        txn: TxnId,
+    },
+    /// A peer that is in doubt asks about a round (C7).
+    PeerAsked {
+        /// The round.
+        txn: TxnId,
+        /// The installation that the round names for this worker.
+        asked: WorkerUid,
+        /// Whether the round names something to publish here.
+        updates: bool,
+        /// Who asks.
+        by: Installation,
+    },
+    /// A peer answered.
+    PeerAnswered {
+        /// The round.
+        txn: TxnId,
+        /// What it knows.
+        knowledge: Knowledge,
+    },
+    /// The coordinator is reachable again: ask what is in doubt without waiting.
+    Connected,
+    /// Time has passed; does the one most urgent thing that is due.
+    Tick,
+}

@@ -1,0 +1,122 @@
+//! The durable facts of the protocol, and which of them are forced (`protocol.md` §4).
+
+use serde::{Deserialize, Serialize};
+use votum_ids::{JobId, TxnId};
+
+use crate::{Cause, Installation, LogPosition, Peer, Pledge, Share};
+
+/// A fact of the coordinator's half.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoordinatorRecord {
+    /// The point of no return: this round commits.
+    CommitDecided {
+        /// The deciding round.
+        txn: TxnId,
+        /// Who publishes what; ReadOnly voters have left.
+        shares: Vec<Share>,
+    },
+    /// The job aborts; excludes every later commit.
+    Aborting {
+        /// The job.
+        job: JobId,
+        /// Why, and who.
+        cause: Cause,
+    },
+    /// Nothing is owed to anybody: the transaction may be forgotten.
+    Ended {
+        /// The job.
+        job: JobId,
+    },
+}
+
+impl CoordinatorRecord {
+    /// Says whether the actions of the step wait for the sync of this record.
+    #[must_use]
+    pub fn forced(&self) -> bool {
+        match self {
+            // With nobody to publish, nothing can become visible on one side only.
+            Self::CommitDecided { shares, .. } => !shares.is_empty(),
+            Self::Aborting { .. } => true,
+            Self::Ended { .. } => false,
+        }
+    }
+
+    /// Returns the job that the record belongs to.
+    #[must_use]
+    pub fn job(&self) -> &JobId {
+        match self {
+            Self::CommitDecided { txn, .. } => &txn.job,
+            Self::Aborting { job, .. } | Self::Ended { job } => job,
+        }
+    }
+}
+
+/// A fact of a participant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParticipantRecord {
+    /// In doubt from here on: obeys either decision (C4, C5).
+    Prepared {
+        /// The round.
+        txn: TxnId,
+        /// Who was named.
+        holder: Installation,
+        /// What is promised.
+        pledges: Vec<Pledge>,
+        /// Everyone else in the round.
+        peers: Vec<Peer>,
+        /// How far the coordinator's log had grown (C6).
+        log: LogPosition,
+    },
+    /// Refused this round for ever; excludes Prepared of the same round (C7).
+    Refused {
+        /// The round.
+        txn: TxnId,
+    },
+    /// The round ended without commit: Staged again, nothing discarded (C10).
+    RoundEnded {
+        /// The round.
+        txn: TxnId,
+    },
+    /// Commit was learned: publishing starts, and is repeated until Released.
+    Committed {
+        /// The round.
+        txn: TxnId,
+        /// What to publish.
+        pledges: Vec<Pledge>,
+    },
+    /// Abort was learned: discarding starts.
+    Aborted {
+        /// The job.
+        job: JobId,
+    },
+    /// The coordinator has released the job: nothing of it is kept.
+    Released {
+        /// The job.
+        job: JobId,
+    },
+}
+
+impl ParticipantRecord {
+    /// Says whether the actions of the step wait for the sync of this record.
+    #[must_use]
+    pub fn forced(&self) -> bool {
+        match self {
+            Self::Prepared { .. } | Self::Refused { .. } | Self::Committed { .. } => true,
+            Self::RoundEnded { .. } | Self::Aborted { .. } | Self::Released { .. } => false,
+        }
+    }
+
+    /// Returns the job that the record belongs to.
+    #[must_use]
+    pub fn job(&self) -> &JobId {
+        match self {
+            Self::Prepared { txn, .. }
+            | Self::Refused { txn }
+            | Self::RoundEnded { txn }
+            | Self::Committed { txn, .. } => &txn.job,
+            Self::Aborted { job } | Self::Released { job } => job,
+        }
+    }
+}
