@@ -1,0 +1,27 @@
+//! What a worker still has: listed at every reconnect, so that both sides agree (R4).
+
+use serde::{Deserialize, Serialize};
+use votum_ids::AttemptId;
+
+use crate::AttemptEnd;
+
+/// One attempt that a worker knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedAttempt {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Counts the attempts of the task from 1, for people.
+    pub number: u32,
+    /// Where it stands.
+    pub state: AttemptState,
+}
+
+/// Where an attempt stands on its worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// Accepted: its inputs are being fetched or its process runs.
+    Live,
+    /// Ended; a sealed one is listed until its job is released.
+    Ended(AttemptEnd),
+}

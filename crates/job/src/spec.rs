@@ -1,0 +1,156 @@
+//! What a user asks for: the job as it was written, with defaults filled in.
+//!
+//! A spec is data. Whether it makes sense is said by the graph.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use votum_ids::{OutputName, Target, TaskId, WorkerId};
+
+/// A job: a graph of tasks that commits as a unit. Immutable once received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Stem of the job's id.
+    pub display_name: String,
+    /// One line for lists and pages.
+    pub description: String,
+    /// For people and filters.
+    pub labels: BTreeMap<String, String>,
+    /// Already substituted; tasks see them as `VOTUM_PARAM_<NAME>`.
+    pub params: BTreeMap<String, String>,
+    /// Environment of every task.
+    pub env: BTreeMap<String, String>,
+    /// From received to the decision; past it the job aborts.
+    pub timeout: Duration,
+    /// How long record and logs are kept after the end.
+    pub retention: Duration,
+    /// How long a round waits for every vote.
+    pub prepare_timeout: Duration,
+    /// The nodes of the graph, by name.
+    pub tasks: BTreeMap<TaskId, TaskSpec>,
+}
+
+/// A node of the graph: one OS command on one worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Which workers may run it.
+    pub placement: Placement,
+    /// Tasks that must be staged first, beyond those that feed it.
+    pub needs: BTreeSet<TaskId>,
+    /// What to run.
+    pub program: Program,
+    /// Environment of this task; wins over the job's.
+    pub env: BTreeMap<String, String>,
+    /// What it reads, by the name it reads it under.
+    pub inputs: BTreeMap<OutputName, InputSpec>,
+    /// What it writes, by name.
+    pub outputs: BTreeMap<OutputName, OutputSpec>,
+    /// How long one attempt may run.
+    pub timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub grace_period: Duration,
+    /// When a failed or lost attempt is followed by another.
+    pub retry: RetryPolicy,
+}
+
+impl TaskSpec {
+    /// Returns every task that must be staged before this one starts.
+    #[must_use]
+    pub fn predecessors(&self) -> BTreeSet<&TaskId> {
+        let fed = self.inputs.values().filter_map(|input| match input {
+            InputSpec::TaskOutput { task, .. } => Some(task),
+            InputSpec::WorkerPath(_) => None,
+        });
+        self.needs.iter().chain(fed).collect()
+    }
+}
+
+/// Chooses workers; empty: any.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Exactly this worker: the task is *pinned*.
+    pub worker: Option<WorkerId>,
+    /// All of these labels must match.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a task runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// An argument vector, no shell; the first is looked up in PATH on the worker.
+    Command(Vec<String>),
+    /// Text for an interpreter.
+    Script {
+        /// The text.
+        text: String,
+        /// Argument vector of the interpreter; the script's path follows it.
+        interpreter: Vec<String>,
+    },
+}
+
+/// One thing a task reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputSpec {
+    /// The staged output of a predecessor.
+    TaskOutput {
+        /// The predecessor.
+        task: TaskId,
+        /// Its output.
+        output: OutputName,
+    },
+    /// A path that exists on the worker, used where it lies.
+    WorkerPath(String),
+}
+
+/// One thing a task writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSpec {
+    /// Relative path below the output directory; a directory if it ends in `/`.
+    pub path: String,
+    /// Whether the task may succeed without it.
+    pub optional: bool,
+    /// Sealing fails above this size.
+    pub bytes_max: Option<u64>,
+    /// Where it becomes visible; absent: it only feeds other tasks.
+    pub publish: Option<Target>,
+}
+
+/// When a failed or lost attempt is followed by another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// All attempts, the first included; 1 to 100. Attempts lost with their worker do not count.
+    pub attempts: u32,
+    /// Wait before the second attempt; doubles with each further one.
+    pub backoff: Duration,
+    /// Longest wait.
+    pub backoff_max: Duration,
+    /// Exit codes that are never retried.
+    pub never_on: BTreeSet<i32>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 1,
+            backoff: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(300),
+            never_on: BTreeSet::new(),
+        }
+    }
+}
+
+/// Default of [`JobSpec::timeout`].
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_hours(24);
+/// Default of [`JobSpec::retention`].
+pub const RETENTION_DEFAULT: Duration = Duration::from_hours(30 * 24);
+/// Default of [`JobSpec::prepare_timeout`].
+pub const PREPARE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Default of [`TaskSpec::grace_period`].
+pub const GRACE_PERIOD_DEFAULT: Duration = Duration::from_secs(10);
+/// Default interpreter of a script.
+pub const INTERPRETER_DEFAULT: [&str; 2] = ["sh", "-eu"];

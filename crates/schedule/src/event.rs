@@ -1,0 +1,113 @@
+//! What the scheduler reacts to.
+
+use std::collections::BTreeMap;
+
+use votum_ids::{AttemptId, Incarnation, JobId, WorkerId, WorkerUid};
+use votum_job::{AttemptEnd, JobSpec, ListedAttempt};
+
+use crate::Submission;
+
+/// What happens to the scheduler.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A checked job was handed in.
+    Submitted {
+        /// The job.
+        job: JobId,
+        /// What was asked for; already checked.
+        spec: Box<JobSpec>,
+        /// Who, when and under which request.
+        submission: Submission,
+    },
+    /// A worker opened a session; nothing is placed on it before its inventory ended.
+    Joined(Registration),
+    /// The worker lists an attempt that it knows of.
+    Listed {
+        /// Who.
+        worker: WorkerId,
+        /// What.
+        listed: ListedAttempt,
+    },
+    /// The worker's inventory is complete: what it did not list, it does not have.
+    InventoryEnded {
+        /// Who.
+        worker: WorkerId,
+    },
+    /// A frame of any kind came from the worker; renews its lease.
+    Heard {
+        /// Who.
+        worker: WorkerId,
+        /// Its staging's free space, if the frame says so.
+        free_bytes: Option<u64>,
+    },
+    /// The worker's session ended; means nothing but that it cannot be reached right now.
+    Disconnected {
+        /// Who.
+        worker: WorkerId,
+        /// Whose session it was; that of an older start is ignored.
+        incarnation: Incarnation,
+    },
+    /// The program of an attempt runs.
+    Started {
+        /// On whose session it was said.
+        worker: WorkerId,
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// An attempt ended.
+    Ended {
+        /// On whose session it was said.
+        worker: WorkerId,
+        /// Which.
+        attempt: AttemptId,
+        /// How.
+        end: AttemptEnd,
+    },
+    /// The commit coordinator reports that a holder no longer has its share.
+    ShareLost {
+        /// The job.
+        job: JobId,
+        /// Who.
+        worker: WorkerId,
+        /// The installation that lost it.
+        uid: WorkerUid,
+    },
+    /// The abort of a job is durable: stop whatever runs.
+    Aborting {
+        /// The job.
+        job: JobId,
+    },
+    /// The commit of a job is durable: nothing of it is ever run again.
+    Committing {
+        /// The job.
+        job: JobId,
+    },
+    /// The job is over: forget it.
+    Closed {
+        /// The job.
+        job: JobId,
+    },
+    /// Time has passed; does the one most urgent thing that is due.
+    Tick,
+}
+
+/// A worker as it introduced itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Registration {
+    /// Its name.
+    pub worker: WorkerId,
+    /// Its installation.
+    pub uid: WorkerUid,
+    /// This start of its daemon.
+    pub incarnation: Incarnation,
+    /// Version of the daemon.
+    pub version: String,
+    /// At most this many attempts at a time.
+    pub slots: u32,
+    /// For placement.
+    pub labels: BTreeMap<String, String>,
+    /// Where it serves artifacts and logs, as `host:port`.
+    pub artifact_address: String,
+    /// Absolute paths below which it publishes.
+    pub publish_roots: Vec<String>,
+}

@@ -1,0 +1,89 @@
+//! The durable facts of the scheduler, and which of them are forced (`protocol.md` §4).
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use votum_ids::{AttemptId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
+use votum_job::{AttemptEnd, JobSpec};
+
+use crate::Registration;
+
+/// A fact of the scheduler.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// A job was received; from here on it will reach an end.
+    Received {
+        /// The job.
+        job: JobId,
+        /// What was asked for.
+        spec: Box<JobSpec>,
+        /// Who, when and under which request.
+        submission: Submission,
+    },
+    /// An attempt was given to a worker.
+    Assigned {
+        /// Which.
+        attempt: AttemptId,
+        /// Counts the attempts of the task from 1.
+        number: u32,
+        /// To whom.
+        worker: WorkerId,
+        /// To which installation.
+        uid: WorkerUid,
+    },
+    /// The program of an attempt runs.
+    Started {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// An attempt ended as its worker reports, sealed or failed.
+    Ended {
+        /// Which.
+        attempt: AttemptId,
+        /// How.
+        end: AttemptEnd,
+    },
+    /// A worker is gone for this job: its live attempts are over, its staged outputs are lost.
+    Lost {
+        /// The job.
+        job: JobId,
+        /// Who.
+        worker: WorkerId,
+        /// Which installation.
+        uid: WorkerUid,
+        /// Tasks whose live attempt is over.
+        attempts: Vec<AttemptId>,
+        /// Tasks whose staged outputs are gone and must be made again.
+        staged: Vec<TaskId>,
+    },
+    /// A worker introduced itself differently than before; states its whole registration.
+    Registered(Registration),
+}
+
+impl Record {
+    /// Says whether the actions of the step wait for the sync of this record.
+    #[must_use]
+    pub fn forced(&self) -> bool {
+        match self {
+            Self::Received { .. } => true,
+            Self::Assigned { .. }
+            | Self::Started { .. }
+            | Self::Ended { .. }
+            | Self::Lost { .. }
+            | Self::Registered(_) => false,
+        }
+    }
+}
+
+/// Who handed a job in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// Never reused; UUIDv7.
+    pub uid: Uuid,
+    /// Who, as far as the connection tells.
+    pub by: String,
+    /// Recognises a repeated submission.
+    pub request: RequestId,
+    /// Of the spec's canonical encoding; the same request with another one is refused.
+    pub spec_digest: Digest,
+}
