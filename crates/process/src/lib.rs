@@ -1,1 +1,76 @@
-//! To be written.
+//! One attempt as a supervised OS process, which outlives the worker daemon.
+//!
+//! Only the parent of a process learns how it ended, and a daemon may be
+//! killed at any moment. The parent is therefore a *supervisor*: a small,
+//! single-threaded process in a session of its own, which runs one task,
+//! drains its output and records its exit. The daemon watches the supervisor
+//! and reads what it recorded; when the daemon dies, nothing changes for
+//! either. The supervisor is the daemon's own executable, run again with a
+//! hidden subcommand whose body is [`supervise`].
+//!
+//! Everything the two tell each other stands in the attempt's directory:
+//!
+//! | file | written by | when | synced |
+//! |---|---|---|---|
+//! | `launch.json` | daemon | before the supervisor is spawned | yes |
+//! | `identity.json` | supervisor, once for ever | before the task is spawned | no |
+//! | `task.json` | supervisor | when the task was spawned | no |
+//! | `exit.json` | supervisor | when no process of the attempt is left | yes |
+//! | `stdout.log`, `stderr.log` | supervisor | while the task writes | no |
+//! | `supervisor.log` | supervisor | when something is wrong with it | no |
+//!
+//! The files that are not synced matter only until the next boot, and
+//! `launch.json` says of which boot it is. What [`find`] concludes from them:
+//!
+//! | `exit.json` | `launch.json` | `identity.json` | its supervisor | |
+//! |---|---|---|---|---|
+//! | there | | | | ended as recorded |
+//! | – | – | | | never started |
+//! | – | of an earlier boot | | | vanished |
+//! | – | of this boot | – | | never started, once the name is taken |
+//! | – | of this boot | there | alive | running: adopted |
+//! | – | of this boot | there | gone | vanished, once its processes are gone |
+//!
+//! *Taken*: `identity.json` is created by whoever comes first. A daemon that
+//! finds none writes one that names nobody, so that a supervisor which is late
+//! must give up. "Never started" is therefore a fact and not a guess.
+//!
+//! *Gone*: the supervisor is a child subreaper, so every process of the
+//! attempt is its descendant, however often it forked or changed its session.
+//! When the task ends, the rest is killed, and the exit is recorded only when
+//! the kernel knows no child of the supervisor: from then on nobody writes
+//! into the attempt's directories. A process that cannot be killed (one in an
+//! uninterruptible wait, or of another user) delays the record until it ends.
+//! If the supervisor itself was killed, the daemon ends what is left: the
+//! task's group, its descendants, and every process that carries the
+//! attempt's `VOTUM_FENCING_TOKEN` and `VOTUM_WORK_DIR` in its environment.
+//!
+//! *Signals* go to a process id only while something keeps that id from being
+//! used again: the daemon signals through pidfds whose process it has proven
+//! (boot id, pid, kernel start time), the supervisor its unreaped children.
+//! The supervisor takes SIGTERM (also SIGINT and SIGHUP) as "pass SIGTERM on
+//! to the task's group" and SIGQUIT as "kill everything". A machine that
+//! shuts down thus asks the task, not the supervisor, to end.
+
+mod adopt;
+mod capture;
+mod exit;
+mod identity;
+mod launch;
+pub mod output;
+mod processes;
+mod record;
+mod remains;
+mod start;
+mod stop;
+mod supervised;
+mod supervisor;
+
+pub use adopt::{Found, find};
+pub use exit::{Ended, Exit, SpawnFailure};
+pub use identity::{Identity, Stamp};
+pub use launch::{Launch, SupervisorProgram};
+pub use record::RecordError;
+pub use start::{StartError, start};
+pub use supervised::{Supervised, SupervisionError};
+pub use supervisor::supervise;

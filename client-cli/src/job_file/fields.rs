@@ -1,0 +1,278 @@
+//! Reads the fields of a mapping and collects what is wrong instead of stopping at it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use super::{
+    Problem, params, quantity,
+    suggestion::closest,
+    yaml::{Key, Node, Position, Value},
+};
+
+/// Reads nodes; every `None` it returns has left a problem behind.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    lines: Vec<&'a str>,
+    params: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads nodes of this text.
+    pub(super) fn new(source: &'a str) -> Self {
+        Self { lines: source.lines().collect(), params: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    /// Returns everything that was wrong.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Replaces `${{ params.X }}` by these values from here on.
+    pub(super) fn set_params(&mut self, params: BTreeMap<String, String>) {
+        self.params = params;
+    }
+
+    /// Keeps a problem.
+    pub(super) fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Opens a mapping; fields that nobody knows are problems.
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Fields<'n> {
+        let entries = self.entries(node);
+        for (key, _) in entries {
+            if !known.contains(&key.text.as_str()) {
+                self.report(unknown_field(key, what, known));
+            }
+        }
+        Fields { node, entries }
+    }
+
+    /// Returns the entries of a mapping; nothing counts as an empty one.
+    pub(super) fn entries<'n>(&mut self, node: &'n Node) -> &'n [(Key, Node)] {
+        match &node.value {
+            Value::Mapping(entries) => entries,
+            Value::Null => &[],
+            Value::Scalar(_) | Value::Sequence(_) => {
+                self.report(wrong_kind(node, "names with values, as `name: value`"));
+                &[]
+            }
+        }
+    }
+
+    /// Returns the items of a list.
+    pub(super) fn items<'n>(&mut self, node: &'n Node) -> &'n [Node] {
+        match &node.value {
+            Value::Sequence(items) => items,
+            Value::Null => &[],
+            Value::Scalar(_) | Value::Mapping(_) => {
+                self.report(wrong_kind(node, "a list, as `[a, b]`"));
+                &[]
+            }
+        }
+    }
+
+    /// Returns text as it was written.
+    pub(super) fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+        match &node.value {
+            Value::Scalar(text) => Some(text),
+            Value::Null => {
+                self.report(Problem::new(node.at, "a value is missing".to_owned()));
+                None
+            }
+            Value::Sequence(_) | Value::Mapping(_) => {
+                self.report(wrong_kind(node, "text"));
+                None
+            }
+        }
+    }
+
+    /// Returns text with its parameters replaced.
+    pub(super) fn substituted(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        match params::substitute(text, &self.params) {
+            Ok(text) => Some(text),
+            Err(unresolved) => {
+                let at = self.find(node.at, &unresolved.expression);
+                let mut problem = Problem::new(at, unresolved.to_string())
+                    .width(unresolved.expression.chars().count());
+                if let Some(name) = unresolved.name.as_deref() {
+                    let meant = closest(name, self.params.keys().map(String::as_str));
+                    problem = problem.label(
+                        meant.map(|name| format!("did you mean `params.{name}`?")).unwrap_or_default(),
+                    );
+                }
+                self.report(problem.help(params::RULE));
+                None
+            }
+        }
+    }
+
+    /// Returns what `read` makes of the text.
+    pub(super) fn parsed<T, E: fmt::Display>(
+        &mut self,
+        node: &Node,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(node)?;
+        self.accept(node, text, read(text))
+    }
+
+    /// Returns what `read` makes of the text with its parameters replaced.
+    pub(super) fn parsed_substituted<T, E: fmt::Display>(
+        &mut self,
+        node: &Node,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.substituted(node)?;
+        self.accept(node, &text, read(&text))
+    }
+
+    /// Returns a duration.
+    pub(super) fn duration(&mut self, node: &Node) -> Option<Duration> {
+        self.parsed(node, quantity::duration)
+    }
+
+    /// Returns yes or no.
+    pub(super) fn flag(&mut self, node: &Node) -> Option<bool> {
+        self.parsed(node, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("write `true` or `false`"),
+        })
+    }
+
+    /// Returns names with texts, their parameters replaced.
+    pub(super) fn texts(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (key, value) in self.entries(node) {
+            let text = match value.value {
+                Value::Null => Some(String::new()),
+                Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => self.substituted(value),
+            };
+            if let Some(text) = text {
+                texts.insert(key.text.clone(), text);
+            }
+        }
+        texts
+    }
+
+    /// Returns the environment of a job or a task.
+    pub(super) fn environment(&mut self, node: &Node) -> BTreeMap<String, String> {
+        for (key, _) in self.entries(node) {
+            let first_is_no_digit = !key.text.starts_with(|c: char| c.is_ascii_digit());
+            let plain = key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if key.text.is_empty() || !plain || !first_is_no_digit {
+                self.report(at_key(key, format!("`{}` cannot name a variable", key.text)));
+            }
+        }
+        self.texts(node)
+    }
+
+    /// Returns the items of a list, each read by `read`.
+    pub(super) fn set<T: Ord, E: fmt::Display>(
+        &mut self,
+        node: &Node,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> BTreeSet<T> {
+        self.items(node).iter().filter_map(|item| self.parsed(item, &read)).collect()
+    }
+
+    /// Returns a mapping's key as a name.
+    pub(super) fn name<T, E: fmt::Display>(
+        &mut self,
+        key: &Key,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match read(&key.text) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.report(at_key(key, error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn accept<T, E: fmt::Display>(
+        &mut self,
+        node: &Node,
+        text: &str,
+        read: Result<T, E>,
+    ) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let at = self.find(node.at, text);
+                self.report(
+                    Problem::new(at, error.to_string()).width(text.trim().chars().count()),
+                );
+                None
+            }
+        }
+    }
+
+    /// Returns where a piece of a value stands, if it stands in the value's first line.
+    fn find(&self, at: Position, piece: &str) -> Position {
+        let before = at.column - 1;
+        let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
+        let rest: String = line.chars().skip(before).collect();
+        match rest.find(piece) {
+            Some(bytes) if !piece.is_empty() => {
+                Position { line: at.line, column: at.column + rest[..bytes].chars().count() }
+            }
+            Some(_) | None => at,
+        }
+    }
+}
+
+/// The fields of one mapping.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'n> {
+    /// The mapping itself.
+    pub node: &'n Node,
+    entries: &'n [(Key, Node)],
+}
+
+impl<'n> Fields<'n> {
+    /// Returns the value of a field that was given.
+    pub(super) fn find(&self, name: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+    }
+
+    /// Returns the key of a field that was given.
+    pub(super) fn key(&self, name: &str) -> Option<&'n Key> {
+        self.entries.iter().find(|(key, _)| key.text == name).map(|(key, _)| key)
+    }
+
+    /// Returns where the mapping's first field stands, or would stand.
+    pub(super) fn at(&self) -> Position {
+        self.entries.first().map_or(self.node.at, |(key, _)| key.at)
+    }
+}
+
+/// Makes a problem that underlines a key.
+pub(super) fn at_key(key: &Key, message: String) -> Problem {
+    Problem::new(key.at, message).width(key.text.chars().count())
+}
+
+fn unknown_field(key: &Key, what: &str, known: &[&str]) -> Problem {
+    let problem = at_key(key, format!("unknown field `{}` in {what}", key.text));
+    match closest(&key.text, known.iter().copied()) {
+        Some(name) => problem.label(format!("did you mean `{name}`?")),
+        None => problem.help(format!("known here: {}", known.join(", "))),
+    }
+}
+
+fn wrong_kind(node: &Node, wanted: &str) -> Problem {
+    let found = match &node.value {
+        Value::Null => "nothing",
+        Value::Scalar(_) => "text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "names with values",
+    };
+    Problem::new(node.at, format!("expected {wanted}; found {found}"))
+}

@@ -1,0 +1,32 @@
+//! What a job file may not exceed, checked before anything is made of its bytes.
+
+use super::{Problem, yaml::Position};
+
+/// Returns the text of a file, if it is one and not too large.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(Problem::new(
+            Position::START,
+            "the job file is larger than 1 MiB".to_owned(),
+        )
+        .help("keep data in files on the workers; the job file names them"));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        Problem::new(
+            Position { line, column: 1 },
+            format!("the job file is not UTF-8: byte {} cannot be read", error.valid_up_to()),
+        )
+        .help("save it as UTF-8")
+    })
+}
+
+/// Largest job file.
+pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Most nodes of the tree, aliases expanded: guards against files that unfold.
+pub(super) const NODES_MAX: usize = 500_000;
+/// Deepest nesting.
+pub(super) const DEPTH_MAX: usize = 32;
+/// Most tasks of a job; the same bound as the coordinator's.
+pub(super) const TASKS_MAX: usize = 10_000;

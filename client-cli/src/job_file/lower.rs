@@ -1,0 +1,110 @@
+//! A job file's tree as a job: the fields of the job itself; tasks are read by their own file.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use votum_ids::{JobId, TaskId};
+use votum_job::{JobSpec, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TIMEOUT_DEFAULT, TaskSpec};
+
+use super::{
+    GivenParams, MissingParams, Problem,
+    fields::{Fields, Reader, at_key},
+    limits::TASKS_MAX,
+    params, task,
+    yaml::Node,
+};
+
+/// Makes a job of a tree; problems are left with the reader.
+pub(super) fn job(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    given: &GivenParams,
+    missing: MissingParams,
+) -> Option<JobSpec> {
+    let fields = reader.fields(root, "the job", &JOB_FIELDS);
+    version(reader, &fields);
+    let params = params::settle(reader, fields.find("params"), given, missing);
+    reader.set_params(params.clone());
+    let name = name(reader, &fields);
+    let description = fields.find("description").and_then(|node| reader.text(node));
+    let labels = fields.find("labels").map(|node| reader.texts(node)).unwrap_or_default();
+    let env = fields.find("env").map(|node| reader.environment(node)).unwrap_or_default();
+    let mut duration = |name, default| {
+        fields.find(name).map_or(Some(default), |node| reader.duration(node))
+    };
+    let timeout = duration("timeout", TIMEOUT_DEFAULT);
+    let retention = duration("retention", RETENTION_DEFAULT);
+    let prepare_timeout = prepare_timeout(reader, &fields);
+    let tasks = tasks(reader, &fields);
+    Some(JobSpec {
+        display_name: name?,
+        description: description.unwrap_or_default().trim().to_owned(),
+        labels,
+        params,
+        env,
+        timeout: timeout?,
+        retention: retention?,
+        prepare_timeout: prepare_timeout?,
+        tasks,
+    })
+}
+
+fn version(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    match fields.find("version") {
+        None => reader.report(
+            Problem::new(fields.at(), "the job file does not say its version".to_owned())
+                .help("begin it with `version: 1`"),
+        ),
+        Some(node) => {
+            reader.parsed(node, |text| match text {
+                "1" => Ok(()),
+                _ => Err(format!("version `{text}` is not known; this votum reads version 1")),
+            });
+        }
+    }
+}
+
+fn name(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<String> {
+    let Some(node) = fields.find("name") else {
+        reader.report(
+            Problem::new(fields.at(), "the job has no name".to_owned())
+                .help("its id becomes the name and eight more characters: `name: nightly-sales`"),
+        );
+        return None;
+    };
+    reader.parsed(node, str::parse::<JobId>).map(String::from)
+}
+
+fn prepare_timeout(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
+    let Some(commit) = fields.find("commit") else { return Some(PREPARE_TIMEOUT_DEFAULT) };
+    let commit = reader.fields(commit, "`commit`", &["prepare_timeout"]);
+    commit
+        .find("prepare_timeout")
+        .map_or(Some(PREPARE_TIMEOUT_DEFAULT), |node| reader.duration(node))
+}
+
+fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskSpec> {
+    let mut tasks = BTreeMap::new();
+    let (Some(key), Some(node)) = (fields.key("tasks"), fields.find("tasks")) else {
+        reader.report(Problem::new(fields.at(), "the job has no `tasks`".to_owned()));
+        return tasks;
+    };
+    let entries = reader.entries(node);
+    if entries.len() > TASKS_MAX {
+        let message = format!("{} tasks; a job has at most {TASKS_MAX}", entries.len());
+        reader.report(at_key(key, message).help("split it, or let one task do more"));
+        return tasks;
+    }
+    for (key, node) in entries {
+        let id = reader.name(key, str::parse::<TaskId>);
+        let spec = task::read(reader, key, node);
+        if let (Some(id), Some(spec)) = (id, spec) {
+            tasks.insert(id, spec);
+        }
+    }
+    tasks
+}
+
+const JOB_FIELDS: [&str; 10] = [
+    "version", "name", "description", "labels", "params", "env", "timeout", "retention", "commit",
+    "tasks",
+];

@@ -1,0 +1,91 @@
+//! The outputs of a task, and where each becomes visible.
+
+use std::collections::BTreeMap;
+
+use votum_ids::{Existing, OutputName, Target, TargetKind};
+use votum_job::OutputSpec;
+
+use super::{
+    fields::{Reader, at_key},
+    quantity,
+    yaml::{Key, Node, Value},
+};
+
+/// Reads the outputs of a task.
+pub(super) fn read_all(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputName, OutputSpec> {
+    let mut outputs = BTreeMap::new();
+    for (key, node) in reader.entries(node) {
+        let name = reader.name(key, str::parse::<OutputName>);
+        let output = read(reader, key, node);
+        if let (Some(name), Some(output)) = (name, output) {
+            outputs.insert(name, output);
+        }
+    }
+    outputs
+}
+
+fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
+    if !matches!(node.value, Value::Mapping(_)) {
+        let path = reader.text(node)?.to_owned();
+        return Some(OutputSpec { path, optional: false, bytes_max: None, publish: None });
+    }
+    let what = format!("output `{}`", key.text);
+    let fields = reader.fields(node, &what, &["path", "optional", "max_bytes", "publish"]);
+    let Some(path) = fields.find("path") else {
+        reader.report(
+            at_key(key, format!("{what} has no `path`"))
+                .help("the path below $VOTUM_OUTPUT_DIR that the task writes"),
+        );
+        return None;
+    };
+    let path = reader.text(path).map(str::to_owned);
+    let optional = fields.find("optional").and_then(|node| reader.flag(node));
+    let bytes_max = fields.find("max_bytes").and_then(|node| reader.parsed(node, quantity::size));
+    let publish = fields.find("publish").map(|node| target(reader, key, node));
+    Some(OutputSpec {
+        path: path?,
+        optional: optional.unwrap_or(false),
+        bytes_max,
+        publish: match publish {
+            None => None,
+            Some(target) => Some(target?),
+        },
+    })
+}
+
+fn target(reader: &mut Reader<'_>, output: &Key, node: &Node) -> Option<Target> {
+    let fields = reader.fields(node, "`publish`", &["file", "tree", "mode", "existing"]);
+    let (kind, path) = match (fields.find("file"), fields.find("tree")) {
+        (Some(path), None) => (TargetKind::File, path),
+        (None, Some(path)) => (TargetKind::Tree, path),
+        (Some(_), Some(_)) | (None, None) => {
+            let message =
+                format!("`publish` of output `{}` needs one of `file` and `tree`", output.text);
+            reader.report(at_key(output, message));
+            return None;
+        }
+    };
+    let path = reader.substituted(path);
+    let mode = fields.find("mode").and_then(|node| reader.parsed(node, file_mode));
+    if let (TargetKind::Tree, Some(key)) = (kind, fields.key("mode")) {
+        reader.report(
+            at_key(key, "`mode` belongs to `file`".to_owned())
+                .help("the files of a tree keep the modes that the task gave them"),
+        );
+    }
+    let existing = fields.find("existing").and_then(|node| {
+        reader.parsed(node, |text| match text {
+            "replace" => Ok(Existing::Replace),
+            "fail" => Ok(Existing::Fail),
+            _ => Err("`existing` is `replace` or `fail`"),
+        })
+    });
+    Some(Target { path: path?, kind, mode, existing: existing.unwrap_or_default() })
+}
+
+fn file_mode(text: &str) -> Result<u32, &'static str> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) => Ok(mode),
+        Ok(_) | Err(_) => Err("a mode is three or four octal digits, such as `0644`"),
+    }
+}

@@ -1,0 +1,172 @@
+//! One task of a job file.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use votum_ids::{OutputName, TaskId, WorkerId};
+use votum_job::{
+    GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, Placement, Program, RetryPolicy,
+    TIMEOUT_DEFAULT, TaskSpec,
+};
+
+use super::{
+    Problem,
+    fields::{Fields, Reader, at_key},
+    output,
+    yaml::{Key, Node, Value},
+};
+
+/// Reads a task; `key` is its name.
+pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<TaskSpec> {
+    let what = format!("task `{}`", key.text);
+    let fields = reader.fields(node, &what, &TASK_FIELDS);
+    let placement = placement(reader, &fields);
+    let needs = fields.find("needs").map(|node| reader.set(node, str::parse::<TaskId>));
+    let program = program(reader, key, &fields);
+    let env = fields.find("env").map(|node| reader.environment(node));
+    let inputs = fields.find("inputs").map(|node| inputs(reader, node));
+    let outputs = fields.find("outputs").map(|node| output::read_all(reader, node));
+    let timeout = duration(reader, &fields, "timeout", TIMEOUT_DEFAULT);
+    let grace_period = duration(reader, &fields, "grace_period", GRACE_PERIOD_DEFAULT);
+    let retry = fields.find("retry").map(|node| retry(reader, node));
+    Some(TaskSpec {
+        placement,
+        needs: needs.unwrap_or_default(),
+        program: program?,
+        env: env.unwrap_or_default(),
+        inputs: inputs.unwrap_or_default(),
+        outputs: outputs.unwrap_or_default(),
+        timeout: timeout?,
+        grace_period: grace_period?,
+        retry: retry.unwrap_or_default(),
+    })
+}
+
+fn placement(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Placement {
+    let worker =
+        fields.find("worker").and_then(|node| reader.parsed_substituted(node, str::parse::<WorkerId>));
+    let labels = fields.find("labels").map(|node| reader.texts(node)).unwrap_or_default();
+    Placement { worker, labels }
+}
+
+fn program(reader: &mut Reader<'_>, key: &Key, fields: &Fields<'_>) -> Option<Program> {
+    match (fields.find("run"), fields.find("command")) {
+        (Some(run), None) => {
+            let text = reader.text(run)?.to_owned();
+            let interpreter = match fields.find("interpreter") {
+                None => INTERPRETER_DEFAULT.map(str::to_owned).to_vec(),
+                Some(node) => words(reader, node)?,
+            };
+            Some(Program::Script { text, interpreter })
+        }
+        (None, Some(command)) => {
+            if let Some(key) = fields.key("interpreter") {
+                reader.report(at_key(key, "`interpreter` belongs to `run`".to_owned()));
+            }
+            words(reader, command).map(Program::Command)
+        }
+        (Some(_), Some(_)) => {
+            let second = fields.key("command").unwrap_or(key);
+            reader.report(
+                at_key(second, format!("task `{}` has both `run` and `command`", key.text))
+                    .help("`run` is a script, `command` one program without a shell"),
+            );
+            None
+        }
+        (None, None) => {
+            reader.report(
+                at_key(key, format!("task `{}` has neither `run` nor `command`", key.text))
+                    .help("`run` is a script, `command` one program without a shell"),
+            );
+            None
+        }
+    }
+}
+
+/// Reads an argument vector; parameters are put in word by word, so none can become two.
+fn words(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    let items = reader.items(node);
+    let words: Vec<String> = items.iter().filter_map(|item| reader.substituted(item)).collect();
+    if items.is_empty() {
+        reader.report(Problem::new(node.at, "a list of words, the program first".to_owned()));
+    }
+    (!items.is_empty() && words.len() == items.len()).then_some(words)
+}
+
+fn inputs(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputName, InputSpec> {
+    let mut inputs = BTreeMap::new();
+    for (key, node) in reader.entries(node) {
+        let name = reader.name(key, str::parse::<OutputName>);
+        let input = input(reader, key, node);
+        if let (Some(name), Some(input)) = (name, input) {
+            inputs.insert(name, input);
+        }
+    }
+    inputs
+}
+
+fn input(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<InputSpec> {
+    if !matches!(node.value, Value::Mapping(_)) {
+        return reader.parsed(node, task_output);
+    }
+    let fields = reader.fields(node, &format!("input `{}`", key.text), &["from", "worker_path"]);
+    match (fields.find("from"), fields.find("worker_path")) {
+        (Some(from), None) => reader.parsed(from, task_output),
+        (None, Some(path)) => reader.substituted(path).map(InputSpec::WorkerPath),
+        (Some(_), Some(_)) | (None, None) => {
+            reader.report(
+                at_key(key, format!("input `{}` needs one of `from` and `worker_path`", key.text))
+                    .help("`from: task.output` is fetched, `worker_path` lies on the worker"),
+            );
+            None
+        }
+    }
+}
+
+fn task_output(text: &str) -> Result<InputSpec, String> {
+    let (task, output) = text
+        .split_once('.')
+        .ok_or_else(|| format!("`{text}` is not of the form `task.output`"))?;
+    Ok(InputSpec::TaskOutput {
+        task: TaskId::new(task).map_err(|error| error.to_string())?,
+        output: OutputName::new(output).map_err(|error| error.to_string())?,
+    })
+}
+
+fn retry(reader: &mut Reader<'_>, node: &Node) -> RetryPolicy {
+    let fields =
+        reader.fields(node, "`retry`", &["attempts", "backoff", "max_backoff", "never_on"]);
+    let default = RetryPolicy::default();
+    let attempts = fields.find("attempts").and_then(|node| {
+        reader.parsed(node, |text| match text.parse() {
+            Ok(attempts @ 1..=100) => Ok(attempts),
+            Ok(_) | Err(_) => Err("`attempts` is a number from 1 to 100, the first included"),
+        })
+    });
+    let never_on = fields.find("never_on").map(|node| {
+        reader.set(node, |text| match text.parse() {
+            Ok(code @ 1..=255) => Ok(code),
+            Ok(_) | Err(_) => Err("an exit code is a number from 1 to 255"),
+        })
+    });
+    RetryPolicy {
+        attempts: attempts.unwrap_or(default.attempts),
+        backoff: duration(reader, &fields, "backoff", default.backoff).unwrap_or_default(),
+        backoff_max: duration(reader, &fields, "max_backoff", default.backoff_max)
+            .unwrap_or_default(),
+        never_on: never_on.unwrap_or_default(),
+    }
+}
+
+fn duration(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+    default: Duration,
+) -> Option<Duration> {
+    fields.find(name).map_or(Some(default), |node| reader.duration(node))
+}
+
+const TASK_FIELDS: [&str; 12] = [
+    "worker", "labels", "needs", "run", "command", "interpreter", "env", "inputs", "outputs",
+    "timeout", "grace_period", "retry",
+];

@@ -1,0 +1,56 @@
+//! What only the cluster can say about a spec: its workers and their publish roots.
+
+use votum_ids::{OutputName, TaskId, WorkerId};
+use votum_job::JobSpec;
+use votum_schedule::Scheduler;
+
+use crate::action::Refusal;
+
+/// Checks the tasks that are pinned to a worker; others are placed when they can be.
+pub(crate) fn check(spec: &JobSpec, scheduler: &Scheduler) -> Result<(), Refusal> {
+    for (task, task_spec) in &spec.tasks {
+        let Some(worker) = &task_spec.placement.worker else { continue };
+        let Some(roots) = scheduler.publish_roots_of(worker) else {
+            return Err(Refusal::NoSuchWorker { task: task.clone(), worker: worker.clone() });
+        };
+        for (output, output_spec) in &task_spec.outputs {
+            if let Some(target) = &output_spec.publish {
+                let below = |root: &String| lies_below(&target.path, root);
+                if !roots.is_empty() && (!target.path.starts_with('/') || roots.iter().any(below)) {
+                    continue;
+                }
+                return Err(outside_roots(task, output, &target.path, worker));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares whole components of texts; what links do is the worker's check before its vote.
+fn lies_below(path: &str, root: &str) -> bool {
+    let root = root.trim_end_matches('/');
+    path.strip_prefix(root).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+}
+
+fn outside_roots(task: &TaskId, output: &OutputName, path: &str, worker: &WorkerId) -> Refusal {
+    Refusal::OutsideRoots {
+        task: task.clone(),
+        output: output.clone(),
+        path: path.to_owned(),
+        worker: worker.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_covers_what_lies_below_it_only() {
+        assert!(lies_below("/srv/www/a", "/srv/www"));
+        assert!(lies_below("/srv/www/a", "/srv/www/"));
+        assert!(lies_below("/a", "/"));
+        assert!(!lies_below("/srv/www", "/srv/www"));
+        assert!(!lies_below("/srv/www2/a", "/srv/www"));
+    }
+}

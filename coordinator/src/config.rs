@@ -1,0 +1,170 @@
+//! What an operator may set: flags before environment before file before defaults.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Deserialize;
+
+/// The settings of one coordinator, complete and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients and workers connect.
+    pub listen: SocketAddr,
+    /// Where the journal lies.
+    pub data_dir: PathBuf,
+    /// Without a frame for this long a worker is suspect.
+    pub lease: Duration,
+    /// How often workers send a sign of life.
+    pub heartbeat_interval: Duration,
+    /// A suspect worker is lost after this.
+    pub stop_grace: Duration,
+    /// A job that is pinned to a lost worker waits this long for it.
+    pub lost_after: Duration,
+    /// Most open jobs; one more is refused with RESOURCE_EXHAUSTED.
+    pub jobs_open_max: usize,
+    /// A lazy record is durable after this at the latest.
+    pub lazy_sync: Duration,
+}
+
+/// The same settings as they are given on the command line or in the environment.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration file (TOML).
+    #[arg(long, env = "VOTUM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where clients and workers connect [default: 127.0.0.1:7070].
+    #[arg(long, env = "VOTUM_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where the journal lies [default: /var/lib/votum/coordinator].
+    #[arg(long, env = "VOTUM_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Listen beyond this machine although nothing is encrypted or authenticated.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Without a frame for this many milliseconds a worker is suspect [default: 15000].
+    #[arg(long, env = "VOTUM_LEASE_MS", value_name = "MS")]
+    pub lease_ms: Option<u64>,
+    /// A suspect worker is lost after this many milliseconds [default: 10000].
+    #[arg(long, env = "VOTUM_STOP_GRACE_MS", value_name = "MS")]
+    pub stop_grace_ms: Option<u64>,
+    /// A job pinned to a lost worker waits this many milliseconds for it [default: 3600000].
+    #[arg(long, env = "VOTUM_LOST_AFTER_MS", value_name = "MS")]
+    pub lost_after_ms: Option<u64>,
+    /// How often workers send a sign of life, in milliseconds [default: 3000].
+    #[arg(long, env = "VOTUM_HEARTBEAT_INTERVAL_MS", value_name = "MS")]
+    pub heartbeat_interval_ms: Option<u64>,
+    /// A lazy record is durable after this many milliseconds at the latest [default: 100].
+    #[arg(long, env = "VOTUM_LAZY_SYNC_MS", value_name = "MS", hide = true)]
+    pub lazy_sync_ms: Option<u64>,
+}
+
+/// The same settings as they stand in the file; unknown keys are errors.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConfigFile {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    insecure: bool,
+    jobs: JobsFile,
+    workers: WorkersFile,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct JobsFile {
+    max_open: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WorkersFile {
+    lease_ms: Option<u64>,
+    heartbeat_interval_ms: Option<u64>,
+    stop_grace_ms: Option<u64>,
+    lost_after_ms: Option<u64>,
+}
+
+impl ConfigArgs {
+    /// Joins flags and environment with the file and the defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a value is out of its bounds.
+    pub fn resolve(self) -> anyhow::Result<Config> {
+        let file = match &self.config {
+            Some(path) => ConfigFile::read(path)?,
+            None => ConfigFile::default(),
+        };
+        let milliseconds = |flag: Option<u64>, file: Option<u64>, default: Duration| {
+            flag.or(file).map_or(default, Duration::from_millis)
+        };
+        let workers = file.workers;
+        let config = Config {
+            listen: self.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
+            data_dir: self
+                .data_dir
+                .or(file.data_dir)
+                .unwrap_or_else(|| PathBuf::from(DATA_DIR_DEFAULT)),
+            lease: milliseconds(self.lease_ms, workers.lease_ms, LEASE_DEFAULT),
+            heartbeat_interval: milliseconds(
+                self.heartbeat_interval_ms,
+                workers.heartbeat_interval_ms,
+                HEARTBEAT_INTERVAL_DEFAULT,
+            ),
+            stop_grace: milliseconds(
+                self.stop_grace_ms,
+                workers.stop_grace_ms,
+                STOP_GRACE_DEFAULT,
+            ),
+            lost_after: milliseconds(
+                self.lost_after_ms,
+                workers.lost_after_ms,
+                LOST_AFTER_DEFAULT,
+            ),
+            jobs_open_max: file.jobs.max_open.unwrap_or(JOBS_OPEN_MAX_DEFAULT),
+            lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
+        };
+        config.check(self.insecure || file.insecure)?;
+        Ok(config)
+    }
+}
+
+impl ConfigFile {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("in the configuration {}", path.display()))
+    }
+}
+
+impl Config {
+    fn check(&self, insecure: bool) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            insecure || self.listen.ip().is_loopback(),
+            "refusing to listen on {}: without encryption only this machine may connect; \
+             --insecure overrides this",
+            self.listen
+        );
+        anyhow::ensure!(
+            self.heartbeat_interval * 2 <= self.lease,
+            "a lease of {:?} is too short for a heartbeat every {:?}: it must be twice as long",
+            self.lease,
+            self.heartbeat_interval
+        );
+        Ok(())
+    }
+}
+
+const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7070);
+const DATA_DIR_DEFAULT: &str = "/var/lib/votum/coordinator";
+const LEASE_DEFAULT: Duration = Duration::from_secs(15);
+const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(3);
+const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+const LOST_AFTER_DEFAULT: Duration = Duration::from_hours(1);
+const JOBS_OPEN_MAX_DEFAULT: usize = 100_000;
+const LAZY_SYNC_DEFAULT: Duration = Duration::from_millis(100);

@@ -1,0 +1,78 @@
+//! What the coordinator reacts to.
+
+use votum_commit::{Cause, Installation};
+use votum_driver::Tick;
+use votum_ids::{Incarnation, JobId, WorkerId};
+use votum_job::JobSpec;
+use votum_schedule::Submission;
+use votum_wire::frame::{FromWorker, Hello};
+
+use crate::{record::Closing, replies::ReplyId};
+
+/// What happens to the coordinator.
+#[derive(Debug)]
+pub enum Event {
+    /// A client handed in a checked job.
+    Submit {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// The id it shall have.
+        job: JobId,
+        /// What was asked for.
+        spec: Box<JobSpec>,
+        /// Who, and under which request.
+        submission: Submission,
+    },
+    /// A client wants a job to abort.
+    Cancel {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// The job.
+        job: JobId,
+        /// Why, and who.
+        cause: Cause,
+    },
+    /// A client wants to see jobs; those that are not open are left out of the answer.
+    ShowJobs {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// Which.
+        jobs: Vec<JobId>,
+    },
+    /// A client wants to see every worker.
+    ShowWorkers {
+        /// Whom to answer.
+        reply: ReplyId,
+    },
+    /// A client wants to see the cluster as a whole.
+    ShowCluster {
+        /// Whom to answer.
+        reply: ReplyId,
+    },
+    /// A worker opened a session; its frames follow.
+    SessionOpened(Hello),
+    /// A worker spoke on its session.
+    Frame {
+        /// Whose session it is: what the frame says about others is not believed.
+        from: Installation,
+        /// What it said; never Hello.
+        frame: FromWorker,
+    },
+    /// A session ended, for whatever reason.
+    SessionClosed {
+        /// Whose.
+        worker: WorkerId,
+        /// Of which start of its daemon.
+        incarnation: Incarnation,
+    },
+    /// The retention of a closed job has ended.
+    Expired(Closing),
+    /// Time has passed.
+    Tick,
+}
+
+impl Tick for Event {
+    fn tick() -> Self {
+        Self::Tick
+    }
+}

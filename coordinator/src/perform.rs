@@ -1,0 +1,29 @@
+//! Actions become frames, answers and wake-ups.
+
+use votum_driver::Perform;
+
+use crate::{action::Action, changes::Changes, replies::Replies, sessions::Sessions};
+
+/// The coordinator's hands. Nothing here waits.
+#[derive(Debug)]
+pub(crate) struct Performer {
+    /// Where workers are reached.
+    pub(crate) sessions: Sessions,
+    /// Who waits for an answer.
+    pub(crate) replies: Replies,
+    /// Who watches a job.
+    pub(crate) changes: Changes,
+}
+
+impl Perform<Action> for Performer {
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { worker, frame } | Action::SendDurable { worker, frame } => {
+                self.sessions.send(&worker, frame);
+            }
+            Action::Reply { reply, answer } => self.replies.answer(reply, answer),
+            Action::JobChanged { job } => self.changes.wake(&job),
+            Action::Raise { alarm } => tracing::error!(%alarm, "the protocol excludes this"),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The coordinator's durable facts: one frame, one stream, at most one fact of each machine.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use votum_commit::{CoordinatorRecord, Decision};
+use votum_driver::Durable;
+use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId};
+use votum_journal::{Bearing, KeyChange, Stream};
+use votum_machine::WallTime;
+use votum_schedule::Registration;
+
+/// A fact of the coordinator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// This coordinator started; every older one is fenced.
+    EpochStarted {
+        /// Raised by one at every start.
+        epoch: Epoch,
+        /// This start.
+        start: Incarnation,
+    },
+    /// A worker introduced itself differently than before.
+    Registered(Registration),
+    /// Something about one job.
+    Job(Box<JobRecord>),
+    /// A closed job's retention has ended: its bytes may be reclaimed.
+    Forgotten(Closing),
+}
+
+/// What one step decided about one job: at most one fact of each machine, in one frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// The job.
+    pub job: JobId,
+    /// What the scheduler decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<votum_schedule::Record>,
+    /// What the commit coordinator decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CoordinatorRecord>,
+    /// Present in the last record of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Closing>,
+}
+
+/// How a job ended, as the index keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// The job.
+    pub job: JobId,
+    /// Its display name.
+    pub display_name: String,
+    /// What it came to.
+    pub decision: Decision,
+    /// When it was received.
+    pub received: WallTime,
+    /// Under which request.
+    pub request: RequestId,
+    /// How long record and logs are kept after this.
+    pub retention: Duration,
+}
+
+/// What the index keeps under a request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownRequest {
+    /// The job that the request made.
+    pub job: JobId,
+    /// Of the spec it came with.
+    pub spec_digest: Digest,
+}
+
+/// What the index keeps in the list of jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listed {
+    /// The job is open: its state is in memory.
+    Open {
+        /// The job.
+        job: JobId,
+    },
+    /// The job has ended.
+    Closed(Closing),
+}
+
+impl Durable for Record {
+    const VERSION: u16 = 1;
+
+    fn stream(&self) -> Stream {
+        match self {
+            Self::EpochStarted { .. } => cluster_stream(),
+            Self::Registered(registration) => worker_stream(registration.worker.as_str()),
+            Self::Job(record) => job_stream(&record.job),
+            Self::Forgotten(closing) => job_stream(&closing.job),
+        }
+    }
+
+    fn forced(&self) -> bool {
+        match self {
+            Self::EpochStarted { .. } => true,
+            Self::Registered(_) | Self::Forgotten(_) => false,
+            Self::Job(record) => {
+                record.schedule.as_ref().is_some_and(votum_schedule::Record::forced)
+                    || record.commit.as_ref().is_some_and(CoordinatorRecord::forced)
+            }
+        }
+    }
+
+    fn bearing(&self) -> Bearing {
+        match self {
+            Self::EpochStarted { .. } | Self::Registered(_) => Bearing::Restates,
+            Self::Job(record) if record.closing.is_some() => Bearing::Closes,
+            Self::Job(_) => Bearing::Continues,
+            Self::Forgotten(_) => Bearing::Forgets,
+        }
+    }
+
+    fn keys(&self, at: WallTime) -> Vec<KeyChange> {
+        match self {
+            Self::Job(record) => record.keys(at),
+            // Forgetting a stream drops its keys with it.
+            Self::EpochStarted { .. } | Self::Registered(_) | Self::Forgotten(_) => Vec::new(),
+        }
+    }
+}
+
+impl JobRecord {
+    fn keys(&self, at: WallTime) -> Vec<KeyChange> {
+        let mut keys = Vec::new();
+        if let Some(votum_schedule::Record::Received { job, submission, .. }) = &self.schedule {
+            let known =
+                KnownRequest { job: job.clone(), spec_digest: submission.spec_digest };
+            keys.push(put(request_key(submission.request), &known));
+            keys.push(put(list_key(at, job), &Listed::Open { job: job.clone() }));
+        }
+        if let Some(closing) = &self.closing {
+            let listed = Listed::Closed(closing.clone());
+            keys.push(put(list_key(closing.received, &closing.job), &listed));
+            let expiry = at.after(closing.retention);
+            keys.push(put(expiry_key(expiry, &closing.job), closing));
+        }
+        keys
+    }
+}
+
+/// Returns the stream of facts about the cluster as a whole.
+pub(crate) fn cluster_stream() -> Stream {
+    stream("cluster".to_owned())
+}
+
+/// Returns the stream of one job.
+pub(crate) fn job_stream(job: &JobId) -> Stream {
+    stream(format!("{JOB_STREAMS}{job}"))
+}
+
+/// Returns the stream of one worker.
+fn worker_stream(worker: &str) -> Stream {
+    stream(format!("{WORKER_STREAMS}{worker}"))
+}
+
+fn stream(name: String) -> Stream {
+    Stream::new(name).expect("identifiers are short and printable")
+}
+
+/// Returns the key of a job in the list: newest first, in the order of the index.
+pub(crate) fn list_key(received: WallTime, job: &JobId) -> Vec<u8> {
+    format!("{LIST_KEYS}{:016x}/{job}", u64::MAX - received.0).into_bytes()
+}
+
+/// Returns the key under which a request finds its job.
+pub(crate) fn request_key(request: RequestId) -> Vec<u8> {
+    format!("request/{request}").into_bytes()
+}
+
+/// Returns the key of a closed job in the order in which retention ends.
+pub(crate) fn expiry_key(expiry: WallTime, job: &JobId) -> Vec<u8> {
+    format!("{EXPIRY_KEYS}{:016x}/{job}", expiry.0).into_bytes()
+}
+
+fn put(key: Vec<u8>, value: &impl Serialize) -> KeyChange {
+    let value = serde_json::to_vec(value).expect("index values have string keys only");
+    KeyChange::Put { key, value }
+}
+
+/// Prefix of the streams of jobs.
+pub(crate) const JOB_STREAMS: &str = "job/";
+/// Prefix of the streams of workers.
+pub(crate) const WORKER_STREAMS: &str = "worker/";
+/// Prefix of the list of jobs.
+pub(crate) const LIST_KEYS: &str = "jobs/";
+/// Prefix of the order in which retention ends.
+pub(crate) const EXPIRY_KEYS: &str = "expiry/";

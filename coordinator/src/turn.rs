@@ -1,0 +1,145 @@
+//! What one step gathers: at most one fact of each machine, about one job, and then actions.
+
+use std::collections::BTreeSet;
+
+use votum_commit::CoordinatorRecord;
+use votum_ids::JobId;
+use votum_machine::{Moment, Reaction};
+
+use crate::{
+    action::{Action, Answer},
+    record::{Closing, JobRecord, Record},
+    replies::ReplyId,
+};
+
+/// One step of the engine while it is being made.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    now: Moment,
+    schedule: Option<votum_schedule::Record>,
+    commit: Option<CoordinatorRecord>,
+    closing: Option<Closing>,
+    forgotten: Option<Closing>,
+    actions: Vec<Action>,
+    changed: BTreeSet<JobId>,
+    too_late: bool,
+}
+
+impl Turn {
+    /// Starts a step.
+    pub(crate) fn new(now: Moment) -> Self {
+        Self {
+            now,
+            schedule: None,
+            commit: None,
+            closing: None,
+            forgotten: None,
+            actions: Vec::new(),
+            changed: BTreeSet::new(),
+            too_late: false,
+        }
+    }
+
+    /// Notes the scheduler's fact.
+    pub(crate) fn schedule_record(&mut self, record: votum_schedule::Record) {
+        self.schedule = Some(record);
+    }
+
+    /// Notes the commit coordinator's fact.
+    pub(crate) fn commit_record(&mut self, record: CoordinatorRecord) {
+        self.commit = Some(record);
+    }
+
+    /// Notes that the job of this step is over.
+    pub(crate) fn close(&mut self, closing: Closing) {
+        self.closing = Some(closing);
+    }
+
+    /// Notes that a closed job's bytes may be reclaimed; nothing else happens in this step.
+    pub(crate) fn forget(&mut self, closing: Closing) {
+        self.forgotten = Some(closing);
+    }
+
+    /// Adds an action.
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Adds an answer to a client.
+    pub(crate) fn reply(&mut self, reply: ReplyId, answer: Answer) {
+        self.actions.push(Action::Reply { reply, answer });
+    }
+
+    /// Notes that whoever watches the job has something to see.
+    pub(crate) fn changed(&mut self, job: &JobId) {
+        self.changed.insert(job.clone());
+    }
+
+    /// Notes that an abort was refused because the commit is decided.
+    pub(crate) fn too_late(&mut self) {
+        self.too_late = true;
+    }
+
+    /// Returns the moment of the step.
+    pub(crate) fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Says whether the scheduler has decided something in this step.
+    pub(crate) fn has_schedule_record(&self) -> bool {
+        self.schedule.is_some()
+    }
+
+    /// Says whether the commit coordinator has decided something in this step.
+    pub(crate) fn has_commit_record(&self) -> bool {
+        self.commit.is_some()
+    }
+
+    /// Says whether an abort was refused because the commit is decided.
+    pub(crate) fn is_too_late(&self) -> bool {
+        self.too_late
+    }
+
+    /// Ends the step.
+    pub(crate) fn finish(mut self) -> Reaction<Record, Action> {
+        let record = self.record();
+        if let Some(Record::Job(record)) = &record {
+            self.changed.insert(record.job.clone());
+        }
+        let changed = self.changed.into_iter().map(|job| Action::JobChanged { job });
+        let reaction = Reaction::perform(self.actions.into_iter().chain(changed));
+        match record {
+            Some(record) => reaction.durably(record),
+            None => reaction,
+        }
+    }
+
+    fn record(&mut self) -> Option<Record> {
+        if let Some(closing) = self.forgotten.take() {
+            return Some(Record::Forgotten(closing));
+        }
+        let schedule = match self.schedule.take() {
+            Some(votum_schedule::Record::Registered(registration)) => {
+                return Some(Record::Registered(registration));
+            }
+            schedule => schedule,
+        };
+        let commit = self.commit.take();
+        let of_commit = commit.as_ref().map(CoordinatorRecord::job);
+        let job = schedule.as_ref().and_then(job_of).or(of_commit)?.clone();
+        Some(Record::Job(Box::new(JobRecord { job, schedule, commit, closing: self.closing.take() })))
+    }
+}
+
+/// Returns the job that a fact of the scheduler is about; a registration is about none.
+fn job_of(record: &votum_schedule::Record) -> Option<&JobId> {
+    match record {
+        votum_schedule::Record::Received { job, .. } | votum_schedule::Record::Lost { job, .. } => {
+            Some(job)
+        }
+        votum_schedule::Record::Assigned { attempt, .. }
+        | votum_schedule::Record::Started { attempt }
+        | votum_schedule::Record::Ended { attempt, .. } => Some(&attempt.job),
+        votum_schedule::Record::Registered(_) => None,
+    }
+}

@@ -1,0 +1,57 @@
+//! Where a transaction stands, as plain data for people and status pages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use votum_ids::TxnId;
+use votum_machine::Moment;
+
+use crate::{Cause, Decision, Installation, Vote};
+
+/// A picture of one transaction at the coordinator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// When it entered its stage; the start of the daemon if that was before.
+    pub since: Moment,
+    /// What is going on.
+    pub stage: Stage,
+}
+
+/// What is going on in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// The job runs; nobody is asked.
+    Working,
+    /// Votes are being collected.
+    Preparing {
+        /// The round.
+        txn: TxnId,
+        /// Every participant with its vote, if it has voted.
+        votes: BTreeMap<Installation, Option<Vote>>,
+    },
+    /// The decision is Commit, and somebody has not acknowledged it.
+    Delivering {
+        /// The deciding round.
+        txn: TxnId,
+        /// Who has not acknowledged.
+        unacked: BTreeSet<Installation>,
+    },
+    /// The decision is Abort.
+    Aborting {
+        /// Why.
+        cause: Cause,
+    },
+    /// Its records contradict each other: nothing is decided, nothing is answered but "ask again".
+    Quarantined,
+}
+
+impl Standing {
+    /// Returns the decision, if there is one.
+    #[must_use]
+    pub fn decision(&self) -> Option<Decision> {
+        match self.stage {
+            Stage::Working | Stage::Preparing { .. } | Stage::Quarantined => None,
+            Stage::Delivering { .. } => Some(Decision::Commit),
+            Stage::Aborting { .. } => Some(Decision::Abort),
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! The coordinator's half of one transaction.
+//!
+//! Nothing is recorded before the decision: a round that was open when the
+//! coordinator died is answered "ended without commit", and a new one begins.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use votum_ids::{Epoch, JobId, TxnId};
+use votum_machine::Moment;
+
+use crate::{
+    Alarm, Cause, CoordinatorAction, CoordinatorRecord, Installation, Message, Share, Stage,
+    Standing, Vote,
+    patience::Patience,
+    round::{Round, Shares, Tally},
+};
+
+type Reaction = votum_machine::Reaction<CoordinatorRecord, CoordinatorAction>;
+
+/// One job on its way to one decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Transaction {
+    job: JobId,
+    epoch: Epoch,
+    /// Of this epoch; the next round takes the next number.
+    rounds: u64,
+    deadline: Option<Moment>,
+    since: Moment,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Phase {
+    /// The job runs, or waits for what a round has lost. Nobody is asked.
+    Working,
+    /// Prepare is out. Nothing is durable, so every way is open.
+    Preparing(Round),
+    /// The decision is Commit. Everybody who promised must hear it.
+    Delivering(Delivery),
+    /// The decision is Abort. Whoever asks hears it; nobody acknowledges it.
+    Aborting { cause: Cause },
+    /// Nothing is owed to anybody: the transaction may be forgotten.
+    Ended,
+}
+
+/// A commit on its way to those that promised it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Delivery {
+    txn: TxnId,
+    shares: Shares,
+    unacked: BTreeSet<Installation>,
+    due: Option<Moment>,
+}
+
+/// What happens to one transaction.
+#[derive(Debug)]
+pub(crate) enum Event {
+    AllStaged { shares: Vec<Share>, prepare_timeout: Duration },
+    Withdrawn,
+    Voted { txn: TxnId, by: Installation, vote: Vote },
+    Acked { txn: TxnId, by: Installation },
+    Inquired { txn: TxnId, by: Installation },
+    FoundCommitted { txn: TxnId, by: Installation, share: Share },
+    AbortAsked { cause: Cause },
+    Stopped,
+    Tick,
+}
+
+impl Transaction {
+    /// Begins with the job: questions about it have an answer from here on.
+    pub(crate) fn new(now: Moment, job: JobId, epoch: Epoch, deadline: Option<Moment>) -> Self {
+        Self { job, epoch, rounds: 0, deadline, since: now, phase: Phase::Working }
+    }
+
+    /// Continues a commit whose decision the log holds; delivers it again at once.
+    pub(crate) fn delivering(epoch: Epoch, txn: TxnId, shares: Vec<Share>) -> Self {
+        let shares = gather(shares);
+        let unacked = shares.keys().cloned().collect();
+        let job = txn.job.clone();
+        let delivery = Delivery { txn, shares, unacked, due: Some(Moment::START) };
+        let phase = Phase::Delivering(delivery);
+        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, phase }
+    }
+
+    /// Continues an abort whose decision the log holds.
+    pub(crate) fn aborting(epoch: Epoch, job: JobId, cause: Cause) -> Self {
+        let phase = Phase::Aborting { cause };
+        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, phase }
+    }
+
+    /// Applies one event, whatever its order and however often it comes.
+    pub(crate) fn step(&mut self, now: Moment, event: Event) -> Reaction {
+        match (&mut self.phase, event) {
+            (Phase::Working, Event::AllStaged { shares, prepare_timeout }) => {
+                self.open(now, gather(shares), prepare_timeout)
+            }
+            (Phase::Preparing(round), Event::AllStaged { shares, prepare_timeout }) => {
+                let shares = gather(shares);
+                if round.shares == shares {
+                    return Reaction::none(); // A duplicate: this round asks just that.
+                }
+                self.open(now, shares, prepare_timeout)
+            }
+            (Phase::Preparing(round), Event::Voted { txn, by, vote }) if txn == round.txn => {
+                match round.count(by, vote) {
+                    Tally::Open => Reaction::none(),
+                    Tally::Complete => self.commit(now),
+                    Tally::Refused => self.renew(now),
+                    Tally::Lost(holder) => self.lose(now, holder),
+                    Tally::Failed(cause) => self.abort(now, cause),
+                    Tally::Strange(alarm) => raise(alarm),
+                }
+            }
+            (Phase::Preparing(_), Event::Tick) => self.press(now),
+            (Phase::Preparing(_), Event::Withdrawn) => self.withdraw(now),
+            (Phase::Working | Phase::Preparing(_), Event::AbortAsked { cause }) => {
+                self.abort(now, cause)
+            }
+            (Phase::Delivering(_), Event::AbortAsked { .. }) => self.refuse_abort(),
+            (Phase::Delivering(delivery), Event::Acked { txn, by }) if txn == delivery.txn => {
+                // Only the named installation can take itself off the list (C13).
+                if !delivery.unacked.remove(&by) || !delivery.unacked.is_empty() {
+                    return Reaction::none();
+                }
+                self.end().then(CoordinatorAction::Committed { job: self.job.clone() })
+            }
+            (Phase::Delivering(_), Event::Tick) => self.deliver(now),
+            (Phase::Aborting { .. }, Event::Stopped) => self.end(),
+            (_, Event::Inquired { txn, by }) => self.answer(&by, txn),
+            (_, Event::FoundCommitted { txn, by, share }) => self.find(now, txn, by, share),
+            // A vote or acknowledgement of another round, or one that came late (C10).
+            (_, Event::Voted { .. } | Event::Acked { .. })
+            // Only a round that is open can lose what it names.
+            | (Phase::Working | Phase::Delivering(_) | Phase::Aborting { .. }, Event::Withdrawn)
+            // The job is decided; the first decision, and the first cause, stand.
+            | (Phase::Delivering(_) | Phase::Aborting { .. }, Event::AllStaged { .. })
+            | (Phase::Aborting { .. }, Event::AbortAsked { .. })
+            // Only an aborted job ends by standing still.
+            | (Phase::Working | Phase::Preparing(_) | Phase::Delivering(_), Event::Stopped)
+            // Nothing is waited for.
+            | (Phase::Working | Phase::Aborting { .. }, Event::Tick)
+            | (Phase::Ended, _) => Reaction::none(),
+        }
+    }
+
+    /// Applies one event while the log is stale, or the asker was not compared with it (C6).
+    ///
+    /// What the log is missing may be the decision on this very job. So
+    /// nothing is decided, ended or denied here: a commit that is known is
+    /// delivered, one that is found is adopted, and everybody else asks again.
+    pub(crate) fn step_in_doubt_of_the_log(&mut self, now: Moment, event: Event) -> Reaction {
+        match (&mut self.phase, event) {
+            (Phase::Delivering(_), Event::Inquired { txn, by }) => self.answer(&by, txn),
+            (_, Event::Inquired { txn, by }) => send(&by, Message::Undecided { txn }),
+            (_, Event::FoundCommitted { txn, by, share }) => self.find(now, txn, by, share),
+            (Phase::Delivering(delivery), Event::Acked { txn, by }) if txn == delivery.txn => {
+                // Kept even when the last one has come: an adopted commit may
+                // be owed to participants that have not been heard of yet.
+                delivery.unacked.remove(&by);
+                Reaction::none()
+            }
+            (Phase::Delivering(_), Event::Tick) => self.deliver(now),
+            (Phase::Delivering(_), Event::AbortAsked { .. }) => self.refuse_abort(),
+            (Phase::Preparing(_), Event::Tick) => {
+                // No vote counts any more, so no round needs to be kept open.
+                self.enter(now, Phase::Working);
+                Reaction::none()
+            }
+            (
+                Phase::Working
+                | Phase::Preparing(_)
+                | Phase::Delivering(_)
+                | Phase::Aborting { .. }
+                | Phase::Ended,
+                Event::AllStaged { .. }
+                | Event::Withdrawn
+                | Event::Voted { .. }
+                | Event::Acked { .. }
+                | Event::AbortAsked { .. }
+                | Event::Stopped
+                | Event::Tick,
+            ) => Reaction::none(),
+        }
+    }
+
+    /// Returns when it next wants a tick.
+    pub(crate) fn due(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Preparing(round) => Some(round.due()),
+            Phase::Delivering(delivery) => delivery.due,
+            Phase::Working | Phase::Aborting { .. } | Phase::Ended => None,
+        }
+    }
+
+    /// Says whether it may be forgotten.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Says whether either decision is still open.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self.phase, Phase::Working | Phase::Preparing(_))
+    }
+
+    /// Returns a picture of it; none once it has ended.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let stage = match &self.phase {
+            Phase::Working => Stage::Working,
+            Phase::Preparing(round) => {
+                Stage::Preparing { txn: round.txn.clone(), votes: round.votes() }
+            }
+            Phase::Delivering(delivery) => Stage::Delivering {
+                txn: delivery.txn.clone(),
+                unacked: delivery.unacked.clone(),
+            },
+            Phase::Aborting { cause } => Stage::Aborting { cause: cause.clone() },
+            Phase::Ended => return None,
+        };
+        Some(Standing { since: self.since, stage })
+    }
+
+    fn open(&mut self, now: Moment, shares: Shares, timeout: Duration) -> Reaction {
+        self.rounds += 1;
+        let txn = TxnId { job: self.job.clone(), epoch: self.epoch, counter: self.rounds };
+        let mut round = Round::open(now, txn.clone(), shares, timeout);
+        let questions = round.ask(now);
+        let nobody = questions.is_empty();
+        self.enter(now, Phase::Preparing(round));
+        if nobody {
+            return self.commit(now); // Everybody who was asked has agreed.
+        }
+        Reaction::perform(questions).then(CoordinatorAction::Preparing { txn })
+    }
+
+    fn renew(&mut self, now: Moment) -> Reaction {
+        let Phase::Preparing(round) = &self.phase else { return Reaction::none() };
+        let (shares, timeout) = (round.shares.clone(), round.timeout);
+        self.open(now, shares, timeout)
+    }
+
+    fn press(&mut self, now: Moment) -> Reaction {
+        let Phase::Preparing(round) = &mut self.phase else { return Reaction::none() };
+        if !round.has_timed_out(now) {
+            return if round.due() <= now {
+                Reaction::perform(round.ask(now))
+            } else {
+                Reaction::none()
+            };
+        }
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return self.renew(now);
+        }
+        let silent: Vec<&str> = round.silent().map(|share| share.holder.worker.as_str()).collect();
+        let cause = Cause {
+            reason: "DEADLINE_EXCEEDED".to_owned(),
+            message: format!("the deadline passed without a vote of {}", silent.join(", ")),
+            by: "votum".to_owned(),
+        };
+        self.abort(now, cause)
+    }
+
+    fn commit(&mut self, now: Moment) -> Reaction {
+        let Phase::Preparing(round) = &self.phase else { return Reaction::none() };
+        let (txn, promised) = (round.txn.clone(), round.promised());
+        let record = CoordinatorRecord::CommitDecided {
+            txn: txn.clone(),
+            shares: promised.values().cloned().collect(),
+        };
+        if promised.is_empty() {
+            // Nobody publishes, so nobody has to hear it: the decision is also the end.
+            self.enter(now, Phase::Ended);
+            let report = CoordinatorAction::Committed { job: self.job.clone() };
+            return Reaction::perform([report]).durably(record);
+        }
+        self.enter_delivering(now, txn.clone(), promised);
+        self.deliver(now).then(CoordinatorAction::Committing { txn }).durably(record)
+    }
+
+    fn abort(&mut self, now: Moment, cause: Cause) -> Reaction {
+        let message = Message::Abort { job: self.job.clone() };
+        let tell = self.tell_maybe_prepared(&message);
+        self.enter(now, Phase::Aborting { cause: cause.clone() });
+        Reaction::perform(tell)
+            .then(CoordinatorAction::Aborting { job: self.job.clone(), cause: cause.clone() })
+            .durably(CoordinatorRecord::Aborting { job: self.job.clone(), cause })
+    }
+
+    fn withdraw(&mut self, now: Moment) -> Reaction {
+        let Phase::Preparing(round) = &self.phase else { return Reaction::none() };
+        // A courtesy that ends their doubt early; whoever misses it asks.
+        let tell = self.tell_maybe_prepared(&Message::RoundEnded { txn: round.txn.clone() });
+        self.enter(now, Phase::Working);
+        Reaction::perform(tell)
+    }
+
+    fn lose(&mut self, now: Moment, holder: Installation) -> Reaction {
+        let report = CoordinatorAction::ShareLost { job: self.job.clone(), holder };
+        self.withdraw(now).then(report)
+    }
+
+    fn deliver(&mut self, now: Moment) -> Reaction {
+        let Phase::Delivering(delivery) = &mut self.phase else { return Reaction::none() };
+        if delivery.due.is_none_or(|due| now < due) {
+            return Reaction::none();
+        }
+        delivery.due =
+            (!delivery.unacked.is_empty()).then(|| COMMIT_AGAIN.next(self.since, now));
+        let unacked = delivery.unacked.iter();
+        Reaction::perform(unacked.filter_map(|holder| delivery.commit_for(holder)))
+    }
+
+    fn refuse_abort(&self) -> Reaction {
+        Reaction::perform([CoordinatorAction::TooLate { job: self.job.clone() }])
+    }
+
+    fn answer(&self, by: &Installation, txn: TxnId) -> Reaction {
+        match &self.phase {
+            Phase::Preparing(round) if round.txn == txn => send(by, Message::Undecided { txn }),
+            Phase::Delivering(delivery) if delivery.txn == txn => {
+                let undecided = || send(by, Message::Undecided { txn });
+                delivery.commit_for(by).map_or_else(undecided, |commit| Reaction::perform([commit]))
+            }
+            Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) => {
+                send(by, Message::RoundEnded { txn })
+            }
+            Phase::Aborting { .. } => send(by, Message::Abort { job: self.job.clone() }),
+            Phase::Ended => Reaction::none(),
+        }
+    }
+
+    /// Takes the word of a participant that was told to commit: only a decision tells it so.
+    fn find(&mut self, now: Moment, txn: TxnId, by: Installation, share: Share) -> Reaction {
+        match &mut self.phase {
+            Phase::Working | Phase::Preparing(_) => {
+                let shares = BTreeMap::from([(by, share)]);
+                let record = CoordinatorRecord::CommitDecided {
+                    txn: txn.clone(),
+                    shares: shares.values().cloned().collect(),
+                };
+                self.enter_delivering(now, txn.clone(), shares);
+                self.deliver(now).then(CoordinatorAction::Committing { txn }).durably(record)
+            }
+            Phase::Delivering(delivery) if delivery.txn == txn => {
+                let found = !delivery.shares.contains_key(&by);
+                if found {
+                    delivery.add(by.clone(), share);
+                } else if !delivery.unacked.contains(&by) {
+                    return Reaction::none(); // It has acknowledged and waits for Release.
+                }
+                delivery.due.get_or_insert(COMMIT_AGAIN.next(self.since, now));
+                let reaction = Reaction::perform(delivery.commit_for(&by));
+                if found { reaction.durably(delivery.record()) } else { reaction }
+            }
+            Phase::Delivering(_) => raise(Alarm::CommitOfAnotherRound { txn, by }),
+            Phase::Aborting { .. } => {
+                raise(Alarm::CommitOfAbortedJob { job: self.job.clone(), by })
+            }
+            Phase::Ended => Reaction::none(),
+        }
+    }
+
+    fn end(&mut self) -> Reaction {
+        self.phase = Phase::Ended;
+        Reaction::none().durably(CoordinatorRecord::Ended { job: self.job.clone() })
+    }
+
+    fn enter(&mut self, now: Moment, phase: Phase) {
+        self.phase = phase;
+        self.since = now;
+    }
+
+    fn enter_delivering(
+        &mut self,
+        now: Moment,
+        txn: TxnId,
+        shares: BTreeMap<Installation, Share>,
+    ) {
+        let unacked = shares.keys().cloned().collect();
+        let delivery = Delivery { txn, shares: Arc::new(shares), unacked, due: Some(now) };
+        self.enter(now, Phase::Delivering(delivery));
+    }
+
+    fn tell_maybe_prepared(&self, message: &Message) -> Vec<CoordinatorAction> {
+        let Phase::Preparing(round) = &self.phase else { return Vec::new() };
+        round
+            .maybe_prepared()
+            .map(|share| CoordinatorAction::Send {
+                to: share.holder.worker.clone(),
+                message: message.clone(),
+            })
+            .collect()
+    }
+}
+
+impl Delivery {
+    fn commit_for(&self, holder: &Installation) -> Option<CoordinatorAction> {
+        let share = self.shares.get(holder)?;
+        Some(CoordinatorAction::Send {
+            to: holder.worker.clone(),
+            message: Message::Commit {
+                txn: self.txn.clone(),
+                holder: holder.clone(),
+                pledges: share.pledges.clone(),
+            },
+        })
+    }
+
+    fn add(&mut self, holder: Installation, share: Share) {
+        Arc::make_mut(&mut self.shares).insert(holder.clone(), share);
+        self.unacked.insert(holder);
+    }
+
+    fn record(&self) -> CoordinatorRecord {
+        CoordinatorRecord::CommitDecided {
+            txn: self.txn.clone(),
+            shares: self.shares.values().cloned().collect(),
+        }
+    }
+}
+
+fn gather(shares: Vec<Share>) -> Shares {
+    Arc::new(shares.into_iter().map(|share| (share.holder.clone(), share)).collect())
+}
+
+fn send(to: &Installation, message: Message) -> Reaction {
+    Reaction::perform([CoordinatorAction::Send { to: to.worker.clone(), message }])
+}
+
+fn raise(alarm: Alarm) -> Reaction {
+    Reaction::perform([CoordinatorAction::Raise(alarm)])
+}
+
+/// Publishing takes a few renames and a sync; a worker that is gone for long is asked rarely.
+const COMMIT_AGAIN: Patience =
+    Patience { least: Duration::from_secs(1), most: Duration::from_secs(30) };

@@ -1,0 +1,132 @@
+//! Where everything lies: identifiers to names of files, and back. Pure.
+
+use votum_ids::{AttemptId, Epoch, FencingToken, JobId, OutputName, TaskId};
+
+/// The folder in every publish root that belongs to Votum.
+pub(crate) const VOTUM: &str = ".votum";
+/// Below [`VOTUM`]: the immutable contents that targets point to.
+pub(crate) const GENERATIONS: &str = "gen";
+/// Of an attempt: scratch of the program, its working directory.
+pub(crate) const WORK: &str = "work";
+/// Of an attempt: where the program leaves its outputs.
+pub(crate) const OUT: &str = "out";
+/// Of an attempt: what it reads.
+pub(crate) const INPUTS: &str = "inputs";
+/// Of an attempt: what was sealed, written last.
+pub(crate) const SEALED: &str = "sealed.json";
+/// Of an attempt: [`SEALED`] while it is being written.
+pub(crate) const SEALED_DRAFT: &str = "sealed.json.new";
+
+/// Names the folder of an attempt within that of its job.
+pub(crate) fn attempt_name(attempt: &AttemptId) -> String {
+    format!("{}.{}", attempt.task, attempt.token)
+}
+
+/// Names the folder of an attempt below the staging directory.
+pub(crate) fn attempt_path(attempt: &AttemptId) -> String {
+    format!("{}/{}", attempt.job, attempt_name(attempt))
+}
+
+/// Reads back what [`attempt_name`] wrote, in that very spelling only.
+pub(crate) fn parse_attempt(job: &JobId, name: &str) -> Option<AttemptId> {
+    let mut parts = name.splitn(3, '.');
+    let task = TaskId::new(parts.next()?).ok()?;
+    let epoch = Epoch(parts.next()?.parse().ok()?);
+    let counter = parts.next()?.parse().ok()?;
+    let token = FencingToken { epoch, counter };
+    let attempt = AttemptId { job: job.clone(), task, token };
+    (attempt_name(&attempt) == name).then_some(attempt)
+}
+
+/// Names one published content: of one output of one task of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Generation {
+    pub(crate) job: JobId,
+    pub(crate) task: TaskId,
+    pub(crate) output: OutputName,
+}
+
+impl Generation {
+    pub(crate) fn new(attempt: &AttemptId, output: &OutputName) -> Self {
+        Self { job: attempt.job.clone(), task: attempt.task.clone(), output: output.clone() }
+    }
+
+    /// Names it within the folder of its job.
+    pub(crate) fn name(&self) -> String {
+        format!("{}.{}", self.task, self.output)
+    }
+
+    /// Names what stood at the target before, the `n`-th time it was ordinary.
+    pub(crate) fn name_before(&self, n: u32) -> String {
+        match n {
+            0 => format!("{}.before", self.name()),
+            n => format!("{}.before.{n}", self.name()),
+        }
+    }
+
+    /// Returns where it lies below its publish root.
+    pub(crate) fn path(&self) -> String {
+        format!("{VOTUM}/{GENERATIONS}/{}/{}", self.job, self.name())
+    }
+
+    /// Names the link while it is not yet at the target, within [`VOTUM`].
+    pub(crate) fn link_draft(&self) -> String {
+        format!("link.{}.{}", self.job, self.name())
+    }
+
+    /// Returns the text of a link that stands `depth` directories below the root.
+    ///
+    /// It is relative, so that a root may be mounted elsewhere.
+    pub(crate) fn link_text(&self, depth: usize) -> String {
+        format!("{}{}", "../".repeat(depth), self.path())
+    }
+}
+
+/// Tells whether a link's text leads to a generation of its own root.
+pub(crate) fn leads_to_generation(link_text: &[u8]) -> bool {
+    let mut text = link_text;
+    while let Some(rest) = text.strip_prefix(b"../") {
+        text = rest;
+    }
+    text.strip_prefix(VOTUM.as_bytes())
+        .and_then(|rest| rest.strip_prefix(b"/"))
+        .and_then(|rest| rest.strip_prefix(GENERATIONS.as_bytes()))
+        .is_some_and(|rest| rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt() -> AttemptId {
+        AttemptId {
+            job: JobId::new("sales-7").unwrap(),
+            task: TaskId::new("load_rows").unwrap(),
+            token: FencingToken { epoch: Epoch(3), counter: 12 },
+        }
+    }
+
+    #[test]
+    fn an_attempt_survives_its_folder_name() {
+        assert_eq!(attempt_path(&attempt()), "sales-7/load_rows.3.12");
+        assert_eq!(parse_attempt(&attempt().job, "load_rows.3.12"), Some(attempt()));
+    }
+
+    #[test]
+    fn another_spelling_is_no_attempt() {
+        let foreign = ["load.3", "load.3.012", "load.+3.1", "load.3.1.2", "Load.3.1", "lost+found"];
+        for name in foreign {
+            assert_eq!(parse_attempt(&attempt().job, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_its_generation_from_any_depth() {
+        let generation = Generation::new(&attempt(), &OutputName::new("rows").unwrap());
+        assert_eq!(generation.link_text(2), "../../.votum/gen/sales-7/load_rows.rows");
+        assert!(leads_to_generation(generation.link_text(0).as_bytes()));
+        for text in ["/etc/passwd", ".votum/gen", "x/.votum/gen/a", "../.votum/other/a"] {
+            assert!(!leads_to_generation(text.as_bytes()), "{text}");
+        }
+    }
+}

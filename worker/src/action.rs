@@ -1,0 +1,116 @@
+//! What a worker asks its shell to do.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use votum_commit::{Alarm, Installation, Knowledge, LogPosition, Peer, Pledge};
+use votum_driver::Awaits;
+use votum_ids::{AttemptId, JobId, TxnId};
+use votum_job::Assignment;
+use votum_wire::FromWorker;
+
+use crate::event::SessionNumber;
+
+/// What a worker asks for. Every action is idempotent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Introduce this worker on a connection; nothing else may be said on it before.
+    Greet {
+        /// Which connection.
+        session: SessionNumber,
+        /// The furthest position of a coordinator's log that is known here (C6).
+        seen: Option<LogPosition>,
+    },
+    /// Say something to the coordinator, if it can be reached.
+    Send(FromWorker),
+    /// Say that this worker lives, and how much space it has.
+    Heartbeat,
+    /// Close a connection and make another one later.
+    Leave {
+        /// Which.
+        session: SessionNumber,
+        /// Why, for people.
+        reason: &'static str,
+    },
+    /// Make the attempt's directories and bring its inputs; answer with `Fetched` or `Failed`.
+    Fetch(Box<Assignment>),
+    /// Run the program; answer with `Started`, and `Exited` or `Failed`.
+    Run(Box<Assignment>),
+    /// End whatever is under way for an attempt; its answer comes as without this.
+    Stop {
+        /// Which.
+        attempt: AttemptId,
+        /// From SIGTERM to SIGKILL.
+        grace: Duration,
+        /// Told to the task.
+        reason: String,
+    },
+    /// Seal what the attempt left; answer with `Sealed` or `Failed`.
+    Seal(Box<Assignment>),
+    /// Remove what an attempt staged.
+    Discard(AttemptId),
+    /// Remove everything staged for a job.
+    DiscardJob(JobId),
+    /// Check what this worker would publish; answer with `Checked`.
+    Check {
+        /// The round.
+        txn: TxnId,
+        /// What would be published; all of it is sealed here.
+        pledges: Vec<Pledge>,
+    },
+    /// Make it visible, durably; answer with `Published`.
+    Publish {
+        /// The deciding round.
+        txn: TxnId,
+        /// What.
+        pledges: Vec<Pledge>,
+    },
+    /// Ask a peer about a round (C7); answer with `PeerAnswered`.
+    AskPeer {
+        /// Whom.
+        peer: Peer,
+        /// The round.
+        txn: TxnId,
+    },
+    /// Answer a peer.
+    AnswerPeer {
+        /// Who asked.
+        to: Installation,
+        /// The round.
+        txn: TxnId,
+        /// What is known.
+        knowledge: Knowledge,
+    },
+    /// Tell the operator about an observation that the protocol excludes.
+    Raise(Alarm),
+    /// Remove the directories of attempts that ended long ago.
+    PruneLogs {
+        /// Except these.
+        kept: BTreeSet<AttemptId>,
+    },
+    /// End the daemon: nothing runs any more.
+    Exit,
+}
+
+impl Awaits for Action {
+    fn awaits_lazy_records(&self) -> bool {
+        match self {
+            Self::Exit => true,
+            Self::Greet { .. }
+            | Self::Send(_)
+            | Self::Heartbeat
+            | Self::Leave { .. }
+            | Self::Fetch(_)
+            | Self::Run(_)
+            | Self::Stop { .. }
+            | Self::Seal(_)
+            | Self::Discard(_)
+            | Self::DiscardJob(_)
+            | Self::Check { .. }
+            | Self::Publish { .. }
+            | Self::AskPeer { .. }
+            | Self::AnswerPeer { .. }
+            | Self::Raise(_)
+            | Self::PruneLogs { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! One attempt on this worker, from its acceptance until nobody wants it any more.
+//!
+//! | phase | Fetched | Exited | Sealed | Failed | Stop | Discard | Tick (due) |
+//! |---|---|---|---|---|---|---|---|
+//! | Fetching | run | – | – | record `Failed`, report | Stopping | Discarding | Stopping |
+//! | Running | – | seal | – | record `Failed`, report | Stopping | Discarding | Stopping |
+//! | Stopping | record `Failed`, report | same | – | same | – | Discarding | – |
+//! | Sealing | – | – | record `Sealed` (forced), report | record `Failed`, report | Stopping | Discarding | – |
+//! | Sealed, Failed | – | – | – | – | report again | record `Discarded`, discard | – |
+//! | Discarding | discard | discard | discard | discard | – | – | – |
+//!
+//! An attempt that a crash cut off is found in *Stopping*: whatever of it still
+//! runs is ended before it is reported as interrupted.
+
+use std::{mem, time::Duration};
+
+use votum_ids::{AttemptId, Digest, OutputName};
+use votum_job::{
+    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, ListedAttempt, StagedOutput, Usage,
+};
+use votum_machine::Moment;
+use votum_wire::FromWorker;
+
+use crate::{
+    action::Action,
+    engine::Reaction,
+    event::AttemptEvent,
+    record::{Record, Rest},
+};
+
+/// One attempt on this worker.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    id: AttemptId,
+    number: u32,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Its inputs are on their way.
+    Fetching { assignment: Box<Assignment>, until: Moment },
+    /// Its program was asked for, and runs if it has a process id.
+    Running { assignment: Box<Assignment>, pid: Option<u32>, until: Moment },
+    /// It ends early, as this failure, when nothing of it is under way any more.
+    Stopping { cause: Cause },
+    /// Its program succeeded; what it left is being sealed.
+    Sealing { usage: Usage },
+    /// It ended well.
+    Sealed { outputs: Vec<StagedOutput>, usage: Usage, report: Report },
+    /// It ended badly, and the coordinator may not know yet.
+    Failed { failure: Failure, usage: Usage },
+    /// Nobody wants it; what it staged goes when nothing of it is under way any more.
+    Discarding,
+    /// Nothing of it is left here.
+    Gone,
+}
+
+/// Why an attempt ends early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) kind: FailureKind,
+    pub(crate) message: String,
+}
+
+impl Cause {
+    /// The coordinator wants it to end.
+    pub(crate) fn stopped(reason: &str) -> Self {
+        Self { kind: FailureKind::Stopped, message: format!("stopped: {reason}") }
+    }
+
+    /// The worker's daemon ends, or has begun again.
+    pub(crate) fn interrupted(message: &str) -> Self {
+        Self { kind: FailureKind::Interrupted, message: message.to_owned() }
+    }
+}
+
+/// Whether the coordinator holds the report of the end durably.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    Open,
+    Acknowledged,
+}
+
+impl Attempt {
+    /// Takes an attempt on.
+    pub(crate) fn accept(now: Moment, assignment: Box<Assignment>) -> (Self, Reaction) {
+        let (id, number) = (assignment.attempt.clone(), assignment.number);
+        let reaction = Reaction::perform([Action::Fetch(assignment.clone())])
+            .durably(Record::Accepted { attempt: id.clone(), number });
+        let until = now.after(assignment.time_limit);
+        (Self { id, number, phase: Phase::Fetching { assignment, until } }, reaction)
+    }
+
+    /// Remembers an attempt that was under way when the daemon ended.
+    pub(crate) fn cut_off(id: AttemptId, number: u32) -> Self {
+        let cause = Cause::interrupted("the worker's daemon began again");
+        Self { id, number, phase: Phase::Stopping { cause } }
+    }
+
+    /// Applies what happened to it here.
+    pub(crate) fn step(&mut self, now: Moment, event: AttemptEvent) -> Reaction {
+        match (mem::replace(&mut self.phase, Phase::Gone), event) {
+            (Phase::Fetching { assignment, .. }, AttemptEvent::Fetched) => {
+                let until = now.after(assignment.time_limit);
+                self.phase = Phase::Running { assignment: assignment.clone(), pid: None, until };
+                Reaction::perform([Action::Run(assignment)])
+            }
+            (Phase::Running { assignment, until, .. }, AttemptEvent::Started { pid }) => {
+                self.phase = Phase::Running { assignment, pid: Some(pid), until };
+                Reaction::perform(self.report())
+            }
+            (Phase::Running { assignment, .. }, AttemptEvent::Exited { usage }) => {
+                self.phase = Phase::Sealing { usage };
+                Reaction::perform([Action::Seal(assignment)])
+            }
+            (Phase::Sealing { usage }, AttemptEvent::Sealed { outputs }) => {
+                self.seal(outputs, usage)
+            }
+            (
+                Phase::Fetching { .. } | Phase::Running { .. },
+                AttemptEvent::Failed { failure, usage },
+            )
+            | (Phase::Sealing { usage }, AttemptEvent::Failed { failure, .. }) => {
+                self.fail(failure, usage)
+            }
+            (Phase::Stopping { cause }, event) => self.stopped(cause, event),
+            // Whatever was under way for it is over.
+            (
+                Phase::Discarding,
+                AttemptEvent::Fetched
+                | AttemptEvent::Exited { .. }
+                | AttemptEvent::Sealed { .. }
+                | AttemptEvent::Failed { .. },
+            ) => Reaction::perform([Action::Discard(self.id.clone())]),
+            // A repeated answer, or one that was overtaken by the end.
+            (
+                phase @ (Phase::Fetching { .. }
+                | Phase::Running { .. }
+                | Phase::Sealing { .. }
+                | Phase::Sealed { .. }
+                | Phase::Failed { .. }
+                | Phase::Discarding
+                | Phase::Gone),
+                _late,
+            ) => {
+                self.phase = phase;
+                Reaction::none()
+            }
+        }
+    }
+
+    /// Answers the order to run it when that comes again.
+    pub(crate) fn repeat(&self) -> Reaction {
+        Reaction::perform(self.report())
+    }
+
+    /// Ends it early; an attempt that has ended is reported again.
+    pub(crate) fn stop(&mut self, grace: Duration, reason: &str, cause: Cause) -> Reaction {
+        match self.phase {
+            Phase::Fetching { .. } | Phase::Running { .. } | Phase::Sealing { .. } => {
+                self.phase = Phase::Stopping { cause };
+                let (attempt, reason) = (self.id.clone(), reason.to_owned());
+                Reaction::perform([Action::Stop { attempt, grace, reason }])
+            }
+            Phase::Sealed { .. } | Phase::Failed { .. } => self.repeat(),
+            Phase::Stopping { .. } | Phase::Discarding | Phase::Gone => Reaction::none(),
+        }
+    }
+
+    /// Notes that the report of its end is durable at the coordinator.
+    pub(crate) fn acknowledge(&mut self, rest: Rest) -> Reaction {
+        let record = Record::Acknowledged { attempt: self.id.clone(), rest };
+        match &mut self.phase {
+            Phase::Sealed { report: report @ Report::Open, .. } => {
+                *report = Report::Acknowledged;
+                Reaction::none().durably(record)
+            }
+            Phase::Failed { .. } => {
+                self.phase = Phase::Gone;
+                Reaction::perform([Action::Discard(self.id.clone())]).durably(record)
+            }
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { report: Report::Acknowledged, .. }
+            | Phase::Discarding
+            | Phase::Gone => Reaction::none(),
+        }
+    }
+
+    /// Obeys the order to discard it.
+    pub(crate) fn discard(&mut self, rest: Rest) -> Reaction {
+        let attempt = self.id.clone();
+        let action = match self.phase {
+            Phase::Fetching { .. } | Phase::Running { .. } | Phase::Sealing { .. } => {
+                let (grace, reason) = (self.grace(), "nobody wants this attempt".to_owned());
+                self.phase = Phase::Discarding;
+                Some(Action::Stop { attempt: attempt.clone(), grace, reason })
+            }
+            Phase::Stopping { .. } => {
+                self.phase = Phase::Discarding;
+                None
+            }
+            Phase::Sealed { .. } | Phase::Failed { .. } => {
+                self.phase = Phase::Gone;
+                Some(Action::Discard(attempt.clone()))
+            }
+            Phase::Discarding | Phase::Gone => return Reaction::none(),
+        };
+        Reaction::perform(action).durably(Record::Discarded { attempt, rest })
+    }
+
+    /// Ends it if it has run for as long as it may.
+    pub(crate) fn expire(&mut self, now: Moment) -> Reaction {
+        let (limit, what) = match &self.phase {
+            Phase::Fetching { assignment, until } if *until <= now => {
+                (assignment.time_limit, "its inputs did not arrive")
+            }
+            Phase::Running { assignment, until, .. } if *until <= now => {
+                (assignment.time_limit, "it did not end")
+            }
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. }
+            | Phase::Discarding
+            | Phase::Gone => return Reaction::none(),
+        };
+        let message = format!("{what} within {} s", limit.as_secs_f64());
+        let cause = Cause { kind: FailureKind::TimedOut, message: message.clone() };
+        self.stop(self.grace(), &message, cause)
+    }
+
+    /// Says when it must end at the latest.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Fetching { until, .. } | Phase::Running { until, .. } => Some(*until),
+            Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. }
+            | Phase::Discarding
+            | Phase::Gone => None,
+        }
+    }
+
+    /// Says how long its program may take from SIGTERM to its end.
+    pub(crate) fn grace(&self) -> Duration {
+        match &self.phase {
+            Phase::Fetching { assignment, .. } | Phase::Running { assignment, .. } => {
+                assignment.spec.grace_period
+            }
+            // No program runs, or it is being stopped already.
+            Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. }
+            | Phase::Discarding
+            | Phase::Gone => Duration::ZERO,
+        }
+    }
+
+    /// Returns its line of the inventory; one that nobody wants has none.
+    pub(crate) fn listed(&self) -> Option<ListedAttempt> {
+        let state = match self.phase {
+            Phase::Discarding | Phase::Gone => return None,
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. } => match self.end() {
+                None => AttemptState::Live,
+                Some(end) => AttemptState::Ended(end),
+            },
+        };
+        Some(ListedAttempt { attempt: self.id.clone(), number: self.number, state })
+    }
+
+    /// Says whether something of it may still be under way.
+    pub(crate) fn is_live(&self) -> bool {
+        match self.phase {
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Discarding => true,
+            Phase::Sealed { .. } | Phase::Failed { .. } | Phase::Gone => false,
+        }
+    }
+
+    /// Says whether nothing of it is left.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.phase, Phase::Gone)
+    }
+
+    /// Says whether its outputs are sealed here.
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(self.phase, Phase::Sealed { .. })
+    }
+
+    /// Says whether this output with this digest is sealed here.
+    pub(crate) fn holds(&self, output: &OutputName, digest: &Digest) -> bool {
+        match &self.phase {
+            Phase::Sealed { outputs, .. } => {
+                outputs.iter().any(|sealed| sealed.name == *output && sealed.digest == *digest)
+            }
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Failed { .. }
+            | Phase::Discarding
+            | Phase::Gone => false,
+        }
+    }
+
+    /// Forgets it without a record of its own: that of its job says so.
+    pub(crate) fn forget(&mut self) -> Option<Action> {
+        match self.discard(Rest::Something) {
+            Reaction { record: _, actions } => actions.into_iter().next(),
+        }
+    }
+
+    /// Repeats a record of the journal.
+    pub(crate) fn replay_sealed(&mut self, outputs: Vec<StagedOutput>, usage: Usage) {
+        self.phase = Phase::Sealed { outputs, usage, report: Report::Open };
+    }
+
+    /// Repeats a record of the journal.
+    pub(crate) fn replay_failed(&mut self, failure: Failure, usage: Usage) {
+        self.phase = Phase::Failed { failure, usage };
+    }
+
+    fn seal(&mut self, outputs: Vec<StagedOutput>, usage: Usage) -> Reaction {
+        let attempt = self.id.clone();
+        let record = Record::Sealed { attempt, outputs: outputs.clone(), usage };
+        self.phase = Phase::Sealed { outputs, usage, report: Report::Open };
+        Reaction::perform(self.report()).durably(record)
+    }
+
+    fn fail(&mut self, failure: Failure, usage: Usage) -> Reaction {
+        let attempt = self.id.clone();
+        let record = Record::Failed { attempt, failure: failure.clone(), usage };
+        self.phase = Phase::Failed { failure, usage };
+        Reaction::perform(self.report()).durably(record)
+    }
+
+    /// Ends an attempt that was asked to end, when whatever was under way is over.
+    fn stopped(&mut self, Cause { kind, message }: Cause, event: AttemptEvent) -> Reaction {
+        let (stderr_tail, usage) = match event {
+            // The process began while it was asked to end; its end is still to come.
+            AttemptEvent::Started { .. } => {
+                self.phase = Phase::Stopping { cause: Cause { kind, message } };
+                return Reaction::none();
+            }
+            AttemptEvent::Fetched | AttemptEvent::Sealed { .. } => Default::default(),
+            AttemptEvent::Exited { usage } => (String::new(), usage),
+            AttemptEvent::Failed { failure, usage } => (failure.stderr_tail, usage),
+        };
+        self.fail(Failure { kind, message, stderr_tail }, usage)
+    }
+
+    /// Tells the coordinator where it stands.
+    fn report(&self) -> Option<Action> {
+        let attempt = self.id.clone();
+        if let Some(end) = self.end() {
+            return Some(Action::Send(FromWorker::Ended { attempt, end }));
+        }
+        match self.phase {
+            Phase::Running { pid: Some(pid), .. } => {
+                Some(Action::Send(FromWorker::Started { attempt, pid }))
+            }
+            Phase::Fetching { .. }
+            | Phase::Running { pid: None, .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. }
+            | Phase::Discarding
+            | Phase::Gone => None,
+        }
+    }
+
+    fn end(&self) -> Option<AttemptEnd> {
+        match &self.phase {
+            Phase::Sealed { outputs, usage, .. } => {
+                Some(AttemptEnd::Sealed { outputs: outputs.clone(), usage: *usage })
+            }
+            Phase::Failed { failure, usage } => {
+                Some(AttemptEnd::Failed { failure: failure.clone(), usage: *usage })
+            }
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Discarding
+            | Phase::Gone => None,
+        }
+    }
+}

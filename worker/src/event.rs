@@ -1,0 +1,80 @@
+//! What a worker reacts to.
+
+use votum_commit::ParticipantEvent;
+use votum_driver::Tick;
+use votum_ids::AttemptId;
+use votum_job::{Failure, StagedOutput, Usage};
+use votum_wire::CoordinatorFrame;
+
+/// What happens to a worker.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection to the coordinator stands; nothing was said on it yet.
+    Connected(SessionNumber),
+    /// A connection ended, which means nothing but that it must be made again.
+    Disconnected(SessionNumber),
+    /// The coordinator said something.
+    Received {
+        /// On which connection.
+        session: SessionNumber,
+        /// What.
+        frame: Box<CoordinatorFrame>,
+    },
+    /// Something happened to an attempt here.
+    Attempt(AttemptId, AttemptEvent),
+    /// Something of an attempt was found at the start that no record knows of.
+    ///
+    /// Its record was lazy and got lost: nobody was promised anything. It is
+    /// reported as failed, and the coordinator says whether it may go (C9).
+    Found {
+        /// Which.
+        attempt: AttemptId,
+        /// Counts the attempts of the task from 1, for people; 0 if unknown.
+        number: u32,
+    },
+    /// A check or a publication ended, or a peer spoke.
+    Participant(ParticipantEvent),
+    /// The operator wants the daemon to end.
+    Terminated,
+    /// Time has passed; does the one most urgent thing that is due.
+    Tick,
+}
+
+impl Tick for Event {
+    fn tick() -> Self {
+        Self::Tick
+    }
+}
+
+/// What happens to one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptEvent {
+    /// Every input has arrived and its digest holds.
+    Fetched,
+    /// The program runs.
+    Started {
+        /// Of its process group leader.
+        pid: u32,
+    },
+    /// The program exited with 0 and all its processes are gone.
+    Exited {
+        /// What it used.
+        usage: Usage,
+    },
+    /// Everything declared is sealed.
+    Sealed {
+        /// What was sealed.
+        outputs: Vec<StagedOutput>,
+    },
+    /// What was under way ended badly or early; none of its processes is left.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// What it used.
+        usage: Usage,
+    },
+}
+
+/// Counts the connections to the coordinator from 1, within one start of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionNumber(pub u64);
