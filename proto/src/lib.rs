@@ -4,7 +4,7 @@
 //! workers. Only `votum-wire` turns these types into domain values and back.
 
 /// The API for clients.
-#[expect(missing_docs, reason = "generated services carry the comments of the .proto files")]
+#[allow(missing_docs, unused_qualifications, clippy::all, clippy::use_self, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("votum.v1");
 }
@@ -12,7 +12,13 @@ pub mod v1 {
 /// What coordinator and workers say to each other.
 pub mod worker {
     /// The only version so far.
-    #[expect(missing_docs, reason = "generated services carry the comments of the .proto files")]
+    #[allow(
+        missing_docs,
+        unused_qualifications,
+        clippy::all,
+        clippy::use_self,
+        reason = "generated"
+    )]
     pub mod v1 {
         tonic::include_proto!("votum.worker.v1");
     }

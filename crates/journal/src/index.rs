@@ -66,6 +66,11 @@ impl Index {
         Ok(Self { journal: journal.into(), map: Arc::new(map) })
     }
 
+    /// Says whether there is an index to open.
+    pub(crate) fn exists(journal: &Path) -> bool {
+        journal.join(INDEX).join(DATABASE).exists()
+    }
+
     /// Moves a doubtful index out of the way; the one moved before it is removed.
     pub(crate) fn set_aside(journal: &Path) -> io::Result<()> {
         let (folder, aside) = (journal.join(INDEX), journal.join("index.doubted"));

@@ -127,8 +127,12 @@ impl SupervisionError {
 }
 
 /// Makes a pidfd something to wait on.
+#[expect(
+    deprecated,
+    reason = "its successor has unsafe code promise what an `OwnedFd` keeps: to stay open"
+)]
 pub(crate) fn watched(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::register_with_interest(pidfd, Interest::READABLE).map_err(io::Error::from)
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
 /// Waits until the process has ended: a pidfd is readable from then on.

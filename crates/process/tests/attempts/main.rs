@@ -1,0 +1,11 @@
+//! Attempts as real processes, with `examples/supervisor.rs` as their supervisor.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bench;
+mod durability;
+mod outcome;
+mod output;
+mod stop;
+mod survival;
+mod world;
