@@ -51,6 +51,11 @@
 //! The supervisor takes SIGTERM (also SIGINT and SIGHUP) as "pass SIGTERM on
 //! to the task's group" and SIGQUIT as "kill everything". A machine that
 //! shuts down thus asks the task, not the supervisor, to end.
+//!
+//! Not promised: a task is not confined. It may ask another daemon to run
+//! something, its processes may fork across sessions faster than they are
+//! killed, and a descriptor that whoever started the daemon left open for
+//! every child is open for the task too.
 
 mod adopt;
 mod capture;

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::ChildStdout,
 };
@@ -16,7 +16,7 @@ use crate::{
     identity::{BootId, Claim, IDENTITY},
     launch::{LAUNCH, Launch, Plan, SUPERVISOR_LOG, SupervisorProgram},
     record::{self, Aside, RecordError},
-    supervised::{Supervised, blocking},
+    supervised::{Supervised, blocking, gone, watched},
 };
 
 /// Starts an attempt whose files will lie in `dir`, an existing directory of its own.
@@ -27,8 +27,8 @@ use crate::{
 /// drop of the future, [`find`](crate::find()) tells what became of it.
 ///
 /// # Errors
-/// [`StartError`]; the task was not started, except after [`StartError::Io`],
-/// where `find` tells.
+/// [`StartError`]; the task was not started, except after [`StartError::Record`]
+/// and [`StartError::Io`], where `find` tells.
 pub async fn start(
     program: &SupervisorProgram,
     dir: &Path,
@@ -50,12 +50,17 @@ pub async fn start(
     let stdout = child.stdout.take().expect("it was asked to be a pipe");
     begun(stdout).await.map_err(StartError::Io)?;
     match record::read(&dir.join(IDENTITY))? {
-        Some(Claim::Supervised(identity))
-            if identity.supervisor.pid == pid.as_raw_nonzero().get() =>
-        {
+        Some(Claim::Supervised(identity)) if identity.supervisor.pid == pid.as_raw_pid() => {
             Supervised::new(&dir, identity, pidfd).map_err(StartError::Io)
         }
-        Some(Claim::Supervised(_) | Claim::Void) | None => Err(refused(&dir, &pidfd)),
+        Some(Claim::Supervised(_) | Claim::Void) | None => {
+            // Its pipe is closed, so it has ended or is about to.
+            let supervisor = watched(pidfd).map_err(StartError::Io)?;
+            gone(&supervisor).await.map_err(StartError::Io)?;
+            let reaped = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = waitid(WaitId::PidFd(supervisor.as_fd()), reaped);
+            Err(StartError::Refused { complaint: complaint(&dir) })
+        }
     }
 }
 
@@ -105,11 +110,9 @@ async fn begun(stdout: ChildStdout) -> io::Result<()> {
     pipe.read(&mut [0]).await.map(|_| ())
 }
 
-fn refused(dir: &Path, pidfd: &OwnedFd) -> StartError {
-    // Its pipe is closed, so it has ended or is about to.
-    let _ = waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(pidfd)), WaitIdOptions::EXITED);
+fn complaint(dir: &Path) -> String {
     let complaint = fs::read_to_string(dir.join(SUPERVISOR_LOG)).unwrap_or_default();
-    StartError::Refused { complaint: complaint.trim_end().chars().take(COMPLAINT_MAX).collect() }
+    complaint.trim_end().chars().take(COMPLAINT_MAX).collect()
 }
 
 /// Longest complaint that is passed on, in characters.

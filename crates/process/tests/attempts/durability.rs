@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use votum_process::{Exit, SupervisorProgram, start};
 
-use crate::world::{Attempt, example};
+use crate::world::{Attempt, PROGRAM};
 
 #[tokio::test]
 async fn an_exit_is_synced_before_it_has_a_name() {
@@ -20,7 +20,7 @@ async fn an_exit_is_synced_before_it_has_a_name() {
         args: ["-f", "-y", "-e", calls, "-o"]
             .map(Into::into)
             .into_iter()
-            .chain([trace.clone().into(), example().into(), "supervise".into()])
+            .chain([trace.clone().into(), PROGRAM.into(), "supervise".into()])
             .collect(),
     };
 

@@ -1,8 +1,7 @@
-//! Attempts as real processes, with `examples/supervisor.rs` as their supervisor.
+//! Attempts as real processes, with `supervisor.rs` as their supervisor.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod bench;
 mod durability;
 mod outcome;
 mod output;

@@ -68,6 +68,21 @@ async fn a_closed_output_does_not_end_the_attempt() {
     assert_eq!(supervised.exited().await.unwrap().exit, Exit::Code(5));
 }
 
+#[tokio::test]
+async fn an_outsider_who_holds_the_output_delays_nothing() {
+    let attempt = Attempt::of_script("echo $$ > up; until [ -e go ]; do sleep 0.01; done; echo x");
+    let supervised = attempt.start().await;
+    let pids = attempt.numbers("up").await;
+    let pipe = format!("/proc/{}/fd/1", pids[0]);
+    let held = std::fs::File::options().write(true).open(pipe).unwrap();
+
+    std::fs::write(attempt.work("go"), "").unwrap();
+    let ended = supervised.exited().await.unwrap();
+
+    assert_eq!((ended.exit, ended.stdout_bytes), (Exit::Code(0), 2));
+    drop(held);
+}
+
 fn read_all(attempt: &Attempt) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut offset = 0;

@@ -15,11 +15,11 @@ async fn a_task_that_minds_the_signal_ends_by_itself() {
     let supervised = attempt.start().await;
     let pids = attempt.numbers("up").await;
 
-    let ended = supervised.stop(LONG, "no longer wanted", &attempt.work("reason")).await.unwrap();
+    let ended = supervised.stop(LONG, "cancelled by ann", &attempt.work("reason")).await.unwrap();
 
     assert_eq!(ended.exit, Exit::Code(9));
     // The reason stood there before the signal came.
-    assert_eq!(fs::read_to_string(attempt.work("seen")).unwrap(), "no longer wanted");
+    assert_eq!(fs::read_to_string(attempt.work("seen")).unwrap(), "cancelled by ann");
     assert!(!is_alive(pids[0]));
 }
 

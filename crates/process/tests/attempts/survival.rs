@@ -8,11 +8,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, test_kill_process_group};
 use serde_json::{Value, json};
 use votum_process::{Exit, Found, Supervised, SupervisionError, find, start};
 
-use crate::world::{Attempt, attempt_id, example, is_alive, kill, supervisor, until};
+use crate::world::{Attempt, PROGRAM, attempt_id, is_alive, kill, supervisor, until};
 
 #[tokio::test]
 async fn a_task_survives_the_death_of_its_daemon() {
@@ -80,18 +80,17 @@ async fn orphans_of_a_dead_leader_are_ended() {
     let supervised = attempt.start().await;
     let pids = attempt.numbers("up").await;
     // Stopped, so that it can neither reap the leader nor kill the rest.
-    kill(supervised.identity().supervisor.pid, Signal::STOP);
+    let pid = supervised.identity().supervisor.pid;
+    kill(pid, Signal::STOP);
     kill(pids[0], Signal::KILL);
-    kill(supervised.identity().supervisor.pid, Signal::KILL);
+    kill(pid, Signal::KILL);
+    until("the supervisor is dead", || !is_alive(pid)).await;
 
     let Found::Ended(ended) = attempt.find().await else { panic!("its supervisor is dead") };
 
     assert_eq!(ended.exit, Exit::Vanished);
-    let group = |pid: &&i32| rustix::process::Pid::from_raw(**pid).unwrap();
-    until("the group is gone", || {
-        rustix::process::test_kill_process_group(group(&&pids[0])).is_err()
-    })
-    .await;
+    let group = Pid::from_raw(pids[0]).unwrap();
+    until("the group is reaped", || test_kill_process_group(group).is_err()).await;
 }
 
 #[tokio::test]
@@ -148,7 +147,7 @@ async fn a_late_supervisor_finds_its_attempt_void() {
     daemon.wait().unwrap();
 
     let found = attempt.find().await;
-    let late = Command::new(example()).arg("supervise").arg(attempt.dir()).output().unwrap();
+    let late = Command::new(PROGRAM).arg("supervise").arg(attempt.dir()).output().unwrap();
 
     assert!(matches!(found, Found::NeverStarted), "{found:?}");
     assert!(!late.status.success());
@@ -246,7 +245,7 @@ fn armed_daemon(attempt: &Attempt, point: &str) -> Child {
 fn daemon(attempt: &Attempt) -> Command {
     let launch = attempt.work("../launch");
     fs::write(&launch, serde_json::to_vec(&attempt.launch).unwrap()).unwrap();
-    let mut daemon = Command::new(example());
+    let mut daemon = Command::new(PROGRAM);
     daemon.arg("daemon").arg(attempt.dir()).arg(launch).stdout(Stdio::piped());
     daemon
 }

@@ -1,11 +1,6 @@
 //! What the tests share: one attempt in a directory of its own, and patience.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId};
@@ -75,15 +70,7 @@ pub(crate) fn attempt_id(counter: u64) -> AttemptId {
 }
 
 pub(crate) fn supervisor() -> SupervisorProgram {
-    SupervisorProgram { path: example(), args: vec!["supervise".into()] }
-}
-
-/// Cargo builds it with the tests of the package.
-pub(crate) fn example() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let path = deps.parent().and_then(Path::parent).unwrap().join("examples/supervisor");
-    assert!(path.exists(), "{} is missing: cargo test -p votum-process", path.display());
-    path
+    SupervisorProgram { path: PROGRAM.into(), args: vec!["supervise".into()] }
 }
 
 /// Polls a state for at most half a minute.
@@ -108,3 +95,6 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 pub(crate) fn kill(pid: i32, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
+
+/// Built from `supervisor.rs`.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_votum-process-supervisor");
