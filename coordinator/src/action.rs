@@ -1,17 +1,19 @@
 //! What the coordinator asks its shell to do.
 
+use std::collections::BTreeMap;
+
 use votum_driver::Awaits;
 use votum_ids::{JobId, WorkerId};
 use votum_wire::{
-    frame::FromCoordinator,
-    view::{JobView, WorkerView},
+    FromCoordinator,
+    view::{JobState, JobView, WorkerState, WorkerView},
 };
 
 use crate::replies::ReplyId;
 
 /// What the coordinator asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Send to a worker, if it is connected; every sender asks again by itself.
     Send {
         /// To whom.
@@ -56,7 +58,7 @@ impl Awaits for Action {
 
 /// What a client is told.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The job is durable; `duplicate` if the request had been received before.
     Received {
         /// The job.
@@ -64,6 +66,8 @@ pub enum Answer {
         /// The same request had been received before.
         duplicate: bool,
     },
+    /// The job would be received.
+    Valid,
     /// The abort is durable, or was before.
     Cancelling(Box<JobView>),
     /// The jobs asked for that are open.
@@ -76,22 +80,22 @@ pub enum Answer {
     Refused(Refusal),
 }
 
-/// The cluster as a whole.
+/// The cluster as a whole, as far as the engine knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cluster {
-    /// Open jobs by state, as words of the protocol.
-    pub jobs: Vec<(String, u64)>,
-    /// Workers by state, as words.
-    pub workers: Vec<(String, u64)>,
+pub(crate) struct Cluster {
+    /// How many open jobs are in each state.
+    pub jobs: BTreeMap<JobState, u64>,
+    /// How many workers are in each state.
+    pub workers: BTreeMap<WorkerState, u64>,
     /// Jobs whose records cannot be read: they answer *unknown* and keep their data (V3).
-    pub quarantined: Vec<(String, String)>,
+    pub quarantined: Vec<JobId>,
     /// A worker knows a newer log than this one: nothing is admitted or aborted (C6).
     pub stale: bool,
 }
 
 /// Why a request changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// No open job of this id; it may be closed or never have existed.
     #[error("there is no open job {job}")]
     NotOpen {

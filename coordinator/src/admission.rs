@@ -10,9 +10,10 @@ use crate::action::Refusal;
 pub(crate) fn check(spec: &JobSpec, scheduler: &Scheduler) -> Result<(), Refusal> {
     for (task, task_spec) in &spec.tasks {
         let Some(worker) = &task_spec.placement.worker else { continue };
-        let Some(roots) = scheduler.publish_roots_of(worker) else {
+        let Some(known) = scheduler.worker(worker) else {
             return Err(Refusal::NoSuchWorker { task: task.clone(), worker: worker.clone() });
         };
+        let roots = known.registration.publish_roots;
         for (output, output_spec) in &task_spec.outputs {
             if let Some(target) = &output_spec.publish {
                 let below = |root: &String| lies_below(&target.path, root);

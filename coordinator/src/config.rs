@@ -115,16 +115,8 @@ impl ConfigArgs {
                 workers.heartbeat_interval_ms,
                 HEARTBEAT_INTERVAL_DEFAULT,
             ),
-            stop_grace: milliseconds(
-                self.stop_grace_ms,
-                workers.stop_grace_ms,
-                STOP_GRACE_DEFAULT,
-            ),
-            lost_after: milliseconds(
-                self.lost_after_ms,
-                workers.lost_after_ms,
-                LOST_AFTER_DEFAULT,
-            ),
+            stop_grace: milliseconds(self.stop_grace_ms, workers.stop_grace_ms, STOP_GRACE_DEFAULT),
+            lost_after: milliseconds(self.lost_after_ms, workers.lost_after_ms, LOST_AFTER_DEFAULT),
             jobs_open_max: file.jobs.max_open.unwrap_or(JOBS_OPEN_MAX_DEFAULT),
             lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
         };

@@ -7,29 +7,32 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use anyhow::Context;
 use votum_commit::{
-    Cause, Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Decision,
+    Alarm, Cause, Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Decision,
     Installation, Message, Pledge, Reply, Share,
 };
+use votum_driver::Stamped;
 use votum_ids::{JobId, RequestId, WorkerId};
 use votum_job::JobSpec;
 use votum_machine::{Machine, Moment, Reaction, WallTime};
-use votum_schedule::{Holding, Registration, Scheduler, Submission};
-use votum_wire::frame::{FromCoordinator, FromWorker, Hello, Inventory};
+use votum_schedule::{CorruptSchedule, Holding, Registration, Scheduler, Submission};
+use votum_wire::{FromCoordinator, FromWorker, Hello, Inventory, view::JobView};
 
 use crate::{
     action::{Action, Answer, Cluster, Refusal},
     admission,
-    event::Event,
+    event::{Event, Intent},
+    open_job::OpenJob,
     record::{Closing, JobRecord, KnownRequest, Record},
     replies::ReplyId,
-    turn::Turn,
+    turn::{Turn, job_of_schedule},
     view,
 };
 
 /// Everything that one coordinator decides.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     anchor: WallTime,
     jobs_open_max: usize,
     scheduler: Scheduler,
@@ -43,19 +46,11 @@ pub struct Engine {
 
 /// What a worker is told about its lease.
 #[derive(Debug, Clone, Copy)]
-pub struct Lease {
+pub(crate) struct Lease {
     /// Without a frame for this long a worker is suspect.
     pub length: std::time::Duration,
     /// How often it shall send a sign of life.
     pub heartbeat_interval: std::time::Duration,
-}
-
-/// What the engine itself knows of an open job, beyond its machines.
-#[derive(Debug, Clone)]
-pub(crate) struct OpenJob {
-    pub(crate) spec: Box<JobSpec>,
-    pub(crate) submission: Submission,
-    pub(crate) received: WallTime,
 }
 
 /// An event of one machine that waits for a step of its own.
@@ -65,6 +60,7 @@ enum Pending {
     Commit(CoordinatorEvent),
     Frame { from: Installation, frame: FromWorker },
     Release { worker: WorkerId, job: JobId },
+    LogFoundStale { by: WorkerId },
 }
 
 impl Machine for Engine {
@@ -75,16 +71,17 @@ impl Machine for Engine {
     fn step(&mut self, now: Moment, event: Event) -> Reaction<Record, Action> {
         let mut turn = Turn::new(now);
         match event {
-            Event::Submit { reply, job, spec, submission } => {
-                self.submit(&mut turn, reply, job, spec, submission);
+            Event::Submit { reply, intent, job, spec, submission } => {
+                let answer = self.submit(&mut turn, intent, job, spec, submission);
+                turn.reply(reply, answer);
             }
             Event::Cancel { reply, job, cause } => self.cancel(&mut turn, reply, &job, cause),
             Event::ShowJobs { reply, jobs } => {
-                let jobs = jobs.iter().filter_map(|job| self.view(job)).collect();
+                let jobs = jobs.iter().filter_map(|job| self.view(now, job)).collect();
                 turn.reply(reply, Answer::Jobs(jobs));
             }
             Event::ShowWorkers { reply } => {
-                let workers = view::workers(&self.scheduler, &self.commit);
+                let workers = view::workers(self.anchor, &self.scheduler);
                 turn.reply(reply, Answer::Workers(workers));
             }
             Event::ShowCluster { reply } => turn.reply(reply, Answer::Cluster(self.cluster())),
@@ -131,7 +128,7 @@ impl Machine for Engine {
 impl Engine {
     /// Joins two machines that know nothing yet.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         anchor: WallTime,
         jobs_open_max: usize,
         lease: Lease,
@@ -151,12 +148,72 @@ impl Engine {
         }
     }
 
+    /// Takes a job up where its records end.
+    ///
+    /// # Errors
+    /// When the records cannot be replayed; the caller then quarantines the job.
+    pub(crate) fn resume(
+        &mut self,
+        job: &JobId,
+        records: Vec<Stamped<JobRecord>>,
+    ) -> anyhow::Result<()> {
+        let open = OpenJob::replay(&records).context("its first record is missing")?;
+        for Stamped { at, record } in &records {
+            if let Some(schedule) = &record.schedule {
+                self.scheduler.replay(*at, schedule)?;
+            }
+        }
+        let decisions = records.into_iter().filter_map(|stamped| stamped.record.commit);
+        self.commit.resume(job.clone(), decisions)?;
+        let deadline = self.deadline(&open);
+        let opened = CoordinatorEvent::Opened { job: job.clone(), deadline };
+        let _none = self.commit.step(Moment::START, opened);
+        // The scheduler's records do not tell what was decided.
+        let decision = self.commit.phase(job).and_then(|standing| standing.decision());
+        let event = decision.map(|decision| match decision {
+            Decision::Commit => votum_schedule::Event::Committing { job: job.clone() },
+            Decision::Abort => votum_schedule::Event::Aborting { job: job.clone() },
+        });
+        self.pending.extend(event.map(Pending::Schedule));
+        let known = KnownRequest { job: job.clone(), spec_digest: open.submission.spec_digest };
+        self.requests.insert(open.submission.request, known);
+        self.jobs.insert(job.clone(), open);
+        Ok(())
+    }
+
+    /// Sets a job aside whose records cannot be read: it is neither run, decided nor released.
+    pub(crate) fn quarantine(&mut self, job: JobId, why: String) {
+        let closed = votum_schedule::Event::Closed { job: job.clone() };
+        let _discards = self.scheduler.step(Moment::START, closed);
+        self.jobs.remove(&job);
+        self.quarantined.insert(job, why);
+    }
+
+    /// Remembers a worker that introduced itself before.
+    ///
+    /// # Errors
+    /// When the record does not follow from those before it.
+    pub(crate) fn register(
+        &mut self,
+        at: WallTime,
+        registration: Registration,
+    ) -> Result<(), CorruptSchedule> {
+        self.scheduler.replay(at, &votum_schedule::Record::Registered(registration))
+    }
+
+    /// Turns the recorded deadline into a moment; one that has passed is due at once (V5).
+    fn deadline(&self, open: &OpenJob) -> Option<Moment> {
+        let rest = open.received.after(open.spec.timeout).since(self.anchor);
+        Some(Moment::START.after(rest))
+    }
+
     fn tick(&mut self, turn: &mut Turn) {
         match self.pending.pop_front() {
             Some(Pending::Schedule(event)) => self.schedule(turn, event),
             Some(Pending::Commit(event)) => self.commit(turn, event),
             Some(Pending::Frame { from, frame }) => self.frame(turn, from, frame),
             Some(Pending::Release { worker, job }) => turn.act(release(worker, job)),
+            Some(Pending::LogFoundStale { by }) => turn.log_found_stale(by),
             None => {
                 let schedule = self.scheduler.next_deadline().unwrap_or(FAR);
                 let commit = self.commit.next_deadline().unwrap_or(FAR);
@@ -172,37 +229,39 @@ impl Engine {
     fn submit(
         &mut self,
         turn: &mut Turn,
-        reply: ReplyId,
+        intent: Intent,
         job: JobId,
         spec: Box<JobSpec>,
         submission: Submission,
-    ) {
+    ) -> Answer {
         let request = submission.request;
         if let Some(known) = self.requests.get(&request) {
-            let known_job = known.job.clone();
-            let answer = if known.spec_digest != submission.spec_digest {
-                Answer::Refused(Refusal::RequestReused { request, job: known_job })
-            } else if let Some(view) = self.view(&known_job) {
-                Answer::Received { job: Box::new(view), duplicate: true }
-            } else {
-                Answer::Refused(Refusal::NotOpen { job: known_job })
+            let job = known.job.clone();
+            if known.spec_digest != submission.spec_digest {
+                return Answer::Refused(Refusal::RequestReused { request, job });
+            }
+            return match self.view(turn.now(), &job) {
+                Some(view) => Answer::Received { job: Box::new(view), duplicate: true },
+                None => Answer::Refused(Refusal::NotOpen { job }),
             };
-            return turn.reply(reply, answer);
         }
         if let Err(refusal) = self.admit(&job, &spec) {
-            return turn.reply(reply, Answer::Refused(refusal));
+            return Answer::Refused(refusal);
         }
-        let received = self.anchor.at(turn.now());
+        if intent == Intent::Check {
+            return Answer::Valid;
+        }
         let known = KnownRequest { job: job.clone(), spec_digest: submission.spec_digest };
         self.requests.insert(request, known);
-        let open = OpenJob { spec: spec.clone(), submission: submission.clone(), received };
+        let received = self.anchor.at(turn.now());
         let deadline = Some(turn.now().after(spec.timeout));
+        let open = OpenJob::new(spec.clone(), submission.clone(), received);
         self.jobs.insert(job.clone(), open);
         self.commit(turn, CoordinatorEvent::Opened { job: job.clone(), deadline });
         let event = votum_schedule::Event::Submitted { job: job.clone(), spec, submission };
         self.schedule(turn, event);
-        let view = self.view(&job).expect("the job was opened above");
-        turn.reply(reply, Answer::Received { job: Box::new(view), duplicate: false });
+        let view = self.view(turn.now(), &job).expect("the job was opened above");
+        Answer::Received { job: Box::new(view), duplicate: false }
     }
 
     fn admit(&self, job: &JobId, spec: &JobSpec) -> Result<(), Refusal> {
@@ -226,13 +285,13 @@ impl Engine {
         if self.commit.is_stale() {
             return turn.reply(reply, Answer::Refused(Refusal::LogStale));
         }
-        let before = self.view(job);
+        let before = self.view(turn.now(), job);
         self.commit(turn, CoordinatorEvent::AbortAsked { job: job.clone(), cause });
         let answer = if turn.is_too_late() {
             Answer::Refused(Refusal::AlreadyCommitting { job: job.clone() })
         } else {
             // A job with nothing to stop closes in the step that aborts it.
-            let view = self.view(job).or(before).expect("the job was open");
+            let view = self.view(turn.now(), job).or(before).expect("the job was open");
             Answer::Cancelling(Box::new(view))
         };
         turn.reply(reply, answer);
@@ -240,8 +299,7 @@ impl Engine {
 
     fn welcome(&mut self, turn: &mut Turn, hello: Hello) {
         let worker = hello.installation.worker.clone();
-        let met =
-            CoordinatorEvent::Met { from: hello.installation.clone(), seen: hello.seen };
+        let met = CoordinatorEvent::Met { from: hello.installation.clone(), seen: hello.seen };
         self.commit(turn, met);
         self.schedule(turn, votum_schedule::Event::Joined(registration(hello)));
         let frame = FromCoordinator::Welcome {
@@ -301,7 +359,7 @@ impl Engine {
             if self.jobs.contains_key(&round.txn.job) {
                 let share = Share {
                     holder: from.clone(),
-                    address: self.scheduler.address_of(&worker).unwrap_or_default(),
+                    address: self.address_of(&worker),
                     pledges: round.pledges,
                 };
                 let event =
@@ -326,6 +384,7 @@ impl Engine {
         }
         let reaction = self.scheduler.step(turn.now(), event);
         if let Some(record) = reaction.record {
+            self.note(turn.now(), job_of_schedule(&record).cloned(), Some(&record), None);
             turn.schedule_record(record);
         }
         for action in reaction.actions {
@@ -375,14 +434,13 @@ impl Engine {
             return self.pending.push_back(Pending::Commit(event));
         }
         let reaction = self.commit.step(turn.now(), event);
-        let committed = |action: &CoordinatorAction| matches!(action, CoordinatorAction::Committed { .. });
-        let decision = if reaction.actions.iter().any(committed) {
-            Decision::Commit
-        } else {
-            Decision::Abort
-        };
+        let committed =
+            |action: &CoordinatorAction| matches!(action, CoordinatorAction::Committed { .. });
+        let decision =
+            if reaction.actions.iter().any(committed) { Decision::Commit } else { Decision::Abort };
         let closed = reaction.record.as_ref().and_then(closes).cloned();
         if let Some(record) = reaction.record {
+            self.note(turn.now(), Some(record.job().clone()), None, Some(&record));
             turn.commit_record(record);
         }
         for action in reaction.actions {
@@ -399,7 +457,12 @@ impl Engine {
                 let frame = FromCoordinator::Commit(message);
                 turn.act(Action::Send { worker: to, frame });
             }
-            CoordinatorAction::Preparing { txn } => turn.changed(&txn.job),
+            CoordinatorAction::Preparing { txn } => {
+                turn.changed(&txn.job);
+                if let Some(open) = self.jobs.get_mut(&txn.job) {
+                    open.prepared = Some(self.anchor.at(turn.now()));
+                }
+            }
             CoordinatorAction::ShareLost { job, holder } => {
                 turn.changed(&job);
                 let Installation { worker, uid } = holder;
@@ -417,6 +480,9 @@ impl Engine {
             CoordinatorAction::Committed { .. } => {}
             CoordinatorAction::TooLate { .. } => turn.too_late(),
             CoordinatorAction::Raise(alarm) => {
+                if let Alarm::StaleLog { by } = &alarm {
+                    self.pending.push_back(Pending::LogFoundStale { by: by.worker.clone() });
+                }
                 turn.act(Action::Raise { alarm: alarm.to_string() });
             }
         }
@@ -425,7 +491,7 @@ impl Engine {
     /// Forgets a job that owes nothing to anybody, and lets its workers forget it too.
     fn close(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
         let Some(open) = self.jobs.remove(job) else { return };
-        for worker in self.scheduler.workers_of(job) {
+        for worker in self.scheduler.involved(job) {
             turn.act(release(worker, job.clone()));
         }
         self.schedule(turn, votum_schedule::Event::Closed { job: job.clone() });
@@ -439,27 +505,44 @@ impl Engine {
         });
     }
 
-    fn view(&self, job: &JobId) -> Option<votum_wire::view::JobView> {
+    /// Remembers when something was recorded, for people.
+    fn note(
+        &mut self,
+        now: Moment,
+        job: Option<JobId>,
+        schedule: Option<&votum_schedule::Record>,
+        commit: Option<&CoordinatorRecord>,
+    ) {
+        if let Some(open) = job.and_then(|job| self.jobs.get_mut(&job)) {
+            open.note(self.anchor.at(now), schedule, commit);
+        }
+    }
+
+    fn address_of(&self, worker: &WorkerId) -> String {
+        let known = self.scheduler.worker(worker);
+        known.map(|known| known.registration.artifact_address).unwrap_or_default()
+    }
+
+    fn view(&self, now: Moment, job: &JobId) -> Option<JobView> {
         let open = self.jobs.get(job)?;
-        Some(view::job(self.anchor, job, open, &self.scheduler, &self.commit))
+        Some(view::job(self.anchor, now, job, open, &self.scheduler, &self.commit))
     }
 
     fn cluster(&self) -> Cluster {
-        let mut jobs = BTreeMap::<String, u64>::new();
-        for job in self.jobs.keys() {
-            *jobs.entry(view::state_word(job, &self.scheduler, &self.commit)).or_default() += 1;
-        }
-        let mut workers = BTreeMap::<String, u64>::new();
-        for worker in view::workers(&self.scheduler, &self.commit) {
-            *workers.entry(worker.state.to_string()).or_default() += 1;
-        }
-        let quarantined = self.quarantined.iter();
-        Cluster {
-            jobs: jobs.into_iter().collect(),
-            workers: workers.into_iter().collect(),
-            quarantined: quarantined.map(|(job, why)| (job.to_string(), why.clone())).collect(),
+        let mut cluster = Cluster {
+            quarantined: self.quarantined.keys().cloned().collect(),
             stale: self.commit.is_stale(),
+            ..Cluster::default()
+        };
+        for (job, open) in &self.jobs {
+            let stage = self.commit.phase(job).map(|standing| standing.stage);
+            let state = view::state(stage.as_ref(), open.started.is_some());
+            *cluster.jobs.entry(state).or_default() += 1;
         }
+        for worker in view::workers(self.anchor, &self.scheduler) {
+            *cluster.workers.entry(worker.state).or_default() += 1;
+        }
+        cluster
     }
 }
 

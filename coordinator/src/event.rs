@@ -5,17 +5,19 @@ use votum_driver::Tick;
 use votum_ids::{Incarnation, JobId, WorkerId};
 use votum_job::JobSpec;
 use votum_schedule::Submission;
-use votum_wire::frame::{FromWorker, Hello};
+use votum_wire::{FromWorker, Hello};
 
 use crate::{record::Closing, replies::ReplyId};
 
 /// What happens to the coordinator.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A client handed in a checked job.
     Submit {
         /// Whom to answer.
         reply: ReplyId,
+        /// Whether it shall be received, or only checked.
+        intent: Intent,
         /// The id it shall have.
         job: JobId,
         /// What was asked for.
@@ -69,6 +71,15 @@ pub enum Event {
     Expired(Closing),
     /// Time has passed.
     Tick,
+}
+
+/// What a client wants with a job that it hands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// It shall be received.
+    Receive,
+    /// It shall be checked, and nothing else.
+    Check,
 }
 
 impl Tick for Event {

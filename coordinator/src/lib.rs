@@ -1,1 +1,139 @@
-//! To be written.
+//! The coordinator: receives jobs, runs their tasks on workers, and commits them as a unit.
+//!
+//! One loop around one pure [`Engine`](engine::Engine): what comes in over gRPC
+//! becomes an event, what the engine asks for becomes a frame, an answer or a
+//! wake-up, and nothing is said before it is durable.
+
+mod action;
+mod admission;
+mod api;
+mod changes;
+mod config;
+mod engine;
+mod event;
+mod expiry;
+mod log;
+mod open_job;
+mod perform;
+mod record;
+mod recovery;
+mod replies;
+mod sentence;
+mod sessions;
+mod turn;
+mod view;
+
+pub use config::{Config, ConfigArgs};
+pub use log::LogArgs;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tonic::transport::{Server, server::TcpIncoming};
+use votum_driver::{Clock, Driver, Inbox};
+use votum_proto::{v1, worker::v1 as worker};
+
+use crate::{
+    api::{AdminApi, Desk, JobApi, WorkerApi},
+    changes::Changes,
+    perform::Performer,
+    recovery::Recovered,
+    replies::Replies,
+    sessions::{SessionApi, Sessions},
+};
+
+/// Runs a coordinator until it is told to stop by SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the journal cannot be opened, the address cannot be used, or the server fails.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let Recovered { engine, journal, reader, durable, log, index } =
+        recovery::recover(&config, &clock).await?;
+    tracing::info!(%address, cluster = %log.cluster, epoch = %log.epoch, ?index, "recovered");
+
+    let (inbox, events) = Inbox::new();
+    let sessions = Sessions::new(log, durable.clone());
+    let (replies, changes) = (Replies::default(), Changes::default());
+    let performer = Performer {
+        sessions: sessions.clone(),
+        replies: replies.clone(),
+        changes: changes.clone(),
+    };
+    let desk = Desk { inbox: inbox.clone(), replies, changes, reader: reader.clone(), clock };
+    let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
+    tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone()));
+
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<v1::job_service_server::JobServiceServer<JobApi>>().await;
+    let admin = AdminApi { desk: desk.clone(), log, index };
+    let session = SessionApi { inbox, sessions: sessions.clone() };
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_MAX)
+        .add_service(health_service)
+        .add_service(reflection_v1()?)
+        .add_service(reflection_v1alpha()?)
+        .add_service(v1::job_service_server::JobServiceServer::new(JobApi(desk.clone())))
+        .add_service(v1::worker_service_server::WorkerServiceServer::new(WorkerApi(desk)))
+        .add_service(v1::admin_service_server::AdminServiceServer::new(admin))
+        .add_service(worker::session_service_server::SessionServiceServer::new(session))
+        // The builder's own nodelay does not reach a listener that is handed in.
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+    tokio::select! {
+        served = server => served.context("the server failed")?,
+        _journal = driver => anyhow::bail!("the loop ended by itself"),
+        stopped = stopped() => stopped?,
+    }
+    tracing::info!("stopping");
+    // Leaving drops the journal, which commits what was appended and closes its index.
+    sessions.close();
+    Ok(())
+}
+
+async fn stopped() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn reflection_v1() -> anyhow::Result<
+    tonic_reflection::server::v1::ServerReflectionServer<
+        impl tonic_reflection::server::v1::ServerReflection,
+    >,
+> {
+    Ok(tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(votum_proto::FILE_DESCRIPTOR_SET)
+        .build_v1()?)
+}
+
+/// Older clients, Python's among them, ask for this one.
+fn reflection_v1alpha() -> anyhow::Result<
+    tonic_reflection::server::v1alpha::ServerReflectionServer<
+        impl tonic_reflection::server::v1alpha::ServerReflection,
+    >,
+> {
+    Ok(tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(votum_proto::FILE_DESCRIPTOR_SET)
+        .build_v1alpha()?)
+}
+
+/// How often a silent connection is tried.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a try may take before the connection counts as broken.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Most calls at a time on one connection.
+const STREAMS_MAX: u32 = 64;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use votum_commit::{CoordinatorRecord, Decision};
 use votum_driver::Durable;
-use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId};
+use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, WorkerId};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
 use votum_schedule::Registration;
@@ -12,13 +12,21 @@ use votum_schedule::Registration;
 /// A fact of the coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Record {
+pub(crate) enum Record {
     /// This coordinator started; every older one is fenced.
     EpochStarted {
         /// Raised by one at every start.
         epoch: Epoch,
         /// This start.
         start: Incarnation,
+        /// The log was found to be stale before, and no person has settled it.
+        #[serde(default)]
+        stale: bool,
+    },
+    /// A worker has seen this log further than it goes (C6).
+    LogFoundStale {
+        /// The worker.
+        by: WorkerId,
     },
     /// A worker introduced itself differently than before.
     Registered(Registration),
@@ -30,7 +38,7 @@ pub enum Record {
 
 /// What one step decided about one job: at most one fact of each machine, in one frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobRecord {
+pub(crate) struct JobRecord {
     /// The job.
     pub job: JobId,
     /// What the scheduler decided.
@@ -46,7 +54,7 @@ pub struct JobRecord {
 
 /// How a job ended, as the index keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Closing {
+pub(crate) struct Closing {
     /// The job.
     pub job: JobId,
     /// Its display name.
@@ -63,7 +71,7 @@ pub struct Closing {
 
 /// What the index keeps under a request id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownRequest {
+pub(crate) struct KnownRequest {
     /// The job that the request made.
     pub job: JobId,
     /// Of the spec it came with.
@@ -73,7 +81,7 @@ pub struct KnownRequest {
 /// What the index keeps in the list of jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Listed {
+pub(crate) enum Listed {
     /// The job is open: its state is in memory.
     Open {
         /// The job.
@@ -88,7 +96,7 @@ impl Durable for Record {
 
     fn stream(&self) -> Stream {
         match self {
-            Self::EpochStarted { .. } => cluster_stream(),
+            Self::EpochStarted { .. } | Self::LogFoundStale { .. } => cluster_stream(),
             Self::Registered(registration) => worker_stream(registration.worker.as_str()),
             Self::Job(record) => job_stream(&record.job),
             Self::Forgotten(closing) => job_stream(&closing.job),
@@ -97,7 +105,7 @@ impl Durable for Record {
 
     fn forced(&self) -> bool {
         match self {
-            Self::EpochStarted { .. } => true,
+            Self::EpochStarted { .. } | Self::LogFoundStale { .. } => true,
             Self::Registered(_) | Self::Forgotten(_) => false,
             Self::Job(record) => {
                 record.schedule.as_ref().is_some_and(votum_schedule::Record::forced)
@@ -110,7 +118,7 @@ impl Durable for Record {
         match self {
             Self::EpochStarted { .. } | Self::Registered(_) => Bearing::Restates,
             Self::Job(record) if record.closing.is_some() => Bearing::Closes,
-            Self::Job(_) => Bearing::Continues,
+            Self::Job(_) | Self::LogFoundStale { .. } => Bearing::Continues,
             Self::Forgotten(_) => Bearing::Forgets,
         }
     }
@@ -119,7 +127,10 @@ impl Durable for Record {
         match self {
             Self::Job(record) => record.keys(at),
             // Forgetting a stream drops its keys with it.
-            Self::EpochStarted { .. } | Self::Registered(_) | Self::Forgotten(_) => Vec::new(),
+            Self::EpochStarted { .. }
+            | Self::LogFoundStale { .. }
+            | Self::Registered(_)
+            | Self::Forgotten(_) => Vec::new(),
         }
     }
 }
@@ -128,8 +139,7 @@ impl JobRecord {
     fn keys(&self, at: WallTime) -> Vec<KeyChange> {
         let mut keys = Vec::new();
         if let Some(votum_schedule::Record::Received { job, submission, .. }) = &self.schedule {
-            let known =
-                KnownRequest { job: job.clone(), spec_digest: submission.spec_digest };
+            let known = KnownRequest { job: job.clone(), spec_digest: submission.spec_digest };
             keys.push(put(request_key(submission.request), &known));
             keys.push(put(list_key(at, job), &Listed::Open { job: job.clone() }));
         }

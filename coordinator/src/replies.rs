@@ -11,7 +11,7 @@ use crate::action::Answer;
 
 /// Names one caller that waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReplyId(u64);
+pub(crate) struct ReplyId(u64);
 
 /// The callers that wait; clones share one list.
 ///

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use votum_commit::CoordinatorRecord;
-use votum_ids::JobId;
+use votum_ids::{JobId, WorkerId};
 use votum_machine::{Moment, Reaction};
 
 use crate::{
@@ -19,7 +19,7 @@ pub(crate) struct Turn {
     schedule: Option<votum_schedule::Record>,
     commit: Option<CoordinatorRecord>,
     closing: Option<Closing>,
-    forgotten: Option<Closing>,
+    alone: Option<Record>,
     actions: Vec<Action>,
     changed: BTreeSet<JobId>,
     too_late: bool,
@@ -33,7 +33,7 @@ impl Turn {
             schedule: None,
             commit: None,
             closing: None,
-            forgotten: None,
+            alone: None,
             actions: Vec::new(),
             changed: BTreeSet::new(),
             too_late: false,
@@ -57,7 +57,12 @@ impl Turn {
 
     /// Notes that a closed job's bytes may be reclaimed; nothing else happens in this step.
     pub(crate) fn forget(&mut self, closing: Closing) {
-        self.forgotten = Some(closing);
+        self.alone = Some(Record::Forgotten(closing));
+    }
+
+    /// Notes that a worker has seen the log further than it goes; nothing else happens in this step.
+    pub(crate) fn log_found_stale(&mut self, by: WorkerId) {
+        self.alone = Some(Record::LogFoundStale { by });
     }
 
     /// Adds an action.
@@ -115,8 +120,8 @@ impl Turn {
     }
 
     fn record(&mut self) -> Option<Record> {
-        if let Some(closing) = self.forgotten.take() {
-            return Some(Record::Forgotten(closing));
+        if let Some(alone) = self.alone.take() {
+            return Some(alone);
         }
         let schedule = match self.schedule.take() {
             Some(votum_schedule::Record::Registered(registration)) => {
@@ -126,13 +131,18 @@ impl Turn {
         };
         let commit = self.commit.take();
         let of_commit = commit.as_ref().map(CoordinatorRecord::job);
-        let job = schedule.as_ref().and_then(job_of).or(of_commit)?.clone();
-        Some(Record::Job(Box::new(JobRecord { job, schedule, commit, closing: self.closing.take() })))
+        let job = schedule.as_ref().and_then(job_of_schedule).or(of_commit)?.clone();
+        Some(Record::Job(Box::new(JobRecord {
+            job,
+            schedule,
+            commit,
+            closing: self.closing.take(),
+        })))
     }
 }
 
 /// Returns the job that a fact of the scheduler is about; a registration is about none.
-fn job_of(record: &votum_schedule::Record) -> Option<&JobId> {
+pub(crate) fn job_of_schedule(record: &votum_schedule::Record) -> Option<&JobId> {
     match record {
         votum_schedule::Record::Received { job, .. } | votum_schedule::Record::Lost { job, .. } => {
             Some(job)

@@ -1,10 +1,14 @@
 //! What a worker asks its shell to do.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use votum_commit::{Alarm, Installation, Knowledge, LogPosition, Peer, Pledge};
 use votum_driver::Awaits;
-use votum_ids::{AttemptId, JobId, TxnId};
+use votum_ids::{AttemptId, JobId, OutputName, TxnId};
 use votum_job::Assignment;
 use votum_wire::FromWorker;
 
@@ -34,7 +38,12 @@ pub enum Action {
     /// Make the attempt's directories and bring its inputs; answer with `Fetched` or `Failed`.
     Fetch(Box<Assignment>),
     /// Run the program; answer with `Started`, and `Exited` or `Failed`.
-    Run(Box<Assignment>),
+    Run {
+        /// What to run.
+        assignment: Box<Assignment>,
+        /// Where the program finds each input.
+        inputs: BTreeMap<OutputName, PathBuf>,
+    },
     /// End whatever is under way for an attempt; its answer comes as without this.
     Stop {
         /// Which.
@@ -100,7 +109,7 @@ impl Awaits for Action {
             | Self::Heartbeat
             | Self::Leave { .. }
             | Self::Fetch(_)
-            | Self::Run(_)
+            | Self::Run { .. }
             | Self::Stop { .. }
             | Self::Seal(_)
             | Self::Discard(_)

@@ -101,10 +101,10 @@ impl Attempt {
     /// Applies what happened to it here.
     pub(crate) fn step(&mut self, now: Moment, event: AttemptEvent) -> Reaction {
         match (mem::replace(&mut self.phase, Phase::Gone), event) {
-            (Phase::Fetching { assignment, .. }, AttemptEvent::Fetched) => {
+            (Phase::Fetching { assignment, .. }, AttemptEvent::Fetched { inputs }) => {
                 let until = now.after(assignment.time_limit);
                 self.phase = Phase::Running { assignment: assignment.clone(), pid: None, until };
-                Reaction::perform([Action::Run(assignment)])
+                Reaction::perform([Action::Run { assignment, inputs }])
             }
             (Phase::Running { assignment, until, .. }, AttemptEvent::Started { pid }) => {
                 self.phase = Phase::Running { assignment, pid: Some(pid), until };
@@ -128,7 +128,7 @@ impl Attempt {
             // Whatever was under way for it is over.
             (
                 Phase::Discarding,
-                AttemptEvent::Fetched
+                AttemptEvent::Fetched { .. }
                 | AttemptEvent::Exited { .. }
                 | AttemptEvent::Sealed { .. }
                 | AttemptEvent::Failed { .. },
@@ -266,19 +266,15 @@ impl Attempt {
 
     /// Returns its line of the inventory; one that nobody wants has none.
     pub(crate) fn listed(&self) -> Option<ListedAttempt> {
-        let state = match self.phase {
-            Phase::Discarding | Phase::Gone => return None,
-            Phase::Fetching { .. }
-            | Phase::Running { .. }
-            | Phase::Stopping { .. }
-            | Phase::Sealing { .. }
-            | Phase::Sealed { .. }
-            | Phase::Failed { .. } => match self.end() {
-                None => AttemptState::Live,
-                Some(end) => AttemptState::Ended(end),
-            },
+        let state = match self.end() {
+            None => AttemptState::Live,
+            Some(end) => AttemptState::Ended(end),
         };
-        Some(ListedAttempt { attempt: self.id.clone(), number: self.number, state })
+        self.is_wanted().then(|| ListedAttempt {
+            attempt: self.id.clone(),
+            number: self.number,
+            state,
+        })
     }
 
     /// Says whether something of it may still be under way.
@@ -291,6 +287,11 @@ impl Attempt {
             | Phase::Discarding => true,
             Phase::Sealed { .. } | Phase::Failed { .. } | Phase::Gone => false,
         }
+    }
+
+    /// Says whether anybody may still want something of it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !matches!(self.phase, Phase::Discarding | Phase::Gone)
     }
 
     /// Says whether nothing of it is left.
@@ -321,9 +322,13 @@ impl Attempt {
 
     /// Forgets it without a record of its own: that of its job says so.
     pub(crate) fn forget(&mut self) -> Option<Action> {
-        match self.discard(Rest::Something) {
-            Reaction { record: _, actions } => actions.into_iter().next(),
-        }
+        self.discard(Rest::Something).actions.pop()
+    }
+
+    /// Ends it because its job was aborted.
+    pub(crate) fn abort(&mut self) -> Option<Action> {
+        let reason = "the job was aborted";
+        self.stop(self.grace(), reason, Cause::stopped(reason)).actions.pop()
     }
 
     /// Repeats a record of the journal.
@@ -358,7 +363,7 @@ impl Attempt {
                 self.phase = Phase::Stopping { cause: Cause { kind, message } };
                 return Reaction::none();
             }
-            AttemptEvent::Fetched | AttemptEvent::Sealed { .. } => Default::default(),
+            AttemptEvent::Fetched { .. } | AttemptEvent::Sealed { .. } => Default::default(),
             AttemptEvent::Exited { usage } => (String::new(), usage),
             AttemptEvent::Failed { failure, usage } => (failure.stderr_tail, usage),
         };

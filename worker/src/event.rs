@@ -1,8 +1,10 @@
 //! What a worker reacts to.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use votum_commit::ParticipantEvent;
 use votum_driver::Tick;
-use votum_ids::AttemptId;
+use votum_ids::{AttemptId, OutputName};
 use votum_job::{Failure, StagedOutput, Usage};
 use votum_wire::CoordinatorFrame;
 
@@ -50,7 +52,10 @@ impl Tick for Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptEvent {
     /// Every input has arrived and its digest holds.
-    Fetched,
+    Fetched {
+        /// Where the program finds each.
+        inputs: BTreeMap<OutputName, PathBuf>,
+    },
     /// The program runs.
     Started {
         /// Of its process group leader.

@@ -1,1 +1,45 @@
-//! To be written.
+//! The worker: runs attempts, keeps what they leave invisible, and publishes what is decided.
+//!
+//! ```text
+//! session ─► Event ─► Engine ─► Record ─► journal
+//!    ▲                   └────► Action ─► Performer ─► process, shadow, transfer
+//!    └── link ◄──────────────────────────────┘   └─► completions come back as events
+//! ```
+
+mod action;
+mod attempt;
+mod attempts;
+mod commit;
+mod config;
+mod engine;
+mod environment;
+mod event;
+mod inputs;
+mod inventory;
+mod link;
+mod logging;
+mod measure;
+mod outputs;
+mod peer;
+mod perform;
+mod record;
+mod recovery;
+mod replay;
+mod run;
+mod serve;
+mod session;
+mod shell;
+#[cfg(test)]
+mod testing;
+mod tokens;
+
+pub use action::Action;
+pub use config::{Config, ConfigError, LogFormat, SLOTS_MAX, Settings};
+pub use engine::Engine;
+pub use event::{AttemptEvent, Event, SessionNumber};
+pub use logging::init as init_logging;
+pub use record::{Record, Rest};
+pub use recovery::RecoveryError;
+pub use replay::CorruptJob;
+pub use serve::{ServeError, run, serve, serve_until};
+pub use votum_process::{SupervisorProgram, supervise};

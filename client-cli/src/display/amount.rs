@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use votum_machine::WallTime;
+
 /// Writes a duration as `2h 5m`, in its two largest units.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -31,6 +33,32 @@ pub(crate) fn size(bytes: u64) -> String {
         name += 1;
     }
     format!("{value:.1} {}", NAMES[name])
+}
+
+/// Writes how long something lasts, as `6m`, in its largest unit.
+pub(crate) fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 86_400, seconds / 3_600, seconds / 60) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m"),
+        (0, hours, _) => format!("{hours}h"),
+        (days, _, _) => format!("{days}d"),
+    }
+}
+
+/// Writes `1 file` or `3 files`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+/// Writes a moment in UTC, as `2026-11-21 01:09:31Z`.
+pub(crate) fn time(time: WallTime) -> String {
+    let millisecond = i64::try_from(time.0).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(millisecond) {
+        Ok(timestamp) => timestamp.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => "-".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -101,8 +101,11 @@ impl fmt::Display for Rejection {
             writeln!(f)?;
         }
         let count = self.problems.len();
-        let shown =
-            if count > PROBLEMS_SHOWN_MAX { format!(", {PROBLEMS_SHOWN_MAX} of them shown") } else { String::new() };
+        let shown = if count > PROBLEMS_SHOWN_MAX {
+            format!(", {PROBLEMS_SHOWN_MAX} of them shown")
+        } else {
+            String::new()
+        };
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{}: {count} {noun}{shown}", self.file)
     }

@@ -103,7 +103,9 @@ impl<'a> Reader<'a> {
                 if let Some(name) = unresolved.name.as_deref() {
                     let meant = closest(name, self.params.keys().map(String::as_str));
                     problem = problem.label(
-                        meant.map(|name| format!("did you mean `params.{name}`?")).unwrap_or_default(),
+                        meant
+                            .map(|name| format!("did you mean `params.{name}`?"))
+                            .unwrap_or_default(),
                     );
                 }
                 self.report(problem.help(params::RULE));
@@ -152,25 +154,15 @@ impl<'a> Reader<'a> {
         for (key, value) in self.entries(node) {
             let text = match value.value {
                 Value::Null => Some(String::new()),
-                Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => self.substituted(value),
+                Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
+                    self.substituted(value)
+                }
             };
             if let Some(text) = text {
                 texts.insert(key.text.clone(), text);
             }
         }
         texts
-    }
-
-    /// Returns the environment of a job or a task.
-    pub(super) fn environment(&mut self, node: &Node) -> BTreeMap<String, String> {
-        for (key, _) in self.entries(node) {
-            let first_is_no_digit = !key.text.starts_with(|c: char| c.is_ascii_digit());
-            let plain = key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if key.text.is_empty() || !plain || !first_is_no_digit {
-                self.report(at_key(key, format!("`{}` cannot name a variable", key.text)));
-            }
-        }
-        self.texts(node)
     }
 
     /// Returns the items of a list, each read by `read`.
@@ -207,9 +199,7 @@ impl<'a> Reader<'a> {
             Ok(value) => Some(value),
             Err(error) => {
                 let at = self.find(node.at, text);
-                self.report(
-                    Problem::new(at, error.to_string()).width(text.trim().chars().count()),
-                );
+                self.report(Problem::new(at, error.to_string()).width(text.trim().chars().count()));
                 None
             }
         }

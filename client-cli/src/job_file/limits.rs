@@ -5,11 +5,8 @@ use super::{Problem, yaml::Position};
 /// Returns the text of a file, if it is one and not too large.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(Problem::new(
-            Position::START,
-            "the job file is larger than 1 MiB".to_owned(),
-        )
-        .help("keep data in files on the workers; the job file names them"));
+        return Err(Problem::new(Position::START, "the job file is larger than 1 MiB".to_owned())
+            .help("keep data in files on the workers; the job file names them"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
@@ -28,5 +25,3 @@ pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub(super) const NODES_MAX: usize = 500_000;
 /// Deepest nesting.
 pub(super) const DEPTH_MAX: usize = 32;
-/// Most tasks of a job; the same bound as the coordinator's.
-pub(super) const TASKS_MAX: usize = 10_000;

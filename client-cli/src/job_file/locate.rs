@@ -14,15 +14,24 @@ pub(super) struct Place {
     pub width: usize,
 }
 
+/// Which half of a field to point at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    /// What it is called.
+    Name,
+    /// What it holds.
+    Value,
+}
+
 /// Finds the deepest part of `path` that the file has.
-pub(super) fn locate(root: &Node, path: &str) -> Place {
+pub(super) fn locate(root: &Node, path: &str, half: Half) -> Place {
     let mut place = Place { at: root.at, width: 1 };
     let mut node = root;
     for segment in path.split(['.', '[', ']']).filter(|segment| !segment.is_empty()) {
         let next = match &node.value {
-            Value::Mapping(_) => node.entry(file_name(segment)).map(|(key, value)| {
-                (Place { at: key.at, width: key.text.chars().count() }, value)
-            }),
+            Value::Mapping(_) => node
+                .entry(file_name(segment))
+                .map(|(key, value)| (Place { at: key.at, width: key.text.chars().count() }, value)),
             Value::Sequence(items) => segment
                 .parse()
                 .ok()
@@ -41,7 +50,7 @@ pub(super) fn locate(root: &Node, path: &str) -> Place {
         }
     }
     match node.value {
-        Value::Scalar(_) if node.at.line == place.at.line => {
+        Value::Scalar(_) if half == Half::Value && node.at.line == place.at.line => {
             Place { at: node.at, width: width(node) }
         }
         Value::Scalar(_) | Value::Null | Value::Sequence(_) | Value::Mapping(_) => place,

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{JobId, TaskId};
-use votum_job::{JobSpec, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TIMEOUT_DEFAULT, TaskSpec};
+use votum_job::{
+    JobSpec, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TASKS_MAX, TIMEOUT_DEFAULT, TaskSpec,
+};
 
 use super::{
     GivenParams, MissingParams, Problem,
     fields::{Fields, Reader, at_key},
-    limits::TASKS_MAX,
     params, task,
     yaml::Node,
 };
@@ -27,10 +28,9 @@ pub(super) fn job(
     let name = name(reader, &fields);
     let description = fields.find("description").and_then(|node| reader.text(node));
     let labels = fields.find("labels").map(|node| reader.texts(node)).unwrap_or_default();
-    let env = fields.find("env").map(|node| reader.environment(node)).unwrap_or_default();
-    let mut duration = |name, default| {
-        fields.find(name).map_or(Some(default), |node| reader.duration(node))
-    };
+    let env = fields.find("env").map(|node| reader.texts(node)).unwrap_or_default();
+    let mut duration =
+        |name, default| fields.find(name).map_or(Some(default), |node| reader.duration(node));
     let timeout = duration("timeout", TIMEOUT_DEFAULT);
     let retention = duration("retention", RETENTION_DEFAULT);
     let prepare_timeout = prepare_timeout(reader, &fields);
@@ -105,6 +105,14 @@ fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskS
 }
 
 const JOB_FIELDS: [&str; 10] = [
-    "version", "name", "description", "labels", "params", "env", "timeout", "retention", "commit",
+    "version",
+    "name",
+    "description",
+    "labels",
+    "params",
+    "env",
+    "timeout",
+    "retention",
+    "commit",
     "tasks",
 ];

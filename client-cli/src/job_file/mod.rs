@@ -22,13 +22,21 @@ use std::{
     path::Path,
 };
 
-use votum_job::JobSpec;
+use votum_job::{Graph, InvalidJob, JobSpec};
 
+use self::{
+    diagnostics::Problem,
+    fields::Reader,
+    limits::FILE_BYTES_MAX,
+    locate::{Half, Place, locate},
+    yaml::Node,
+};
 pub(crate) use self::{
     diagnostics::Rejection,
-    params::{GivenParams, MissingParams},
+    params::{GivenParams, MissingParams, pair},
+    quantity::duration,
+    suggestion::closest,
 };
-use self::{diagnostics::Problem, fields::Reader, limits::FILE_BYTES_MAX};
 
 /// Reads the bytes of a job file, at most one more than a job file may have; `-` is standard input.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -55,13 +63,53 @@ pub(crate) fn parse(
     let mut reader = Reader::new(source);
     let spec = lower::job(&mut reader, &root, given, missing);
     match (spec, reader.into_problems()) {
-        (Some(spec), problems) if problems.is_empty() => check(&root, &spec)
-            .map(|()| spec)
-            .map_err(|problems| reject(source, problems)),
+        (Some(spec), problems) if problems.is_empty() => {
+            check(&root, &spec).map(|()| spec).map_err(|problems| reject(source, problems))
+        }
         (_, problems) => Err(reject(source, problems)),
     }
 }
 
-fn check(_root: &yaml::Node, _spec: &JobSpec) -> Result<(), Vec<Problem>> {
-    Ok(())
+/// Asks the rules of a job, and finds for each complaint the line it is about.
+fn check(root: &Node, spec: &JobSpec) -> Result<(), Vec<Problem>> {
+    let problems = |invalid: Vec<InvalidJob>| {
+        let problem = |InvalidJob { field, problem }| {
+            let (field, half) = point_at(field, &problem);
+            let Place { at, width } = locate(root, &field, half);
+            Problem::new(at, problem.to_string()).width(width)
+        };
+        invalid.into_iter().map(problem).collect()
+    };
+    Graph::check(spec).map(|_graph| ()).map_err(problems)
+}
+
+/// Returns the part of the file that a complaint is about.
+fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
+    use votum_job::Problem as Invalid;
+    match problem {
+        Invalid::UnknownTask { task, .. } => (format!("{field}.{task}"), Half::Value),
+        Invalid::VariableName { .. }
+        | Invalid::ProtectedVariable { .. }
+        | Invalid::VariableCollision { .. }
+        | Invalid::DuplicateName { .. }
+        | Invalid::TooManyVariables { .. } => (field, Half::Name),
+        Invalid::NoTasks
+        | Invalid::TooManyTasks { .. }
+        | Invalid::TooManyEdges { .. }
+        | Invalid::SpecTooLarge { .. }
+        | Invalid::Name(_)
+        | Invalid::NameTooLong { .. }
+        | Invalid::ParameterName { .. }
+        | Invalid::UnknownOutput { .. }
+        | Invalid::DependencyCycle { .. }
+        | Invalid::PublishConflict { .. }
+        | Invalid::NothingToRun
+        | Invalid::ContainsNul
+        | Invalid::ScriptTooLarge { .. }
+        | Invalid::Path { .. }
+        | Invalid::OverlappingOutputs { .. }
+        | Invalid::KindMismatch { .. }
+        | Invalid::Duration { .. }
+        | Invalid::Attempts { .. } => (field, Half::Value),
+    }
 }

@@ -26,10 +26,8 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| SIZE_RULE.to_owned())?;
     let unit = unit.trim();
-    let (_, factor) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or_else(|| SIZE_RULE.to_owned())?;
+    let (_, factor) =
+        UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(|| SIZE_RULE.to_owned())?;
     number.checked_mul(*factor).ok_or_else(|| "larger than any disk".to_owned())
 }
 

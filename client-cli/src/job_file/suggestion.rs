@@ -1,7 +1,10 @@
 //! "Did you mean": the known name that is closest to a mistyped one.
 
 /// Returns the closest of `known`, if it is close enough to be meant.
-pub(crate) fn closest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let near = (typed.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
@@ -14,7 +17,8 @@ pub(crate) fn closest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>)
 /// Counts the insertions, deletions, replacements and swaps of neighbours between two names
 /// (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(NAME_CHARS_MAX).collect(), b.chars().take(NAME_CHARS_MAX).collect());
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.chars().take(NAME_CHARS_MAX).collect(), b.chars().take(NAME_CHARS_MAX).collect());
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

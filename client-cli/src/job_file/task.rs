@@ -22,7 +22,7 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<Ta
     let placement = placement(reader, &fields);
     let needs = fields.find("needs").map(|node| reader.set(node, str::parse::<TaskId>));
     let program = program(reader, key, &fields);
-    let env = fields.find("env").map(|node| reader.environment(node));
+    let env = fields.find("env").map(|node| reader.texts(node));
     let inputs = fields.find("inputs").map(|node| inputs(reader, node));
     let outputs = fields.find("outputs").map(|node| output::read_all(reader, node));
     let timeout = duration(reader, &fields, "timeout", TIMEOUT_DEFAULT);
@@ -42,8 +42,9 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<Ta
 }
 
 fn placement(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Placement {
-    let worker =
-        fields.find("worker").and_then(|node| reader.parsed_substituted(node, str::parse::<WorkerId>));
+    let worker = fields
+        .find("worker")
+        .and_then(|node| reader.parsed_substituted(node, str::parse::<WorkerId>));
     let labels = fields.find("labels").map(|node| reader.texts(node)).unwrap_or_default();
     Placement { worker, labels }
 }
@@ -123,9 +124,8 @@ fn input(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<InputSpec> {
 }
 
 fn task_output(text: &str) -> Result<InputSpec, String> {
-    let (task, output) = text
-        .split_once('.')
-        .ok_or_else(|| format!("`{text}` is not of the form `task.output`"))?;
+    let (task, output) =
+        text.split_once('.').ok_or_else(|| format!("`{text}` is not of the form `task.output`"))?;
     Ok(InputSpec::TaskOutput {
         task: TaskId::new(task).map_err(|error| error.to_string())?,
         output: OutputName::new(output).map_err(|error| error.to_string())?,
@@ -137,9 +137,8 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> RetryPolicy {
         reader.fields(node, "`retry`", &["attempts", "backoff", "max_backoff", "never_on"]);
     let default = RetryPolicy::default();
     let attempts = fields.find("attempts").and_then(|node| {
-        reader.parsed(node, |text| match text.parse() {
-            Ok(attempts @ 1..=100) => Ok(attempts),
-            Ok(_) | Err(_) => Err("`attempts` is a number from 1 to 100, the first included"),
+        reader.parsed(node, |text| {
+            text.parse().map_err(|_| "`attempts` is a number, the first attempt included")
         })
     });
     let never_on = fields.find("never_on").map(|node| {
@@ -167,6 +166,16 @@ fn duration(
 }
 
 const TASK_FIELDS: [&str; 12] = [
-    "worker", "labels", "needs", "run", "command", "interpreter", "env", "inputs", "outputs",
-    "timeout", "grace_period", "retry",
+    "worker",
+    "labels",
+    "needs",
+    "run",
+    "command",
+    "interpreter",
+    "env",
+    "inputs",
+    "outputs",
+    "timeout",
+    "grace_period",
+    "retry",
 ];

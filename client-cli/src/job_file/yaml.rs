@@ -72,11 +72,8 @@ impl Node {
 
 /// Reads the one document of a text.
 pub(super) fn parse(source: &str) -> Result<Node, Problem> {
-    let mut document = Document {
-        parser: Parser::new_from_str(source),
-        anchors: BTreeMap::new(),
-        nodes: 0,
-    };
+    let mut document =
+        Document { parser: Parser::new_from_str(source), anchors: BTreeMap::new(), nodes: 0 };
     document.root()
 }
 
@@ -98,10 +95,8 @@ impl<'a> Document<'a> {
                 let at = Position::of(span);
                 return Err(Problem::new(at, "a job file holds one document".to_owned()));
             }
-            let around = matches!(
-                event,
-                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd
-            );
+            let around =
+                matches!(event, Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd);
             if !around {
                 root = Some(self.node(event, span, 0)?);
             }
@@ -219,7 +214,9 @@ impl<'a> Document<'a> {
 fn no_tag(at: Position, tag: Option<&Tag>) -> Result<(), Problem> {
     match tag {
         None => Ok(()),
-        Some(tag) => Err(Problem::new(at, format!("tags such as `{}` are not allowed", tag.original()))),
+        Some(tag) => {
+            Err(Problem::new(at, format!("tags such as `{}` are not allowed", tag.original())))
+        }
     }
 }
 

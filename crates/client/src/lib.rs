@@ -1,1 +1,22 @@
-//! To be written.
+//! A typed client of Votum: jobs in, views out, and patience with a coordinator that restarts.
+//!
+//! Every call that may be repeated without harm is repeated while the
+//! coordinator is unavailable, with growing, random pauses, for as long as
+//! [`Options::patience`] says. A submission is one of them because it carries a
+//! request id.
+
+mod backoff;
+mod client;
+mod error;
+mod logs;
+mod options;
+mod reference;
+mod wait;
+mod watch;
+
+pub use client::Client;
+pub use error::ClientError;
+pub use logs::Logs;
+pub use options::Options;
+pub use wait::Until;
+pub use watch::Watch;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use votum_ids::{JobId, TxnId};
+use votum_ids::{ClusterId, JobId, TxnId};
 
 use crate::Installation;
 
@@ -28,6 +28,25 @@ pub enum Alarm {
         /// Who says so.
         by: Installation,
     },
+    /// A worker was told Commit for another round of a job than the one that was decided here.
+    CommitOfAnotherRound {
+        /// The round that it was told.
+        txn: TxnId,
+        /// Who says so.
+        by: Installation,
+    },
+    /// A worker has seen the log further than it reaches here: decisions may be missing (C6).
+    StaleLog {
+        /// Who says so.
+        by: Installation,
+    },
+    /// A worker has seen the log of another cluster: its session must be refused.
+    ForeignLog {
+        /// Who says so.
+        by: Installation,
+        /// Whose log it has seen.
+        cluster: ClusterId,
+    },
     /// A vote of somebody whom the round does not name.
     StrangeVote {
         /// The round.
@@ -48,6 +67,15 @@ impl fmt::Display for Alarm {
             }
             Self::CommitOfAbortedJob { job, by } => {
                 write!(f, "{} was told to commit {job}, whose abort is recorded", by.worker)
+            }
+            Self::CommitOfAnotherRound { txn, by } => {
+                write!(f, "{} was told to commit {txn}, which is not the round decided", by.worker)
+            }
+            Self::StaleLog { by } => {
+                write!(f, "{} has seen decisions that this log does not hold", by.worker)
+            }
+            Self::ForeignLog { by, cluster } => {
+                write!(f, "{} belongs to the cluster {cluster}", by.worker)
             }
             Self::StrangeVote { txn, by } => {
                 write!(f, "{} voted in {txn}, which does not name it", by.worker)

@@ -1,17 +1,76 @@
 //! All or nothing: two-phase commit with presumed abort.
+//!
+//! One job, many workers, one moment after which everything becomes visible
+//! and before which nothing does. [`Coordinator`] is the transaction manager
+//! (TM), [`Participants`] the resource managers (RM) of one worker. Both are
+//! pure machines: they react, their drivers record, send, publish and discard.
+//!
+//! A vote is held in *rounds*. A round is a fixed set of participants and of
+//! pledges (output, digest, token, target); its [`TxnId`](votum_ids::TxnId) is
+//! in every message but Abort and Release, which belong to the job. Votes never
+//! move to another round. Nothing is recorded before the decision, so a
+//! coordinator that restarts without one opens a round again instead of
+//! throwing away hours of work; a participant that learns that its round ended
+//! goes back to Staged and discards nothing.
+//!
+//! A round at the coordinator (every other pair is ignored):
+//!
+//! | phase | vote Yes, ReadOnly | vote No | ack | tick | inquiry |
+//! |---|---|---|---|---|---|
+//! | Working | | | | | RoundEnded |
+//! | Preparing | the last: **CommitDecided**, Commit to all that said Yes | Failed: **Aborting**; Refused: another round; NotHeld, WrongInstallation: Working | | ask the silent; past the timeout another round, past the deadline **Aborting** | Undecided; another round RoundEnded |
+//! | Delivering | | | the last: *Ended* | Commit again | Commit; another round RoundEnded |
+//! | Aborting | | | | | Abort |
+//! | not open | | | | | Abort, presumed |
+//!
+//! A participant (**bold** records are forced, *italic* ones lazy):
+//!
+//! | phase | Prepare | checked | peer asks | Commit | Abort | RoundEnded | Release |
+//! |---|---|---|---|---|---|---|---|
+//! | Staged | check, or No if refused or older | | **Refused** | alarm | *Aborted*, discard | | *Released* |
+//! | Checking | a later round: check that | **Prepared**, Yes; or No, Staged | **Refused**, No | alarm | *Aborted*, discard | Staged | *Released* |
+//! | Prepared (in doubt) | Yes again; later: check; older: No | | in doubt | **Committed**, publish | *Aborted*, discard | *RoundEnded*, Staged | |
+//! | Finishing | No | | Commit | published: ack | | | |
+//! | Ended | No | | Commit | ack again | | | *Released* |
+//! | Aborted | No | | Refused | alarm | discard | | *Released* |
+//! | unknown | No | | unknown | ack again | discard | | discard |
+//!
+//! A participant in doubt asks the coordinator, and when that stays silent its
+//! peers: cooperative termination. A peer that has not voted may end the
+//! *round* by refusing it durably; it never ends the job.
+//!
+//! Read before changing anything: Gray, "Notes on Data Base Operating Systems"
+//! (1978); Mohan, Lindsay, Obermarck, "Transaction Management in the R*
+//! Distributed Database Management System" (TODS 11:4, 1986) for presumed
+//! abort; Bernstein, Hadzilacos, Goodman, "Concurrency Control and Recovery in
+//! Database Systems", ch. 7 (1987) for cooperative termination; Gray, Lamport,
+//! "Consensus on Transaction Commit" (TODS 31:1, 2006) for the specification.
 
 mod action;
+mod agenda;
 mod alarm;
+mod coordinator;
 mod decision;
 mod event;
 mod message;
+mod participant;
+mod participants;
+mod patience;
 mod record;
+mod replay;
+mod round;
+mod standing;
+mod transaction;
 mod vote;
 
 pub use action::{CoordinatorAction, ParticipantAction};
 pub use alarm::Alarm;
+pub use coordinator::{Coordinator, LogState, Start};
 pub use decision::{Cause, Decision};
 pub use event::{CoordinatorEvent, ParticipantEvent};
 pub use message::{Installation, Knowledge, LogPosition, Message, Peer, Pledge, Reply, Share};
+pub use participants::Participants;
 pub use record::{CoordinatorRecord, ParticipantRecord};
+pub use replay::{CorruptTransaction, Recorded};
+pub use standing::{Stage, Standing};
 pub use vote::{Objection, Vote};

@@ -132,6 +132,20 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// Returns the job that the message belongs to.
+    #[must_use]
+    pub fn job(&self) -> &JobId {
+        match self {
+            Self::Prepare { txn, .. }
+            | Self::Commit { txn, .. }
+            | Self::Undecided { txn }
+            | Self::RoundEnded { txn } => &txn.job,
+            Self::Abort { job } | Self::Release { job } => job,
+        }
+    }
+}
+
 /// What a participant says to the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -96,9 +96,7 @@ impl Round {
                 if self.silent().next().is_none() { Tally::Complete } else { Tally::Open }
             }
             (Some(first), vote) if *first == vote => Tally::Open,
-            (Some(_), _) => {
-                Tally::Strange(Alarm::ContradictoryVote { txn: self.txn.clone(), by })
-            }
+            (Some(_), _) => Tally::Strange(Alarm::ContradictoryVote { txn: self.txn.clone(), by }),
         }
     }
 
@@ -151,10 +149,7 @@ impl Round {
 
     /// Returns every participant with its vote.
     pub(crate) fn votes(&self) -> BTreeMap<Installation, Option<Vote>> {
-        self.shares
-            .keys()
-            .map(|holder| (holder.clone(), self.votes.get(holder).cloned()))
-            .collect()
+        self.shares.keys().map(|holder| (holder.clone(), self.votes.get(holder).cloned())).collect()
     }
 
     fn peers_of(&self, holder: &Installation) -> Vec<Peer> {

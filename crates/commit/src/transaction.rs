@@ -213,10 +213,9 @@ impl Transaction {
             Phase::Preparing(round) => {
                 Stage::Preparing { txn: round.txn.clone(), votes: round.votes() }
             }
-            Phase::Delivering(delivery) => Stage::Delivering {
-                txn: delivery.txn.clone(),
-                unacked: delivery.unacked.clone(),
-            },
+            Phase::Delivering(delivery) => {
+                Stage::Delivering { txn: delivery.txn.clone(), unacked: delivery.unacked.clone() }
+            }
             Phase::Aborting { cause } => Stage::Aborting { cause: cause.clone() },
             Phase::Ended => return None,
         };
@@ -307,8 +306,7 @@ impl Transaction {
         if delivery.due.is_none_or(|due| now < due) {
             return Reaction::none();
         }
-        delivery.due =
-            (!delivery.unacked.is_empty()).then(|| COMMIT_AGAIN.next(self.since, now));
+        delivery.due = (!delivery.unacked.is_empty()).then(|| COMMIT_AGAIN.next(self.since, now));
         let unacked = delivery.unacked.iter();
         Reaction::perform(unacked.filter_map(|holder| delivery.commit_for(holder)))
     }
@@ -320,9 +318,10 @@ impl Transaction {
     fn answer(&self, by: &Installation, txn: TxnId) -> Reaction {
         match &self.phase {
             Phase::Preparing(round) if round.txn == txn => send(by, Message::Undecided { txn }),
+            // Whom an adopted commit left out is not told "ask again": silence sends it to
+            // its peers, and they know.
             Phase::Delivering(delivery) if delivery.txn == txn => {
-                let undecided = || send(by, Message::Undecided { txn });
-                delivery.commit_for(by).map_or_else(undecided, |commit| Reaction::perform([commit]))
+                Reaction::perform(delivery.commit_for(by))
             }
             Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) => {
                 send(by, Message::RoundEnded { txn })
@@ -373,12 +372,7 @@ impl Transaction {
         self.since = now;
     }
 
-    fn enter_delivering(
-        &mut self,
-        now: Moment,
-        txn: TxnId,
-        shares: BTreeMap<Installation, Share>,
-    ) {
+    fn enter_delivering(&mut self, now: Moment, txn: TxnId, shares: BTreeMap<Installation, Share>) {
         let unacked = shares.keys().cloned().collect();
         let delivery = Delivery { txn, shares: Arc::new(shares), unacked, due: Some(now) };
         self.enter(now, Phase::Delivering(delivery));

@@ -17,9 +17,8 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the clock is where time enters")]
     pub fn start() -> Self {
-        let since_1970 = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_1970 =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self { start: Instant::now(), anchor: WallTime::default().after(since_1970) }
     }
 

@@ -55,11 +55,11 @@ pub enum Unreadable {
     },
 }
 
-/// Encodes a record as an entry of the journal.
+/// Encodes a record as an entry of the journal, stamped with a time of day.
 ///
 /// # Panics
 /// If the record cannot be encoded, which its type excludes.
-pub(crate) fn entry<R: Durable>(at: WallTime, record: &R) -> Entry {
+pub fn entry<R: Durable>(at: WallTime, record: &R) -> Entry {
     let stamped = Stamped { at, record };
     Entry {
         stream: record.stream(),

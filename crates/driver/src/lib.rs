@@ -15,7 +15,7 @@ mod perform;
 mod trace;
 
 pub use clock::Clock;
-pub use durable::{Durable, Stamped, Unreadable, decode};
+pub use durable::{Durable, Stamped, Unreadable, decode, entry};
 pub use inbox::{INBOX_MAX, Inbox};
 pub use perform::{Awaits, Perform, Tick};
 
@@ -96,7 +96,7 @@ where
         trace::reaction(&reaction);
         if let Some(record) = reaction.record {
             let forced = record.forced();
-            let lsn = self.journal.append(durable::entry(self.clock.anchor().at(now), &record));
+            let lsn = self.journal.append(entry(self.clock.anchor().at(now), &record));
             self.gate.appended(lsn, forced);
         }
         for action in reaction.actions {

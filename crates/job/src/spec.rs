@@ -69,7 +69,7 @@ impl TaskSpec {
 }
 
 /// Chooses workers; empty: any.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Placement {
     /// Exactly this worker: the task is *pinned*.
     pub worker: Option<WorkerId>,

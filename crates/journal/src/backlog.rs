@@ -1,6 +1,7 @@
 //! The bounded queue between those who append and the committer; it gives out the numbers.
 
 use std::{
+    collections::BTreeSet,
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -54,14 +55,7 @@ impl Backlog {
         let was_forced = state.forced;
         state.bytes += frame_bytes(&entry);
         state.forced |= entry.urgency == Urgency::Forced;
-        state.frames.push(Frame {
-            lsn,
-            origin: lsn,
-            durable: Lsn::NONE,
-            epoch,
-            sequence,
-            entry,
-        });
+        state.frames.push(Frame { lsn, origin: lsn, durable: Lsn::NONE, epoch, sequence, entry });
         let wakes = was_idle || state.forced != was_forced || state.is_full();
         drop(state);
         if wakes {
@@ -84,9 +78,7 @@ impl Backlog {
             return None;
         }
         let mut frames = mem::take(&mut state.frames);
-        let dead = |copy: &Frame| frames.iter().any(|frame| kills(frame, copy));
-        let alive: Vec<_> = copies.into_iter().filter(|copy| !dead(copy)).collect();
-        for copy in alive {
+        for copy in still_alive(copies, &frames) {
             let lsn = state.number();
             frames.push(Frame { lsn, ..copy });
         }
@@ -129,13 +121,18 @@ impl State {
     }
 }
 
-/// Says whether a copied record is dead once `frame` is durable.
-fn kills(frame: &Frame, copy: &Frame) -> bool {
-    let ends = match frame.entry.bearing {
-        Bearing::Restates | Bearing::Forgets => true,
-        Bearing::Continues | Bearing::Closes => false,
-    };
-    ends && frame.entry.stream == copy.entry.stream
+/// Drops the copies whose stream a later record forgets or restates.
+fn still_alive(mut copies: Vec<Frame>, later: &[Frame]) -> Vec<Frame> {
+    let ended: BTreeSet<_> = later
+        .iter()
+        .filter(|frame| match frame.entry.bearing {
+            Bearing::Restates | Bearing::Forgets => true,
+            Bearing::Continues | Bearing::Closes => false,
+        })
+        .map(|frame| &frame.entry.stream)
+        .collect();
+    copies.retain(|copy| !ended.contains(&copy.entry.stream));
+    copies
 }
 
 /// A backlog of so many bytes takes nothing more; also the most that one group holds.

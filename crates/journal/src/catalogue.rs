@@ -68,10 +68,6 @@ impl Catalogue {
         &self.index
     }
 
-    pub(crate) fn into_index(self) -> Index {
-        self.index
-    }
-
     /// Returns how far the index goes; none if it is empty or of another format.
     pub(crate) fn coverage(&self) -> Result<Option<Coverage>, IndexError> {
         Ok(self.index.get(b"m")?.and_then(|value| Coverage::decode(&value)))

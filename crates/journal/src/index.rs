@@ -12,7 +12,10 @@ use std::{
     ops::Bound,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use thiserror::Error;
@@ -38,10 +41,19 @@ pub enum IndexError {
 }
 
 /// The index's map, cheap to clone and usable from any thread.
+///
+/// When the last clone is dropped the index is closed and marked as whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
-    journal: Arc<Path>,
-    map: Arc<sled::Db>,
+    opened: Arc<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    journal: PathBuf,
+    /// There until it is dropped.
+    map: Option<sled::Db>,
+    distrusted: AtomicBool,
 }
 
 /// Changes to apply together: a value to put, or nothing to remove the key.
@@ -63,7 +75,8 @@ impl Index {
             .map_err(|_panic| IndexError::Panicked)?
             .map_err(reported)?;
         sync_folder(journal)?;
-        Ok(Self { journal: journal.into(), map: Arc::new(map) })
+        let (journal, distrusted) = (journal.to_owned(), AtomicBool::new(false));
+        Ok(Self { opened: Arc::new(Opened { journal, map: Some(map), distrusted }) })
     }
 
     /// Says whether there is an index to open.
@@ -127,31 +140,15 @@ impl Index {
     /// Makes everything applied durable, which only shortens the next start.
     pub(crate) fn checkpoint(&self) -> Result<(), IndexError> {
         self.guarded(|map| map.flush())?;
-        Ok(File::open(self.folder().join(DATABASE))?.sync_data()?)
-    }
-
-    /// Closes the index and marks it as whole, unless a reader still has it.
-    pub(crate) fn close(self) -> Result<(), IndexError> {
-        self.guarded(|map| map.flush())?;
-        let folder = self.folder();
-        let Ok(map) = Arc::try_unwrap(self.map) else { return Ok(()) };
-        catch_unwind(AssertUnwindSafe(|| drop(map))).map_err(|_panic| IndexError::Panicked)?;
-        await_release(&folder)?;
-        for item in fs::read_dir(&folder)? {
-            File::open(item?.path())?.sync_all()?;
-        }
-        sync_folder(&folder)?;
-        Ok(trust::close(&self.journal)?)
+        let database = self.opened.journal.join(INDEX).join(DATABASE);
+        Ok(File::open(database)?.sync_data()?)
     }
 
     /// Has the next start rebuild the index.
     pub(crate) fn withdraw_trust(&self) {
+        self.opened.distrusted.store(true, Ordering::SeqCst);
         // Without the mark the next start finds out for itself, one crash later.
-        let _ = trust::withdraw(&self.journal);
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.journal.join(INDEX)
+        let _ = trust::withdraw(&self.opened.journal);
     }
 
     /// Turns a panic of the engine into an error, and remembers either for the next start.
@@ -159,11 +156,41 @@ impl Index {
         &self,
         work: impl FnOnce(&sled::Db) -> Result<T, sled::Error>,
     ) -> Result<T, IndexError> {
-        let result = match catch_unwind(AssertUnwindSafe(|| work(&self.map))) {
+        let map = self.opened.map.as_ref().expect("the map is there until the drop");
+        let result = match catch_unwind(AssertUnwindSafe(|| work(map))) {
             Ok(result) => result.map_err(reported),
             Err(_panic) => Err(IndexError::Panicked),
         };
         result.inspect_err(|_| self.withdraw_trust())
+    }
+}
+
+impl Opened {
+    fn close(&mut self) -> Result<(), IndexError> {
+        let folder = self.journal.join(INDEX);
+        let Some(map) = self.map.take() else { return Ok(()) };
+        let drop_map = AssertUnwindSafe(|| {
+            map.flush()?;
+            drop(map);
+            Ok(())
+        });
+        catch_unwind(drop_map).map_err(|_panic| IndexError::Panicked)?.map_err(reported)?;
+        await_release(&folder)?;
+        for item in fs::read_dir(&folder)? {
+            File::open(item?.path())?.sync_all()?;
+        }
+        sync_folder(&folder)?;
+        if !self.distrusted.load(Ordering::SeqCst) {
+            trust::close(&self.journal)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // An index that is not marked as closed is only believed within this boot.
+        let _ = self.close();
     }
 }
 

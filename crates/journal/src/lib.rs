@@ -67,8 +67,8 @@ mod trust;
 mod watermark;
 
 pub use entry::{
-    Bearing, Entry, InvalidEntry, InvalidStream, KEY_BYTES_MAX, KEY_CHANGES_MAX, KeyChange, KeyValue,
-    RECORD_BYTES_MAX, STREAM_BYTES_MAX, Stored, Stream, Urgency, VALUE_BYTES_MAX,
+    Bearing, Entry, InvalidEntry, InvalidStream, KEY_BYTES_MAX, KEY_CHANGES_MAX, KeyChange,
+    KeyValue, RECORD_BYTES_MAX, STREAM_BYTES_MAX, Stored, Stream, Urgency, VALUE_BYTES_MAX,
 };
 pub use error::{OpenError, ReadError};
 pub use in_memory::InMemory;

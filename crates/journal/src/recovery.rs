@@ -89,10 +89,8 @@ impl Segment {
         if self.header.cluster != previous.header.cluster {
             return Err(OpenError::OtherCluster { file: self.path.clone() });
         }
-        let unchained = || OpenError::Unchained {
-            file: self.path.clone(),
-            previous: previous.path.clone(),
-        };
+        let unchained =
+            || OpenError::Unchained { file: self.path.clone(), previous: previous.path.clone() };
         let last = self.header.previous.ok_or_else(unchained)?;
         let file = File::open(&previous.path).at(&previous.path)?;
         let seal = previous.header.seal();

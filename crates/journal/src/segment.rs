@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use votum_crashpoint::crash_point;
@@ -94,7 +94,6 @@ pub(crate) enum HeaderFault {
 /// The segment that is written to.
 #[derive(Debug)]
 pub(crate) struct Active {
-    path: PathBuf,
     file: File,
     header: Header,
     seal: Seal,
@@ -121,14 +120,13 @@ impl Active {
         file.write_all_at(&content, 0)?;
         file.sync_all()?;
         crash_point!("journal.segment_written");
-        let path = folder.join(name);
-        fs::rename(&aside, &path)?;
+        fs::rename(&aside, folder.join(name))?;
         crash_point!("journal.segment_named");
         folder::sync_folder(folder)?;
         let (seal, epoch) = (header.seal(), header.epoch);
         let end = HEADER_BYTES as u64;
         let buffer = Vec::new();
-        Ok(Self { path, file, header, seal, end, length, last: None, epoch, bytes_max, buffer })
+        Ok(Self { file, header, seal, end, length, last: None, epoch, bytes_max, buffer })
     }
 
     /// Goes on writing a segment after its last whole frame.
@@ -144,11 +142,7 @@ impl Active {
         let file = File::options().write(true).open(&path)?;
         let (seal, length) = (header.seal(), file.metadata()?.len());
         let buffer = Vec::new();
-        Ok(Self { path, file, header, seal, end, length, last, epoch, bytes_max, buffer })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { file, header, seal, end, length, last, epoch, bytes_max, buffer })
     }
 
     pub(crate) fn first(&self) -> Lsn {
@@ -287,5 +281,8 @@ mod tests {
         assert_eq!(Header::decode(&header.encode()[..63]), Err(HeaderFault::Damaged));
     }
 
-    const GOLDEN: &str = "";
+    const GOLDEN: &str = concat!(
+        "766f74756d6a6e6c0100000004030201070707070707070707070707070707070a00000000000000",
+        "4000000000000000030000000000000000000000344c137a",
+    );
 }

@@ -45,7 +45,10 @@ impl Sequences {
 
     /// Drops the finished streams that the index has learned about.
     pub(crate) fn indexed(&mut self, durable: Lsn) {
-        while let Some((lsn, stream)) = self.finished.pop_front_if(|(lsn, _)| *lsn <= durable) {
+        while let Some((lsn, _)) = self.finished.front()
+            && *lsn <= durable
+            && let Some((lsn, stream)) = self.finished.pop_front()
+        {
             if self.next.get(&stream).is_some_and(|next| next.lsn == lsn) {
                 self.next.remove(&stream);
             }

@@ -17,11 +17,7 @@ pub(crate) struct Watermark {
 
 impl Watermark {
     pub(crate) fn new(durable: Lsn) -> Self {
-        Self {
-            durable: AtomicU64::new(durable.0),
-            waiting: Mutex::new(()),
-            risen: Condvar::new(),
-        }
+        Self { durable: AtomicU64::new(durable.0), waiting: Mutex::new(()), risen: Condvar::new() }
     }
 
     pub(crate) fn durable(&self) -> Lsn {

@@ -73,6 +73,18 @@ impl Record {
             | Self::Registered(_) => false,
         }
     }
+
+    /// Returns the job whose history the fact belongs to; none: a worker's.
+    #[must_use]
+    pub fn job(&self) -> Option<&JobId> {
+        match self {
+            Self::Received { job, .. } | Self::Lost { job, .. } => Some(job),
+            Self::Assigned { attempt, .. }
+            | Self::Started { attempt }
+            | Self::Ended { attempt, .. } => Some(&attempt.job),
+            Self::Registered(_) => None,
+        }
+    }
 }
 
 /// Who handed a job in.

@@ -16,6 +16,8 @@ use crate::fault::{StorageError, fault};
 /// An open directory, and what it is called in messages and to programs.
 #[derive(Debug)]
 pub(crate) struct Anchor {
+    /// As the configuration has it.
+    pub(crate) named: PathBuf,
     /// Absolute and without a link in it, at the time it was opened.
     pub(crate) path: PathBuf,
     pub(crate) dir: OwnedFd,
@@ -31,12 +33,12 @@ impl Anchor {
             source,
         })?;
         let open = || {
-            let dir = fs::open(&canonical, DIRECTORY, Mode::empty())?;
+            let dir = fs::open(&canonical, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
             let device = fs::fstat(&dir)?.st_dev;
             Ok((dir, device))
         };
         let (dir, device) = open().map_err(fault("open", path))?;
-        Ok(Self { path: canonical, dir, device })
+        Ok(Self { named: path.to_owned(), path: canonical, dir, device })
     }
 }
 
@@ -48,8 +50,7 @@ pub(crate) fn open_dir(base: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
 /// Opens a directory; a link on the way is followed as long as it stays below `base`.
 pub(crate) fn open_dir_inside(base: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    patiently(|| fs::openat2(base.as_fd(), path, flags, Mode::empty(), inside))
+    patiently(|| fs::openat2(base.as_fd(), path, DIRECTORY, Mode::empty(), inside))
 }
 
 /// Opens a file for reading without following any link or waiting for a writer.
@@ -156,9 +157,7 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> 
     result
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+/// Links are ruled out by how the path is resolved; then they are an `ELOOP`.
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// A lookup that is disturbed this often is not going to succeed.
 const DISTURBED_LOOKUPS_MAX: u32 = 128;

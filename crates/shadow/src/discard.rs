@@ -67,7 +67,7 @@ pub enum DiscardError {
 /// Removes `name` and all that is in it; nothing at all is fine.
 pub(crate) fn remove_tree(base: impl AsFd, name: &CStr) -> Result<(), StorageError> {
     let base = base.as_fd();
-    let failed = |doing| fault(doing, &*name.to_string_lossy().into_owned());
+    let failed = |doing| fault(doing, name.to_string_lossy().into_owned());
     match fs::unlinkat(base, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}
@@ -75,11 +75,7 @@ pub(crate) fn remove_tree(base: impl AsFd, name: &CStr) -> Result<(), StorageErr
     }
     let top = open_to_remove(base, name).map_err(failed("open"))?;
     let mut emptying = Emptying { top: top.as_fd(), moved_up: 0 };
-    // What lies very deep is moved up while it is being emptied, and then
-    // found by the next turn.
-    while !names(&top, 1).map_err(failed("list"))?.is_empty() {
-        emptying.empty(top.as_fd(), 0).map_err(failed("empty"))?;
-    }
+    emptying.empty(top.as_fd(), 0).map_err(failed("empty"))?;
     match fs::unlinkat(base, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(failed("remove")(errno)),
@@ -118,7 +114,8 @@ struct Emptying<'a> {
 }
 
 impl Emptying<'_> {
-    /// Removes what is in `dir`, or moves it up to the top if it lies too deep.
+    /// Removes what is in `dir`; what lies too deep is moved up to the top,
+    /// where the next batch of names has it.
     fn empty(&mut self, dir: BorrowedFd<'_>, depth: usize) -> Result<(), Errno> {
         loop {
             let batch = names(dir, NAMES_AT_ONCE)?;
@@ -139,7 +136,6 @@ impl Emptying<'_> {
                     fs::unlinkat(dir, &name, AtFlags::REMOVEDIR)?;
                 }
             }
-            // At the top, what was moved up goes on from a smaller depth.
         }
     }
 

@@ -5,7 +5,6 @@
 
 use std::{
     fs::File,
-    num::NonZeroUsize,
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
@@ -22,7 +21,7 @@ use votum_ids::Digest;
 use crate::{
     beneath::{kind, open_dir, open_file, sync_dir},
     content::read_through,
-    fault::{StorageError, fault},
+    fault::{SYNC, StorageError, fault},
     manifest::{DIRECTORY_MODE, FILE_MODE_MASK},
     path::{Form, TreePath},
     walk::{FileIdentity, Found, Refusal, Thing, WalkError, plain_file},
@@ -65,7 +64,7 @@ pub(crate) fn harden_files(
         }
         Ok(done)
     };
-    let lanes = LANES.get().min(files.len());
+    let lanes = LANES.min(files.len());
     let done: Result<Vec<_>, WalkError> = match lanes {
         0 | 1 => lane(),
         lanes => thread::scope(|scope| {
@@ -119,7 +118,7 @@ fn harden(
         path: shown.clone(),
         source,
     })?;
-    fs::fsync(&file).map_err(fault("sync", &shown))?;
+    fs::fsync(&file).map_err(fault(SYNC, &shown))?;
     let stat = fs::fstat(&file).map_err(fault("look at", &shown))?;
     let identity = FileIdentity::of(&stat);
     if identity.size != length || identity.modified != seen.modified {
@@ -136,25 +135,25 @@ pub(crate) fn harden_directories<'a>(
 ) -> Result<(), StorageError> {
     // The walk finds a directory before what is in it.
     for path in directories.rev() {
-        let failed = |doing| fault(doing, path.as_str());
-        let dir = open_dir(base, path.as_str()).map_err(failed("open"))?;
-        harden_directory(&dir).map_err(failed("sync"))?;
+        let dir = open_dir(base, path.as_str()).map_err(fault("open", path.as_str()))?;
+        harden_directory(&dir, path.as_str())?;
     }
     match form {
-        Form::Tree => harden_directory(base).map_err(fault("sync", "the output's directory")),
+        Form::Tree => harden_directory(base, "the output's directory"),
         Form::File => Ok(()),
     }
 }
 
-fn harden_directory(dir: &OwnedFd) -> Result<(), Errno> {
-    let stat = fs::fstat(dir)?;
-    own(dir, &stat)?;
+fn harden_directory(dir: &OwnedFd, shown: &str) -> Result<(), StorageError> {
+    let stat = fs::fstat(dir).map_err(fault("look at", shown))?;
+    own(dir, &stat).map_err(fault("own", shown))?;
     // Only the worker may write to it, and it must be able to: a directory
     // that moves to another parent has its own `..` rewritten.
     if stat.st_mode & 0o7777 != DIRECTORY_MODE {
-        fs::fchmod(dir, Mode::from_raw_mode(DIRECTORY_MODE))?;
+        let mode = Mode::from_raw_mode(DIRECTORY_MODE);
+        fs::fchmod(dir, mode).map_err(fault("restrict", shown))?;
     }
-    sync_dir(dir)
+    sync_dir(dir).map_err(fault(SYNC, shown))
 }
 
 /// Makes the worker the owner, so that no later program of the same user as
@@ -175,4 +174,4 @@ fn has_capabilities(file: &OwnedFd) -> Result<bool, Errno> {
 }
 
 /// How many files of an output are hashed and synced at a time.
-const LANES: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not zero");
+const LANES: usize = 8;

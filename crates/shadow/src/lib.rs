@@ -1,1 +1,86 @@
-//! To be written.
+//! Staged files, invisible until published.
+//!
+//! A program writes below a private staging directory. What it leaves is
+//! *sealed* once: read-only, hashed, durable. After the decision it is
+//! *published* or *discarded*. The types follow the order: a [`Staging`] is
+//! consumed by [`Staging::seal`], and only a [`SealedOutput`] can be given to
+//! [`Shadow::publish`].
+//!
+//! ```text
+//! <staging>/<job>/<task>.<epoch>.<counter>/work     scratch         gone when sealed
+//!                                         /inputs   what it reads   gone when sealed
+//!                                         /out      what it leaves  the declared stays
+//!                                         /sealed.json              written last
+//! <root>/.votum/gen/<job>/<task>.<output>           a generation: immutable
+//! <root>/.votum/gen/<job>/<task>.<output>.before    what stood at the target before
+//! <root>/<target>                                   a link to its generation
+//! ```
+//!
+//! # The promise
+//!
+//! - Nothing undecided lies below a publish root, and the staging directory is
+//!   for the worker alone (mode 0700).
+//! - When `seal` has returned, a power cut loses no declared byte.
+//! - What is published is what was sealed: the same inodes, renamed. No byte
+//!   is copied, and publishing needs no space beyond a name and a link.
+//! - A reader of a target finds the earlier content or the later one, at every
+//!   instant; a directory that it has opened stays as it is.
+//! - Whatever stood at a target is kept. Nothing below a root is ever removed,
+//!   except links of this crate's own making.
+//! - Whatever an untrusted program leaves, nothing outside its own folder is
+//!   read or changed on its account: links, pipes, devices, hard links and the
+//!   like are refused by name, and every path is resolved below a descriptor.
+//! - Every operation may be repeated, after a crash at any of its steps.
+//!
+//! # Who may read
+//!
+//! `.votum`, its generations and their directories have mode 0755: who may
+//! enter the root may read what was published there. Files keep the mode that
+//! the program gave them, less the write bits, unless the target names a mode.
+//!
+//! # What is assumed of the filesystem
+//!
+//! Staging directory and roots lie on one Linux filesystem with `renameat2`
+//! (ext4, XFS, btrfs; tried at [`Shadow::open`]) and below one mount of it. A
+//! rename is one transaction: after a power cut all of it happened or nothing.
+//! `fsync` of a directory makes the names in it durable. The kernel is 5.8 or
+//! later (`openat2`, `faccessat2`), and `/proc` is mounted. The change time of
+//! an inode moves with every write.
+
+mod beneath;
+mod check;
+mod content;
+mod discard;
+mod fault;
+mod harden;
+mod intake;
+mod layout;
+mod manifest;
+mod path;
+mod publish;
+mod read;
+mod seal;
+mod shadow;
+mod site;
+mod staging;
+mod sweep;
+mod target;
+mod verify;
+mod walk;
+
+pub use check::{CheckError, Pledge};
+pub use discard::DiscardError;
+pub use fault::StorageError;
+pub use intake::{Intake, IntakeError};
+pub use manifest::{Content, ENTRIES_MAX, Entry, InvalidManifest, Manifest, ManifestFile};
+pub use path::{DEPTH_MAX, Form, InvalidPath, OutputPath, PATH_BYTES_MAX, TargetPath, TreePath};
+pub use publish::{PublishError, Published};
+pub use read::ReadError;
+pub use seal::{Declared, Presence, SealError, Sealed, SealedOutput};
+pub use shadow::{OpenError, Shadow};
+pub use site::TargetError;
+pub use staging::{StageError, Staging};
+pub use sweep::{Swept, Verdict};
+pub use target::{Existing, FileMode, InvalidMode, Target};
+pub use verify::Depth;
+pub use walk::{FileIdentity, Refusal};

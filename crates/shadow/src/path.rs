@@ -355,9 +355,8 @@ mod tests {
         fn an_accepted_path_stays_below_where_it_is_joined(text in "[-./a\\n]{0,12}") {
             if let Ok(path) = TreePath::new(&*text) {
                 let joined = Path::new("/top").join(path.as_str());
-                prop_assert!(joined.components().all(|component| {
-                    !matches!(component, std::path::Component::ParentDir)
-                }));
+                let climbs = joined.components().any(|component| component.as_os_str() == "..");
+                prop_assert!(!climbs);
                 prop_assert!(joined.starts_with("/top") && joined != Path::new("/top"));
                 prop_assert_eq!(joined.to_str().unwrap(), format!("/top/{path}"));
             }

@@ -23,7 +23,7 @@ use crate::{
     Shadow, Staging,
     beneath::{look, open_dir, open_file, open_for_writing, sync_dir},
     discard::{prune, remove_tree},
-    fault::{StorageError, fault},
+    fault::{SYNC, StorageError, fault},
     harden::{harden_directories, harden_files},
     layout,
     manifest::{Content, Entry, Manifest},
@@ -129,7 +129,7 @@ impl Staging {
         let job = open_dir(&self.shadow.staging().dir, self.attempt.job.as_str());
         job.and_then(sync_dir)
             .and_then(|()| sync_dir(&self.shadow.staging().dir))
-            .map_err(fault("sync", self.attempt.job.as_str()))?;
+            .map_err(fault(SYNC, self.attempt.job.as_str()))?;
         crash_point!("shadow.seal.after_manifest");
 
         let kept: Vec<_> = sealed.outputs.iter().map(|output| output.path.path()).collect();
@@ -277,14 +277,12 @@ fn collect<'a>(
     let shown = Path::new(path.as_str());
     let missing = || match declared.presence {
         Presence::Optional => Ok(None),
-        Presence::Required => Err(SealError::Missing {
-            output: declared.name.clone(),
-            path: declared.path.clone(),
-        }),
+        Presence::Required => {
+            Err(SealError::Missing { output: declared.name.clone(), path: declared.path.clone() })
+        }
     };
-    let refused = |refusal| {
-        SealError::of(declared, WalkError::Refused { path: shown.to_owned(), refusal })
-    };
+    let refused =
+        |refusal| SealError::of(declared, WalkError::Refused { path: shown.to_owned(), refusal });
     let unopened = |errno| match errno {
         Errno::LOOP => refused(Refusal::Link),
         Errno::NOTDIR => refused(Refusal::WrongForm),
@@ -375,11 +373,9 @@ fn sync_parents(out: &OwnedFd, outputs: &[SealedOutput]) -> Result<(), StorageEr
     }
     // A directory sorts before what is in it.
     for parent in parents.iter().rev() {
-        open_dir(out, parent.as_str())
-            .and_then(sync_dir)
-            .map_err(fault("sync", parent.as_str()))?;
+        open_dir(out, parent.as_str()).and_then(sync_dir).map_err(fault(SYNC, parent.as_str()))?;
     }
-    sync_dir(out).map_err(fault("sync", layout::OUT))
+    sync_dir(out).map_err(fault(SYNC, layout::OUT))
 }
 
 /// Writes beside the outputs what they consist of, all of it or nothing.
@@ -392,14 +388,11 @@ fn write_down(folder: &OwnedFd, sealed: &Sealed) -> Result<(), StorageError> {
     let file = open_for_writing(folder.as_fd(), draft).map_err(fault("make", draft))?;
     let mut file = File::from(file);
     let text = serde_json::to_vec(sealed).expect("a sealed attempt has no map and no float");
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(|source| StorageError {
-        doing: "write",
-        path: draft.into(),
-        source,
-    })?;
-    fs::renameat(folder, draft, folder, layout::SEALED)
-        .and_then(|()| sync_dir(folder))
-        .map_err(fault("name", layout::SEALED))
+    let failed = |doing| move |source| StorageError { doing, path: draft.into(), source };
+    file.write_all(&text).map_err(failed("write"))?;
+    file.sync_all().map_err(failed(SYNC))?;
+    fs::renameat(folder, draft, folder, layout::SEALED).map_err(fault("name", layout::SEALED))?;
+    sync_dir(folder).map_err(fault(SYNC, layout::SEALED))
 }
 
 /// The list of the most entries, with room to spare.

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     beneath::{Anchor, make_dir, open_dir, sync_dir},
-    fault::{StorageError, fault},
+    fault::{SYNC, StorageError, fault},
     layout,
     manifest::DIRECTORY_MODE,
 };
@@ -134,19 +134,19 @@ pub enum OpenError {
 }
 
 fn open_root(path: &Path, staging: &Anchor) -> Result<Anchor, OpenError> {
-    let root = Anchor::open(path)
-        .map_err(|source| OpenError::NoRoot { root: path.to_owned(), source })?;
+    let root =
+        Anchor::open(path).map_err(|source| OpenError::NoRoot { root: path.to_owned(), source })?;
     if root.path.starts_with(&staging.path) || staging.path.starts_with(&root.path) {
         return Err(OpenError::Nested { root: root.path, staging: staging.path.clone() });
     }
     if root.device != staging.device {
         return Err(OpenError::CrossDevice { root: root.path, staging: staging.path.clone() });
     }
-    let failed = |name: &str| fault("make", &root.path.join(name));
-    let (votum, _) = make_dir(&root.dir, layout::VOTUM, DIRECTORY_MODE)
-        .map_err(failed(layout::VOTUM))?;
+    let failed = |name: &str| fault("make", root.path.join(name));
+    let (votum, _) =
+        make_dir(&root.dir, layout::VOTUM, DIRECTORY_MODE).map_err(failed(layout::VOTUM))?;
     make_dir(&votum, layout::GENERATIONS, DIRECTORY_MODE).map_err(failed(layout::GENERATIONS))?;
-    sync_dir(&votum).and_then(|()| sync_dir(&root.dir)).map_err(fault("sync", &root.path))?;
+    sync_dir(&votum).and_then(|()| sync_dir(&root.dir)).map_err(fault(SYNC, &root.path))?;
     probe(&root, staging)?;
     Ok(root)
 }

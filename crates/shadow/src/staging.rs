@@ -62,9 +62,8 @@ impl Shadow {
         // The last attempt of the job may be discarded, and its folder with it,
         // between the two steps.
         for _ in 0..RACES_WITH_DISCARD_MAX {
-            let made = make_dir(&self.staging().dir, job, PRIVATE_MODE).and_then(|(dir, _)| {
-                make_dir(dir, &layout::attempt_name(attempt), PRIVATE_MODE)
-            });
+            let made = make_dir(&self.staging().dir, job, PRIVATE_MODE)
+                .and_then(|(dir, _)| make_dir(dir, &layout::attempt_name(attempt), PRIVATE_MODE));
             match made {
                 Ok((dir, _)) => return Ok(dir),
                 Err(Errno::NOENT) => {}

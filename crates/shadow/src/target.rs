@@ -77,13 +77,14 @@ pub enum Existing {
 pub struct FileMode(u16);
 
 impl FileMode {
-    /// Checks that nothing but the nine permission bits is set.
+    /// Checks that nothing but the nine permission bits is set, and that the owner may read.
     ///
     /// # Errors
-    /// [`InvalidMode`] when another bit is set, such as set-user-id.
+    /// [`InvalidMode`] when another bit is set, such as set-user-id, or when
+    /// the worker itself could not read what it published.
     pub fn new(bits: u32) -> Result<Self, InvalidMode> {
         match u16::try_from(bits) {
-            Ok(small) if small <= 0o777 => Ok(Self(small)),
+            Ok(small) if small <= 0o777 && small & 0o400 != 0 => Ok(Self(small)),
             Ok(_) | Err(_) => Err(InvalidMode { text: format!("{bits:04o}") }),
         }
     }
@@ -136,7 +137,7 @@ impl fmt::Debug for FileMode {
 
 /// A text or number that is no file mode.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{text:?} is not a file mode from 0000 to 0777")]
+#[error("{text:?} is not a file mode from 0400 to 0777 that lets the owner read")]
 pub struct InvalidMode {
     /// What was given, cut to 20 characters.
     pub text: String,
@@ -150,7 +151,7 @@ mod tests {
     fn a_mode_is_nothing_but_permission_bits() {
         assert_eq!("0644".parse::<FileMode>().unwrap().bits(), 0o644);
         assert_eq!("755".parse::<FileMode>().unwrap().to_string(), "0755");
-        for text in ["4755", "1777", "8", "0o644", "", "+644", "00644", "u+x"] {
+        for text in ["4755", "1777", "0000", "0244", "8", "0o644", "", "+644", "00644", "u+x"] {
             assert!(text.parse::<FileMode>().is_err(), "{text}");
         }
     }

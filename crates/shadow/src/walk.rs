@@ -189,9 +189,13 @@ pub(crate) fn walk_file(
         .ok_or_else(|| refused(Refusal::Changed))?;
     match kind(&stat) {
         FileType::RegularFile => {}
-        FileType::Directory => return Err(refused(Refusal::WrongForm)),
-        FileType::Symlink => return Err(refused(Refusal::Link)),
-        other => return Err(refused(refusal_of(other))),
+        other @ (FileType::Directory
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown) => return Err(refused(refusal_of(other))),
     }
     let file = plain_file(&stat).map_err(refused)?;
     budget.take(size_of(&stat))?;
@@ -211,11 +215,8 @@ fn descend(
     for name in names(dir, most).map_err(fault("list", &here))? {
         let shown_here = || here.join(lossy(&name));
         let refused = |refusal| WalkError::Refused { path: shown_here(), refusal };
-        let text = name
-            .to_str()
-            .map_err(|_| refused(Refusal::Name { rule: "it is not UTF-8" }))?;
-        let path =
-            TreePath::child(below, text).map_err(|rule| refused(Refusal::Name { rule }))?;
+        let text = name.to_str().map_err(|_| refused(Refusal::Name { rule: "it is not UTF-8" }))?;
+        let path = TreePath::child(below, text).map_err(|rule| refused(Refusal::Name { rule }))?;
         let stat = look(dir, text)
             .map_err(fault("look at", &shown_here()))?
             .ok_or_else(|| refused(Refusal::Changed))?;
@@ -240,7 +241,11 @@ fn descend(
                 let text = inner_link(dir, &name, &path).map_err(refused)?;
                 found.push(Found { path, thing: Thing::Link { text } });
             }
-            other => return Err(refused(refusal_of(other))),
+            other @ (FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown) => return Err(refused(refusal_of(other))),
         }
     }
     Ok(())
@@ -288,3 +293,25 @@ fn lossy(name: &CStr) -> String {
 
 /// Set-user-id, set-group-id and sticky.
 const PRIVILEGES: u32 = 0o7000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_beyond_the_budget_is_refused() {
+        let top = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(top.path().join(name), "12345").unwrap();
+        }
+        let flags = fs::OFlags::RDONLY | fs::OFlags::DIRECTORY;
+        let dir = fs::open(top.path(), flags, fs::Mode::empty());
+        let walk = |mut budget: Budget| {
+            walk_tree(dir.as_ref().unwrap(), Path::new("out"), &mut budget).map(|found| found.len())
+        };
+        assert!(matches!(walk(Budget::new(Some(15))), Ok(3)));
+        assert!(matches!(walk(Budget::new(Some(14))), Err(WalkError::TooLarge { found: 15 })));
+        let few = Budget { entries_left: 2, ..Budget::new(None) };
+        assert!(matches!(walk(few), Err(WalkError::TooManyEntries)));
+    }
+}

@@ -1,1 +1,43 @@
-//! To be written.
+//! The only translator between domain values and generated messages.
+//!
+//! Reading never trusts: what a peer sent is a domain value or [`Malformed`],
+//! with the path of the field. Writing cannot fail. What went wrong becomes a
+//! status in [`status`] and nowhere else; what a client got back is a
+//! [`problem::Problem`].
+
+pub mod artifact;
+mod attempt;
+mod cluster;
+mod commit;
+pub mod frame;
+mod job;
+pub mod json;
+mod malformed;
+pub mod names;
+pub mod page;
+pub mod problem;
+pub mod request;
+pub mod session;
+mod spec;
+pub mod status;
+mod target;
+mod time;
+mod translate;
+pub mod view;
+mod worker;
+
+pub use attempt::ArtifactId;
+pub use commit::PeerInquiry;
+pub use frame::{
+    CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
+    Inventory,
+};
+pub use malformed::{Fault, Malformed};
+pub use problem::{Problem, Reason};
+pub use spec::{job_spec_from_proto, job_spec_to_proto};
+pub use translate::Translate;
+pub use view::{
+    AttemptView, ClusterView, IndexState, JobState, JobView, JournalView, LogPiece, LogStream,
+    Outcome, OutputState, OutputView, ParticipantView, TaskState, TaskView, WorkerState,
+    WorkerView,
+};

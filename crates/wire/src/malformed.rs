@@ -24,8 +24,11 @@ impl Malformed {
     /// Lengthens the path by the field that the message was read from.
     #[must_use]
     pub fn below(mut self, field: impl Display) -> Self {
-        self.field =
-            if self.field.is_empty() { field.to_string() } else { format!("{field}.{}", self.field) };
+        self.field = if self.field.is_empty() {
+            field.to_string()
+        } else {
+            format!("{field}.{}", self.field)
+        };
         self
     }
 }
@@ -84,5 +87,11 @@ impl Fault {
     /// Says that a number is out of range.
     pub(crate) fn out_of_range(number: impl Display) -> Self {
         Self::OutOfRange(number.to_string())
+    }
+}
+
+impl From<Malformed> for tonic::Status {
+    fn from(malformed: Malformed) -> Self {
+        crate::status::malformed(&malformed)
     }
 }

@@ -58,12 +58,7 @@ pub(crate) fn read_output_name(
     parts().ok_or_else(|| Malformed::new(field, Fault::form(text, form)))
 }
 
-fn read_single<T>(
-    field: &str,
-    text: &str,
-    prefix: &str,
-    form: &'static str,
-) -> Result<T, Malformed>
+fn read_single<T>(field: &str, text: &str, prefix: &str, form: &'static str) -> Result<T, Malformed>
 where
     T: FromStr,
     Fault: From<T::Err>,

@@ -1,0 +1,176 @@
+//! What may stand on the command line.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    commands::{
+        cancel::CancelArgs,
+        dev::DevArgs,
+        internal::Internal,
+        list::ListArgs,
+        logs::LogsArgs,
+        show::ShowArgs,
+        submit::{RunArgs, SubmitArgs},
+        validate::ValidateArgs,
+        wait::WaitArgs,
+        watch::WatchArgs,
+        worker::WorkerCommand,
+    },
+    job_file::duration,
+};
+
+/// All-or-nothing jobs across many machines.
+#[derive(Debug, Parser)]
+#[command(
+    name = "votum",
+    version,
+    about,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub program: Program,
+}
+
+/// The commands, and the processes that they start.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Program {
+    /// A command for people and scripts.
+    #[command(flatten)]
+    Command(Command),
+    /// Processes that `votum dev` starts.
+    #[command(subcommand, hide = true)]
+    Internal(Internal),
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where the coordinator listens.
+    #[arg(
+        long,
+        global = true,
+        env = "VOTUM_ADDRESS",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7070"
+    )]
+    pub address: String,
+    /// How results are printed.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "VOTUM_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: Format,
+    /// Short for `-o json`; errors are one JSON object on standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print no more than the result.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more about what goes on; twice for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour; NO_COLOR and CLICOLOR_FORCE are heeded.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Colour,
+    /// How long to wait: `wait`, `watch` and `run` for ever if not given, other calls 10s.
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+impl Global {
+    /// Returns how results are printed.
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+
+    /// Returns how long one call to the coordinator may take.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(CALL_TIMEOUT_DEFAULT)
+    }
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One JSON object, for programs.
+    Json,
+    /// Names only, one a line, for scripts.
+    Name,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check job files without a coordinator.
+    Validate(ValidateArgs),
+    /// Hand a job in; returns as soon as it is durably received.
+    Submit(SubmitArgs),
+    /// Hand a job in, follow it, and exit by its outcome.
+    Run(RunArgs),
+    /// List jobs, newest first.
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Show one job: its tasks, votes, outputs, and why it stands where it stands.
+    Show(ShowArgs),
+    /// Follow a job live until it ends.
+    Watch(WatchArgs),
+    /// Block until jobs have ended, quietly.
+    Wait(WaitArgs),
+    /// Print what tasks wrote.
+    Logs(LogsArgs),
+    /// Ask for a job to be aborted.
+    Cancel(CancelArgs),
+    /// Look at the workers.
+    #[command(subcommand)]
+    Worker(WorkerCommand),
+    /// Show the cluster on one screen.
+    #[command(after_help = "Example:\n  votum status")]
+    Status,
+    /// Start a coordinator and workers on this machine, for trying out.
+    Dev(DevArgs),
+    /// Print the version.
+    #[command(after_help = "Example:\n  votum version --json")]
+    Version,
+}
+
+const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+const EXAMPLES: &str = "\
+Examples:
+  votum dev --demo                       a cluster of three workers, and a real job on it
+  votum run docs/examples/hello.yaml     submit, follow, exit by the outcome
+  votum submit nightly.yaml -p date=2026-11-21 -o name
+  votum show @last                       the job you submitted last
+  votum logs hello/letter -f
+
+A JOB is an id, the beginning of one, a NAME for its newest job, or @last.
+
+Exit codes: 0 done or committed, 1 failed, 2 wrong usage or job file, 3 aborted, 4 not allowed,
+  5 not found, 6 refused by state, 7 coordinator unreachable, 8 cancelled, 124 timeout, 130 Ctrl-C";

@@ -1,0 +1,105 @@
+//! `votum logs`: what tasks wrote.
+
+use std::io::{self, Write as _};
+
+use clap::{Args, ValueEnum};
+use votum_ids::TaskId;
+use votum_wire::{
+    LogStream,
+    names::{Scope, TaskScope},
+    request::TailLogs,
+};
+
+use crate::{
+    context::{Context, Patience},
+    display::log_lines::{Line, LogLines, Prefix},
+    exit::Exit,
+    fault::{Fault, Outcome},
+    follow, job_name,
+};
+
+/// Print what tasks wrote.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  votum logs @last -f\n  votum logs nightly-sales/load --tail 20\n  votum logs nightly-sales/load/2 --stream err"
+)]
+pub(crate) struct LogsArgs {
+    /// A job, one task of it, or one attempt of that, counted from 1.
+    #[arg(value_name = "JOB[/TASK[/ATTEMPT]]")]
+    what: String,
+    /// Stay for further lines until the tasks have ended.
+    #[arg(short, long)]
+    follow: bool,
+    /// Only the last lines of each stream.
+    #[arg(long, value_name = "N")]
+    tail: Option<u32>,
+    /// Only one stream.
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<Which>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// Prints the pieces as they come, line by line.
+pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Long)?;
+    let scope = scope(&args.what, &client).await?;
+    let prefix = if scope.task.is_some() { Prefix::None } else { Prefix::Attempt };
+    let request = TailLogs {
+        scope,
+        follow: args.follow,
+        tail_lines: args.tail,
+        stream: args.stream.map(|which| match which {
+            Which::Out => LogStream::Stdout,
+            Which::Err => LogStream::Stderr,
+        }),
+    };
+    let mut pieces = client.logs(request);
+    let mut lines = LogLines::new(prefix);
+    loop {
+        let piece = tokio::select! {
+            piece = pieces.next() => piece,
+            () = follow::interrupted() => {
+                print(lines.rest())?;
+                return Ok(Exit::Interrupted);
+            }
+        };
+        match piece {
+            Some(piece) => print(lines.push(piece?))?,
+            None => break,
+        }
+    }
+    print(lines.rest())?;
+    Ok(Exit::Done)
+}
+
+fn print(lines: Vec<Line>) -> io::Result<()> {
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    for Line { stream, bytes } in lines {
+        match stream {
+            LogStream::Stdout => out.write_all(&bytes)?,
+            LogStream::Stderr => err.write_all(&bytes)?,
+        }
+    }
+    out.flush()
+}
+
+async fn scope(what: &str, client: &votum_client::Client) -> Result<Scope, Fault> {
+    let mut parts = what.splitn(3, '/');
+    let job = job_name::resolve(client, parts.next().unwrap_or_default()).await?;
+    let Some(task) = parts.next() else { return Ok(Scope::job(job)) };
+    let task = TaskId::new(task).map_err(|error| Fault::usage(error.to_string()))?;
+    let number = match parts.next() {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| {
+            Fault::usage(format!("{text:?} is no attempt; they are counted from 1"))
+        })?),
+    };
+    Ok(Scope { job, task: Some(TaskScope { task, number }) })
+}

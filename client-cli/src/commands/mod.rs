@@ -1,0 +1,36 @@
+//! The commands, one file each.
+
+pub(crate) mod cancel;
+pub(crate) mod dev;
+pub(crate) mod internal;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod submit;
+pub(crate) mod validate;
+pub(crate) mod version;
+pub(crate) mod wait;
+pub(crate) mod watch;
+pub(crate) mod worker;
+
+use crate::{args::Command, context::Context, fault::Outcome};
+
+/// Does what the command line asks for.
+pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
+    match command {
+        Command::Validate(args) => validate::run(&args, context),
+        Command::Submit(args) => submit::submit(&args, context).await,
+        Command::Run(args) => submit::run(&args, context).await,
+        Command::List(args) => list::run(&args, context).await,
+        Command::Show(args) => show::run(&args, context).await,
+        Command::Watch(args) => watch::run(&args, context).await,
+        Command::Wait(args) => wait::run(&args, context).await,
+        Command::Logs(args) => logs::run(&args, context).await,
+        Command::Cancel(args) => cancel::run(&args, context).await,
+        Command::Worker(command) => worker::run(&command, context).await,
+        Command::Status => status::run(context).await,
+        Command::Dev(args) => dev::run(&args, context).await,
+        Command::Version => version::run(context),
+    }
+}

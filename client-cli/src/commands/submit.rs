@@ -1,0 +1,173 @@
+//! `votum submit` and `votum run`: hand a job in.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use uuid::Uuid;
+use votum_client::Client;
+use votum_ids::{JobId, RequestId};
+use votum_wire::{
+    JobView, Reason, Translate as _, json,
+    request::{SubmitJob, Submitted},
+};
+
+use crate::{
+    args::Format,
+    commands::validate,
+    context::{Context, Patience},
+    display::{amount, outcome},
+    exit::Exit,
+    fault::{Fault, Outcome},
+    follow,
+    job_file::{self, GivenParams, MissingParams},
+    last,
+};
+
+/// Hand a job in; returns as soon as it is durably received.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  votum submit nightly.yaml -p date=2026-11-21\n  make-job | votum submit - -o name"
+)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Follow the job until it ends, and exit by its outcome.
+    #[arg(long)]
+    follow: bool,
+    /// Let the coordinator check the job, and keep nothing.
+    #[arg(long, conflicts_with = "follow")]
+    dry_run: bool,
+}
+
+/// Hand a job in, follow it, and exit by its outcome.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  votum run docs/examples/hello.yaml -p name=Ana")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+/// What makes a job.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct JobArgs {
+    /// Job file (YAML or JSON); `-` is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Value of a parameter.
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = job_file::pair)]
+    params: Vec<(String, String)>,
+    /// Id of the job, instead of its name and eight characters.
+    #[arg(long, value_name = "ID")]
+    id: Option<JobId>,
+    /// Submitting twice with one request id makes one job; by default each call draws its own.
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<RequestId>,
+}
+
+/// Submits a job and says that it was received.
+pub(crate) async fn submit(args: &SubmitArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Long)?;
+    let mut request = request(&args.job)?;
+    request.validate_only = args.dry_run;
+    let submitted = hand_in(&client, &request, context).await?;
+    let Some(view) = &submitted.job else {
+        let (name, tasks) = (&request.spec.display_name, request.spec.tasks.len() as u64);
+        let words = format!("{name} would be received ({})", amount::count(tasks, "task"));
+        context.screen.result(&words)?;
+        return Ok(Exit::Done);
+    };
+    announce(&submitted, view, context)?;
+    if args.follow {
+        return follow::to_the_end(&client, &view.job, context).await;
+    }
+    Ok(Exit::Done)
+}
+
+/// Submits a job and follows it.
+pub(crate) async fn run(args: &RunArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Long)?;
+    let request = request(&args.job)?;
+    let submitted = hand_in(&client, &request, context).await?;
+    let view = submitted.job.as_ref().ok_or_else(no_job)?;
+    context.screen.remark(&received(&submitted, view))?;
+    follow::to_the_end(&client, &view.job, context).await
+}
+
+/// Sends a request and remembers the job that came of it.
+///
+/// A repeated request carries the same request id, so that an answer lost on its
+/// way never makes two jobs.
+pub(crate) async fn hand_in(
+    client: &Client,
+    request: &SubmitJob,
+    context: &Context,
+) -> Result<Submitted, Fault> {
+    let submitted = client.submit(request).await.map_err(|error| explain(error.into(), request))?;
+    if let Some(view) = &submitted.job
+        && let Err(error) = last::remember(&view.job)
+    {
+        context.screen.remark(&format!("note: @last could not be kept: {error}"))?;
+    }
+    Ok(submitted)
+}
+
+fn explain(fault: Fault, request: &SubmitJob) -> Fault {
+    if fault.is(&Reason::NoSuchWorker) {
+        return fault.hint("which there are:  votum worker list");
+    }
+    if fault.is(&Reason::JobIdTaken)
+        && let Some(job) = &request.job
+    {
+        return fault.hint(format!("who has it:  votum show {job}"));
+    }
+    if fault.is(&Reason::RequestIdReused) {
+        return fault.hint("one request id stands for one job file; draw another");
+    }
+    fault
+}
+
+fn request(args: &JobArgs) -> Result<SubmitJob, Fault> {
+    let given = GivenParams::new(args.params.clone());
+    let spec = validate::read(&args.file, &given, MissingParams::Refused)?;
+    Ok(SubmitJob {
+        spec,
+        job: args.id.clone(),
+        request: Some(args.request_id.unwrap_or_else(draw_request_id)),
+        validate_only: false,
+    })
+}
+
+/// Draws a request id: this command is where a submission begins.
+#[expect(clippy::disallowed_methods, reason = "the edge of the system, as a daemon's API is")]
+pub(crate) fn draw_request_id() -> RequestId {
+    RequestId(Uuid::new_v4())
+}
+
+fn announce(submitted: &Submitted, view: &JobView, context: &Context) -> Result<(), Fault> {
+    let screen = &context.screen;
+    match screen.format {
+        Format::Json => screen.result(&json::to_json_pretty(&submitted.to_proto()))?,
+        Format::Name => screen.result(view.job.as_str())?,
+        Format::Table => {
+            screen.result(&received(submitted, view))?;
+            screen.remark(&format!(
+                "  follow:  votum watch {job}\n  show:    votum show {job}",
+                job = view.job
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn received(submitted: &Submitted, view: &JobView) -> String {
+    let workers: Vec<String> = outcome::workers(view).iter().map(ToString::to_string).collect();
+    let tasks = amount::count(view.tasks.len() as u64, "task");
+    let place =
+        if workers.is_empty() { String::new() } else { format!(" on {}", workers.join(", ")) };
+    let verb = if submitted.duplicate { "received before:" } else { "received" };
+    format!("{verb} {}  ({tasks}{place})", view.job)
+}
+
+fn no_job() -> Fault {
+    Fault::new(Exit::Failure, "NO_JOB", "the coordinator received the job but did not name it")
+}

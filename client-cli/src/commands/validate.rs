@@ -1,0 +1,77 @@
+//! `votum validate`: check job files without a coordinator.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use votum_job::JobSpec;
+
+use crate::{
+    args::Format,
+    context::Context,
+    display::amount,
+    exit::Exit,
+    fault::{Fault, Outcome},
+    job_file::{self, GivenParams, MissingParams},
+};
+
+/// Check job files without a coordinator.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  votum validate nightly.yaml release.json")]
+pub(crate) struct ValidateArgs {
+    /// Job files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Value of a parameter; the others count as given.
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = job_file::pair)]
+    params: Vec<(String, String)>,
+}
+
+/// Checks every file, and says of each what is wrong or what it is.
+pub(crate) fn run(args: &ValidateArgs, context: &Context) -> Outcome {
+    let given = GivenParams::new(args.params.clone());
+    let mut refused = None;
+    for path in &args.files {
+        let result = read(path, &given, MissingParams::StoodIn);
+        match result {
+            Ok(spec) => context.screen.result(&verdict(path, &spec, context.screen.format))?,
+            Err(fault) => {
+                if let Some(earlier) = refused.replace(fault) {
+                    context.screen.fault(&earlier)?;
+                }
+            }
+        }
+    }
+    refused.map_or(Ok(Exit::Done), Err)
+}
+
+/// Reads and checks one job file.
+pub(crate) fn read(
+    path: &Path,
+    given: &GivenParams,
+    missing: MissingParams,
+) -> Result<JobSpec, Fault> {
+    let bytes = job_file::read(path).map_err(|error| Fault::unreadable(path, &error))?;
+    let name = if path == Path::new("-") { "<stdin>".into() } else { path.to_string_lossy() };
+    Ok(job_file::parse(&name, &bytes, given, missing)?)
+}
+
+fn verdict(path: &Path, spec: &JobSpec, format: Format) -> String {
+    let outputs = spec.tasks.values().flat_map(|task| task.outputs.values());
+    let published = outputs.filter(|output| output.publish.is_some()).count();
+    let (name, tasks) = (&spec.display_name, spec.tasks.len());
+    match format {
+        Format::Table => format!(
+            "{}: ok: {name}, {}, {} published",
+            path.display(),
+            amount::count(tasks as u64, "task"),
+            amount::count(published as u64, "output")
+        ),
+        Format::Json => json!({
+            "file": path.to_string_lossy(), "valid": true,
+            "displayName": name, "tasks": tasks, "publishedOutputs": published,
+        })
+        .to_string(),
+        Format::Name => name.clone(),
+    }
+}

@@ -1,0 +1,27 @@
+//! `votum watch`: follow a job until it ends.
+
+use clap::Args;
+
+use crate::{
+    context::{Context, Patience},
+    fault::Outcome,
+    follow, job_name,
+};
+
+/// Follow a job live until it ends.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  votum watch @last\n  votum watch nightly-sales | tee nightly.log"
+)]
+pub(crate) struct WatchArgs {
+    /// The job.
+    #[arg(value_name = "JOB")]
+    job: String,
+}
+
+/// Follows the job.
+pub(crate) async fn run(args: &WatchArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Endless)?;
+    let job = job_name::resolve(&client, &args.job).await?;
+    follow::to_the_end(&client, &job, context).await
+}

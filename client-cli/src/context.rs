@@ -1,0 +1,51 @@
+//! What every command is given: the global options, the screen, and a way to the coordinator.
+
+use std::time::Duration;
+
+use votum_client::{Client, Options};
+
+use crate::{args::Global, fault::Fault, screen::Screen};
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The global options.
+    pub global: Global,
+    /// Where results and remarks go.
+    pub screen: Screen,
+}
+
+/// How long a coordinator that is away is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Somebody waits for a look: soon, or not at all.
+    Short,
+    /// A submission: over a restart of the coordinator.
+    Long,
+    /// Following: for as long as somebody wants to look.
+    Endless,
+}
+
+impl Context {
+    /// Looks at the global options.
+    pub(crate) fn new(global: Global) -> Self {
+        let screen = Screen::new(&global);
+        Self { global, screen }
+    }
+
+    /// Returns a client of the coordinator that the options name.
+    pub(crate) fn client(&self, patience: Patience) -> Result<Client, Fault> {
+        self.client_of(&self.global.address, patience)
+    }
+
+    /// Returns a client of this coordinator.
+    pub(crate) fn client_of(&self, address: &str, patience: Patience) -> Result<Client, Fault> {
+        let patience = match patience {
+            Patience::Short => Duration::from_secs(2),
+            Patience::Long => self.global.timeout.unwrap_or(Duration::from_mins(1)),
+            Patience::Endless => self.global.timeout.unwrap_or(Duration::from_hours(24)),
+        };
+        let options = Options { timeout: self.global.call_timeout(), patience };
+        Ok(Client::connect(address, options)?)
+    }
+}

@@ -1,0 +1,117 @@
+//! The coordinator and its workers.
+
+use std::fmt::Write as _;
+
+use votum_machine::WallTime;
+use votum_wire::view::{ClusterView, IndexState, JobState, WorkerState, WorkerView};
+
+use super::{
+    amount,
+    paint::{Paint, Tone},
+    table::{Table, cell},
+};
+
+/// Returns the list of workers.
+pub(crate) fn workers(workers: &[WorkerView], now: WallTime) -> Table {
+    let mut table =
+        Table::new(["WORKER", "STATE", "TASKS", "FREE", "SEEN", "LABELS", "PUBLISHES BELOW"]);
+    for view in workers {
+        let seen = view.last_seen.map(|at| amount::age(now.since(at)) + " ago");
+        table.row([
+            cell(view.worker.as_str()),
+            cell(view.state.word()).tone(Tone::of_worker(view.state)),
+            cell(format!("{}/{}", view.running.len(), view.slots)).right(),
+            cell(view.free_bytes.map_or_else(|| "-".to_owned(), amount::size)).right(),
+            cell(seen.unwrap_or_else(|| "-".to_owned())),
+            cell(labels(view)),
+            cell(view.publish_roots.join(", ")),
+        ]);
+    }
+    table
+}
+
+/// Returns everything worth knowing about a worker.
+pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
+    let mut table = Table::bare();
+    let mut line = |label: &str, text: String| {
+        table.row([cell(label).tone(Tone::Soft), cell(text)]);
+    };
+    line("Worker", format!("{}  ({})", view.worker, view.uid));
+    line("State", view.state.word().to_owned());
+    let seen = view.last_seen.map(|at| amount::age(now.since(at)) + " ago");
+    line("Last seen", seen.unwrap_or_else(|| "never since the coordinator started".to_owned()));
+    line("Version", format!("{}, incarnation {}", view.version, view.incarnation));
+    line("Labels", labels(view));
+    line("Artifacts", view.artifact_address.clone());
+    line("Publishes", view.publish_roots.join(", "));
+    line("Free", view.free_bytes.map_or_else(|| "-".to_owned(), amount::size));
+    line("Tasks", format!("{} of {} slots", view.running.len(), view.slots));
+    for attempt in &view.running {
+        line("", format!("{}/{}/{}", attempt.job, attempt.task, attempt.number));
+    }
+    table
+}
+
+fn labels(view: &WorkerView) -> String {
+    let pairs: Vec<String> =
+        view.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if pairs.is_empty() { "-".to_owned() } else { pairs.join(" ") }
+}
+
+/// Returns the cluster on one screen.
+pub(crate) fn status(view: &ClusterView, address: &str, now: WallTime, paint: Paint) -> String {
+    let mut table = Table::bare();
+    let address = address.trim_start_matches("http://");
+    let up = amount::age(now.since(view.started));
+    table.row([
+        cell("coordinator").tone(Tone::Soft),
+        cell(format!("{address}  v{}  epoch {}  up {up}", view.version, view.epoch)),
+    ]);
+    table.row([cell("workers").tone(Tone::Soft), cell(worker_counts(view))]);
+    table.row([cell("jobs").tone(Tone::Soft), cell(job_counts(view))]);
+    table.row([
+        cell("journal").tone(Tone::Soft),
+        cell(format!(
+            "{} forced records in {} syncs, {} written, index {}",
+            view.journal.forced_records,
+            view.journal.syncs,
+            amount::size(view.journal.bytes),
+            index(view.index),
+        )),
+    ]);
+    let mut out = table.text(paint);
+    if view.log_stale {
+        let words = "a worker knows a newer log than this coordinator's; nothing is decided until \
+                     the right log is in place";
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "{} {words}", paint.text(Tone::Bad, "STALE LOG"));
+    }
+    for stream in &view.quarantined {
+        let _ = writeln!(out, "{} {stream}", paint.text(Tone::Bad, "QUARANTINED"));
+    }
+    out
+}
+
+fn worker_counts(view: &ClusterView) -> String {
+    let ready = view.workers.get(&WorkerState::Ready).copied().unwrap_or(0);
+    let others =
+        view.workers.iter().filter(|(state, count)| **state != WorkerState::Ready && **count > 0);
+    others.fold(format!("{ready} ready"), |words, (state, count)| {
+        words + &format!(", {count} {}", state.word().to_lowercase())
+    })
+}
+
+fn job_counts(view: &ClusterView) -> String {
+    let counts: Vec<String> = JobState::ALL
+        .iter()
+        .filter_map(|state| {
+            view.jobs.get(state).filter(|count| **count > 0).map(|count| (state, count))
+        })
+        .map(|(state, count)| format!("{count} {}", state.word().to_lowercase()))
+        .collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+}
+
+fn index(state: IndexState) -> String {
+    state.word().to_lowercase().replace('_', " ")
+}

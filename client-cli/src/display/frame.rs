@@ -1,0 +1,144 @@
+//! A job as a picture that is drawn again and again while it runs.
+
+use std::collections::BTreeMap;
+
+use votum_machine::WallTime;
+use votum_wire::view::{JobView, TaskState, TaskView};
+
+use super::{
+    job, outcome,
+    paint::{Paint, Tone},
+    table::{Table, cell},
+};
+use crate::display::amount;
+
+/// How large the terminal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// In lines.
+    pub height: usize,
+    /// In characters.
+    pub width: usize,
+}
+
+/// Returns the picture, never higher than the terminal; tasks beyond it are counted.
+pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -> Vec<String> {
+    let mut lines = vec![head(view, now, paint)];
+    let room = size.height.saturating_sub(LINES_BESIDE_TASKS).max(1);
+    let mut table = Table::bare().indented(2);
+    let folded = view.tasks.len() > room;
+    if folded {
+        lines.push(format!("  {}", counts(&view.tasks, paint)));
+    }
+    for task in chosen(view, room) {
+        table.row([
+            cell(task.task.as_str()),
+            cell(bar(task.state, now)).tone(Tone::of_task(task.state)),
+            cell(task.state.word()).tone(Tone::of_task(task.state)),
+            cell(task.worker.as_ref().map_or("", |worker| worker.as_str())),
+            cell(job::run_time(task, now)).right(),
+            cell(note(task)).tone(Tone::Soft),
+        ]);
+    }
+    lines.extend(table.lines(paint));
+    if let Some(votes) = job::votes(view) {
+        lines.push(format!("  {}  {votes}", paint.text(Tone::Soft, "votes")));
+    } else if !view.state_message.is_empty() && !view.state.is_final() {
+        lines.push(format!("  {}", paint.text(Tone::Soft, &view.state_message)));
+    }
+    lines.into_iter().map(|line| cut(&line, size.width)).collect()
+}
+
+fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
+    let name = paint.text(Tone::Strong, view.job.as_str());
+    let state = paint.text(Tone::of_job(view.state), view.state.word());
+    format!("{name}  {state}  {}", amount::duration(outcome::elapsed(view, now)))
+}
+
+/// Chooses what is shown when not everything fits: what runs or went wrong.
+fn chosen(view: &JobView, room: usize) -> impl Iterator<Item = &TaskView> {
+    let folded = view.tasks.len() > room;
+    let is_interesting = move |task: &&TaskView| match task.state {
+        TaskState::Starting | TaskState::Running | TaskState::Retrying | TaskState::Failed => true,
+        TaskState::Waiting
+        | TaskState::Ready
+        | TaskState::Staged
+        | TaskState::Prepared
+        | TaskState::Committed
+        | TaskState::Cancelled
+        | TaskState::Discarded => !folded,
+    };
+    view.tasks.iter().filter(is_interesting).take(if folded { room - 1 } else { room })
+}
+
+fn counts(tasks: &[TaskView], paint: Paint) -> String {
+    let mut counts: BTreeMap<TaskState, usize> = BTreeMap::new();
+    for task in tasks {
+        *counts.entry(task.state).or_default() += 1;
+    }
+    let words: Vec<String> = counts
+        .into_iter()
+        .map(|(state, count)| {
+            paint.text(Tone::of_task(state), &format!("{count} {}", state.word()))
+        })
+        .collect();
+    format!("{} tasks: {}", tasks.len(), words.join("  "))
+}
+
+/// Returns how far a task is in its life; while it runs, a light wanders.
+fn bar(state: TaskState, now: WallTime) -> String {
+    let filled = match state {
+        TaskState::Waiting | TaskState::Ready | TaskState::Cancelled => 0,
+        TaskState::Starting => 2,
+        TaskState::Running | TaskState::Retrying => return light(now),
+        TaskState::Staged => BAR_CHARS - 4,
+        TaskState::Prepared => BAR_CHARS - 2,
+        TaskState::Committed => BAR_CHARS,
+        TaskState::Failed | TaskState::Discarded => 0,
+    };
+    "█".repeat(filled) + &"░".repeat(BAR_CHARS - filled)
+}
+
+fn light(now: WallTime) -> String {
+    let step = usize::try_from(now.0 / LIGHT_STEP_MS).unwrap_or(0);
+    let room = BAR_CHARS - LIGHT_CHARS;
+    let phase = step % (2 * room);
+    let start = if phase < room { phase } else { 2 * room - phase };
+    "░".repeat(start) + &"█".repeat(LIGHT_CHARS) + &"░".repeat(room - start)
+}
+
+fn note(task: &TaskView) -> String {
+    let outputs: Vec<String> = task.outputs.iter().map(job::size).collect();
+    match (task.attempts.len(), outputs.is_empty()) {
+        (0 | 1, true) => String::new(),
+        (tries, true) => format!("attempt {tries}"),
+        (_, false) => outputs.join(", "),
+    }
+}
+
+/// Cuts a line to the terminal's width; colours take no room.
+fn cut(line: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut seen = 0;
+    let mut in_colour = false;
+    for c in line.chars() {
+        if c == '\x1b' {
+            in_colour = true;
+        }
+        if in_colour {
+            in_colour = c != 'm';
+        } else if seen == width {
+            continue;
+        } else {
+            seen += 1;
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The head, the votes, the shell's own line and one for air.
+const LINES_BESIDE_TASKS: usize = 4;
+const BAR_CHARS: usize = 22;
+const LIGHT_CHARS: usize = 4;
+const LIGHT_STEP_MS: u64 = 120;

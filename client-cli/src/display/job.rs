@@ -1,0 +1,240 @@
+//! One job on one screen.
+
+use std::fmt::Write as _;
+
+use votum_commit::{Decision, Vote};
+use votum_machine::WallTime;
+use votum_wire::view::{
+    AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, TaskState,
+    TaskView,
+};
+
+use super::{
+    amount, outcome,
+    paint::{Paint, Tone},
+    table::{Cell, Table, cell},
+};
+
+/// Returns everything worth knowing about a job.
+pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
+    let mut out = head(view, now, paint);
+    out.push('\n');
+    out.push_str(&tasks(view, now).text(paint));
+    let visible = outputs(view);
+    if let Some(visible) = visible {
+        out.push('\n');
+        out.push_str(&visible.text(paint));
+    }
+    out.push('\n');
+    out.push_str(&next(view).indented(2).text(paint));
+    out
+}
+
+fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
+    let mut out = String::new();
+    let mut line = |label: &str, text: String| {
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "{} {text}", paint.text(Tone::Soft, &format!("{label:<9}")));
+    };
+    let by = if view.creator.is_empty() { "somebody" } else { &view.creator };
+    let ago = amount::age(now.since(view.created));
+    let lasts = amount::duration(outcome::elapsed(view, now));
+    let verb = if outcome::took(view).is_some() { "took" } else { "for" };
+    let name = paint.text(Tone::Strong, view.job.as_str());
+    line("Job", format!("{name}  ({})  by {by}, {ago} ago, {verb} {lasts}", view.uid));
+    if let Some(spec) = view.spec.as_deref().filter(|spec| !spec.description.is_empty()) {
+        line("", spec.description.clone());
+    }
+    let state = paint.text(Tone::of_job(view.state), view.state.word());
+    line("State", format!("{state}  {}", state_words(view)).trim_end().to_owned());
+    if let Some(cause) = &view.cause {
+        line("Because", cause.message.clone());
+    }
+    for text in stderr_of_failure(view) {
+        line("", format!("stderr: {text}"));
+    }
+    if let Some(decision) = view.decision {
+        line("Decision", decision_words(view, decision));
+    }
+    if let Some(votes) = votes(view) {
+        line("Votes", votes);
+    }
+    out
+}
+
+fn state_words(view: &JobView) -> String {
+    match view.state {
+        JobState::Committed => "every output is visible".to_owned(),
+        JobState::Aborted => "nothing became visible on any worker".to_owned(),
+        JobState::Received
+        | JobState::Running
+        | JobState::Preparing
+        | JobState::Committing
+        | JobState::Aborting => view.state_message.clone(),
+    }
+}
+
+/// Returns the last words of the task that made the job abort.
+fn stderr_of_failure(view: &JobView) -> Vec<String> {
+    if view.cause.is_none() {
+        return Vec::new();
+    }
+    let failed = view.tasks.iter().find(|task| task.state == TaskState::Failed);
+    let tail = failed.and_then(|task| task.attempts.last()).and_then(stderr_tail).unwrap_or("");
+    let lines: Vec<&str> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
+    let skipped = lines.len().saturating_sub(STDERR_LINES);
+    lines[skipped..].iter().map(|line| line.chars().take(160).collect()).collect()
+}
+
+fn stderr_tail(attempt: &AttemptView) -> Option<&str> {
+    match &attempt.outcome {
+        Some(Outcome::Failed(failure)) => Some(&failure.stderr_tail),
+        Some(Outcome::Succeeded) | None => None,
+    }
+}
+
+fn decision_words(view: &JobView, decision: Decision) -> String {
+    let word = match decision {
+        Decision::Commit => "COMMIT",
+        Decision::Abort => "ABORT",
+    };
+    let at = view.decided.map(|at| format!(" recorded {}", amount::time(at))).unwrap_or_default();
+    let (applied, open): (Vec<_>, Vec<_>) =
+        view.participants.iter().partition(|participant| participant.acknowledged);
+    let names = |participants: &[&ParticipantView]| {
+        let names: Vec<&str> = participants.iter().map(|p| p.worker.as_str()).collect();
+        names.join(", ")
+    };
+    let mut words = format!("{word}{at}");
+    if decision == Decision::Commit && !applied.is_empty() {
+        words.push_str(&format!(", applied by {}", names(&applied)));
+    }
+    if decision == Decision::Commit && !open.is_empty() && view.ended.is_none() {
+        words.push_str(&format!(", not yet by {}", names(&open)));
+    }
+    words
+}
+
+/// Returns who voted what, if a round was ever opened.
+pub(crate) fn votes(view: &JobView) -> Option<String> {
+    let votes: Vec<String> = view
+        .participants
+        .iter()
+        .map(|ParticipantView { worker, vote, .. }| {
+            format!("{worker} {}", vote_word(vote.as_ref()))
+        })
+        .collect();
+    (!votes.is_empty()).then(|| votes.join("   "))
+}
+
+/// Returns a vote in one word.
+pub(crate) fn vote_word(vote: Option<&Vote>) -> String {
+    match vote {
+        None => "…".to_owned(),
+        Some(Vote::Yes) => "yes".to_owned(),
+        Some(Vote::ReadOnly) => "read-only".to_owned(),
+        Some(Vote::No(objection)) => format!("no ({})", objection_words(objection)),
+    }
+}
+
+fn objection_words(objection: &votum_commit::Objection) -> String {
+    use votum_commit::Objection;
+    match objection {
+        Objection::Refused => "it had refused this round".to_owned(),
+        Objection::NotHeld => "it does not hold the outputs".to_owned(),
+        Objection::WrongInstallation => "it is another installation".to_owned(),
+        Objection::Failed { message, .. } => message.clone(),
+    }
+}
+
+fn tasks(view: &JobView, now: WallTime) -> Table {
+    let mut table = Table::new(["TASK", "STATE", "WORKER", "TRIES", "TOOK", "OUTPUTS"]);
+    for task in &view.tasks {
+        table.row([
+            cell(task.task.as_str()),
+            cell(task.state.word()).tone(Tone::of_task(task.state)),
+            worker(task),
+            cell(task.attempts.len().to_string()).right(),
+            cell(run_time(task, now)),
+            cell(output_words(task)),
+        ]);
+    }
+    table
+}
+
+fn worker(task: &TaskView) -> Cell {
+    cell(task.worker.as_ref().map_or("-", |worker| worker.as_str()))
+}
+
+/// Returns how long the last attempt ran or has been running.
+pub(crate) fn run_time(task: &TaskView, now: WallTime) -> String {
+    let attempt = task.attempts.last();
+    attempt
+        .and_then(|attempt| Some(attempt.ended.unwrap_or(now).since(attempt.started?)))
+        .map_or_else(|| "-".to_owned(), amount::duration)
+}
+
+fn output_words(task: &TaskView) -> String {
+    let words = |output: &OutputView| {
+        let size = size(output);
+        let discarded = if output.state == OutputState::Discarded { " (discarded)" } else { "" };
+        format!("{} {size}{discarded}", output.output)
+    };
+    let words: Vec<String> = task.outputs.iter().map(words).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+/// Returns how large an output is, in the measure that says more.
+pub(crate) fn size(output: &OutputView) -> String {
+    match output.files {
+        0 | 1 => amount::size(output.bytes),
+        files => format!("{files} files"),
+    }
+}
+
+/// Returns what becomes or became visible where.
+pub(crate) fn outputs(view: &JobView) -> Option<Table> {
+    let mut table = Table::new(["OUTPUT", "STATE", "WORKER", "SIZE", "DIGEST", "TARGET"]);
+    let mut any = false;
+    for task in &view.tasks {
+        for output in &task.outputs {
+            let Some(path) = &output.publish_path else { continue };
+            any = true;
+            table.row([
+                cell(format!("{}.{}", task.task, output.output)),
+                cell(output.state.word()).tone(match output.state {
+                    OutputState::Published => Tone::Good,
+                    OutputState::Staged | OutputState::Prepared => Tone::Plain,
+                    OutputState::Discarded => Tone::Soft,
+                }),
+                cell(output.worker.as_str()),
+                cell(size(output)).right(),
+                cell(&output.digest.to_string()[..DIGEST_CHARS]).tone(Tone::Soft),
+                cell(path),
+            ]);
+        }
+    }
+    any.then_some(table)
+}
+
+/// Returns what one would do next.
+fn next(view: &JobView) -> Table {
+    let mut table = Table::bare();
+    let mut suggest =
+        |label: &str, command: String| table.row([cell(label).tone(Tone::Soft), cell(command)]);
+    let failed = view.tasks.iter().find(|task| task.state == TaskState::Failed);
+    match (view.state.is_final(), failed) {
+        (true, Some(task)) => suggest("logs:", format!("votum logs {}/{}", view.job, task.task)),
+        (true, None) => suggest("logs:", format!("votum logs {}", view.job)),
+        (false, _) => {
+            suggest("follow:", format!("votum watch {}", view.job));
+            suggest("logs:", format!("votum logs {} -f", view.job));
+        }
+    }
+    table
+}
+
+/// Enough to tell contents apart at a glance.
+const DIGEST_CHARS: usize = 12;
+/// How much of a failed task's standard error is shown.
+const STDERR_LINES: usize = 3;

@@ -1,0 +1,56 @@
+//! Many jobs, one line each.
+
+use votum_machine::WallTime;
+use votum_wire::view::{JobView, TaskState};
+
+use super::{
+    amount,
+    paint::Tone,
+    table::{Table, cell},
+};
+
+/// Returns the list of jobs.
+pub(crate) fn list(jobs: &[JobView], now: WallTime) -> Table {
+    let mut table = Table::new(["JOB", "STATE", "TASKS", "AGE", "BY", "NOTE"]);
+    for view in jobs {
+        table.row([
+            cell(view.job.as_str()),
+            cell(view.state.word()).tone(Tone::of_job(view.state)),
+            cell(format!("{}/{}", done(view), view.tasks.len())).right(),
+            cell(amount::age(now.since(view.created))).right(),
+            cell(if view.creator.is_empty() { "-" } else { &view.creator }),
+            cell(note(view)),
+        ]);
+    }
+    table
+}
+
+/// Counts the tasks that need not run again.
+fn done(view: &JobView) -> usize {
+    let is_done = |state: TaskState| match state {
+        TaskState::Staged | TaskState::Prepared | TaskState::Committed | TaskState::Discarded => {
+            true
+        }
+        TaskState::Waiting
+        | TaskState::Ready
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::Retrying
+        | TaskState::Failed
+        | TaskState::Cancelled => false,
+    };
+    view.tasks.iter().filter(|task| is_done(task.state)).count()
+}
+
+fn note(view: &JobView) -> String {
+    let text = view.cause.as_ref().map_or(view.state_message.as_str(), |cause| &cause.message);
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= NOTE_CHARS {
+        line.to_owned()
+    } else {
+        line.chars().take(NOTE_CHARS - 1).chain(['…']).collect()
+    }
+}
+
+/// A list is read across; the whole of it is told by `show`.
+const NOTE_CHARS: usize = 60;

@@ -1,0 +1,147 @@
+//! Pieces of logs as whole lines, so that two tasks never write into one line.
+
+use std::collections::BTreeMap;
+
+use votum_wire::{LogPiece, LogStream, names::AttemptName};
+
+/// Puts pieces together to lines.
+#[derive(Debug)]
+pub(crate) struct LogLines {
+    prefix: Prefix,
+    open: BTreeMap<(AttemptName, LogStream), Open>,
+}
+
+/// What stands before each line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prefix {
+    /// Nothing: the bytes are passed on as they are.
+    None,
+    /// Task and attempt, and `!` for standard error.
+    Attempt,
+}
+
+/// A line, or a piece of one when nothing stands before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Where it belongs.
+    pub stream: LogStream,
+    /// With its end.
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    bytes: Vec<u8>,
+    next: u64,
+}
+
+impl LogLines {
+    /// Begins without pieces.
+    pub(crate) fn new(prefix: Prefix) -> Self {
+        Self { prefix, open: BTreeMap::new() }
+    }
+
+    /// Takes a piece and returns the lines that it completes.
+    pub(crate) fn push(&mut self, piece: LogPiece) -> Vec<Line> {
+        let LogPiece { attempt, stream, offset, data } = piece;
+        if self.prefix == Prefix::None {
+            return vec![Line { stream, bytes: data.to_vec() }];
+        }
+        let open = self.open.entry((attempt.clone(), stream)).or_default();
+        let mut lines = Vec::new();
+        if open.next != 0 && offset > open.next {
+            let missing = format!("({} bytes were dropped)", offset - open.next);
+            lines.push(prefixed(&attempt, stream, missing.as_bytes()));
+        }
+        open.next = offset + data.len() as u64;
+        for part in data.split_inclusive(|&byte| byte == b'\n') {
+            open.bytes.extend_from_slice(part);
+            if open.bytes.ends_with(b"\n") || open.bytes.len() > LINE_BYTES_MAX {
+                lines.push(prefixed(&attempt, stream, &std::mem::take(&mut open.bytes)));
+            }
+        }
+        lines
+    }
+
+    /// Returns what was begun and never ended by a line break.
+    pub(crate) fn rest(&mut self) -> Vec<Line> {
+        let open = std::mem::take(&mut self.open);
+        open.into_iter()
+            .filter(|(_, open)| !open.bytes.is_empty())
+            .map(|((attempt, stream), open)| prefixed(&attempt, stream, &open.bytes))
+            .collect()
+    }
+}
+
+/// With a prefix everything goes to one stream, in the order in which it came.
+fn prefixed(attempt: &AttemptName, stream: LogStream, line: &[u8]) -> Line {
+    let mark = match stream {
+        LogStream::Stdout => '|',
+        LogStream::Stderr => '!',
+    };
+    let mut bytes = format!("{}/{} {mark} ", attempt.task, attempt.number).into_bytes();
+    bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+    bytes.push(b'\n');
+    Line { stream: LogStream::Stdout, bytes }
+}
+
+/// A longer line is broken.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(task: &str, stream: LogStream, offset: u64, text: &'static str) -> LogPiece {
+        let attempt = AttemptName {
+            job: "nightly-k3f9x2ab".parse().unwrap(),
+            task: task.parse().unwrap(),
+            number: 1,
+        };
+        LogPiece { attempt, stream, offset, data: text.as_bytes().into() }
+    }
+
+    fn texts(lines: Vec<Line>) -> Vec<String> {
+        lines.into_iter().map(|line| String::from_utf8(line.bytes).unwrap()).collect()
+    }
+
+    #[test]
+    fn two_tasks_never_write_into_one_line() {
+        let mut lines = LogLines::new(Prefix::Attempt);
+        assert_eq!(
+            texts(lines.push(piece("load", LogStream::Stdout, 0, "one\nha"))),
+            ["load/1 | one\n"]
+        );
+        assert_eq!(
+            texts(lines.push(piece("report", LogStream::Stderr, 0, "slow\n"))),
+            ["report/1 ! slow\n"]
+        );
+        assert_eq!(
+            texts(lines.push(piece("load", LogStream::Stdout, 6, "lf\n"))),
+            ["load/1 | half\n"]
+        );
+        assert!(lines.rest().is_empty());
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_is_shown() {
+        let mut lines = LogLines::new(Prefix::Attempt);
+        assert!(lines.push(piece("load", LogStream::Stdout, 0, "done")).is_empty());
+        assert_eq!(texts(lines.rest()), ["load/1 | done\n"]);
+    }
+
+    #[test]
+    fn dropped_bytes_are_told() {
+        let mut lines = LogLines::new(Prefix::Attempt);
+        lines.push(piece("load", LogStream::Stdout, 0, "a\n"));
+        let shown = texts(lines.push(piece("load", LogStream::Stdout, 10, "b\n")));
+        assert_eq!(shown, ["load/1 | (8 bytes were dropped)\n", "load/1 | b\n"]);
+    }
+
+    #[test]
+    fn a_single_task_is_passed_on_byte_by_byte() {
+        let mut lines = LogLines::new(Prefix::None);
+        let shown = lines.push(piece("load", LogStream::Stderr, 0, "no end"));
+        assert_eq!(shown, [Line { stream: LogStream::Stderr, bytes: b"no end".to_vec() }]);
+    }
+}

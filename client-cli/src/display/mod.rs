@@ -1,0 +1,14 @@
+//! What people see: values in, text out; nothing here knows a terminal or a clock.
+
+pub(crate) mod amount;
+pub(crate) mod cluster;
+pub(crate) mod frame;
+pub(crate) mod job;
+pub(crate) mod jobs;
+pub(crate) mod log_lines;
+pub(crate) mod outcome;
+pub(crate) mod paint;
+#[cfg(test)]
+pub(crate) mod samples;
+pub(crate) mod table;
+pub(crate) mod timeline;

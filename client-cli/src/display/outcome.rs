@@ -1,0 +1,84 @@
+//! What a job came to, in words and as an exit code.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use votum_ids::WorkerId;
+use votum_machine::WallTime;
+use votum_wire::view::{JobState, JobView, OutputState, OutputView, TaskView};
+
+use super::amount;
+use crate::exit::Exit;
+
+/// Returns the exit code of a job that has ended.
+pub(crate) fn exit_of(view: &JobView) -> Exit {
+    match view.state {
+        JobState::Committed => Exit::Done,
+        JobState::Aborted | JobState::Aborting if is_cancelled(view) => Exit::Cancelled,
+        JobState::Aborted | JobState::Aborting => Exit::Aborted,
+        JobState::Received | JobState::Running | JobState::Preparing | JobState::Committing => {
+            Exit::Failure
+        }
+    }
+}
+
+/// Returns one sentence on how a job ended, or where it stands.
+pub(crate) fn sentence(view: &JobView) -> String {
+    let job = &view.job;
+    let took = took(view).map(|took| format!(" in {}", amount::duration(took))).unwrap_or_default();
+    match view.state {
+        JobState::Committed => format!("committed {job}{took}: {}", visible(view)),
+        JobState::Aborted if is_cancelled(view) => {
+            format!("cancelled {job}{took}: nothing became visible")
+        }
+        JobState::Aborted => format!("aborted {job}{took}: nothing became visible"),
+        JobState::Received
+        | JobState::Running
+        | JobState::Preparing
+        | JobState::Committing
+        | JobState::Aborting => format!("{job} is {}", view.state.word()),
+    }
+}
+
+/// Returns how long the job took, once it is decided.
+pub(crate) fn took(view: &JobView) -> Option<Duration> {
+    view.ended.or(view.decided).map(|end| end.since(view.created))
+}
+
+/// Returns how long the job has been going on.
+pub(crate) fn elapsed(view: &JobView, now: WallTime) -> Duration {
+    took(view).unwrap_or_else(|| now.since(view.created))
+}
+
+/// Returns every published output with its task.
+pub(crate) fn published(view: &JobView) -> impl Iterator<Item = (&TaskView, &OutputView)> {
+    let outputs = |task| -> Vec<(&TaskView, &OutputView)> {
+        let task: &TaskView = task;
+        task.outputs.iter().map(|output| (task, output)).collect()
+    };
+    view.tasks.iter().flat_map(outputs).filter(|(_, output)| {
+        output.publish_path.is_some() && output.state == OutputState::Published
+    })
+}
+
+fn visible(view: &JobView) -> String {
+    let count = published(view).count() as u64;
+    let workers: BTreeSet<&str> =
+        published(view).map(|(_, output)| output.worker.as_str()).collect();
+    let workers: Vec<&str> = workers.into_iter().collect();
+    match count {
+        0 => "it publishes nothing".to_owned(),
+        _ => format!("{} visible on {}", amount::count(count, "output"), workers.join(", ")),
+    }
+}
+
+/// Returns the workers that the tasks run on, or are pinned to.
+pub(crate) fn workers(view: &JobView) -> Vec<WorkerId> {
+    let pinned = view.spec.iter().flat_map(|spec| spec.tasks.values());
+    let pinned = pinned.filter_map(|task| task.placement.worker.clone());
+    let running = view.tasks.iter().filter_map(|task| task.worker.clone());
+    pinned.chain(running).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn is_cancelled(view: &JobView) -> bool {
+    view.cause.as_ref().is_some_and(|cause| cause.reason == "CANCELLED")
+}

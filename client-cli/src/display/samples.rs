@@ -1,0 +1,186 @@
+//! Jobs for tests of what people see: the nightly pipeline at several moments.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use votum_commit::{Cause, Decision, Objection, Vote};
+use votum_ids::{Digest, Epoch, FencingToken};
+use votum_job::{Failure, FailureKind};
+use votum_machine::WallTime;
+use votum_wire::view::{
+    AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, TaskState,
+    TaskView,
+};
+
+/// 2026-11-21 01:00:00 UTC: when every sample job was received.
+pub(crate) const RECEIVED: WallTime = WallTime(1_795_222_800_000);
+
+/// Returns a moment after [`RECEIVED`].
+pub(crate) fn at(seconds: u64) -> WallTime {
+    RECEIVED.after(Duration::from_secs(seconds))
+}
+
+/// A job nothing has happened to.
+pub(crate) fn received(job: &str) -> JobView {
+    let (name, _) = job.rsplit_once('-').unwrap();
+    JobView {
+        job: job.parse().unwrap(),
+        uid: Uuid::from_u128(0x01a1_f3c2),
+        display_name: name.to_owned(),
+        spec: None,
+        state: JobState::Received,
+        state_message: "waits for its first task".to_owned(),
+        decision: None,
+        cause: None,
+        tasks: ["extract", "load", "report"].map(|name| task(name, TaskState::Waiting)).into(),
+        participants: Vec::new(),
+        created: RECEIVED,
+        started: None,
+        prepared: None,
+        decided: None,
+        ended: None,
+        creator: "ana".to_owned(),
+    }
+}
+
+/// One task runs, two wait.
+pub(crate) fn running() -> JobView {
+    let mut view = received("nightly-sales-k3f9x2ab");
+    view.state = JobState::Running;
+    view.state_message = "1 task runs".to_owned();
+    run(&mut view.tasks[0], "s1", 2);
+    view
+}
+
+/// Everything is staged; one vote is missing.
+pub(crate) fn preparing() -> JobView {
+    let mut view = running();
+    view.state = JobState::Preparing;
+    view.state_message = "votes are collected".to_owned();
+    for (task, (worker, seconds)) in
+        view.tasks.iter_mut().zip([("s1", 242), ("s3", 37), ("s2", 118)])
+    {
+        run(task, worker, 2);
+        stage(task, seconds);
+    }
+    view.participants = vec![
+        ParticipantView {
+            worker: "s1".parse().unwrap(),
+            vote: Some(Vote::ReadOnly),
+            acknowledged: false,
+        },
+        ParticipantView {
+            worker: "s2".parse().unwrap(),
+            vote: Some(Vote::Yes),
+            acknowledged: false,
+        },
+        ParticipantView { worker: "s3".parse().unwrap(), vote: None, acknowledged: false },
+    ];
+    view
+}
+
+/// Everything is visible.
+pub(crate) fn committed() -> JobView {
+    let mut view = preparing();
+    view.state = JobState::Committed;
+    view.decision = Some(Decision::Commit);
+    view.decided = Some(at(403));
+    view.ended = Some(at(404));
+    for task in &mut view.tasks {
+        task.state = TaskState::Committed;
+        for output in &mut task.outputs {
+            output.state = OutputState::Published;
+        }
+    }
+    for participant in &mut view.participants {
+        participant.vote.get_or_insert(Vote::Yes);
+        participant.acknowledged = true;
+    }
+    view
+}
+
+/// The last task failed.
+pub(crate) fn aborted() -> JobView {
+    let mut view = preparing();
+    view.state = JobState::Aborted;
+    view.decision = Some(Decision::Abort);
+    view.decided = Some(at(1102));
+    view.ended = Some(at(1102));
+    view.cause = Some(Cause {
+        reason: "EXIT_CODE".to_owned(),
+        message: "task load failed: exit code 65 after 3 attempts on s3".to_owned(),
+        by: "votum".to_owned(),
+    });
+    view.participants.clear();
+    for task in &mut view.tasks {
+        task.state = TaskState::Discarded;
+        for output in &mut task.outputs {
+            output.state = OutputState::Discarded;
+        }
+    }
+    let load = &mut view.tasks[1];
+    load.state = TaskState::Failed;
+    load.outputs.clear();
+    load.attempts[0].outcome = Some(Outcome::Failed(Failure {
+        kind: FailureKind::ExitCode(65),
+        message: "exit code 65".to_owned(),
+        stderr_tail: "reading rows\nrow 88213: bad currency code 'ZZZ'\n".to_owned(),
+    }));
+    view
+}
+
+/// A worker voted No.
+pub(crate) fn voted_down() -> JobView {
+    let mut view = preparing();
+    view.participants[2].vote = Some(Vote::No(Objection::Failed {
+        reason: "TARGET_EXISTS".to_owned(),
+        message: "/srv/load exists".to_owned(),
+    }));
+    view
+}
+
+fn task(name: &str, state: TaskState) -> TaskView {
+    TaskView {
+        task: name.parse().unwrap(),
+        state,
+        worker: None,
+        attempts: Vec::new(),
+        outputs: Vec::new(),
+        retry_at: None,
+    }
+}
+
+fn run(task: &mut TaskView, worker: &str, started: u64) {
+    task.state = TaskState::Running;
+    task.worker = Some(worker.parse().unwrap());
+    task.attempts = vec![AttemptView {
+        number: 1,
+        worker: worker.parse().unwrap(),
+        token: FencingToken { epoch: Epoch(1), counter: 1 },
+        started: Some(at(started)),
+        ended: None,
+        outcome: None,
+        usage: None,
+    }];
+}
+
+fn stage(task: &mut TaskView, seconds: u64) {
+    task.state = TaskState::Staged;
+    task.attempts[0].ended =
+        task.attempts[0].started.map(|at| at.after(Duration::from_secs(seconds)));
+    task.attempts[0].outcome = Some(Outcome::Succeeded);
+    let (files, bytes, path) = match task.task.as_str() {
+        "extract" => (1, 1_288_490_189, None),
+        "report" => (214, 9_000_000, Some("/srv/www/reports/2026-11-21")),
+        _ => (1, 4_198, Some("/srv/load/rows.csv")),
+    };
+    task.outputs = vec![OutputView {
+        output: "data".parse().unwrap(),
+        worker: task.worker.clone().unwrap(),
+        state: OutputState::Staged,
+        files,
+        bytes,
+        digest: Digest([0xab; 32]),
+        publish_path: path.map(str::to_owned),
+    }];
+}

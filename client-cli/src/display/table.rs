@@ -1,0 +1,126 @@
+//! Columns of text, aligned by what is seen.
+
+use super::paint::{Paint, Tone};
+
+/// A table without lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    indent: usize,
+    rows: Vec<Vec<Cell>>,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cell {
+    text: String,
+    tone: Tone,
+    right: bool,
+}
+
+impl Table {
+    /// Begins a table with a row of headings.
+    pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
+        let heading =
+            |text: &&str| Cell { text: (*text).to_owned(), tone: Tone::Soft, right: false };
+        Self { indent: 0, rows: vec![headings.iter().map(heading).collect()] }
+    }
+
+    /// Begins a table without headings.
+    pub(crate) fn bare() -> Self {
+        Self { indent: 0, rows: Vec::new() }
+    }
+
+    /// Moves everything to the right.
+    pub(crate) fn indented(mut self, indent: usize) -> Self {
+        self.indent = indent;
+        self
+    }
+
+    /// Adds a row.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
+        self.rows.push(cells.into());
+    }
+
+    /// Returns the lines, without blanks at their ends.
+    pub(crate) fn lines(&self, paint: Paint) -> Vec<String> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(Cell::width).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        self.rows.iter().map(|row| self.line(row, &widths, paint)).collect()
+    }
+
+    /// Returns the lines as one text, each ended.
+    pub(crate) fn text(&self, paint: Paint) -> String {
+        self.lines(paint).into_iter().map(|line| line + "\n").collect()
+    }
+
+    fn line(&self, row: &[Cell], widths: &[usize], paint: Paint) -> String {
+        let mut line = " ".repeat(self.indent);
+        let mut owed = 0;
+        for (cell, width) in row.iter().zip(widths) {
+            let padding = width - cell.width();
+            let (before, after) = if cell.right { (padding, 0) } else { (0, padding) };
+            if !cell.text.is_empty() {
+                line.push_str(&" ".repeat(owed + before));
+                line.push_str(&paint.text(cell.tone, &cell.text));
+                owed = after + GAP;
+            } else {
+                owed += width + GAP;
+            }
+        }
+        line
+    }
+}
+
+impl Cell {
+    /// Shows it in a tone.
+    pub(crate) fn tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+
+    /// Shows a number: at the right of its column.
+    pub(crate) fn right(mut self) -> Self {
+        self.right = true;
+        self
+    }
+
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
+/// Makes a cell of anything that is text.
+pub(crate) fn cell(text: impl Into<String>) -> Cell {
+    Cell { text: text.into(), ..Cell::default() }
+}
+
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(["JOB", "SIZE", "NOTE"]);
+        table.row([cell("a"), cell("7 B").right(), cell("x")]);
+        table.row([cell("longer"), cell("120 B").right(), cell("")]);
+        assert_eq!(
+            table.lines(Paint::Off),
+            ["JOB     SIZE   NOTE", "a         7 B  x", "longer  120 B"]
+        );
+    }
+
+    #[test]
+    fn colour_does_not_move_a_column() {
+        let mut table = Table::bare();
+        table.row([cell("ok").tone(Tone::Good), cell("x")]);
+        table.row([cell("wrong").tone(Tone::Bad), cell("y")]);
+        assert_eq!(table.lines(Paint::On), ["\x1b[32mok\x1b[0m     x", "\x1b[31mwrong\x1b[0m  y"]);
+    }
+}

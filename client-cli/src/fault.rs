@@ -1,0 +1,209 @@
+//! Why a command did not do what it was asked: a sentence, what to do about it, and an exit code.
+
+use std::{collections::BTreeMap, fmt, io, path::Path};
+
+use serde_json::json;
+use tonic::Code;
+use votum_client::ClientError;
+use votum_wire::{Problem, Reason};
+
+use crate::{exit::Exit, job_file::Rejection};
+
+/// The result of a command.
+pub(crate) type Outcome = Result<Exit, Fault>;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// How the command ends.
+    pub exit: Exit,
+    message: String,
+    hints: Vec<String>,
+    code: String,
+    reason: String,
+    metadata: BTreeMap<String, String>,
+}
+
+impl Fault {
+    /// States a fault; `reason` is the stable word for programs.
+    pub(crate) fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            hints: Vec::new(),
+            code: code_of(exit).to_owned(),
+            reason: reason.to_owned(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// States that the command was used wrongly.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "USAGE", message)
+    }
+
+    /// States that a file cannot be read.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::new(Exit::Usage, "UNREADABLE", format!("cannot read {}: {error}", path.display()))
+    }
+
+    /// Adds a line on what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds a dynamic part of the sentence, for programs.
+    pub(crate) fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    /// Says whether it is about this.
+    pub(crate) fn is(&self, reason: &Reason) -> bool {
+        self.reason == reason.as_str()
+    }
+
+    /// Says whether there is nobody to tell: the reader of a pipe went away.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
+    /// Returns it as one JSON object.
+    pub(crate) fn json(&self) -> String {
+        let Self { code, reason, message, metadata, .. } = self;
+        json!({ "error": { "code": code, "reason": reason, "message": message, "metadata": metadata } })
+            .to_string()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))
+    }
+}
+
+impl From<Rejection> for Fault {
+    fn from(rejection: Rejection) -> Self {
+        let mut fault = Self::new(Exit::Usage, "INVALID_SPEC", rejection.to_string());
+        for (number, line) in rejection.one_line_each().into_iter().enumerate() {
+            fault.metadata.insert(format!("problem_{}", number + 1), line);
+        }
+        fault
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        let gone = error.kind() == io::ErrorKind::BrokenPipe;
+        let message = if gone { String::new() } else { error.to_string() };
+        Self::new(Exit::Failure, "IO", message)
+    }
+}
+
+impl From<ClientError> for Fault {
+    fn from(error: ClientError) -> Self {
+        let message = error.to_string();
+        match error {
+            ClientError::InvalidAddress { .. } => Self::usage(message),
+            ClientError::Unavailable { address, last } => {
+                Self::new(Exit::Unreachable, last.reason.as_str(), format!("{message}: {last}"))
+                    .with("address", &address)
+                    .hint("is it running?  votum dev  starts one on this machine")
+                    .hint("another one:     --address URL  or  VOTUM_ADDRESS")
+            }
+            ClientError::TimedOut { address, .. } => {
+                Self::new(Exit::Unreachable, "TIMEOUT", message).with("address", address)
+            }
+            ClientError::Refused(problem) => (*problem).into(),
+            ClientError::Malformed(malformed) => {
+                Self::new(Exit::Failure, "MALFORMED", format!("{message}: {malformed}"))
+            }
+            ClientError::NoSuchJob { reference } => {
+                Self::new(Exit::NotFound, Reason::JobNotFound.as_str(), message)
+                    .with("job", reference)
+            }
+            ClientError::Ambiguous { candidates, .. } => candidates
+                .iter()
+                .fold(Self::new(Exit::Usage, "AMBIGUOUS", message), |fault, job| {
+                    fault.hint(job.as_str())
+                }),
+            ClientError::NotYet { job, .. } => {
+                Self::new(Exit::TimedOut, "TIMEOUT", format!("{message}; it goes on"))
+                    .with("job", &job.job)
+                    .hint(format!("look again:  votum watch {}", job.job))
+            }
+        }
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        let exit = exit_of(problem.code, &problem.reason);
+        let mut fault = Self::new(exit, problem.reason.as_str(), problem.message);
+        fault.code = word(problem.code).to_owned();
+        fault.metadata = problem.metadata;
+        for field in problem.fields {
+            fault.hints.push(format!("{}: {}", field.field, field.problem));
+        }
+        fault
+    }
+}
+
+fn exit_of(code: Code, reason: &Reason) -> Exit {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => Exit::Usage,
+        Code::NotFound => Exit::NotFound,
+        Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => Exit::Refused,
+        Code::PermissionDenied | Code::Unauthenticated => Exit::NotAllowed,
+        Code::Unavailable if *reason == Reason::WorkerUnreachable => Exit::Failure,
+        Code::Unavailable => Exit::Unreachable,
+        Code::DeadlineExceeded => Exit::TimedOut,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::ResourceExhausted
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss => Exit::Failure,
+    }
+}
+
+/// Returns the word of a code, as the JSON of gRPC writes it.
+fn word(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+fn code_of(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Done => "OK",
+        Exit::Failure => "UNKNOWN",
+        Exit::Usage => "INVALID_ARGUMENT",
+        Exit::Aborted => "ABORTED",
+        Exit::NotAllowed => "PERMISSION_DENIED",
+        Exit::NotFound => "NOT_FOUND",
+        Exit::Refused => "FAILED_PRECONDITION",
+        Exit::Unreachable => "UNAVAILABLE",
+        Exit::Cancelled | Exit::Interrupted => "CANCELLED",
+        Exit::TimedOut => "DEADLINE_EXCEEDED",
+    }
+}

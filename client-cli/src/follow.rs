@@ -1,0 +1,142 @@
+//! Follows one job to its end: a live picture on a terminal, a line per change elsewhere.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use votum_client::Client;
+use votum_ids::JobId;
+use votum_wire::{JobState, JobView, Translate as _, json};
+
+use crate::{
+    args::Format,
+    context::Context,
+    display::{frame, outcome, paint::Tone, timeline},
+    exit::Exit,
+    fault::{Fault, Outcome},
+    live::Live,
+    screen::{self, Screen},
+};
+
+/// Follows a job, says how it ended, and returns the exit code of its outcome.
+pub(crate) async fn to_the_end(client: &Client, job: &JobId, context: &Context) -> Outcome {
+    let following = within(context.global.timeout, job, following(client, job, context));
+    match following.await?? {
+        Some(view) => conclude(&view, context),
+        None => {
+            context.screen.remark(&format!(
+                "stopped looking; {job} goes on\n  look again:  votum watch {job}\n  \
+                 abort it:    votum cancel {job}"
+            ))?;
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// Gives up after a while; the job itself goes on.
+pub(crate) async fn within<T>(
+    limit: Option<Duration>,
+    job: &JobId,
+    what: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    match limit {
+        None => Ok(what.await),
+        Some(limit) => timeout(limit, what).await.map_err(|_| {
+            Fault::new(Exit::TimedOut, "TIMEOUT", format!("{job} has not ended yet; it goes on"))
+                .hint(format!("look again:  votum watch {job}"))
+                .with("job", job)
+        }),
+    }
+}
+
+/// Returns when somebody presses Ctrl-C.
+pub(crate) async fn interrupted() {
+    // Without the signal nobody can press it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Returns the job as it ended, or nothing if somebody stopped looking.
+pub(crate) async fn following(
+    client: &Client,
+    job: &JobId,
+    context: &Context,
+) -> Result<Option<JobView>, Fault> {
+    let mut views = client.watch(job);
+    let mut picture = Picture::new(context.screen);
+    let mut redraw = interval(REDRAW);
+    redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            view = views.next() => match view {
+                Some(view) => {
+                    let view = view?;
+                    let ended = view.state.is_final();
+                    picture.show(view)?;
+                    if ended {
+                        return Ok(picture.last);
+                    }
+                }
+                None => {
+                    let words = format!("the coordinator ended the watch of {job}");
+                    return Err(Fault::new(Exit::Unreachable, "WATCH_ENDED", words)
+                        .hint(format!("look again:  votum watch {job}")));
+                }
+            },
+            _ = redraw.tick() => picture.redraw()?,
+            () = interrupted() => return Ok(None),
+        }
+    }
+}
+
+/// Says how a job ended.
+pub(crate) fn conclude(view: &JobView, context: &Context) -> Outcome {
+    let screen = &context.screen;
+    match screen.format {
+        Format::Json => screen.result(&json::to_json_pretty(&view.to_proto()))?,
+        Format::Name => screen.result(view.job.as_str())?,
+        Format::Table => {
+            let tone = if view.state == JobState::Committed { Tone::Good } else { Tone::Bad };
+            screen.result(&screen.paint.text(tone, &outcome::sentence(view)))?;
+            if let Some(cause) = &view.cause {
+                screen.remark(&format!("  because: {}", cause.message))?;
+                screen.remark(&format!("  why:     votum show {}", view.job))?;
+            }
+        }
+    }
+    Ok(outcome::exit_of(view))
+}
+
+/// What is seen of a job while it runs.
+struct Picture {
+    screen: Screen,
+    live: Live,
+    last: Option<JobView>,
+}
+
+impl Picture {
+    fn new(screen: Screen) -> Self {
+        Self { screen, live: Live::default(), last: None }
+    }
+
+    fn show(&mut self, view: JobView) -> Result<(), Fault> {
+        let plain = self.screen.terminal().is_none();
+        if plain && self.screen.format == Format::Table && !self.screen.is_quiet() {
+            for line in timeline::changes(self.last.as_ref(), &view, screen::now()) {
+                self.screen.result(&line)?;
+            }
+        }
+        self.last = Some(view);
+        self.redraw()
+    }
+
+    fn redraw(&mut self) -> Result<(), Fault> {
+        if let (Some(view), Some(size)) = (&self.last, self.screen.terminal()) {
+            self.live.draw(&frame::picture(view, screen::now(), size, self.screen.paint))?;
+        }
+        Ok(())
+    }
+}
+
+/// Often enough for a light to wander.
+const REDRAW: Duration = Duration::from_millis(120);

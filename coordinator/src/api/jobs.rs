@@ -1,0 +1,291 @@
+//! Jobs: hand in, show, list, watch, cancel, read logs.
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+use votum_commit::Cause;
+use votum_ids::{Digest, JobId, RequestId};
+use votum_job::{Graph, JobSpec};
+use votum_proto::v1::{self, job_service_server::JobService};
+use votum_schedule::Submission;
+use votum_wire::{
+    Translate,
+    request::{CancelJob, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
+    status,
+    view::JobView,
+};
+
+use super::{Desk, logs, refused, watch};
+use crate::{
+    action::{Answer, Refusal},
+    event::{Event, Intent},
+    record::{KnownRequest, LIST_KEYS, Listed, job_stream, request_key},
+};
+
+/// The service for clients.
+#[derive(Debug)]
+pub(crate) struct JobApi(pub(crate) Desk);
+
+#[tonic::async_trait]
+impl JobService for JobApi {
+    type WatchJobStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
+    type TailLogsStream = Pin<Box<dyn Stream<Item = Result<v1::TailLogsResponse, Status>> + Send>>;
+
+    async fn submit_job(
+        &self,
+        request: Request<v1::SubmitJobRequest>,
+    ) -> Result<Response<v1::SubmitJobResponse>, Status> {
+        let by = caller(&request);
+        let SubmitJob { spec, job, request, validate_only } =
+            SubmitJob::read(request.into_inner())?;
+        Graph::check(&spec).map_err(|found| status::invalid_job(&found))?;
+        let submission = Submission {
+            uid: draw_job_uid(),
+            by,
+            request: request.unwrap_or_else(draw_request),
+            spec_digest: digest(&spec),
+        };
+        let submitted = self.submit(spec, job, submission, validate_only).await?;
+        Ok(Response::new(submitted.to_proto()))
+    }
+
+    async fn get_job(
+        &self,
+        request: Request<v1::GetJobRequest>,
+    ) -> Result<Response<v1::GetJobResponse>, Status> {
+        let GetJob { job, detail } = read(request)?;
+        let view = detail.of(self.0.job(&job).await?);
+        Ok(Response::new(v1::GetJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn list_jobs(
+        &self,
+        request: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let wanted = ListJobs::read(request.into_inner())?;
+        Ok(Response::new(self.list(&wanted).await?.to_proto()))
+    }
+
+    async fn watch_job(
+        &self,
+        request: Request<v1::WatchJobRequest>,
+    ) -> Result<Response<Self::WatchJobStream>, Status> {
+        let job = votum_wire::names::read_job_name("name", &request.into_inner().name)
+            .map_err(|malformed| status::malformed(&malformed))?;
+        Ok(Response::new(Box::pin(watch::watch(self.0.clone(), job).await?)))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let by = caller(&request);
+        let CancelJob { job, reason } = read(request)?;
+        let view = self.cancel(job, reason, by).await?;
+        Ok(Response::new(v1::CancelJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn tail_logs(
+        &self,
+        request: Request<v1::TailLogsRequest>,
+    ) -> Result<Response<Self::TailLogsStream>, Status> {
+        let wanted: TailLogs = read(request)?;
+        Ok(Response::new(Box::pin(logs::tail(self.0.clone(), wanted).await?)))
+    }
+}
+
+impl JobApi {
+    /// Hands a checked job in; a request that the journal knows returns its job.
+    async fn submit(
+        &self,
+        spec: JobSpec,
+        chosen: Option<JobId>,
+        submission: Submission,
+        validate_only: bool,
+    ) -> Result<Submitted, Status> {
+        if let Some(known) = self.known_request(submission.request)? {
+            if known.spec_digest != submission.spec_digest {
+                return Err(status::request_id_reused(submission.request, &known.job));
+            }
+            return Ok(Submitted { job: Some(self.0.job(&known.job).await?), duplicate: true });
+        }
+        let job = match chosen {
+            Some(job) => job,
+            None => job_id(&spec.display_name, submission.uid)?,
+        };
+        if !self.0.read(&job)?.is_empty() {
+            return Err(status::job_id_taken(&job));
+        }
+        let intent = if validate_only { Intent::Check } else { Intent::Receive };
+        let spec = Box::new(spec);
+        let (reply, caller) = self.0.replies.register();
+        let event = Event::Submit { reply, intent, job, spec, submission };
+        if !self.0.inbox.send(event).await {
+            return Err(status::shutting_down());
+        }
+        match caller.answer().await {
+            Some(Answer::Received { job, duplicate }) => {
+                Ok(Submitted { job: Some(*job), duplicate })
+            }
+            Some(Answer::Valid) => Ok(Submitted { job: None, duplicate: false }),
+            // The same request came a moment before, and its job has ended since.
+            Some(Answer::Refused(Refusal::NotOpen { job })) => {
+                Ok(Submitted { job: Some(self.0.closed_job(&job)?), duplicate: true })
+            }
+            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
+            Some(_) | None => Err(status::shutting_down()),
+        }
+    }
+
+    fn known_request(&self, request: RequestId) -> Result<Option<KnownRequest>, Status> {
+        let found =
+            self.0.reader.get(&request_key(request)).map_err(|error| status::internal(&error))?;
+        let known = found.map(|value| serde_json::from_slice(&value)).transpose();
+        known.map_err(|error| status::internal(&error))
+    }
+
+    /// Lists jobs newest first; open ones as they stand, closed ones from their records.
+    async fn list(&self, wanted: &ListJobs) -> Result<JobPage, Status> {
+        let mut jobs = Vec::new();
+        let mut after = wanted.page.after.clone();
+        for _ in 0..SCANS_MAX {
+            let found = self
+                .0
+                .reader
+                .scan(LIST_KEYS.as_bytes(), after.as_deref().map(str::as_bytes), wanted.page.size)
+                .map_err(|error| status::internal(&error))?;
+            let is_last = found.len() < wanted.page.size;
+            for (key, value) in found {
+                let key = String::from_utf8(key).map_err(|error| status::internal(&error))?;
+                let listed: Listed =
+                    serde_json::from_slice(&value).map_err(|error| status::internal(&error))?;
+                if let Some(view) = self.listed(listed).await
+                    && (wanted.states.is_empty() || wanted.states.contains(&view.state))
+                {
+                    jobs.push(wanted.detail.of(view));
+                }
+                after = Some(key);
+                if jobs.len() == wanted.page.size {
+                    let next = after.map(|position| wanted.token_after(&position));
+                    return Ok(JobPage { jobs, next });
+                }
+            }
+            if is_last {
+                return Ok(JobPage { jobs, next: None });
+            }
+        }
+        Ok(JobPage { jobs, next: after.map(|position| wanted.token_after(&position)) })
+    }
+
+    /// Shows one entry of the list; one that cannot be read is left out and logged.
+    async fn listed(&self, listed: Listed) -> Option<JobView> {
+        let (job, shown) = match listed {
+            Listed::Open { job } => {
+                let shown = self.0.job(&job).await;
+                (job, shown)
+            }
+            Listed::Closed(closing) => {
+                let shown = self.0.closed_job(&closing.job);
+                (closing.job, shown)
+            }
+        };
+        shown.inspect_err(|error| tracing::warn!(%job, %error, "cannot list a job")).ok()
+    }
+
+    async fn cancel(&self, job: JobId, reason: String, by: String) -> Result<JobView, Status> {
+        let message =
+            if reason.is_empty() { "cancelled".to_owned() } else { format!("cancelled: {reason}") };
+        let cause = Cause { reason: "CANCELLED".to_owned(), message, by };
+        let (reply, caller) = self.0.replies.register();
+        if !self.0.inbox.send(Event::Cancel { reply, job, cause }).await {
+            return Err(status::shutting_down());
+        }
+        match caller.answer().await {
+            Some(Answer::Cancelling(view)) => Ok(*view),
+            // Cancelling an aborted job again changes nothing and is no error.
+            Some(Answer::Refused(Refusal::NotOpen { job })) => {
+                let view = self.0.closed_job(&job)?;
+                match view.decision {
+                    Some(votum_commit::Decision::Commit) => Err(status::already_decided(&job)),
+                    Some(votum_commit::Decision::Abort) | None => Ok(view),
+                }
+            }
+            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
+            Some(_) | None => Err(status::shutting_down()),
+        }
+    }
+}
+
+impl Desk {
+    fn read(&self, job: &JobId) -> Result<Vec<votum_journal::Stored>, Status> {
+        self.reader.read(&job_stream(job)).map_err(|error| status::internal(&error))
+    }
+}
+
+/// Reads a request whose every fault is a malformed field.
+fn read<T: Translate>(request: Request<T::Proto>) -> Result<T, Status> {
+    T::from_proto(request.into_inner()).map_err(|malformed| status::malformed(&malformed))
+}
+
+/// Says who calls: what the client claims, else where it connects from. Nothing rests on it.
+fn caller<T>(request: &Request<T>) -> String {
+    let claimed = request.metadata().get(USER_KEY).and_then(|user| user.to_str().ok());
+    let claimed = claimed.filter(|user| !user.is_empty() && user.len() <= USER_BYTES_MAX);
+    match (claimed, request.remote_addr()) {
+        (Some(user), _) => user.to_owned(),
+        (None, Some(address)) => address.ip().to_string(),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// Makes an id of the display name and the random end of the UUID.
+fn job_id(display_name: &str, uid: Uuid) -> Result<JobId, Status> {
+    let mut random = uid.as_u128();
+    let mut suffix = [0; 8];
+    for digit in suffix.iter_mut().rev() {
+        *digit = BASE32[(random % 32) as usize];
+        random /= 32;
+    }
+    let suffix = String::from_utf8_lossy(&suffix);
+    JobId::new(format!("{display_name}-{suffix}")).map_err(|error| status::internal(&error))
+}
+
+/// Recognises the same spec: its canonical encoding hashed.
+fn digest(spec: &JobSpec) -> Digest {
+    let encoded = serde_json::to_vec(spec).expect("a spec has string keys only");
+    Digest(*blake3::hash(&encoded).as_bytes())
+}
+
+#[expect(clippy::disallowed_methods, reason = "identifiers are drawn where requests come in")]
+fn draw_job_uid() -> Uuid {
+    Uuid::now_v7()
+}
+
+#[expect(clippy::disallowed_methods, reason = "identifiers are drawn where requests come in")]
+fn draw_request() -> RequestId {
+    RequestId(Uuid::new_v4())
+}
+
+/// RFC 4648, lower case.
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Metadata in which a client says who it is.
+const USER_KEY: &str = "votum-user";
+/// Longest name of a user.
+const USER_BYTES_MAX: usize = 64;
+/// Most looks into the index that one page costs; then the page ends short.
+const SCANS_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_id_ends_in_eight_random_characters() {
+        let id = job_id("nightly-sales", Uuid::from_u128(u128::MAX)).unwrap();
+        assert_eq!(id.as_str(), "nightly-sales-77777777");
+        let id = job_id("nightly-sales", Uuid::from_u128(1)).unwrap();
+        assert_eq!(id.as_str(), "nightly-sales-aaaaaaab");
+    }
+}

@@ -1,0 +1,172 @@
+//! What tasks wrote: read from the workers that keep it, and passed on.
+
+use std::collections::BTreeSet;
+
+use futures_util::{Stream, StreamExt};
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, transport::Endpoint};
+use votum_ids::AttemptId;
+use votum_proto::{
+    v1::TailLogsResponse, worker::v1::artifact_service_client::ArtifactServiceClient,
+};
+use votum_wire::{
+    Translate,
+    artifact::{LogChunk, ReadLogs},
+    names::AttemptName,
+    request::TailLogs,
+    status,
+    view::{AttemptView, JobView, LogPiece, LogStream},
+};
+
+use super::{Desk, watch};
+
+type Pieces = mpsc::Sender<Result<TailLogsResponse, Status>>;
+
+/// Returns the logs of a job, a task or an attempt; following ends with the job.
+pub(super) async fn tail(
+    desk: Desk,
+    wanted: TailLogs,
+) -> Result<impl Stream<Item = Result<TailLogsResponse, Status>> + use<>, Status> {
+    let view = desk.job(&wanted.scope.job).await?;
+    check_scope(&wanted, &view)?;
+    let (pieces, received) = mpsc::channel(PIECES_MAX);
+    tokio::spawn(async move {
+        let sent = if wanted.follow {
+            follow(desk, &wanted, &pieces).await
+        } else {
+            read_all(&desk, &wanted, &view, &pieces).await
+        };
+        if let Err(error) = sent {
+            // A client that went away needs no reason.
+            let _ = pieces.send(Err(error)).await;
+        }
+    });
+    Ok(ReceiverStream::new(received))
+}
+
+fn check_scope(wanted: &TailLogs, view: &JobView) -> Result<(), Status> {
+    let Some(scope) = &wanted.scope.task else { return Ok(()) };
+    let task = view.tasks.iter().find(|task| task.task == scope.task);
+    let task = task.ok_or_else(|| status::task_not_found(&view.job, &scope.task))?;
+    match scope.number {
+        Some(number) if task.attempts.iter().all(|attempt| attempt.number != number) => {
+            let (job, task) = (view.job.clone(), scope.task.clone());
+            Err(status::attempt_not_found(&AttemptName { job, task, number }))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Reads one attempt after the other, by task and number.
+async fn read_all(
+    desk: &Desk,
+    wanted: &TailLogs,
+    view: &JobView,
+    pieces: &Pieces,
+) -> Result<(), Status> {
+    for source in sources(wanted, view) {
+        pass_on(desk, &source, wanted, pieces).await?;
+    }
+    Ok(())
+}
+
+/// Follows every attempt as it appears, until the job is final.
+async fn follow(desk: Desk, wanted: &TailLogs, pieces: &Pieces) -> Result<(), Status> {
+    let mut views = std::pin::pin!(watch::views(desk.clone(), wanted.scope.job.clone()).await?);
+    let mut followed = BTreeSet::new();
+    let mut readers = JoinSet::new();
+    while let Some(view) = views.next().await {
+        for source in sources(wanted, &view?) {
+            if followed.insert((source.attempt.clone(), source.stream)) {
+                let (desk, wanted, pieces) = (desk.clone(), wanted.clone(), pieces.clone());
+                readers.spawn(async move { pass_on(&desk, &source, &wanted, &pieces).await });
+            }
+        }
+    }
+    while let Some(read) = readers.join_next().await {
+        read.map_err(|error| status::internal(&error))??;
+    }
+    Ok(())
+}
+
+/// One stream of one attempt, and who keeps it.
+struct Source {
+    name: AttemptName,
+    attempt: AttemptId,
+    worker: votum_ids::WorkerId,
+    stream: LogStream,
+}
+
+fn sources(wanted: &TailLogs, view: &JobView) -> Vec<Source> {
+    let mut found = Vec::new();
+    for task in &view.tasks {
+        for attempt in &task.attempts {
+            let name = name(view, &task.task, attempt);
+            if !wanted.scope.contains(&name) {
+                continue;
+            }
+            let streams = [LogStream::Stdout, LogStream::Stderr];
+            let streams = streams
+                .into_iter()
+                .filter(|stream| wanted.stream.is_none_or(|only| only == *stream));
+            found.extend(streams.map(|stream| Source {
+                name: name.clone(),
+                attempt: AttemptId {
+                    job: view.job.clone(),
+                    task: task.task.clone(),
+                    token: attempt.token,
+                },
+                worker: attempt.worker.clone(),
+                stream,
+            }));
+        }
+    }
+    found
+}
+
+fn name(view: &JobView, task: &votum_ids::TaskId, attempt: &AttemptView) -> AttemptName {
+    AttemptName { job: view.job.clone(), task: task.clone(), number: attempt.number }
+}
+
+/// Passes on one stream, piece by piece; waits for a client that reads slowly.
+async fn pass_on(
+    desk: &Desk,
+    source: &Source,
+    wanted: &TailLogs,
+    pieces: &Pieces,
+) -> Result<(), Status> {
+    let workers = desk.workers().await?;
+    let unreachable = || status::worker_unreachable(&source.worker);
+    let keeper = workers.iter().find(|view| view.worker == source.worker);
+    let address = &keeper.ok_or_else(unreachable)?.artifact_address;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| unreachable())?;
+    let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|_| unreachable())?;
+    let request = ReadLogs {
+        attempt: source.attempt.clone(),
+        stream: source.stream,
+        offset: 0,
+        follow: wanted.follow,
+        tail_lines: wanted.tail_lines,
+    };
+    let answer = ArtifactServiceClient::new(channel).read_logs(request.to_proto()).await;
+    let mut chunks = match answer {
+        Ok(chunks) => chunks.into_inner(),
+        // An attempt that never started wrote nothing.
+        Err(error) if error.code() == tonic::Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    while let Some(chunk) = chunks.message().await? {
+        let LogChunk { offset, data } =
+            LogChunk::from_proto(chunk).map_err(|malformed| status::malformed(&malformed))?;
+        let attempt = source.name.clone();
+        let piece = LogPiece { attempt, stream: source.stream, offset, data };
+        if pieces.send(Ok(piece.to_proto())).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Most pieces that wait for a client.
+const PIECES_MAX: usize = 64;

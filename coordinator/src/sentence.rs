@@ -1,0 +1,115 @@
+//! One sentence about a job: what it does, or what it waits for and why.
+
+use std::fmt::Display;
+
+use votum_ids::WorkerId;
+use votum_machine::Moment;
+use votum_schedule::{Scheduler, WorkerState};
+use votum_wire::view::{JobState, JobView, TaskState};
+
+use crate::view;
+
+/// Returns the sentence.
+pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
+    match view.state {
+        JobState::Received | JobState::Running => running(now, view, scheduler),
+        JobState::Preparing => {
+            let silent = view.participants.iter().filter(|one| one.vote.is_none());
+            let silent = listed(silent.map(|one| &one.worker));
+            if silent.is_empty() { "counts votes".to_owned() } else { waits_for_votes(&silent) }
+        }
+        JobState::Committing => {
+            let missing = view.participants.iter().filter(|one| !one.acknowledged);
+            let missing = missing.map(|one| absence(now, &one.worker, scheduler));
+            format!("commit is decided and stands; waits for {}", listed(missing))
+        }
+        JobState::Committed => {
+            let (outputs, workers) = view::published(view);
+            match outputs {
+                0 => "committed; it publishes nothing".to_owned(),
+                _ => format!("{outputs} outputs are visible on {}", listed(workers)),
+            }
+        }
+        JobState::Aborting => {
+            let alive = |state| matches!(state, TaskState::Starting | TaskState::Running);
+            let alive = view.tasks.iter().filter(|task| alive(task.state));
+            let alive = listed(alive.map(|task| &task.task));
+            format!("{}; stops {alive}", cause(view))
+        }
+        JobState::Aborted => format!("{}; nothing became visible on any worker", cause(view)),
+    }
+}
+
+fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
+    let tasks = scheduler.job(now, &view.job).map(|job| job.tasks).unwrap_or_default();
+    let staged = view.tasks.iter().filter(|task| task.state == TaskState::Staged).count();
+    let active = view
+        .tasks
+        .iter()
+        .filter(|task| matches!(task.state, TaskState::Starting | TaskState::Running));
+    let active = listed(active.map(|task| {
+        let worker = task.worker.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!("{} on {worker}", task.task)
+    }));
+    let waiting = tasks.into_iter().filter(|task| {
+        matches!(
+            task.state,
+            votum_schedule::TaskStanding::Ready | votum_schedule::TaskStanding::Retrying
+        )
+    });
+    let waiting = listed(
+        waiting.filter_map(|task| task.waits.map(|waits| format!("{}: {waits}", task.task))),
+    );
+    let progress = format!("{staged} of {} tasks staged", view.tasks.len());
+    [progress, runs(&active), waiting]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn runs(active: &str) -> String {
+    if active.is_empty() { String::new() } else { format!("runs {active}") }
+}
+
+fn waits_for_votes(silent: &str) -> String {
+    format!("waits for the votes of {silent}")
+}
+
+/// Names a worker that has not published, and what is known about it.
+fn absence(now: Moment, name: &WorkerId, scheduler: &Scheduler) -> String {
+    let Some(worker) = scheduler.worker(name) else {
+        return format!("{name}, which is not known any more");
+    };
+    let silent = now.since(worker.heard).as_secs();
+    match worker.state {
+        WorkerState::Ready | WorkerState::Reconciling => format!("{name} to publish"),
+        WorkerState::Suspect => format!("{name}, which is suspect (silent for {silent} s)"),
+        WorkerState::Absent => format!("{name}, which is not connected (silent for {silent} s)"),
+        WorkerState::Lost => {
+            format!("{name}, which voted Yes and is lost (silent for {silent} s)")
+        }
+    }
+}
+
+fn cause(view: &JobView) -> String {
+    match &view.cause {
+        Some(cause) => cause.message.clone(),
+        None => "aborted".to_owned(),
+    }
+}
+
+/// Joins a few names and counts the rest.
+fn listed(names: impl IntoIterator<Item = impl Display>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let shown = names.len().min(NAMES_MAX);
+    let rest = names.len() - shown;
+    let mut text = names[..shown].join(", ");
+    if rest > 0 {
+        text.push_str(&format!(" and {rest} more"));
+    }
+    text
+}
+
+/// Most names in one sentence.
+const NAMES_MAX: usize = 4;

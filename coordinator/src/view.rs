@@ -1,0 +1,346 @@
+//! What people are shown of a job: the scheduler's half and the commit's half as one picture.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use votum_commit::{Cause, Coordinator, CoordinatorRecord, Decision, Stage, Vote};
+use votum_driver::Stamped;
+use votum_ids::{Epoch, JobId, TaskId, WorkerId};
+use votum_job::{Failure, FailureKind, JobSpec, StagedOutput};
+use votum_machine::{Moment, WallTime};
+use votum_schedule::{Attempt, Scheduler, TaskStanding};
+use votum_wire::{
+    names::AttemptName,
+    view::{
+        AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView,
+        TaskState, TaskView, WorkerState, WorkerView,
+    },
+};
+
+use crate::{open_job::OpenJob, record::JobRecord, sentence};
+
+/// What the commit protocol has come to for a job.
+pub(crate) struct Fate {
+    pub(crate) state: JobState,
+    pub(crate) decision: Option<Decision>,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) participants: Vec<ParticipantView>,
+}
+
+/// Shows an open job.
+pub(crate) fn job(
+    anchor: WallTime,
+    now: Moment,
+    job: &JobId,
+    open: &OpenJob,
+    scheduler: &Scheduler,
+    commit: &Coordinator,
+) -> JobView {
+    let stage = commit.phase(job).map(|standing| standing.stage);
+    let fate =
+        Fate { state: state(stage.as_ref(), open.started.is_some()), ..Fate::of(stage, open) };
+    let mut view = picture(anchor, now, job, open, scheduler, &fate);
+    view.state_message = sentence::of(now, &view, scheduler);
+    view
+}
+
+/// Shows a closed job from its records.
+///
+/// # Errors
+/// When the records do not make a job.
+pub(crate) fn closed(
+    anchor: WallTime,
+    job: &JobId,
+    records: &[Stamped<JobRecord>],
+) -> anyhow::Result<JobView> {
+    let mut scheduler = Scheduler::new(votum_schedule::Config::default(), Epoch(u64::MAX), anchor);
+    let mut open = OpenJob::replay(records).context("its first record is missing")?;
+    let mut fate =
+        Fate { state: JobState::Running, decision: None, cause: None, participants: Vec::new() };
+    for Stamped { at, record } in records {
+        if let Some(schedule) = &record.schedule {
+            scheduler.replay(*at, schedule)?;
+        }
+        match &record.commit {
+            Some(CoordinatorRecord::CommitDecided { shares, .. }) => {
+                fate.decision = Some(Decision::Commit);
+                fate.state = JobState::Committed;
+                let published = |share: &votum_commit::Share| ParticipantView {
+                    worker: share.holder.worker.clone(),
+                    vote: Some(Vote::Yes),
+                    acknowledged: true,
+                };
+                fate.participants = shares.iter().map(published).collect();
+            }
+            Some(CoordinatorRecord::Aborting { cause, .. }) => {
+                fate.decision = Some(Decision::Abort);
+                fate.state = JobState::Aborted;
+                fate.cause = Some(cause.clone());
+            }
+            Some(CoordinatorRecord::Ended { .. }) | None => {}
+        }
+    }
+    open.ended = records.last().map(|record| record.at);
+    let mut view = picture(anchor, Moment::START, job, &open, &scheduler, &fate);
+    view.state_message = sentence::of(Moment::START, &view, &scheduler);
+    Ok(view)
+}
+
+/// Shows every worker, by name.
+pub(crate) fn workers(anchor: WallTime, scheduler: &Scheduler) -> Vec<WorkerView> {
+    scheduler.workers().map(|worker| shown_worker(anchor, worker, scheduler)).collect()
+}
+
+/// Returns the state of an open job.
+pub(crate) fn state(stage: Option<&Stage>, started: bool) -> JobState {
+    match stage {
+        Some(Stage::Preparing { .. }) => JobState::Preparing,
+        Some(Stage::Delivering { .. }) => JobState::Committing,
+        Some(Stage::Aborting { .. }) => JobState::Aborting,
+        Some(Stage::Working | Stage::Quarantined) | None if started => JobState::Running,
+        Some(Stage::Working | Stage::Quarantined) | None => JobState::Received,
+    }
+}
+
+impl Fate {
+    fn of(stage: Option<Stage>, open: &OpenJob) -> Self {
+        let mut fate = Self {
+            state: JobState::Running,
+            decision: None,
+            cause: None,
+            participants: Vec::new(),
+        };
+        match stage {
+            Some(Stage::Preparing { votes, .. }) => {
+                let asked = votes.into_iter().map(|(holder, vote)| ParticipantView {
+                    worker: holder.worker,
+                    vote,
+                    acknowledged: false,
+                });
+                fate.participants = asked.collect();
+            }
+            Some(Stage::Delivering { unacked, .. }) => {
+                fate.decision = Some(Decision::Commit);
+                let told = open.publishers.iter().map(|holder| ParticipantView {
+                    worker: holder.worker.clone(),
+                    vote: Some(Vote::Yes),
+                    acknowledged: !unacked.contains(holder),
+                });
+                fate.participants = told.collect();
+            }
+            Some(Stage::Aborting { cause }) => {
+                fate.decision = Some(Decision::Abort);
+                fate.cause = Some(cause);
+            }
+            Some(Stage::Working | Stage::Quarantined) | None => {}
+        }
+        fate
+    }
+
+    fn has_acknowledged(&self, worker: &WorkerId) -> bool {
+        self.participants.iter().any(|one| one.acknowledged && one.worker == *worker)
+    }
+
+    fn has_voted_yes(&self, worker: &WorkerId) -> bool {
+        let yes = |one: &ParticipantView| one.vote == Some(Vote::Yes) && one.worker == *worker;
+        self.participants.iter().any(yes)
+    }
+
+    fn task_state(&self, standing: TaskStanding, worker: Option<&WorkerId>) -> TaskState {
+        let staged = standing == TaskStanding::Staged;
+        match (self.state, worker) {
+            (JobState::Preparing, Some(worker)) if staged && self.has_voted_yes(worker) => {
+                TaskState::Prepared
+            }
+            (JobState::Committing, Some(worker)) if staged && !self.has_acknowledged(worker) => {
+                TaskState::Prepared
+            }
+            (JobState::Committing | JobState::Committed, _) if staged => TaskState::Committed,
+            (JobState::Aborting | JobState::Aborted, _) if staged => TaskState::Discarded,
+            (JobState::Aborted, _) if standing != TaskStanding::Failed => TaskState::Cancelled,
+            _ => word(standing),
+        }
+    }
+
+    fn output_state(&self, worker: &WorkerId, publishes: bool) -> OutputState {
+        match self.state {
+            JobState::Received | JobState::Running => OutputState::Staged,
+            JobState::Preparing if publishes && self.has_voted_yes(worker) => OutputState::Prepared,
+            JobState::Preparing => OutputState::Staged,
+            JobState::Committing | JobState::Committed
+                if publishes && self.has_acknowledged(worker) =>
+            {
+                OutputState::Published
+            }
+            JobState::Committing if publishes => OutputState::Prepared,
+            JobState::Committing => OutputState::Staged,
+            // Intermediates have served their purpose.
+            JobState::Committed | JobState::Aborting | JobState::Aborted => OutputState::Discarded,
+        }
+    }
+}
+
+fn picture(
+    anchor: WallTime,
+    now: Moment,
+    job: &JobId,
+    open: &OpenJob,
+    scheduler: &Scheduler,
+    fate: &Fate,
+) -> JobView {
+    let tasks = scheduler.job(now, job).map(|view| view.tasks).unwrap_or_default();
+    let tasks = tasks.into_iter().map(|task| shown_task(anchor, &open.spec, task, fate)).collect();
+    JobView {
+        job: job.clone(),
+        uid: open.submission.uid,
+        display_name: open.spec.display_name.clone(),
+        spec: Some(open.spec.clone()),
+        state: fate.state,
+        state_message: String::new(),
+        decision: fate.decision,
+        cause: fate.cause.clone(),
+        tasks,
+        participants: fate.participants.clone(),
+        created: open.received,
+        started: open.started,
+        prepared: open.prepared,
+        decided: open.decided,
+        ended: open.ended,
+        creator: open.submission.by.clone(),
+    }
+}
+
+fn shown_task(
+    anchor: WallTime,
+    spec: &JobSpec,
+    task: votum_schedule::TaskView,
+    fate: &Fate,
+) -> TaskView {
+    let last = task.attempts.last().map(|attempt| attempt.worker.clone());
+    let worker = task.worker.or(last);
+    let outputs = match &worker {
+        Some(worker) => task
+            .outputs
+            .iter()
+            .map(|output| shown_output(spec, &task.task, worker, output, fate))
+            .collect(),
+        None => Vec::new(),
+    };
+    TaskView {
+        state: fate.task_state(task.state, worker.as_ref()),
+        attempts: task.attempts.into_iter().map(shown_attempt).collect(),
+        outputs,
+        retry_at: task.retry_at.map(|moment| anchor.at(moment)),
+        task: task.task,
+        worker,
+    }
+}
+
+fn shown_output(
+    spec: &JobSpec,
+    task: &TaskId,
+    worker: &WorkerId,
+    output: &StagedOutput,
+    fate: &Fate,
+) -> OutputView {
+    let declared = spec.tasks.get(task).and_then(|spec| spec.outputs.get(&output.name));
+    let target = declared.and_then(|declared| declared.publish.as_ref());
+    OutputView {
+        output: output.name.clone(),
+        worker: worker.clone(),
+        state: fate.output_state(worker, target.is_some()),
+        files: output.files,
+        bytes: output.bytes,
+        digest: output.digest,
+        publish_path: target.map(|target| target.path.clone()),
+    }
+}
+
+fn shown_attempt(attempt: Attempt) -> AttemptView {
+    let failed = |kind, message: &str| {
+        let (message, stderr_tail) = (message.to_owned(), String::new());
+        Some(Outcome::Failed(Failure { kind, message, stderr_tail }))
+    };
+    let (outcome, usage) = match attempt.outcome {
+        votum_schedule::Outcome::Live => (None, None),
+        votum_schedule::Outcome::Sealed { usage, .. } => (Some(Outcome::Succeeded), Some(usage)),
+        votum_schedule::Outcome::Failed { failure, usage } => {
+            (Some(Outcome::Failed(failure)), Some(usage))
+        }
+        votum_schedule::Outcome::Lost => {
+            (failed(FailureKind::WorkerLost, "its worker was lost"), None)
+        }
+        votum_schedule::Outcome::Superseded => {
+            (failed(FailureKind::Stopped, "what it read was made again differently"), None)
+        }
+    };
+    AttemptView {
+        number: attempt.number,
+        worker: attempt.worker,
+        token: attempt.id.token,
+        started: attempt.started,
+        ended: attempt.ended,
+        outcome,
+        usage,
+    }
+}
+
+fn shown_worker(
+    anchor: WallTime,
+    worker: votum_schedule::WorkerView,
+    scheduler: &Scheduler,
+) -> WorkerView {
+    let running = worker.running.iter().map(|attempt| AttemptName {
+        job: attempt.job.clone(),
+        task: attempt.task.clone(),
+        number: scheduler
+            .task(Moment::START, &attempt.job, &attempt.task)
+            .and_then(|task| task.attempts.last().map(|last| last.number))
+            .unwrap_or_default(),
+    });
+    let registration = worker.registration;
+    WorkerView {
+        running: running.collect(),
+        worker: registration.worker,
+        uid: registration.uid,
+        incarnation: registration.incarnation,
+        state: match worker.state {
+            votum_schedule::WorkerState::Ready => WorkerState::Ready,
+            votum_schedule::WorkerState::Reconciling => WorkerState::Reconciling,
+            votum_schedule::WorkerState::Suspect => WorkerState::Suspect,
+            votum_schedule::WorkerState::Absent => WorkerState::Absent,
+            votum_schedule::WorkerState::Lost => WorkerState::Lost,
+        },
+        labels: registration.labels,
+        version: registration.version,
+        artifact_address: registration.artifact_address,
+        publish_roots: registration.publish_roots,
+        last_seen: (worker.heard > Moment::START).then(|| anchor.at(worker.heard)),
+        slots: registration.slots,
+        free_bytes: (worker.free_bytes > 0).then_some(worker.free_bytes),
+    }
+}
+
+fn word(standing: TaskStanding) -> TaskState {
+    match standing {
+        TaskStanding::Waiting => TaskState::Waiting,
+        TaskStanding::Ready => TaskState::Ready,
+        TaskStanding::Starting => TaskState::Starting,
+        TaskStanding::Running => TaskState::Running,
+        TaskStanding::Retrying => TaskState::Retrying,
+        TaskStanding::Staged => TaskState::Staged,
+        TaskStanding::Failed => TaskState::Failed,
+        TaskStanding::Cancelled => TaskState::Cancelled,
+    }
+}
+
+/// Counts what is visible where, for a sentence.
+pub(crate) fn published(view: &JobView) -> (usize, BTreeSet<&WorkerId>) {
+    let mut counts = BTreeMap::<&WorkerId, usize>::new();
+    for output in view.tasks.iter().flat_map(|task| &task.outputs) {
+        if output.state == OutputState::Published {
+            *counts.entry(&output.worker).or_default() += 1;
+        }
+    }
+    (counts.values().sum(), counts.into_keys().collect())
+}

@@ -1,0 +1,278 @@
+//! The client: one method for each thing that can be asked of a coordinator.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::timeout;
+use tonic::{
+    Response, Status,
+    transport::{Channel, Endpoint},
+};
+use votum_ids::{JobId, WorkerId};
+use votum_proto::v1::{
+    GetClusterInfoRequest, GetWorkerRequest, ListWorkersRequest,
+    admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
+    worker_service_client::WorkerServiceClient,
+};
+use votum_wire::{
+    ClusterView, Fault, JobState, JobView, Malformed, Translate, WorkerView, names,
+    request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, WorkerPage},
+};
+
+use crate::{ClientError, Options, backoff::Backoff, error::failed};
+
+/// A client of one coordinator; clones share its connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: String,
+    options: Options,
+    channel: Channel,
+}
+
+impl Client {
+    /// Prepares a client; the connection is opened with the first call, and again when it breaks.
+    ///
+    /// Must be called within a tokio runtime. The address is `host:port`.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidAddress`].
+    pub fn connect(address: &str, options: Options) -> Result<Self, ClientError> {
+        let invalid = || ClientError::InvalidAddress { address: address.to_owned() };
+        let authority = address.strip_prefix("http://").unwrap_or(address);
+        if authority.is_empty() || authority.contains(['/', '@', ' ']) {
+            return Err(invalid());
+        }
+        let endpoint =
+            Endpoint::from_shared(format!("http://{authority}")).map_err(|_| invalid())?;
+        let channel = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .connect_lazy();
+        Ok(Self { address: authority.to_owned(), options, channel })
+    }
+
+    /// Returns the address of the coordinator, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns how patient this client is.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Hands in a job. Repeated under the same request id while the coordinator is unavailable;
+    /// without a request id it is tried once, unless it is only validated.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with every problem of the spec.
+    pub async fn submit(&self, job: &SubmitJob) -> Result<Submitted, ClientError> {
+        let request = job.to_proto();
+        let call = || {
+            let (mut jobs, request) = (self.jobs_service(), request.clone());
+            async move { jobs.submit_job(request).await }
+        };
+        let answer = if job.request.is_some() || job.validate_only {
+            self.repeat(call).await?
+        } else {
+            self.once(call).await?
+        };
+        Ok(Submitted::from_proto(answer)?)
+    }
+
+    /// Reads one job with everything known about it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `JOB_NOT_FOUND`.
+    pub async fn job(&self, job: &JobId) -> Result<JobView, ClientError> {
+        let request = GetJob { job: job.clone(), detail: Detail::Full }.to_proto();
+        let answer = self
+            .repeat(|| {
+                let (mut jobs, request) = (self.jobs_service(), request.clone());
+                async move { jobs.get_job(request).await }
+            })
+            .await?;
+        read_job(answer.job)
+    }
+
+    /// Lists jobs, newest first: at most `limit`, and only those in one of the states, if any
+    /// is named.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`] and what the coordinator refuses.
+    pub async fn jobs(
+        &self,
+        states: &BTreeSet<JobState>,
+        detail: Detail,
+        limit: usize,
+    ) -> Result<Vec<JobView>, ClientError> {
+        let mut jobs = Vec::new();
+        let mut token = None;
+        while jobs.len() < limit {
+            let size = (limit - jobs.len()).min(PAGE_SIZE);
+            let page = self.job_page(states, detail, size, token).await?;
+            jobs.extend(page.jobs);
+            token = page.next;
+            if token.is_none() {
+                break;
+            }
+        }
+        jobs.truncate(limit);
+        Ok(jobs)
+    }
+
+    /// Reads one page of jobs; a token is of the page before, with the same states.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`] and what the coordinator refuses.
+    pub async fn job_page(
+        &self,
+        states: &BTreeSet<JobState>,
+        detail: Detail,
+        size: usize,
+        token: Option<String>,
+    ) -> Result<JobPage, ClientError> {
+        let request = ListJobs::request(states, detail, size, token);
+        let answer = self
+            .repeat(|| {
+                let (mut jobs, request) = (self.jobs_service(), request.clone());
+                async move { jobs.list_jobs(request).await }
+            })
+            .await?;
+        Ok(JobPage::from_proto(answer)?)
+    }
+
+    /// Asks for an abort; the answer is the job as it is then, usually aborting.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `ALREADY_DECIDED` once the commit is durable.
+    pub async fn cancel(&self, job: &JobId, reason: &str) -> Result<JobView, ClientError> {
+        let request = CancelJob { job: job.clone(), reason: reason.to_owned() }.to_proto();
+        let answer = self
+            .repeat(|| {
+                let (mut jobs, request) = (self.jobs_service(), request.clone());
+                async move { jobs.cancel_job(request).await }
+            })
+            .await?;
+        read_job(answer.job)
+    }
+
+    /// Lists every worker, by name.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`] and what the coordinator refuses.
+    pub async fn workers(&self) -> Result<Vec<WorkerView>, ClientError> {
+        let mut workers = Vec::new();
+        let mut token = Some(String::new());
+        while let Some(page_token) = token {
+            let page_size = i32::try_from(PAGE_SIZE).unwrap_or(i32::MAX);
+            let request = ListWorkersRequest { page_size, page_token };
+            let answer = self
+                .repeat(|| {
+                    let mut service = WorkerServiceClient::new(self.channel.clone());
+                    let request = request.clone();
+                    async move { service.list_workers(request).await }
+                })
+                .await?;
+            let page = WorkerPage::from_proto(answer)?;
+            workers.extend(page.workers);
+            token = page.next;
+        }
+        Ok(workers)
+    }
+
+    /// Reads one worker.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `WORKER_NOT_FOUND`.
+    pub async fn worker(&self, worker: &WorkerId) -> Result<WorkerView, ClientError> {
+        let request = GetWorkerRequest { name: names::worker_name(worker) };
+        let answer = self
+            .repeat(|| {
+                let mut service = WorkerServiceClient::new(self.channel.clone());
+                let request = request.clone();
+                async move { service.get_worker(request).await }
+            })
+            .await?;
+        let missing = || Malformed { field: "worker".to_owned(), fault: Fault::Missing };
+        Ok(WorkerView::from_proto(answer.worker.ok_or_else(missing)?)?)
+    }
+
+    /// Asks who the coordinator is and how it fares.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`].
+    pub async fn cluster(&self) -> Result<ClusterView, ClientError> {
+        let answer = self
+            .repeat(|| {
+                let mut service = AdminServiceClient::new(self.channel.clone());
+                async move { service.get_cluster_info(GetClusterInfoRequest {}).await }
+            })
+            .await?;
+        Ok(ClusterView::from_proto(answer)?)
+    }
+
+    pub(crate) fn jobs_service(&self) -> JobServiceClient<Channel> {
+        JobServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// Makes one attempt.
+    pub(crate) async fn once<T, F>(&self, call: impl Fn() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let limit = self.options.timeout;
+        match timeout(limit, call()).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(failed(&self.address, &status)),
+            Err(_elapsed) => Err(ClientError::TimedOut { address: self.address.clone(), limit }),
+        }
+    }
+
+    /// Makes attempts until the patience is over; at least one.
+    pub(crate) async fn repeat<T, F>(&self, call: impl Fn() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut last = match self.once(&call).await {
+            Err(error @ (ClientError::Unavailable { .. } | ClientError::TimedOut { .. })) => error,
+            outcome => return outcome,
+        };
+        let again = async {
+            let mut backoff = Backoff::start();
+            loop {
+                backoff.pause(last.problem().and_then(|problem| problem.retry_after)).await;
+                match self.once(&call).await {
+                    Err(
+                        error @ (ClientError::Unavailable { .. } | ClientError::TimedOut { .. }),
+                    ) => last = error,
+                    outcome => return outcome,
+                }
+            }
+        };
+        match timeout(self.options.patience, again).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(last),
+        }
+    }
+}
+
+/// Reads a job that an answer must hold.
+pub(crate) fn read_job(job: Option<votum_proto::v1::Job>) -> Result<JobView, ClientError> {
+    let missing = || Malformed { field: "job".to_owned(), fault: Fault::Missing };
+    Ok(JobView::from_proto(job.ok_or_else(missing)?)?)
+}
+
+/// A machine that does not answer is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a quiet connection is tried while a call waits on it.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long an answer to that may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many entries are asked for at once.
+const PAGE_SIZE: usize = 200;
+/// A job with its largest spec and all that is known about its tasks.
+const ANSWER_BYTES_MAX: usize = 64 << 20;

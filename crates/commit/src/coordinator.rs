@@ -1,0 +1,227 @@
+//! The coordinator's half of every open transaction, and its answers to those in doubt.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use votum_ids::{ClusterId, Epoch, Incarnation, JobId, TxnId, WorkerId, WorkerUid};
+use votum_machine::{Machine, Moment};
+
+use crate::{
+    Alarm, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation, LogPosition,
+    Message, Reply, Stage, Standing,
+    agenda::Agenda,
+    transaction::{Event, Transaction},
+};
+
+type Reaction = votum_machine::Reaction<CoordinatorRecord, CoordinatorAction>;
+
+/// All open transactions of one start of the coordinator (TM, the literature says).
+///
+/// Every job has to be [`CoordinatorEvent::Opened`] before the first worker is
+/// met: what is not open has ended or never was, and is presumed aborted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Coordinator {
+    start: Start,
+    open: BTreeMap<JobId, Transaction>,
+    agenda: Agenda,
+    /// Jobs whose records contradict each other; nothing is said about them.
+    quarantined: BTreeSet<JobId>,
+    /// The installation of each worker whose knowledge of the log was compared.
+    met: BTreeMap<WorkerId, WorkerUid>,
+}
+
+/// What a start of the coordinator knows about its log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Start {
+    /// Whose log.
+    pub cluster: ClusterId,
+    /// Of this start; raised and durable before any session.
+    pub epoch: Epoch,
+    /// This start.
+    pub incarnation: Incarnation,
+    /// The last position that the log held when it was opened, before the epoch was raised.
+    pub held: LogPosition,
+    /// Whether the log can be trusted to hold every decision.
+    pub log: LogState,
+}
+
+/// Whether a log holds every decision that was ever made from it (C6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogState {
+    /// As far as is known; a worker may know better.
+    Whole,
+    /// It was restored from a copy, or a worker has seen it further.
+    Stale,
+}
+
+impl Coordinator {
+    /// Starts with no transaction; [`Coordinator::replay`] continues what a log holds.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        Self {
+            start,
+            open: BTreeMap::new(),
+            agenda: Agenda::default(),
+            quarantined: BTreeSet::new(),
+            met: BTreeMap::new(),
+        }
+    }
+
+    /// Says whether decisions may be missing from the log: nothing more is decided from it.
+    ///
+    /// A restart forgets what the workers said, so the shell records that the
+    /// log is stale and says so in [`Start::log`] until a person has settled it.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.start.log == LogState::Stale
+    }
+
+    /// Returns where a job stands; none if it is not open here.
+    #[must_use]
+    pub fn phase(&self, job: &JobId) -> Option<Standing> {
+        if self.quarantined.contains(job) {
+            return Some(Standing { since: Moment::START, stage: Stage::Quarantined });
+        }
+        self.open.get(job)?.standing()
+    }
+
+    /// Returns every open job, in order.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobId> {
+        self.open.keys()
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.start.epoch
+    }
+
+    pub(crate) fn resume_with(&mut self, job: JobId, transaction: Transaction) {
+        self.agenda.move_deadline(&job, None, transaction.due());
+        self.open.insert(job, transaction);
+    }
+
+    pub(crate) fn quarantine(&mut self, job: JobId) {
+        self.quarantined.insert(job);
+    }
+
+    fn hear(&mut self, now: Moment, from: Installation, reply: Reply) -> Reaction {
+        match reply {
+            Reply::Voted { txn, vote } => {
+                self.pass(now, &txn.job.clone(), Event::Voted { txn, by: from, vote })
+            }
+            Reply::Acked { txn } => {
+                self.pass(now, &txn.job.clone(), Event::Acked { txn, by: from })
+            }
+            Reply::Inquired { txn } => self.answer(now, from, txn),
+        }
+    }
+
+    fn answer(&mut self, now: Moment, from: Installation, txn: TxnId) -> Reaction {
+        let compared = self.met.get(&from.worker) == Some(&from.uid);
+        if let Some(transaction) = self.open.get_mut(&txn.job) {
+            let question = Event::Inquired { txn, by: from };
+            return if compared && self.start.log == LogState::Whole {
+                transaction.step(now, question)
+            } else {
+                transaction.step_in_doubt_of_the_log(now, question)
+            };
+        }
+        let known = self.quarantined.contains(&txn.job);
+        let message = if known || !compared || self.is_stale() {
+            Message::Undecided { txn }
+        } else {
+            Message::Abort { job: txn.job } // Presumed: no record, no commit.
+        };
+        Reaction::perform([CoordinatorAction::Send { to: from.worker, message }])
+    }
+
+    fn meet(&mut self, from: Installation, seen: Option<LogPosition>) -> Reaction {
+        if let Some(seen) = seen {
+            if seen.cluster != self.start.cluster {
+                let alarm = Alarm::ForeignLog { by: from, cluster: seen.cluster };
+                return Reaction::perform([CoordinatorAction::Raise(alarm)]);
+            }
+            // What this start has said itself is in the log, however long it has grown since.
+            if seen.start != self.start.incarnation && seen.outruns(&self.start.held) {
+                self.met.insert(from.worker.clone(), from.uid);
+                return self.distrust_log(from);
+            }
+        }
+        self.met.insert(from.worker, from.uid);
+        Reaction::none()
+    }
+
+    fn find(&mut self, now: Moment, from: Installation, event: Event, job: &JobId) -> Reaction {
+        let undecided = self.open.get(job).is_some_and(Transaction::is_undecided);
+        let reaction = self.pass(now, job, event);
+        if !undecided {
+            return reaction;
+        }
+        // A commit was acted upon that the log does not hold: it may lack others.
+        self.distrust_log(from).actions.into_iter().fold(reaction, Reaction::then)
+    }
+
+    fn distrust_log(&mut self, by: Installation) -> Reaction {
+        if self.is_stale() {
+            return Reaction::none();
+        }
+        self.start.log = LogState::Stale;
+        Reaction::perform([CoordinatorAction::Raise(Alarm::StaleLog { by })])
+    }
+
+    /// Steps one transaction and keeps the agenda; a job that is not open has ended.
+    fn pass(&mut self, now: Moment, job: &JobId, event: Event) -> Reaction {
+        let Some(transaction) = self.open.get_mut(job) else { return Reaction::none() };
+        let due = transaction.due();
+        let reaction = match self.start.log {
+            LogState::Whole => transaction.step(now, event),
+            LogState::Stale => transaction.step_in_doubt_of_the_log(now, event),
+        };
+        self.agenda.move_deadline(job, due, transaction.due());
+        if transaction.has_ended() {
+            self.open.remove(job);
+        }
+        reaction
+    }
+}
+
+impl Machine for Coordinator {
+    type Event = CoordinatorEvent;
+    type Record = CoordinatorRecord;
+    type Action = CoordinatorAction;
+
+    fn step(&mut self, now: Moment, event: CoordinatorEvent) -> Reaction {
+        match event {
+            CoordinatorEvent::Opened { job, deadline } => {
+                // A job that the log has decided is open already, and stays as it is.
+                if !self.quarantined.contains(&job) {
+                    let epoch = self.start.epoch;
+                    let begin = || Transaction::new(now, job.clone(), epoch, deadline);
+                    self.open.entry(job.clone()).or_insert_with(begin);
+                }
+                Reaction::none()
+            }
+            CoordinatorEvent::AllStaged { job, shares, prepare_timeout } => {
+                self.pass(now, &job, Event::AllStaged { shares, prepare_timeout })
+            }
+            CoordinatorEvent::Withdrawn { job } => self.pass(now, &job, Event::Withdrawn),
+            CoordinatorEvent::Received { from, reply } => self.hear(now, from, reply),
+            CoordinatorEvent::AbortAsked { job, cause } => {
+                self.pass(now, &job, Event::AbortAsked { cause })
+            }
+            CoordinatorEvent::Met { from, seen } => self.meet(from, seen),
+            CoordinatorEvent::FoundCommitted { from, txn, share } => {
+                let job = txn.job.clone();
+                let event = Event::FoundCommitted { txn, by: from.clone(), share };
+                self.find(now, from, event, &job)
+            }
+            CoordinatorEvent::Stopped { job } => self.pass(now, &job, Event::Stopped),
+            CoordinatorEvent::Tick => match self.agenda.most_urgent(now) {
+                Some(job) => self.pass(now, &job, Event::Tick),
+                None => Reaction::none(),
+            },
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        self.agenda.first()
+    }
+}

@@ -1,0 +1,395 @@
+//! A worker's half of one transaction.
+//!
+//! Whoever has said Yes obeys: only the coordinator, or a peer that knows,
+//! ends the doubt. Nothing is discarded because of a silence (C5, C9).
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use votum_ids::{JobId, TxnId};
+use votum_machine::Moment;
+
+use crate::{
+    Alarm, Installation, Knowledge, LogPosition, Message, Objection, ParticipantAction,
+    ParticipantEvent, ParticipantRecord, Peer, Pledge, Reply, Vote, patience::Patience,
+};
+
+type Reaction = votum_machine::Reaction<ParticipantRecord, ParticipantAction>;
+
+/// One job of which something was sealed at this worker (RM, the literature says).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Participant {
+    pub(crate) job: JobId,
+    pub(crate) phase: Phase,
+    /// Rounds in which this participant never votes Yes; durable (C7).
+    pub(crate) refused: BTreeSet<TxnId>,
+    /// The latest round that it was asked to vote in.
+    pub(crate) newest: Option<TxnId>,
+    /// Up to here it may have voted in every round, and none of them needs its vote any more.
+    pub(crate) past: Option<TxnId>,
+    /// Its last No: the same question has the same answer.
+    pub(crate) objected: Option<(TxnId, Objection)>,
+}
+
+/// What a round asks this participant to promise; never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Promise {
+    pub(crate) txn: TxnId,
+    pub(crate) holder: Installation,
+    pub(crate) pledges: Vec<Pledge>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) log: LogPosition,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Phase {
+    /// Sealed outputs are kept. Nothing is promised, and there is no timer.
+    Staged,
+    /// Looks whether it can promise. Still free to refuse.
+    Checking(Arc<Promise>),
+    /// In doubt: has voted Yes and does not know the decision.
+    Prepared(Doubt),
+    /// Knows Commit, and makes its outputs visible.
+    Finishing { promise: Arc<Promise>, due: Option<Moment> },
+    /// Everything promised is visible. Kept for peers that ask, until Release.
+    Ended(Arc<Promise>),
+    /// Knows Abort, and has let go of its outputs. Kept for peers that ask, until Release.
+    Aborted { due: Option<Moment> },
+    /// The job is over for everyone: nothing of it needs to be known.
+    Released,
+}
+
+/// The time between the vote and the decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Doubt {
+    pub(crate) promise: Arc<Promise>,
+    pub(crate) since: Moment,
+    pub(crate) due: Moment,
+    /// Whether the coordinator has left a question unanswered.
+    pub(crate) unanswered: bool,
+}
+
+impl Participant {
+    /// Begins with the first sealed output.
+    pub(crate) fn new(job: JobId) -> Self {
+        Self {
+            job,
+            phase: Phase::Staged,
+            refused: BTreeSet::new(),
+            newest: None,
+            past: None,
+            objected: None,
+        }
+    }
+
+    /// Applies one event of this job, whatever its order and however often it comes.
+    ///
+    /// Prepare names this installation and something to publish; PeerAsked as well.
+    pub(crate) fn step(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
+        use ParticipantEvent as Event;
+        match (&mut self.phase, event) {
+            (_, Event::Received { message, log }) => self.hear(message, log),
+            (Phase::Checking(promise), Event::Checked { txn, result }) if promise.txn == txn => {
+                let promise = promise.clone();
+                self.conclude(now, promise, result)
+            }
+            (_, Event::PeerAsked { txn, by, .. }) => self.tell(by, txn),
+            (Phase::Prepared(doubt), Event::PeerAnswered { txn, knowledge })
+                if doubt.promise.txn == txn =>
+            {
+                match knowledge {
+                    Knowledge::Commit => self.finish(),
+                    Knowledge::Refused => self.leave_doubt(),
+                    // It knows no more than this one does.
+                    Knowledge::InDoubt | Knowledge::Unknown => Reaction::none(),
+                }
+            }
+            (Phase::Finishing { promise, .. }, Event::Published { txn }) if promise.txn == txn => {
+                self.phase = Phase::Ended(promise.clone());
+                reply(Reply::Acked { txn })
+            }
+            (Phase::Prepared(doubt), Event::Connected) => {
+                // The next tick asks; the coordinator gets its chance before the peers.
+                doubt.due = now;
+                doubt.unanswered = false;
+                Reaction::none()
+            }
+            (Phase::Prepared(doubt), Event::Tick) if doubt.due <= now => doubt.ask(now),
+            (Phase::Finishing { promise, due: due @ Some(_) }, Event::Tick) => {
+                *due = None;
+                publish(promise)
+            }
+            (Phase::Aborted { due: due @ Some(_) }, Event::Tick) => {
+                *due = None;
+                self.discard()
+            }
+            // A task that ended after the abort has sealed what nobody wants.
+            (Phase::Aborted { .. }, Event::Sealed { .. }) => self.discard(),
+            // Other outputs of the job are sealed already.
+            (_, Event::Sealed { .. })
+            // The check of a round that has ended, or an answer about one.
+            | (_, Event::Checked { .. } | Event::PeerAnswered { .. })
+            // The work of an earlier start of this worker, or a duplicate.
+            | (_, Event::Published { .. })
+            // Nobody else waits for the coordinator, or for time to pass.
+            | (_, Event::Connected | Event::Tick) => Reaction::none(),
+        }
+    }
+
+    /// Returns when it next wants a tick.
+    pub(crate) fn due(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Prepared(doubt) => Some(doubt.due),
+            Phase::Finishing { due, .. } | Phase::Aborted { due } => *due,
+            Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Released => None,
+        }
+    }
+
+    /// Remembers a vote ReadOnly: it is a vote, so this round is never refused.
+    pub(crate) fn abstain(&mut self, txn: TxnId) {
+        self.newest = self.newest.take().max(Some(txn.clone()));
+        self.past = self.past.take().max(Some(txn));
+    }
+
+    fn hear(&mut self, message: Message, log: LogPosition) -> Reaction {
+        match (&mut self.phase, message) {
+            (
+                Phase::Staged | Phase::Checking(_) | Phase::Prepared(_),
+                Message::Prepare { txn, holder, pledges, peers },
+            ) => self.consider(Promise { txn, holder, pledges, peers, log }),
+            (
+                Phase::Finishing { .. } | Phase::Ended(_) | Phase::Aborted { .. },
+                Message::Prepare { txn, .. },
+            ) => object(txn, Objection::NotHeld),
+            (Phase::Prepared(doubt), Message::Commit { txn, pledges, .. })
+                if doubt.promise.txn == txn && doubt.promise.pledges == pledges =>
+            {
+                self.finish()
+            }
+            (Phase::Ended(promise), Message::Commit { txn, .. }) if promise.txn == txn => {
+                reply(Reply::Acked { txn })
+            }
+            // The acknowledgement follows the publication (C8).
+            (Phase::Finishing { promise, .. }, Message::Commit { txn, .. })
+                if promise.txn == txn =>
+            {
+                Reaction::none()
+            }
+            (_, Message::Commit { txn, .. }) => {
+                Reaction::perform([ParticipantAction::Raise(Alarm::CommitOutOfDoubt { txn })])
+            }
+            (Phase::Staged | Phase::Checking(_) | Phase::Prepared(_), Message::Abort { job }) => {
+                self.phase = Phase::Aborted { due: None };
+                self.discard().durably(ParticipantRecord::Aborted { job })
+            }
+            (Phase::Aborted { .. }, Message::Abort { .. }) => self.discard(),
+            (Phase::Prepared(doubt), Message::Undecided { txn }) if doubt.promise.txn == txn => {
+                doubt.unanswered = false;
+                Reaction::none()
+            }
+            (Phase::Prepared(doubt), Message::RoundEnded { txn }) if doubt.promise.txn == txn => {
+                self.leave_doubt()
+            }
+            (Phase::Checking(promise), Message::RoundEnded { txn }) if promise.txn == txn => {
+                self.phase = Phase::Staged;
+                self.past = self.past.take().max(Some(txn));
+                Reaction::none()
+            }
+            (
+                Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Aborted { .. },
+                Message::Release { job },
+            ) => {
+                self.phase = Phase::Released;
+                self.discard().durably(ParticipantRecord::Released { job })
+            }
+            // A question asked before the job ended is answered by presumption after it.
+            (Phase::Finishing { .. } | Phase::Ended(_), Message::Abort { .. })
+            // Of another round, or the doubt has ended (C10).
+            | (_, Message::Undecided { .. } | Message::RoundEnded { .. })
+            // Whoever is in doubt asks until it is told; whoever publishes finishes first
+            // and is released again.
+            | (Phase::Prepared(_) | Phase::Finishing { .. }, Message::Release { .. })
+            | (Phase::Released, _) => Reaction::none(),
+        }
+    }
+
+    /// Answers Prepare while no decision is known.
+    fn consider(&mut self, promise: Promise) -> Reaction {
+        let txn = &promise.txn;
+        let asked = match &self.phase {
+            Phase::Checking(current) => Some(&current.txn),
+            Phase::Prepared(doubt) => Some(&doubt.promise.txn),
+            Phase::Staged
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. }
+            | Phase::Released => None,
+        };
+        if asked == Some(txn) {
+            return if matches!(self.phase, Phase::Prepared(_)) {
+                vote(promise.txn, Vote::Yes)
+            } else {
+                Reaction::none() // The check is running; its end is the answer.
+            };
+        }
+        if let Some((_, objection)) = self.objected.as_ref().filter(|(round, _)| round == txn) {
+            return object(promise.txn, objection.clone());
+        }
+        let txn = Some(txn);
+        if self.is_refused(&promise.txn) || txn < self.newest.as_ref() || txn <= self.past.as_ref()
+        {
+            return object(promise.txn, Objection::Refused);
+        }
+        // A later round proves that the earlier one ended without commit: its
+        // promise binds nobody, whether or not the check succeeds.
+        if let Phase::Prepared(doubt) = &self.phase {
+            self.past = self.past.take().max(Some(doubt.promise.txn.clone()));
+        }
+        self.newest = Some(promise.txn.clone());
+        let check =
+            ParticipantAction::Check { txn: promise.txn.clone(), pledges: promise.pledges.clone() };
+        self.phase = Phase::Checking(Arc::new(promise));
+        Reaction::perform([check])
+    }
+
+    fn conclude(&mut self, now: Moment, promise: Arc<Promise>, result: Vote) -> Reaction {
+        let txn = promise.txn.clone();
+        match result {
+            Vote::Yes => {
+                let record = ParticipantRecord::Prepared {
+                    txn: txn.clone(),
+                    holder: promise.holder.clone(),
+                    pledges: promise.pledges.clone(),
+                    peers: promise.peers.clone(),
+                    log: promise.log,
+                };
+                self.phase = Phase::Prepared(Doubt::new(now, promise));
+                vote(txn, Vote::Yes).durably(record)
+            }
+            Vote::No(objection) => {
+                self.phase = Phase::Staged;
+                self.objected = Some((txn.clone(), objection.clone()));
+                object(txn, objection)
+            }
+            // Of a round that names something to publish, it would be a broken promise.
+            Vote::ReadOnly => {
+                self.phase = Phase::Staged;
+                object(txn, Objection::NotHeld)
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Reaction {
+        let Phase::Prepared(doubt) = &self.phase else { return Reaction::none() };
+        let promise = doubt.promise.clone();
+        let record = ParticipantRecord::Committed {
+            txn: promise.txn.clone(),
+            pledges: promise.pledges.clone(),
+        };
+        let reaction = publish(&promise).durably(record);
+        self.phase = Phase::Finishing { promise, due: None };
+        reaction
+    }
+
+    fn leave_doubt(&mut self) -> Reaction {
+        let Phase::Prepared(doubt) = &self.phase else { return Reaction::none() };
+        let txn = doubt.promise.txn.clone();
+        self.past = self.past.take().max(Some(txn.clone()));
+        self.phase = Phase::Staged;
+        Reaction::none().durably(ParticipantRecord::RoundEnded { txn })
+    }
+
+    /// Tells a peer what is known about a round; an open one that needs this vote is refused.
+    fn tell(&mut self, to: Installation, txn: TxnId) -> Reaction {
+        let known = match &self.phase {
+            Phase::Prepared(doubt) if doubt.promise.txn == txn => Some(Knowledge::InDoubt),
+            Phase::Finishing { promise, .. } | Phase::Ended(promise) => {
+                let same = promise.txn == txn;
+                // One round of a job commits at most, so any other has not.
+                Some(if same { Knowledge::Commit } else { Knowledge::Refused })
+            }
+            Phase::Aborted { .. } => Some(Knowledge::Refused),
+            Phase::Released => Some(Knowledge::Unknown),
+            Phase::Staged | Phase::Checking(_) | Phase::Prepared(_) => {
+                if self.is_refused(&txn) {
+                    Some(Knowledge::Refused)
+                } else if Some(&txn) <= self.past.as_ref() {
+                    Some(Knowledge::Unknown)
+                } else {
+                    None
+                }
+            }
+        };
+        if let Some(knowledge) = known {
+            return answer(to, txn, knowledge);
+        }
+        self.refused.insert(txn.clone());
+        let mut reaction = answer(to, txn.clone(), Knowledge::Refused);
+        if matches!(&self.phase, Phase::Checking(promise) if promise.txn == txn) {
+            self.phase = Phase::Staged;
+            let vote = Vote::No(Objection::Refused);
+            let reply = Reply::Voted { txn: txn.clone(), vote };
+            reaction = reaction.then(ParticipantAction::Send(reply));
+        }
+        reaction.durably(ParticipantRecord::Refused { txn })
+    }
+
+    fn is_refused(&self, txn: &TxnId) -> bool {
+        self.refused.contains(txn)
+    }
+
+    fn discard(&self) -> Reaction {
+        Reaction::perform([ParticipantAction::Discard { job: self.job.clone() }])
+    }
+}
+
+impl Doubt {
+    /// Begins with the vote.
+    pub(crate) fn new(now: Moment, promise: Arc<Promise>) -> Self {
+        Self { promise, since: now, due: ASK_AGAIN.next(now, now), unanswered: false }
+    }
+
+    /// Asks the coordinator; if it owes an answer already, the peers as well (C5).
+    fn ask(&mut self, now: Moment) -> Reaction {
+        let txn = &self.promise.txn;
+        let mut reaction = reply(Reply::Inquired { txn: txn.clone() });
+        if self.unanswered {
+            let peers = self.promise.peers.iter().cloned();
+            let ask = |peer| ParticipantAction::AskPeer { peer, txn: txn.clone() };
+            reaction.actions.extend(peers.map(ask));
+        }
+        self.unanswered = true;
+        self.due = ASK_AGAIN.next(self.since, now);
+        reaction
+    }
+}
+
+/// Votes No.
+pub(crate) fn object(txn: TxnId, objection: Objection) -> Reaction {
+    vote(txn, Vote::No(objection))
+}
+
+/// Votes.
+pub(crate) fn vote(txn: TxnId, vote: Vote) -> Reaction {
+    reply(Reply::Voted { txn, vote })
+}
+
+/// Says something to the coordinator.
+pub(crate) fn reply(reply: Reply) -> Reaction {
+    Reaction::perform([ParticipantAction::Send(reply)])
+}
+
+/// Says something to a peer.
+pub(crate) fn answer(to: Installation, txn: TxnId, knowledge: Knowledge) -> Reaction {
+    Reaction::perform([ParticipantAction::AnswerPeer { to, txn, knowledge }])
+}
+
+fn publish(promise: &Promise) -> Reaction {
+    Reaction::perform([ParticipantAction::Publish {
+        txn: promise.txn.clone(),
+        pledges: promise.pledges.clone(),
+    }])
+}
+
+/// A round takes two forced writes; only a decision that got lost takes longer.
+const ASK_AGAIN: Patience =
+    Patience { least: Duration::from_secs(2), most: Duration::from_secs(30) };

@@ -1,0 +1,319 @@
+//! Records to state: what a crash leaves is what the log says, and nothing else.
+//!
+//! Each half is a fold of one pure function over the records of one job. A
+//! record that cannot follow the one before it is never skipped: the job is
+//! corrupt, and the machine quarantines it so that the others recover (V1, V3).
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use thiserror::Error;
+use votum_ids::{JobId, TxnId, WorkerUid};
+use votum_machine::Moment;
+
+use crate::{
+    Cause, Coordinator, CoordinatorRecord, ParticipantRecord, Participants, Share, Start,
+    participant::{Doubt, Participant, Phase, Promise},
+    transaction::Transaction,
+};
+
+/// The records of a job contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{found} of {job} cannot follow {after}")]
+pub struct CorruptTransaction {
+    /// The job.
+    pub job: JobId,
+    /// What the records before it come to.
+    pub after: Recorded,
+    /// The record that contradicts them.
+    pub found: Recorded,
+}
+
+/// The kinds of records, and the absence of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Recorded {
+    /// No record.
+    Nothing,
+    /// [`CoordinatorRecord::CommitDecided`].
+    CommitDecided,
+    /// [`CoordinatorRecord::Aborting`].
+    Aborting,
+    /// [`CoordinatorRecord::Ended`].
+    Ended,
+    /// [`ParticipantRecord::Prepared`].
+    Prepared,
+    /// [`ParticipantRecord::Refused`].
+    Refused,
+    /// [`ParticipantRecord::RoundEnded`].
+    RoundEnded,
+    /// [`ParticipantRecord::Committed`].
+    Committed,
+    /// [`ParticipantRecord::Aborted`].
+    Aborted,
+    /// [`ParticipantRecord::Released`].
+    Released,
+}
+
+impl Coordinator {
+    /// Continues what a log holds, in the order in which it was recorded.
+    ///
+    /// # Errors
+    /// [`CorruptTransaction`] at the first job whose records contradict each other. To
+    /// recover the others, replay job by job with [`Coordinator::resume`].
+    pub fn replay(
+        start: Start,
+        records: impl IntoIterator<Item = CoordinatorRecord>,
+    ) -> Result<Self, CorruptTransaction> {
+        let mut coordinator = Self::new(start);
+        for (job, records) in by_job(records, CoordinatorRecord::job) {
+            coordinator.resume(job, records)?;
+        }
+        Ok(coordinator)
+    }
+
+    /// Continues one job from all its records, in order.
+    ///
+    /// # Errors
+    /// [`CorruptTransaction`] when they contradict each other; the job is then quarantined:
+    /// nothing is decided about it, and whoever asks is told to ask again.
+    pub fn resume(
+        &mut self,
+        job: JobId,
+        records: impl IntoIterator<Item = CoordinatorRecord>,
+    ) -> Result<(), CorruptTransaction> {
+        let decided = records.into_iter().try_fold(Decided::Nothing, next_decided);
+        let decided = decided.inspect_err(|_| self.quarantine(job.clone()))?;
+        let transaction = match decided {
+            Decided::Commit { txn, shares } => Transaction::delivering(self.epoch(), txn, shares),
+            Decided::Abort { cause } => Transaction::aborting(self.epoch(), job.clone(), cause),
+            // Undecided jobs are opened by whoever knows them; ended ones are forgotten.
+            Decided::Nothing | Decided::Ended => return Ok(()),
+        };
+        self.resume_with(job, transaction);
+        Ok(())
+    }
+}
+
+impl Participants {
+    /// Continues what a log holds, in the order in which it was recorded.
+    ///
+    /// # Errors
+    /// [`CorruptTransaction`] at the first job whose records contradict each other. To
+    /// recover the others, replay job by job with [`Participants::resume`].
+    pub fn replay(
+        own: WorkerUid,
+        records: impl IntoIterator<Item = ParticipantRecord>,
+    ) -> Result<Self, CorruptTransaction> {
+        let mut participants = Self::new(own);
+        for (job, records) in by_job(records, ParticipantRecord::job) {
+            participants.resume(job, records)?;
+        }
+        Ok(participants)
+    }
+
+    /// Continues one job from all its records, in order.
+    ///
+    /// # Errors
+    /// [`CorruptTransaction`] when they contradict each other; the job is then quarantined:
+    /// its data is kept, nothing is promised, published or discarded.
+    pub fn resume(
+        &mut self,
+        job: JobId,
+        records: impl IntoIterator<Item = ParticipantRecord>,
+    ) -> Result<(), CorruptTransaction> {
+        let fresh = Participant::new(job.clone());
+        let fold = records.into_iter().try_fold((fresh, Recorded::Nothing), next_participant);
+        let (participant, last) = fold.inspect_err(|_| self.quarantine(job))?;
+        if last == Recorded::Nothing || participant.phase == Phase::Released {
+            return Ok(());
+        }
+        if let Phase::Prepared(doubt) = &participant.phase {
+            self.see(doubt.promise.log);
+        }
+        self.resume_with(participant);
+        Ok(())
+    }
+}
+
+/// What the coordinator's records of one job come to.
+enum Decided {
+    Nothing,
+    Commit { txn: TxnId, shares: Vec<Share> },
+    Abort { cause: Cause },
+    Ended,
+}
+
+/// Returns what one more record makes of a job at the coordinator.
+fn next_decided(
+    decided: Decided,
+    record: CoordinatorRecord,
+) -> Result<Decided, CorruptTransaction> {
+    use CoordinatorRecord as Record;
+    let after = decided.recorded();
+    match (decided, record) {
+        // With nobody to publish, the decision is also the end.
+        (Decided::Nothing, Record::CommitDecided { shares, .. }) if shares.is_empty() => {
+            Ok(Decided::Ended)
+        }
+        (Decided::Nothing, Record::CommitDecided { txn, shares }) => {
+            Ok(Decided::Commit { txn, shares })
+        }
+        // A stale log adopts a commit piece by piece; each record holds all before it.
+        (Decided::Commit { txn, shares }, Record::CommitDecided { txn: again, shares: more })
+            if txn == again && shares.iter().all(|share| more.contains(share)) =>
+        {
+            Ok(Decided::Commit { txn, shares: more })
+        }
+        (Decided::Nothing, Record::Aborting { cause, .. }) => Ok(Decided::Abort { cause }),
+        (Decided::Commit { .. } | Decided::Abort { .. }, Record::Ended { .. }) => {
+            Ok(Decided::Ended)
+        }
+        (_, record) => Err(CorruptTransaction {
+            job: record.job().clone(),
+            after,
+            found: Recorded::from(&record),
+        }),
+    }
+}
+
+/// Returns what one more record makes of a job at a participant.
+fn next_participant(
+    (mut participant, after): (Participant, Recorded),
+    record: ParticipantRecord,
+) -> Result<(Participant, Recorded), CorruptTransaction> {
+    use ParticipantRecord as Record;
+    let found = Recorded::from(&record);
+    let corrupt = CorruptTransaction { job: record.job().clone(), after, found };
+    match (&participant.phase, record) {
+        // Of the refusal and the promise of one round, the first excludes the other (C7).
+        (
+            Phase::Staged | Phase::Prepared(_),
+            Record::Prepared { txn, holder, pledges, peers, log },
+        ) if participant.may_prepare(&txn) => {
+            if let Phase::Prepared(doubt) = &participant.phase {
+                participant.past = Some(doubt.promise.txn.clone());
+            }
+            participant.newest = Some(txn.clone());
+            let promise = Promise { txn, holder, pledges, peers, log };
+            participant.phase = Phase::Prepared(Doubt::resumed(promise));
+        }
+        (Phase::Staged | Phase::Prepared(_), Record::Refused { txn })
+            if participant.may_refuse(&txn) =>
+        {
+            participant.refused.insert(txn);
+        }
+        (Phase::Prepared(doubt), Record::RoundEnded { txn }) if doubt.promise.txn == txn => {
+            participant.past = Some(txn);
+            participant.phase = Phase::Staged;
+        }
+        (Phase::Prepared(doubt), Record::Committed { txn, pledges })
+            if doubt.promise.txn == txn && doubt.promise.pledges == pledges =>
+        {
+            let promise = doubt.promise.clone();
+            participant.phase = Phase::Finishing { promise, due: Some(Moment::START) };
+        }
+        (Phase::Staged | Phase::Prepared(_), Record::Aborted { .. }) => {
+            participant.phase = Phase::Aborted { due: Some(Moment::START) };
+        }
+        // A later round may have ended the doubt without a record before the release came.
+        (_, Record::Released { .. }) if participant.phase != Phase::Released => {
+            participant.phase = Phase::Released;
+        }
+        // What a task seals after the release begins anew, until it is told so.
+        (Phase::Released, record) => {
+            let fresh = Participant::new(participant.job.clone());
+            return next_participant((fresh, Recorded::Nothing), record);
+        }
+        (_, _) => return Err(corrupt),
+    }
+    Ok((participant, found))
+}
+
+impl Participant {
+    fn may_prepare(&self, txn: &TxnId) -> bool {
+        !self.refused.contains(txn) && Some(txn) > self.newest.as_ref().max(self.past.as_ref())
+    }
+
+    fn may_refuse(&self, txn: &TxnId) -> bool {
+        let promised = match &self.phase {
+            Phase::Prepared(doubt) => doubt.promise.txn == *txn,
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. }
+            | Phase::Released => false,
+        };
+        !promised && !self.refused.contains(txn) && Some(txn) > self.past.as_ref()
+    }
+}
+
+impl Doubt {
+    /// Goes on asking after a restart, at once.
+    fn resumed(promise: Promise) -> Self {
+        let promise = Arc::new(promise);
+        Self { promise, since: Moment::START, due: Moment::START, unanswered: false }
+    }
+}
+
+impl Decided {
+    fn recorded(&self) -> Recorded {
+        match self {
+            Self::Nothing => Recorded::Nothing,
+            Self::Commit { .. } => Recorded::CommitDecided,
+            Self::Abort { .. } => Recorded::Aborting,
+            Self::Ended => Recorded::Ended,
+        }
+    }
+}
+
+impl From<&CoordinatorRecord> for Recorded {
+    fn from(record: &CoordinatorRecord) -> Self {
+        match record {
+            CoordinatorRecord::CommitDecided { .. } => Self::CommitDecided,
+            CoordinatorRecord::Aborting { .. } => Self::Aborting,
+            CoordinatorRecord::Ended { .. } => Self::Ended,
+        }
+    }
+}
+
+impl From<&ParticipantRecord> for Recorded {
+    fn from(record: &ParticipantRecord) -> Self {
+        match record {
+            ParticipantRecord::Prepared { .. } => Self::Prepared,
+            ParticipantRecord::Refused { .. } => Self::Refused,
+            ParticipantRecord::RoundEnded { .. } => Self::RoundEnded,
+            ParticipantRecord::Committed { .. } => Self::Committed,
+            ParticipantRecord::Aborted { .. } => Self::Aborted,
+            ParticipantRecord::Released { .. } => Self::Released,
+        }
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing",
+            Self::CommitDecided => "CommitDecided",
+            Self::Aborting => "Aborting",
+            Self::Ended => "Ended",
+            Self::Prepared => "Prepared",
+            Self::Refused => "Refused",
+            Self::RoundEnded => "RoundEnded",
+            Self::Committed => "Committed",
+            Self::Aborted => "Aborted",
+            Self::Released => "Released",
+        })
+    }
+}
+
+/// Splits a log into the streams of its jobs, each in order.
+fn by_job<R>(
+    records: impl IntoIterator<Item = R>,
+    job: impl Fn(&R) -> &JobId,
+) -> BTreeMap<JobId, Vec<R>> {
+    let mut streams: BTreeMap<JobId, Vec<R>> = BTreeMap::new();
+    for record in records {
+        streams.entry(job(&record).clone()).or_default().push(record);
+    }
+    streams
+}

@@ -1,0 +1,91 @@
+//! Who plays in the model, and what a job looks like there.
+
+use std::time::Duration;
+
+use votum_commit::{
+    Cause, CoordinatorEvent, Installation, LogPosition, LogState, Pledge, Share, Start,
+};
+use votum_ids::{
+    ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, Target,
+    TargetKind, TaskId, WorkerId, WorkerUid,
+};
+use votum_machine::Moment;
+
+/// At most three workers, each with at most three installations.
+pub(crate) const ROLES: [&str; 3] = ["alice", "bob", "carol"];
+
+/// When everything happens but ticks that look ahead: long after the start of every daemon.
+pub(crate) const NOON: Moment = Moment::since_start(Duration::from_secs(1_000_000));
+
+/// When everything is due.
+///
+/// The coordinator lives at this moment: every deadline that it sets is the
+/// end of time itself, so states differ by what happened, never by when.
+pub(crate) const END_OF_TIME: Moment = Moment::since_start(Duration::MAX);
+
+/// The one job.
+pub(crate) fn job() -> JobId {
+    JobId::new("sales").expect("it is a name")
+}
+
+/// Names a worker.
+pub(crate) fn worker_id(worker: usize) -> WorkerId {
+    WorkerId::new(ROLES[worker]).expect("roles are names")
+}
+
+/// Names one installation of a worker.
+pub(crate) fn uid(worker: usize, installation: u8) -> WorkerUid {
+    let text = format!("{installation:08x}-0000-0000-0000-{worker:012x}");
+    text.parse().expect("it has the form of a UUID")
+}
+
+/// Returns one installation of a worker.
+pub(crate) fn installation(worker: usize, installation: u8) -> Installation {
+    Installation { worker: worker_id(worker), uid: uid(worker, installation) }
+}
+
+/// Returns the part of an installation in a round.
+pub(crate) fn share(worker: usize, number: u8, updates: bool) -> Share {
+    let target = updates.then(|| Target {
+        path: format!("{}/rows", ROLES[worker]),
+        kind: TargetKind::File,
+        mode: None,
+        existing: Existing::Replace,
+    });
+    let pledge = Pledge {
+        task: TaskId::new(ROLES[worker]).expect("roles are names"),
+        output: OutputName::new("rows").expect("it is a name"),
+        token: FencingToken { epoch: Epoch(1), counter: u64::from(number) },
+        digest: Digest([7; 32]),
+        target,
+    };
+    let holder = installation(worker, number);
+    Share { holder, address: format!("{}:7878", ROLES[worker]), pledges: vec![pledge] }
+}
+
+/// Returns the one position that every message carries: staleness is not what is modelled.
+pub(crate) fn position() -> LogPosition {
+    let text = "00000000-0000-0000-0000-000000000001";
+    LogPosition {
+        cluster: text.parse::<ClusterId>().expect("it has the form of a UUID"),
+        epoch: Epoch(0),
+        start: text.parse::<Incarnation>().expect("it has the form of a UUID"),
+        lsn: 0,
+    }
+}
+
+/// Returns what a start of the coordinator knows.
+pub(crate) fn start(epoch: u8, log: LogState) -> Start {
+    let held = position();
+    let (cluster, incarnation) = (held.cluster, held.start);
+    Start { cluster, epoch: Epoch(u64::from(epoch)), incarnation, held, log }
+}
+
+/// Asks for the abort of the job.
+pub(crate) fn cancel() -> CoordinatorEvent {
+    let word = || "CANCELLED".to_owned();
+    CoordinatorEvent::AbortAsked {
+        job: job(),
+        cause: Cause { reason: word(), message: word(), by: word() },
+    }
+}

@@ -1,0 +1,392 @@
+//! The real machines behind numbers: every step of every machine is taken once.
+//!
+//! The machines are pure, so a step is a function of the machine and the
+//! event, and its result can be kept. What a state of the model holds are the
+//! numbers of machines, logs, letters and facts.
+
+use votum_commit::{
+    Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Knowledge, LogState,
+    ParticipantAction, ParticipantEvent, ParticipantRecord, Participants, Reply, Vote,
+};
+use votum_ids::{TxnId, WorkerUid};
+use votum_machine::Machine;
+
+use crate::{
+    bits::Bits,
+    bug::Bug,
+    cast::{END_OF_TIME, NOON, ROLES, job, position, start},
+    interner::{Interner, Memory},
+};
+
+/// All messages that are on their way, for ever: twice, late, in any order, or never.
+pub(crate) type Net = Bits<8>;
+
+/// Something that a machine can receive.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Letter {
+    /// From a worker.
+    ToChief(CoordinatorEvent),
+    /// From the coordinator, a peer, or the worker's own slow work.
+    ToWorker {
+        worker: usize,
+        /// Only this installation can receive it.
+        only: Option<WorkerUid>,
+        event: ParticipantEvent,
+    },
+}
+
+/// What one step asks for, as far as the model looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A letter is on its way from here on.
+    Post(u16),
+    /// A participant says that its outputs are visible.
+    Ack { letter: u16, txn: TxnId },
+    /// A peer is told that this round is refused.
+    Refuse { letter: u16, txn: TxnId },
+    /// Outputs become visible; the letter says when that is done.
+    Publish { letter: u16, txn: TxnId },
+    /// Outputs are removed.
+    Discard,
+    /// The machine says that this cannot happen.
+    Alarm,
+    /// A round has been opened.
+    Open,
+    /// The engine hears that the job is committed, and releases everybody.
+    Release,
+}
+
+/// The result of one step.
+#[derive(Debug, Clone)]
+pub(crate) struct Step<R> {
+    pub(crate) machine: u16,
+    pub(crate) record: Option<R>,
+    pub(crate) acts: Vec<Act>,
+}
+
+/// What a machine would do with each letter.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// How many letters there were when this was written.
+    letters: u16,
+    /// These change something.
+    pub(crate) matters: Net,
+    /// These are answered with others, and nothing else happens.
+    answers: Vec<(u16, Net)>,
+    /// Says this without being asked: the questions of one who is in doubt.
+    says: Net,
+}
+
+/// Everything that has a number.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) bug: Option<Bug>,
+    pub(crate) objects: Option<usize>,
+    pub(crate) workers: usize,
+    pub(crate) chiefs: Interner<Coordinator>,
+    pub(crate) participants: Interner<Participants>,
+    pub(crate) chief_logs: Interner<Vec<CoordinatorRecord>>,
+    pub(crate) worker_logs: Interner<Vec<ParticipantRecord>>,
+    pub(crate) letters: Interner<Letter>,
+    chief_steps: Memory<(u16, u16), Step<CoordinatorRecord>>,
+    chief_events: Memory<(u16, CoordinatorEvent), Step<CoordinatorRecord>>,
+    worker_steps: Memory<(usize, u16, u16), Step<ParticipantRecord>>,
+    worker_events: Memory<(usize, u16, ParticipantEvent), Step<ParticipantRecord>>,
+    chief_rows: Memory<u16, Row>,
+    worker_rows: Memory<(usize, u16), Row>,
+}
+
+impl Tables {
+    pub(crate) fn new(workers: usize, objects: Option<usize>, bug: Option<Bug>) -> Self {
+        Self {
+            bug,
+            objects,
+            workers,
+            chiefs: Interner::new(),
+            participants: Interner::new(),
+            chief_logs: Interner::new(),
+            worker_logs: Interner::new(),
+            letters: Interner::new(),
+            chief_steps: Memory::new(),
+            chief_events: Memory::new(),
+            worker_steps: Memory::new(),
+            worker_events: Memory::new(),
+            chief_rows: Memory::new(),
+            worker_rows: Memory::new(),
+        }
+    }
+
+    /// Delivers a letter to the coordinator; none if it is not addressed to it.
+    pub(crate) fn chief_receives(
+        &self,
+        chief: u16,
+        letter: u16,
+    ) -> Option<std::sync::Arc<Step<CoordinatorRecord>>> {
+        let content = self.letters.value(letter);
+        let Letter::ToChief(event) = &*content else { return None };
+        let step = || (*self.chief_does(chief, event.clone())).clone();
+        Some(self.chief_steps.recall((chief, letter), step))
+    }
+
+    /// Delivers a letter to a worker; none if it is not addressed to it.
+    pub(crate) fn worker_receives(
+        &self,
+        worker: usize,
+        own: WorkerUid,
+        machine: u16,
+        letter: u16,
+    ) -> Option<std::sync::Arc<Step<ParticipantRecord>>> {
+        let content = self.letters.value(letter);
+        let Letter::ToWorker { worker: to, only, event } = &*content else { return None };
+        if *to != worker || only.is_some_and(|only| only != own) {
+            return None;
+        }
+        let step = || (*self.worker_does(worker, own, machine, event.clone())).clone();
+        Some(self.worker_steps.recall((worker, machine, letter), step))
+    }
+
+    /// Steps the coordinator.
+    pub(crate) fn chief_does(
+        &self,
+        chief: u16,
+        event: CoordinatorEvent,
+    ) -> std::sync::Arc<Step<CoordinatorRecord>> {
+        self.chief_events.recall((chief, event.clone()), || {
+            let mut machine = (*self.chiefs.value(chief)).clone();
+            let event = Bug::twist_chief_event(self.bug, &machine, event);
+            let mut reaction = machine.step(END_OF_TIME, event);
+            Bug::twist_chief_reaction(self.bug, &mut machine, &mut reaction);
+            let record = reaction.record;
+            let acts =
+                reaction.actions.into_iter().flat_map(|action| self.chief_acts(action)).collect();
+            Step { machine: self.chiefs.number(machine), record, acts }
+        })
+    }
+
+    /// Steps a worker.
+    pub(crate) fn worker_does(
+        &self,
+        worker: usize,
+        own: WorkerUid,
+        machine: u16,
+        event: ParticipantEvent,
+    ) -> std::sync::Arc<Step<ParticipantRecord>> {
+        self.worker_events.recall((worker, machine, event.clone()), || {
+            let mut machine = (*self.participants.value(machine)).clone();
+            let event = Bug::twist_worker_event(self.bug, own, event);
+            let mut reaction = machine.step(NOON, event.clone());
+            Bug::twist_worker_reaction(self.bug, &event, &mut reaction);
+            let acts = |action| self.worker_acts(worker, own, action);
+            let acts = reaction.actions.into_iter().flat_map(acts).collect();
+            let record = reaction.record;
+            Step { machine: self.participants.number(machine), record, acts }
+        })
+    }
+
+    /// Starts the coordinator from what its log holds; none if that is contradictory.
+    pub(crate) fn chief_replays(&self, epoch: u8, log: u16, state: LogState) -> Option<u16> {
+        let records = (*self.chief_logs.value(log)).clone();
+        let machine = Coordinator::replay(start(epoch, state), records).ok()?;
+        Some(self.chiefs.number(machine))
+    }
+
+    /// Starts a worker from what its log holds; none if that is contradictory.
+    pub(crate) fn worker_replays(&self, own: WorkerUid, log: u16) -> Option<u16> {
+        let machine = Participants::replay(own, (*self.worker_logs.value(log)).clone()).ok()?;
+        Some(self.participants.number(machine))
+    }
+
+    /// Returns what the coordinator would do with the letters that exist.
+    pub(crate) fn chief_row(&self, chief: u16) -> std::sync::Arc<Row> {
+        let letters = self.count_letters();
+        let old = self.chief_rows.get(&chief);
+        if let Some(row) = old.as_ref().filter(|row| row.letters >= letters) {
+            return row.clone();
+        }
+        let mut row = old.map_or_else(Row::empty, |row| (*row).clone());
+        for letter in row.letters..letters {
+            if let Some(step) = self.chief_receives(chief, letter) {
+                row.enter(letter, step.machine != chief || step.record.is_some(), &step.acts);
+            }
+        }
+        row.letters = letters;
+        self.chief_rows.replace(chief, row)
+    }
+
+    /// Returns what a worker would do with the letters that exist.
+    pub(crate) fn worker_row(
+        &self,
+        worker: usize,
+        own: WorkerUid,
+        machine: u16,
+    ) -> std::sync::Arc<Row> {
+        let letters = self.count_letters();
+        let old = self.worker_rows.get(&(worker, machine));
+        if let Some(row) = old.as_ref().filter(|row| row.letters >= letters) {
+            return row.clone();
+        }
+        let mut row = match old {
+            Some(row) => (*row).clone(),
+            None => Row { says: self.questions(worker, own, machine), ..Row::empty() },
+        };
+        for letter in row.letters..letters {
+            if let Some(step) = self.worker_receives(worker, own, machine, letter) {
+                row.enter(letter, step.machine != machine || step.record.is_some(), &step.acts);
+            }
+        }
+        row.letters = letters;
+        self.worker_rows.replace((worker, machine), row)
+    }
+
+    /// Adds to the net what would be said about it without anything else happening.
+    pub(crate) fn answer(row: &Row, net: &mut Net) {
+        net.add(&row.says);
+        for (letter, answers) in &row.answers {
+            if net.contains(*letter) {
+                net.add(answers);
+            }
+        }
+    }
+
+    /// Returns what one who is in doubt asks in the long run: the coordinator, then its peers.
+    fn questions(&self, worker: usize, own: WorkerUid, machine: u16) -> Net {
+        let mut net = Net::EMPTY;
+        let mut machine = (*self.participants.value(machine)).clone();
+        if machine.in_doubt().next().is_none() {
+            return net;
+        }
+        for _ in 0..2 {
+            let reaction = machine.step(END_OF_TIME, ParticipantEvent::Tick);
+            assert_eq!(reaction.record, None, "a question is not recorded");
+            for act in reaction.actions.into_iter().flat_map(|it| self.worker_acts(worker, own, it))
+            {
+                let Act::Post(letter) = act else { panic!("a tick in doubt only asks: {act:?}") };
+                net.insert(letter);
+            }
+        }
+        net
+    }
+
+    fn chief_acts(&self, action: CoordinatorAction) -> Option<Act> {
+        match action {
+            CoordinatorAction::Send { to, message } => {
+                let worker = ROLES.iter().position(|role| *role == to.as_str())?;
+                let event = ParticipantEvent::Received { message, log: position() };
+                Some(Act::Post(self.letter(Letter::ToWorker { worker, only: None, event })))
+            }
+            CoordinatorAction::Preparing { .. } => Some(Act::Open),
+            CoordinatorAction::Committed { .. } => Some(Act::Release),
+            // Only a bug, or a log that was put back, makes a machine say this.
+            CoordinatorAction::Raise(votum_commit::Alarm::StaleLog { .. }) => None,
+            CoordinatorAction::Raise(_) => Some(Act::Alarm),
+            CoordinatorAction::ShareLost { .. }
+            | CoordinatorAction::Committing { .. }
+            | CoordinatorAction::Aborting { .. }
+            | CoordinatorAction::TooLate { .. } => None,
+        }
+    }
+
+    fn worker_acts(&self, worker: usize, own: WorkerUid, action: ParticipantAction) -> Vec<Act> {
+        let by = votum_commit::Installation { worker: crate::cast::worker_id(worker), uid: own };
+        let own_work = |event| self.letter(Letter::ToWorker { worker, only: Some(own), event });
+        match action {
+            ParticipantAction::Send(reply) => {
+                let acked = match &reply {
+                    Reply::Acked { txn } => Some(txn.clone()),
+                    Reply::Voted { .. } | Reply::Inquired { .. } => None,
+                };
+                let event = CoordinatorEvent::Received { from: by, reply };
+                let letter = self.letter(Letter::ToChief(event));
+                vec![acked.map_or(Act::Post(letter), |txn| Act::Ack { letter, txn })]
+            }
+            ParticipantAction::Check { txn, .. } => {
+                let mut results = vec![Vote::Yes];
+                if self.objects == Some(worker) {
+                    let word = || "TARGET_EXISTS".to_owned();
+                    let (reason, message) = (word(), word());
+                    results.push(Vote::No(votum_commit::Objection::Failed { reason, message }));
+                }
+                let checked = |result| ParticipantEvent::Checked { txn: txn.clone(), result };
+                results.into_iter().map(|it| Act::Post(own_work(checked(it)))).collect()
+            }
+            ParticipantAction::Publish { txn, .. } => {
+                let letter = own_work(ParticipantEvent::Published { txn: txn.clone() });
+                vec![Act::Publish { letter, txn }]
+            }
+            ParticipantAction::Discard { .. } => vec![Act::Discard],
+            ParticipantAction::AskPeer { peer, txn } => {
+                let to = peer.installation;
+                let worker = ROLES.iter().position(|role| *role == to.worker.as_str());
+                let worker = worker.expect("peers have roles");
+                let (asked, updates) = (to.uid, peer.updates);
+                let event = ParticipantEvent::PeerAsked { txn, asked, updates, by };
+                vec![Act::Post(self.letter(Letter::ToWorker { worker, only: None, event }))]
+            }
+            ParticipantAction::AnswerPeer { to, txn, knowledge } => {
+                let worker = ROLES.iter().position(|role| *role == to.worker.as_str());
+                let worker = worker.expect("peers have roles");
+                let only = Some(to.uid);
+                let event = ParticipantEvent::PeerAnswered { txn: txn.clone(), knowledge };
+                let letter = self.letter(Letter::ToWorker { worker, only, event });
+                match knowledge {
+                    Knowledge::Refused => vec![Act::Refuse { letter, txn }],
+                    Knowledge::Commit | Knowledge::Unknown | Knowledge::InDoubt => {
+                        vec![Act::Post(letter)]
+                    }
+                }
+            }
+            ParticipantAction::Raise(_) => vec![Act::Alarm],
+        }
+    }
+
+    /// Returns the letters that tell everybody that the job is over.
+    pub(crate) fn release(&self) -> Net {
+        let mut net = Net::EMPTY;
+        for worker in 0..self.workers {
+            let message = votum_commit::Message::Release { job: job() };
+            let event = ParticipantEvent::Received { message, log: position() };
+            net.insert(self.letter(Letter::ToWorker { worker, only: None, event }));
+        }
+        net
+    }
+
+    fn letter(&self, letter: Letter) -> u16 {
+        self.letters.number(letter)
+    }
+
+    fn count_letters(&self) -> u16 {
+        u16::try_from(self.letters.len()).expect("the model is small")
+    }
+}
+
+impl Row {
+    fn empty() -> Self {
+        Self { letters: 0, matters: Net::EMPTY, answers: Vec::new(), says: Net::EMPTY }
+    }
+
+    fn enter(&mut self, letter: u16, changes: bool, acts: &[Act]) {
+        let said: Option<Vec<u16>> = acts
+            .iter()
+            .map(|act| match act {
+                Act::Post(letter) => Some(*letter),
+                Act::Ack { .. }
+                | Act::Refuse { .. }
+                | Act::Publish { .. }
+                | Act::Discard
+                | Act::Alarm
+                | Act::Open
+                | Act::Release => None,
+            })
+            .collect();
+        match said {
+            Some(said) if !changes => {
+                let mut answers = Net::EMPTY;
+                said.iter().for_each(|letter| answers.insert(*letter));
+                if !answers.is_empty() {
+                    self.answers.push((letter, answers));
+                }
+            }
+            Some(_) | None => self.matters.insert(letter),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Claims about graphs and rules.

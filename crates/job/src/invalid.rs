@@ -1,0 +1,259 @@
+//! Every way a spec can be wrong, with the path of the field that says so.
+
+use std::{fmt, time::Duration};
+
+use thiserror::Error;
+use votum_ids::{InvalidName, OutputName, TaskId, WorkerId};
+
+/// One reason why a spec is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidJob {
+    /// Where: a path such as `tasks.load.outputs.rows.path`.
+    pub field: String,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+/// What can be wrong with a spec.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// A job without tasks commits nothing.
+    #[error("a job needs at least one task")]
+    NoTasks,
+    /// The graph has too many nodes.
+    #[error("the job has {count} tasks, at most {limit} are allowed")]
+    TooManyTasks {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// The graph has too many edges.
+    #[error("the job has {count} dependencies, at most {limit} are allowed")]
+    TooManyEdges {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// The spec as a whole is too large.
+    #[error("the spec has {bytes} bytes, at most {bytes_max} are allowed")]
+    SpecTooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        bytes_max: usize,
+    },
+    /// A text breaks the rule for names.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A display name leaves no room for the suffix that makes it a job's id.
+    #[error("the name has {bytes} characters, at most {bytes_max} are allowed")]
+    NameTooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        bytes_max: usize,
+    },
+    /// A name was given twice where it must be unique.
+    #[error("{name:?} is given twice")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// Two names become one environment variable.
+    #[error("{first:?} and {second:?} both become the variable {variable}")]
+    VariableCollision {
+        /// What both become.
+        variable: String,
+        /// One name.
+        first: String,
+        /// The other name.
+        second: String,
+    },
+    /// A parameter's name cannot become an environment variable.
+    #[error(
+        "{name:?} is not a parameter name: only letters, digits, '-', '_' and '.' may stand in it"
+    )]
+    ParameterName {
+        /// What was given.
+        name: String,
+    },
+    /// A task that does not exist is named.
+    #[error("there is no task {task}{}", DidYouMean(.suggestion.as_ref().map(TaskId::as_str)))]
+    UnknownTask {
+        /// What was named.
+        task: TaskId,
+        /// The task that was perhaps meant.
+        suggestion: Option<TaskId>,
+    },
+    /// An output that does not exist is named.
+    #[error(
+        "task {task} has no output {output}{}",
+        DidYouMean(.suggestion.as_ref().map(OutputName::as_str))
+    )]
+    UnknownOutput {
+        /// The task, which exists.
+        task: TaskId,
+        /// What was named.
+        output: OutputName,
+        /// The output that was perhaps meant.
+        suggestion: Option<OutputName>,
+    },
+    /// Tasks wait for each other.
+    #[error("these tasks wait for each other: {}", Cycle(.cycle))]
+    DependencyCycle {
+        /// The whole cycle, each before the one that waits for it.
+        cycle: Vec<TaskId>,
+    },
+    /// Two outputs would become visible at one place.
+    #[error(
+        "{path:?} is also published by {other_task}.{other_output}{}",
+        OnWorker(.worker.as_ref())
+    )]
+    PublishConflict {
+        /// The target's path.
+        path: String,
+        /// The task of the other output.
+        other_task: TaskId,
+        /// The other output.
+        other_output: OutputName,
+        /// The worker that both are pinned to, if there is one.
+        worker: Option<WorkerId>,
+    },
+    /// The argument vector is empty.
+    #[error("there is nothing to run")]
+    NothingToRun,
+    /// A text would end at a NUL.
+    #[error("a NUL byte may not stand in it")]
+    ContainsNul,
+    /// A script is too large.
+    #[error("the script has {bytes} bytes, at most {bytes_max} are allowed")]
+    ScriptTooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        bytes_max: usize,
+    },
+    /// A text is no name of an environment variable.
+    #[error("{name:?} is not a variable name: letters, digits and '_', not starting with a digit")]
+    VariableName {
+        /// What was given.
+        name: String,
+    },
+    /// Variables that Votum sets cannot be set by a job.
+    #[error("{name:?} is protected: names that start with VOTUM_ are set by Votum")]
+    ProtectedVariable {
+        /// What was given.
+        name: String,
+    },
+    /// Too many environment variables.
+    #[error("there are {count} variables, at most {limit} are allowed")]
+    TooManyVariables {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// A path that cannot be used.
+    #[error("{path:?} is not a usable path: {rule}")]
+    Path {
+        /// What was given, cut to 80 characters.
+        path: String,
+        /// The rule it breaks, in words.
+        rule: &'static str,
+    },
+    /// Two outputs of a task have one path, or one lies below the other.
+    #[error("{path:?} overlaps with the path of output {other}")]
+    OverlappingOutputs {
+        /// The path.
+        path: String,
+        /// The other output.
+        other: OutputName,
+    },
+    /// What is written and what becomes visible are not of one kind.
+    #[error("{path:?} {}", if *.tree { "must end in '/' to be published as a tree" } else { "ends in '/' and cannot be published as a file" })]
+    KindMismatch {
+        /// The output's path.
+        path: String,
+        /// Whether the target is a tree.
+        tree: bool,
+    },
+    /// A duration is zero or too long.
+    #[error("{given:?} is not allowed: it must be more than zero and at most {max:?}")]
+    Duration {
+        /// What was given.
+        given: Duration,
+        /// The longest allowed.
+        max: Duration,
+    },
+    /// The number of attempts is out of range.
+    #[error("{given} attempts are not allowed: at least 1 and at most {limit}")]
+    Attempts {
+        /// What was given.
+        given: u32,
+        /// How many may be.
+        limit: u32,
+    },
+}
+
+impl Problem {
+    /// Returns the stable word for programs.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooManyTasks { .. }
+            | Self::TooManyEdges { .. }
+            | Self::SpecTooLarge { .. }
+            | Self::ScriptTooLarge { .. } => "SPEC_TOO_LARGE",
+            Self::DuplicateName { .. } | Self::VariableCollision { .. } => "DUPLICATE_NAME",
+            Self::UnknownTask { .. } => "UNKNOWN_TASK",
+            Self::UnknownOutput { .. } => "UNKNOWN_OUTPUT",
+            Self::DependencyCycle { .. } => "DEPENDENCY_CYCLE",
+            Self::PublishConflict { .. } => "PUBLISH_CONFLICT",
+            Self::NoTasks
+            | Self::Name(_)
+            | Self::NameTooLong { .. }
+            | Self::ParameterName { .. }
+            | Self::NothingToRun
+            | Self::ContainsNul
+            | Self::VariableName { .. }
+            | Self::ProtectedVariable { .. }
+            | Self::TooManyVariables { .. }
+            | Self::Path { .. }
+            | Self::OverlappingOutputs { .. }
+            | Self::KindMismatch { .. }
+            | Self::Duration { .. }
+            | Self::Attempts { .. } => "INVALID_SPEC",
+        }
+    }
+}
+
+struct DidYouMean<'a>(Option<&'a str>);
+
+impl fmt::Display for DidYouMean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |name| write!(f, "; did you mean {name}?"))
+    }
+}
+
+struct OnWorker<'a>(Option<&'a WorkerId>);
+
+impl fmt::Display for OnWorker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |worker| write!(f, " on worker {worker}"))
+    }
+}
+
+struct Cycle<'a>(&'a [TaskId]);
+
+impl fmt::Display for Cycle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The first is repeated at the end, so that the ring is seen as one.
+        for task in self.0 {
+            write!(f, "{task} -> ")?;
+        }
+        self.0.first().map_or(Ok(()), |task| fmt::Display::fmt(task, f))
+    }
+}

@@ -1,0 +1,306 @@
+//! The rules for a job and for each of its tasks, beyond the shape of the graph.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
+
+use crate::{
+    JobSpec, Problem, Program, TaskSpec,
+    graph::{Findings, TASKS_MAX},
+    paths::{ancestors, check_output_path, check_target_path, trimmed},
+};
+
+/// Checks what belongs to the job itself.
+pub(crate) fn check_job(spec: &JobSpec, findings: &mut Findings) {
+    findings.turn_to_job();
+    findings.add_if(|| "display_name".into(), check_display_name(&spec.display_name));
+    check_params(spec, findings);
+    check_env("env", &spec.env, findings);
+    for (field, duration) in [
+        ("timeout", spec.timeout),
+        ("retention", spec.retention),
+        ("prepare_timeout", spec.prepare_timeout),
+    ] {
+        findings.add_if(|| field.into(), check_duration(duration));
+    }
+    if spec.tasks.is_empty() {
+        findings.add("tasks", Problem::NoTasks);
+    }
+    let count = spec.tasks.len();
+    if count > TASKS_MAX {
+        findings.add("tasks", Problem::TooManyTasks { count, limit: TASKS_MAX });
+    }
+    let bytes = text_bytes(spec);
+    if bytes > SPEC_BYTES_MAX {
+        findings.add("tasks", Problem::SpecTooLarge { bytes, bytes_max: SPEC_BYTES_MAX });
+    }
+}
+
+/// Checks what belongs to one task alone.
+pub(crate) fn check_task(task: &TaskId, spec: &TaskSpec, job: &JobSpec, findings: &mut Findings) {
+    let field = |rest: &str| format!("tasks.{task}.{rest}");
+    check_program(&spec.program, field, findings);
+    check_env(&field("env"), &spec.env, findings);
+    let count = spec.env.keys().chain(job.env.keys()).collect::<BTreeSet<_>>().len();
+    if count > VARIABLES_MAX && spec.env.len() <= VARIABLES_MAX && job.env.len() <= VARIABLES_MAX {
+        findings.add(field("env"), Problem::TooManyVariables { count, limit: VARIABLES_MAX });
+    }
+    check_variables(spec.inputs.keys().map(OutputName::as_str), &field("inputs"), findings);
+    check_variables(spec.outputs.keys().map(OutputName::as_str), &field("outputs"), findings);
+    check_outputs(task, spec, findings);
+    findings.add_if(|| field("timeout"), check_duration(spec.timeout));
+    findings.add_if(|| field("grace_period"), check_duration(spec.grace_period));
+    let given = spec.retry.attempts;
+    if !(1..=ATTEMPTS_MAX).contains(&given) {
+        findings.add(field("retry.attempts"), Problem::Attempts { given, limit: ATTEMPTS_MAX });
+    }
+    for (rest, wait) in
+        [("retry.backoff", spec.retry.backoff), ("retry.backoff_max", spec.retry.backoff_max)]
+    {
+        // To try again at once is a legal wish, unlike a timeout of zero.
+        if !wait.is_zero() {
+            findings.add_if(|| field(rest), check_duration(wait));
+        }
+    }
+}
+
+/// Checks that no two published outputs meet at one place of one worker.
+pub(crate) fn check_targets(job: &JobSpec, findings: &mut Findings) {
+    let mut published: BTreeMap<&str, Vec<Published<'_>>> = BTreeMap::new();
+    let mut seats: BTreeMap<(Seat<'_>, &str), Published<'_>> = BTreeMap::new();
+    for (position, (task, spec)) in job.tasks.iter().enumerate() {
+        for (output, target) in published_outputs(spec) {
+            let seat = spec.placement.worker.as_ref().map_or(Seat::Floating(task), Seat::Pinned);
+            let entry = Published { position, task, output, seat, path: trimmed(&target.path) };
+            let earlier = published.entry(entry.path).or_default();
+            if let Some(other) = earlier.iter().find(|other| other.may_meet(&entry)) {
+                findings.turn_to(position);
+                findings.add(entry.field(), entry.conflict(other));
+            }
+            earlier.push(entry);
+            seats.insert((seat, entry.path), entry);
+        }
+    }
+    for entry in published.values().flatten() {
+        let above = ancestors(entry.path).find_map(|path| seats.get(&(entry.seat, path)));
+        if let Some(above) = above {
+            findings.turn_to(entry.position);
+            findings.add(entry.field(), entry.conflict(above));
+        }
+    }
+}
+
+/// An output that becomes visible somewhere.
+#[derive(Debug, Clone, Copy)]
+struct Published<'a> {
+    position: usize,
+    task: &'a TaskId,
+    output: &'a OutputName,
+    seat: Seat<'a>,
+    path: &'a str,
+}
+
+/// Where a task runs, as far as the spec tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seat<'a> {
+    Pinned(&'a WorkerId),
+    /// Anywhere; only the task itself is known to run where it runs.
+    Floating(&'a TaskId),
+}
+
+impl Published<'_> {
+    /// Says whether both may end up on one worker.
+    fn may_meet(&self, other: &Self) -> bool {
+        match (self.seat, other.seat) {
+            (Seat::Pinned(one), Seat::Pinned(two)) => one == two,
+            (Seat::Floating(_), Seat::Pinned(_) | Seat::Floating(_))
+            | (Seat::Pinned(_), Seat::Floating(_)) => true,
+        }
+    }
+
+    fn field(&self) -> String {
+        format!("tasks.{}.outputs.{}.publish", self.task, self.output)
+    }
+
+    fn conflict(&self, other: &Self) -> Problem {
+        let worker = match (self.seat, other.seat) {
+            (Seat::Pinned(one), Seat::Pinned(_)) => Some(one.clone()),
+            (Seat::Floating(_), Seat::Pinned(_) | Seat::Floating(_))
+            | (Seat::Pinned(_), Seat::Floating(_)) => None,
+        };
+        Problem::PublishConflict {
+            path: self.path.to_owned(),
+            other_task: other.task.clone(),
+            other_output: other.output.clone(),
+            worker,
+        }
+    }
+}
+
+fn published_outputs(spec: &TaskSpec) -> impl Iterator<Item = (&OutputName, &Target)> {
+    spec.outputs.iter().filter_map(|(name, output)| Some((name, output.publish.as_ref()?)))
+}
+
+fn check_display_name(name: &str) -> Result<(), Problem> {
+    if name.len() > DISPLAY_NAME_BYTES_MAX {
+        return Err(Problem::NameTooLong { bytes: name.len(), bytes_max: DISPLAY_NAME_BYTES_MAX });
+    }
+    JobId::new(name)?;
+    Ok(())
+}
+
+fn check_params(spec: &JobSpec, findings: &mut Findings) {
+    for (name, value) in &spec.params {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > VARIABLE_BYTES_MAX || !name.chars().all(legal) {
+            let name: String = name.chars().take(80).collect();
+            findings.add(format!("params.{name}"), Problem::ParameterName { name });
+        }
+        findings.add_if(|| format!("params.{name}"), check_no_nul(value));
+    }
+    check_variables(spec.params.keys().map(String::as_str), "params", findings);
+}
+
+fn check_program(program: &Program, field: impl Fn(&str) -> String, findings: &mut Findings) {
+    let (name, arguments) = match program {
+        Program::Command(arguments) => ("command", arguments),
+        Program::Script { text, interpreter } => {
+            let bytes = text.len();
+            if bytes > SCRIPT_BYTES_MAX {
+                let problem = Problem::ScriptTooLarge { bytes, bytes_max: SCRIPT_BYTES_MAX };
+                findings.add(field("run"), problem);
+            }
+            if text.trim().is_empty() {
+                findings.add(field("run"), Problem::NothingToRun);
+            }
+            findings.add_if(|| field("run"), check_no_nul(text));
+            ("interpreter", interpreter)
+        }
+    };
+    if arguments.first().is_none_or(String::is_empty) {
+        findings.add(field(name), Problem::NothingToRun);
+    }
+    for (at, argument) in arguments.iter().enumerate() {
+        findings.add_if(|| field(&format!("{name}[{at}]")), check_no_nul(argument));
+    }
+}
+
+fn check_env(field: &str, env: &BTreeMap<String, String>, findings: &mut Findings) {
+    if env.len() > VARIABLES_MAX {
+        let problem = Problem::TooManyVariables { count: env.len(), limit: VARIABLES_MAX };
+        findings.add(field, problem);
+    }
+    for (name, value) in env {
+        let shown: String = name.chars().take(80).collect();
+        let path = || format!("{field}.{shown}");
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty()
+            || name.len() > VARIABLE_BYTES_MAX
+            || name.starts_with(|c: char| c.is_ascii_digit())
+            || !name.chars().all(legal)
+        {
+            findings.add(path(), Problem::VariableName { name: shown.clone() });
+        } else if name.starts_with(PROTECTED_PREFIX) {
+            findings.add(path(), Problem::ProtectedVariable { name: shown.clone() });
+        }
+        findings.add_if(path, check_no_nul(value));
+    }
+}
+
+/// Checks that names stay distinct when they become environment variables.
+fn check_variables<'a>(names: impl Iterator<Item = &'a str>, field: &str, findings: &mut Findings) {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        let variable = mangled(name);
+        match taken.get(&variable) {
+            None => {
+                taken.insert(variable, name);
+            }
+            Some(&first) => {
+                let (first, second) = (first.to_owned(), name.to_owned());
+                let problem = Problem::VariableCollision { variable, first, second };
+                findings.add(format!("{field}.{name}"), problem);
+            }
+        }
+    }
+}
+
+fn check_outputs(task: &TaskId, spec: &TaskSpec, findings: &mut Findings) {
+    let paths: BTreeMap<&str, &OutputName> =
+        spec.outputs.iter().rev().map(|(name, output)| (trimmed(&output.path), name)).collect();
+    for (name, output) in &spec.outputs {
+        let field = |rest: &str| format!("tasks.{task}.outputs.{name}.{rest}");
+        let path = output.path.as_str();
+        findings.add_if(|| field("path"), check_output_path(path));
+        // Of several outputs with one path the first in name order is the one in the map.
+        let same = paths.get(trimmed(path)).filter(|other| **other != name);
+        let overlapped = same.or_else(|| ancestors(path).find_map(|above| paths.get(above)));
+        if let Some(&other) = overlapped {
+            let problem = Problem::OverlappingOutputs { path: path.into(), other: other.clone() };
+            findings.add(field("path"), problem);
+        }
+        if let Some(target) = &output.publish {
+            findings.add_if(|| field("publish"), check_target_path(&target.path));
+            let tree = target.kind == TargetKind::Tree;
+            if tree != path.ends_with('/') {
+                findings.add(field("path"), Problem::KindMismatch { path: path.into(), tree });
+            }
+        }
+    }
+}
+
+fn check_duration(given: Duration) -> Result<(), Problem> {
+    if given.is_zero() || given > DURATION_MAX {
+        return Err(Problem::Duration { given, max: DURATION_MAX });
+    }
+    Ok(())
+}
+
+fn check_no_nul(text: &str) -> Result<(), Problem> {
+    if text.contains('\0') { Err(Problem::ContainsNul) } else { Ok(()) }
+}
+
+/// Turns a name into the end of an environment variable's name.
+fn mangled(name: &str) -> String {
+    name.to_ascii_uppercase().replace(['-', '.'], "_")
+}
+
+/// Adds up all texts of a spec; what it takes encoded is never less.
+fn text_bytes(spec: &JobSpec) -> usize {
+    let pairs = |map: &BTreeMap<String, String>| -> usize {
+        map.iter().map(|(name, value)| name.len() + value.len()).sum()
+    };
+    let task = |task: &TaskSpec| {
+        let program = match &task.program {
+            Program::Command(arguments) => arguments.iter().map(String::len).sum(),
+            Program::Script { text, interpreter } => {
+                text.len() + interpreter.iter().map(String::len).sum::<usize>()
+            }
+        };
+        let targets = published_outputs(task).map(|(_, target)| target.path.len()).sum::<usize>();
+        let outputs = task.outputs.values().map(|output| output.path.len()).sum::<usize>();
+        program + targets + outputs + pairs(&task.env) + pairs(&task.placement.labels)
+    };
+    let tasks: usize = spec.tasks.iter().map(|(name, spec)| name.as_str().len() + task(spec)).sum();
+    tasks + pairs(&spec.params) + pairs(&spec.env) + pairs(&spec.labels) + spec.description.len()
+}
+
+/// Largest spec, encoded after its parameters were filled in.
+pub const SPEC_BYTES_MAX: usize = 1 << 20;
+/// Largest text of one script.
+pub const SCRIPT_BYTES_MAX: usize = 256 << 10;
+/// Longest display name: with `-` and 8 characters behind it, it must still be a job's id.
+pub const DISPLAY_NAME_BYTES_MAX: usize = 54;
+/// Largest number of environment variables that a job gives one task.
+pub const VARIABLES_MAX: usize = 256;
+/// Largest number of attempts that a retry policy may ask for.
+pub const ATTEMPTS_MAX: u32 = 100;
+/// Longest duration anywhere in a spec.
+pub const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
+/// Longest name of a variable or a parameter.
+const VARIABLE_BYTES_MAX: usize = 128;
+/// Variables that only Votum sets.
+const PROTECTED_PREFIX: &str = "VOTUM_";

@@ -1,0 +1,66 @@
+//! The writer is killed at every crash point of the journal, and nothing acknowledged is missing.
+
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod rig;
+
+use std::{
+    collections::BTreeSet, fs, os::unix::process::ExitStatusExt, path::Path, process::Command,
+};
+
+use rig::Verdict;
+
+#[test]
+fn no_crash_point_loses_an_acknowledged_record() {
+    let points = crash_points();
+    assert!(points.len() >= 9, "{points:?}");
+    for point in points {
+        for visit in [1, 2, 3, 7] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut acked = 0;
+            // The second crash falls into the recovery from the first, or after it.
+            for _ in 0..2 {
+                acked = crash_at(folder.path(), &format!("{point}:{visit}")).max(acked);
+                match rig::verify(folder.path(), acked) {
+                    Verdict::Holds(held) => assert!(held >= acked),
+                    Verdict::Broken(why) => panic!("{point}:{visit}: {why}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crash_point_is_reached() {
+    for point in crash_points() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut write = Command::new(rig::writer());
+        write.arg("write").arg(folder.path()).args([SEGMENT_BYTES, OPERATIONS]);
+        let status = write.env("VOTUM_CRASH_AT", &point).output().unwrap().status;
+        assert_eq!(status.signal(), Some(9), "{point} was not reached");
+    }
+}
+
+/// Lets the writer die at a point, or finish, and returns what it acknowledged.
+fn crash_at(folder: &Path, point: &str) -> u64 {
+    let mut write = Command::new(rig::writer());
+    write.arg("write").arg(folder).args([SEGMENT_BYTES, OPERATIONS]);
+    let output = write.env("VOTUM_CRASH_AT", point).output().unwrap();
+    let killed = output.status.signal() == Some(9);
+    assert!(killed || output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    rig::last_ack(&String::from_utf8_lossy(&output.stdout)).unwrap_or(0)
+}
+
+/// Lists the crash points that the journal's source names.
+fn crash_points() -> BTreeSet<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = fs::read_dir(source).unwrap().map(|file| file.unwrap().path());
+    let mut points = BTreeSet::new();
+    for text in files.map(|file| fs::read_to_string(file).unwrap()) {
+        let named = text.split("crash_point!(\"").skip(1);
+        points.extend(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+    }
+    points
+}
+
+const SEGMENT_BYTES: &str = "65536";
+const OPERATIONS: &str = "1500";

@@ -1,0 +1,90 @@
+//! One execution of a task as the coordinator knows it, from its assignment on.
+
+use votum_ids::{AttemptId, WorkerId, WorkerUid};
+use votum_job::{Failure, StagedOutput, Usage};
+use votum_machine::WallTime;
+
+/// One execution of one task on one worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which.
+    pub id: AttemptId,
+    /// Counts the attempts of the task from 1, for people.
+    pub number: u32,
+    /// Who runs it.
+    pub worker: WorkerId,
+    /// On which installation.
+    pub uid: WorkerUid,
+    /// When it was given to the worker.
+    pub assigned: WallTime,
+    /// When the worker reported that its program runs.
+    pub started: Option<WallTime>,
+    /// When its end was recorded.
+    pub ended: Option<WallTime>,
+    /// How it stands.
+    pub outcome: Outcome,
+}
+
+/// How an attempt stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is the one that counts, and it has not ended.
+    Live,
+    /// Its outputs were sealed.
+    Sealed {
+        /// What was sealed.
+        outputs: Vec<StagedOutput>,
+        /// What it used.
+        usage: Usage,
+        /// Whether the worker still has them; false for ever once a loss is recorded.
+        held: bool,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// What it used.
+        usage: Usage,
+    },
+    /// It was lost with its worker.
+    Lost,
+    /// What it read or wrote was made again differently (R5).
+    Superseded,
+}
+
+impl Attempt {
+    /// Returns what is still held of what was sealed.
+    #[must_use]
+    pub fn held_outputs(&self) -> &[StagedOutput] {
+        match &self.outcome {
+            Outcome::Sealed { outputs, held: true, .. } => outputs,
+            Outcome::Sealed { held: false, .. }
+            | Outcome::Live
+            | Outcome::Failed { .. }
+            | Outcome::Lost
+            | Outcome::Superseded => &[],
+        }
+    }
+
+    /// Says whether its worker holds its seal; true also of a seal without outputs.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.outcome, Outcome::Sealed { held: true, .. })
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.outcome == Outcome::Live
+    }
+
+    pub(crate) fn close(&mut self, at: WallTime, outcome: Outcome) {
+        self.ended = Some(at);
+        self.outcome = outcome;
+    }
+
+    /// Notes that the worker no longer has what was sealed.
+    pub(crate) fn let_go(&mut self) {
+        if let Outcome::Sealed { held, .. } = &mut self.outcome {
+            *held = false;
+        }
+    }
+}

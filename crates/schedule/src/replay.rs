@@ -1,0 +1,141 @@
+//! Records become state again; a sequence of records that cannot have happened is corrupt.
+
+use thiserror::Error;
+use votum_ids::{AttemptId, Epoch, JobId, TaskId};
+use votum_job::InvalidJob;
+use votum_machine::WallTime;
+
+use crate::{
+    Record, Scheduler,
+    active_job::{ActiveJob, Fallout},
+};
+
+/// A record that does not follow from those before it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CorruptSchedule {
+    /// A job was received twice.
+    #[error("job {job} was received twice")]
+    DuplicateJob {
+        /// The job.
+        job: JobId,
+    },
+    /// A received spec does not pass its checks.
+    #[error("job {job} was received with an invalid spec ({} problems)", .problems.len())]
+    InvalidSpec {
+        /// The job.
+        job: JobId,
+        /// What is wrong with it.
+        problems: Vec<InvalidJob>,
+    },
+    /// Something happened to a job that was never received.
+    #[error("job {job} was never received")]
+    UnknownJob {
+        /// The job.
+        job: JobId,
+    },
+    /// Something happened to a task that the job does not have.
+    #[error("job {job} has no task {task}")]
+    UnknownTask {
+        /// The job.
+        job: JobId,
+        /// What is named.
+        task: TaskId,
+    },
+    /// An attempt was assigned while its task ran, was staged or had failed.
+    #[error("attempt {attempt} was assigned while its task was not waiting")]
+    NotPending {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// An attempt was assigned with a token that does not fence the one before.
+    #[error("attempt {attempt} does not fence the attempt before it")]
+    StaleToken {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// A token comes from an epoch that has not begun before this start.
+    #[error("attempt {attempt} was assigned in an epoch that is not before {epoch}")]
+    FutureToken {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Of this start.
+        epoch: Epoch,
+    },
+    /// Something happened to an attempt that was not the live one of its task.
+    #[error("attempt {attempt} was not live")]
+    NotLive {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Outputs were lost that nobody held.
+    #[error("task {task} of job {job} was not staged where it was lost")]
+    NotStaged {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+    },
+}
+
+impl Scheduler {
+    /// Applies a record of an earlier start; all of them come before the first step.
+    ///
+    /// # Errors
+    /// [`CorruptSchedule`]; nothing was changed then, and the record's job shall be set aside.
+    pub fn replay(&mut self, at: WallTime, record: &Record) -> Result<(), CorruptSchedule> {
+        if let Record::Assigned { attempt, .. } = record
+            && attempt.token.epoch >= self.epoch
+        {
+            let (attempt, epoch) = (attempt.clone(), self.epoch);
+            return Err(CorruptSchedule::FutureToken { attempt, epoch });
+        }
+        self.last_recorded = self.last_recorded.max(at);
+        self.apply(at, record)?;
+        if let Record::Received { job, .. } = record
+            && let Some(job) = self.jobs.get_mut(job)
+        {
+            job.inherited = true;
+        }
+        Ok(())
+    }
+
+    /// Changes the state as a record says: the only way in which anything durable changes.
+    pub(crate) fn apply(
+        &mut self,
+        at: WallTime,
+        record: &Record,
+    ) -> Result<Fallout, CorruptSchedule> {
+        match record {
+            Record::Received { job, spec, submission } => {
+                if self.jobs.contains_key(job) {
+                    return Err(CorruptSchedule::DuplicateJob { job: job.clone() });
+                }
+                let (spec, submission) = (spec.clone(), submission.clone());
+                let active = ActiveJob::new(job.clone(), self.age, at, spec, submission)?;
+                self.age += 1;
+                let touched = (0..active.graph.len()).collect();
+                self.jobs.insert(job.clone(), active);
+                Ok(Fallout { touched, ..Fallout::default() })
+            }
+            Record::Assigned { attempt, number, worker, uid } => {
+                self.recorded_job(&attempt.job)?.assign(at, attempt, *number, worker, *uid)
+            }
+            Record::Started { attempt } => self.recorded_job(&attempt.job)?.start(at, attempt),
+            Record::Ended { attempt, end } => {
+                self.recorded_job(&attempt.job)?.end(at, attempt, end)
+            }
+            Record::Lost { job, worker, attempts, staged, uid: _ } => {
+                self.recorded_job(job)?.lose(at, worker, attempts, staged)
+            }
+            Record::Registered(registration) => {
+                self.roster.register(registration.clone());
+                Ok(Fallout::default())
+            }
+        }
+    }
+
+    fn recorded_job(&mut self, job: &JobId) -> Result<&mut ActiveJob, CorruptSchedule> {
+        let unknown = || CorruptSchedule::UnknownJob { job: job.clone() };
+        self.jobs.get_mut(job).ok_or_else(unknown)
+    }
+}

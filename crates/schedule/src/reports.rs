@@ -1,0 +1,289 @@
+//! What workers say about attempts, and what jobs thereupon say to the rest of the coordinator.
+
+use std::collections::BTreeMap;
+
+use votum_ids::{AttemptId, JobId, WorkerId};
+use votum_job::{AttemptEnd, AttemptState};
+use votum_machine::Moment;
+
+use crate::{
+    Action, HeldOutput, Holding, Record, Scheduler,
+    active_job::{Blame, Orphan, Phase, TaskState},
+    attempt::Outcome,
+    scheduler::Reaction,
+};
+
+/// What the coordinator holds of an attempt that a worker speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is the live one.
+    Live,
+    /// Its seal is recorded and counts.
+    Sealed,
+    /// Its failure is recorded.
+    Failed,
+    /// Nobody wants it: superseded, lost, of a job that is over, or never given out.
+    Fenced,
+    /// The log lost its assignment, and its task could take it.
+    Unknown {
+        /// The task's number.
+        task: usize,
+    },
+}
+
+impl Scheduler {
+    /// Takes the report that the program of an attempt runs.
+    pub(crate) fn start(&mut self, now: Moment, worker: &WorkerId, attempt: AttemptId) -> Reaction {
+        let actions = self.hear(now, worker, None);
+        let mut reaction = match self.standing(worker, &attempt) {
+            Standing::Live => {
+                self.note_listed(worker, &attempt);
+                let known = self.jobs.get(&attempt.job).is_some_and(|job| {
+                    let task = job.graph.position(&attempt.task);
+                    let live = task.and_then(|task| job.live_attempt(task));
+                    live.is_some_and(|live| live.started.is_some())
+                });
+                if known { Reaction::none() } else { self.record(now, Record::Started { attempt }) }
+            }
+            Standing::Unknown { task } => {
+                let found = self.find(now, task, worker, attempt, None, AttemptState::Live);
+                Reaction::perform(found)
+            }
+            Standing::Fenced => {
+                let worker = worker.clone();
+                Reaction::perform([Action::Discard { worker, attempt }])
+            }
+            // Late: its end was reported and recorded before.
+            Standing::Sealed | Standing::Failed => Reaction::none(),
+        };
+        reaction.actions.splice(0..0, actions);
+        reaction
+    }
+
+    /// Takes the report of an attempt's end.
+    pub(crate) fn end(
+        &mut self,
+        now: Moment,
+        worker: &WorkerId,
+        attempt: AttemptId,
+        end: AttemptEnd,
+    ) -> Reaction {
+        let actions = self.hear(now, worker, None);
+        let mut reaction = self.end_numbered(now, worker, attempt, None, end);
+        reaction.actions.splice(0..0, actions);
+        reaction
+    }
+
+    /// Takes the report of an attempt's end; an inventory also knows its number.
+    pub(crate) fn end_numbered(
+        &mut self,
+        now: Moment,
+        worker: &WorkerId,
+        attempt: AttemptId,
+        number: Option<u32>,
+        end: AttemptEnd,
+    ) -> Reaction {
+        let sealed = matches!(end, AttemptEnd::Sealed { .. });
+        let acknowledge = Action::Acknowledge { worker: worker.clone(), attempt: attempt.clone() };
+        let discard = Action::Discard { worker: worker.clone(), attempt: attempt.clone() };
+        match self.standing(worker, &attempt) {
+            Standing::Live => {
+                self.note_listed(worker, &attempt);
+                let job = attempt.job.clone();
+                let mut reaction = self.record(now, Record::Ended { attempt, end });
+                reaction.actions.insert(0, acknowledge);
+                let running = self.jobs.get(&job).is_some_and(|job| job.phase == Phase::Running);
+                if sealed && !running {
+                    reaction.actions.push(discard);
+                }
+                reaction.actions.extend(self.attend(now, &job));
+                reaction
+            }
+            Standing::Sealed => {
+                if sealed {
+                    self.note_listed(worker, &attempt);
+                }
+                Reaction::perform([acknowledge])
+            }
+            Standing::Failed if !sealed => Reaction::perform([acknowledge]),
+            Standing::Failed | Standing::Fenced => Reaction::perform([acknowledge, discard]),
+            Standing::Unknown { task } => {
+                let state = AttemptState::Ended(end);
+                Reaction::perform(self.find(now, task, worker, attempt, number, state))
+            }
+        }
+    }
+
+    /// Says what the coordinator holds of an attempt that `worker` speaks of (R1).
+    pub(crate) fn standing(&self, worker: &WorkerId, id: &AttemptId) -> Standing {
+        let Some(job) = self.jobs.get(&id.job) else { return Standing::Fenced };
+        let Some(task) = job.graph.position(&id.task) else { return Standing::Fenced };
+        let uid = self.roster.get(worker).map(|worker| worker.registration.uid);
+        let attempts = &job.tasks[task].attempts;
+        let Some(attempt) = attempts.iter().rfind(|attempt| attempt.id == *id) else {
+            let newest = attempts.last().is_none_or(|last| last.id.token < id.token);
+            let open = match job.tasks[task].state {
+                TaskState::Pending | TaskState::Retrying(_) => job.phase == Phase::Running,
+                TaskState::Live | TaskState::Staged | TaskState::Failed(_) => false,
+            };
+            let earlier = id.token.epoch < self.epoch;
+            let adoptable = newest && open && earlier && uid.is_some();
+            return if adoptable { Standing::Unknown { task } } else { Standing::Fenced };
+        };
+        if attempt.worker != *worker || Some(attempt.uid) != uid {
+            return Standing::Fenced;
+        }
+        match &attempt.outcome {
+            Outcome::Live => Standing::Live,
+            Outcome::Sealed { held: true, .. } => Standing::Sealed,
+            Outcome::Failed { .. } => Standing::Failed,
+            Outcome::Sealed { held: false, .. } | Outcome::Lost | Outcome::Superseded => {
+                Standing::Fenced
+            }
+        }
+    }
+
+    /// Keeps an attempt that the log does not know until its task can adopt it (R4).
+    ///
+    /// Its end is not acknowledged before it was adopted and recorded.
+    pub(crate) fn find(
+        &mut self,
+        now: Moment,
+        task: usize,
+        worker: &WorkerId,
+        attempt: AttemptId,
+        number: Option<u32>,
+        state: AttemptState,
+    ) -> Vec<Action> {
+        let id = attempt.job.clone();
+        let Some(job) = self.jobs.get_mut(&id) else { return Vec::new() };
+        let next = u32::try_from(job.tasks[task].attempts.len()).unwrap_or(u32::MAX - 1) + 1;
+        let number = number.unwrap_or(next).max(next);
+        let orphan = Orphan { worker: worker.clone(), attempt, number, state };
+        let unwanted = match job.orphans.get(&task) {
+            Some(known) if known.attempt.token > orphan.attempt.token => Some(orphan),
+            // A report that a process runs may overtake the one that it ended.
+            Some(known)
+                if known.attempt == orphan.attempt && orphan.state == AttemptState::Live =>
+            {
+                None
+            }
+            Some(known) if known.attempt == orphan.attempt => {
+                job.orphans.insert(task, orphan);
+                None
+            }
+            Some(_) | None => job.orphans.insert(task, orphan),
+        };
+        let mut actions = Vec::new();
+        if let Some(Orphan { worker, attempt, .. }) = unwanted {
+            self.roster.change(&worker, |worker| worker.orphans.remove(&(id.clone(), task)));
+            actions.push(Action::Discard { worker, attempt });
+        }
+        let keeper = self.jobs[&id].orphans.get(&task).map(|orphan| orphan.worker.clone());
+        if let Some(keeper) = keeper {
+            self.roster.change(&keeper, |worker| worker.orphans.insert((id.clone(), task)));
+        }
+        self.reindex(now, self.anchor.at(now), &id, task);
+        actions
+    }
+
+    /// Makes an attempt that a worker listed the live one of its task.
+    pub(crate) fn adopt(&mut self, now: Moment, id: &JobId, task: usize) -> Reaction {
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.is_ready(task)) else {
+            return Reaction::none();
+        };
+        let Some(Orphan { worker, attempt, number, state }) = job.orphans.remove(&task) else {
+            return Reaction::none();
+        };
+        let uid = self.roster.change(&worker, |worker| {
+            worker.orphans.remove(&(id.clone(), task));
+            worker.registration.uid
+        });
+        let Some(uid) = uid else { return Reaction::none() };
+        self.note_listed(&worker, &attempt);
+        if let AttemptState::Ended(end) = state {
+            self.ends.push_back((worker.clone(), attempt.clone(), end));
+        }
+        self.record(now, Record::Assigned { attempt, number, worker, uid })
+    }
+
+    /// Reports what a job has come to, if it was not reported.
+    pub(crate) fn attend(&mut self, now: Moment, id: &JobId) -> Vec<Action> {
+        let Some(job) = self.jobs.get_mut(id) else { return Vec::new() };
+        match &mut job.phase {
+            Phase::Failing(_) | Phase::Committing => Vec::new(),
+            Phase::Aborting { stopped } => {
+                if job.live > 0 || std::mem::replace(stopped, true) {
+                    return Vec::new();
+                }
+                vec![Action::Stopped { job: id.clone() }]
+            }
+            Phase::Running => {
+                if let Some(TaskState::Failed(blame)) =
+                    job.failed.map(|task| &job.tasks[task].state)
+                {
+                    let blame = blame.clone();
+                    return self.fail(now, id, blame);
+                }
+                if job.digest_changes > self.config.digest_changes_max {
+                    let blame = nondeterministic(job.digest_changes);
+                    return self.fail(now, id, blame);
+                }
+                self.offer(id).into_iter().collect()
+            }
+        }
+    }
+
+    /// Offers a job for commit once everything is staged and every publisher is there.
+    fn offer(&mut self, id: &JobId) -> Option<Action> {
+        let job = self.jobs.get(id)?;
+        if job.offered || job.staged < job.tasks.len() {
+            return None;
+        }
+        let mut holdings: BTreeMap<WorkerId, Holding> = BTreeMap::new();
+        for (position, task) in job.graph.names().iter().enumerate() {
+            let Some(attempt) = job.held_attempt(position) else { continue };
+            let outputs = attempt.held_outputs();
+            let specs = &job.spec.tasks[task].outputs;
+            let target = |name| specs.get(name).and_then(|spec| spec.publish.clone());
+            let worker = self.roster.get(&attempt.worker)?;
+            let settled = worker.is_ready()
+                && worker.registration.uid == attempt.uid
+                && !self.reckonings.contains(&(attempt.worker.clone(), id.clone()));
+            if !settled && outputs.iter().any(|output| target(&output.name).is_some()) {
+                return None;
+            }
+            // Who has nothing to publish is asked if it is there, and not waited for.
+            if !settled || outputs.is_empty() {
+                continue;
+            }
+            let holding = holdings.entry(attempt.worker.clone()).or_insert_with(|| Holding {
+                worker: attempt.worker.clone(),
+                uid: attempt.uid,
+                address: worker.registration.artifact_address.clone(),
+                outputs: Vec::new(),
+            });
+            holding.outputs.extend(outputs.iter().map(|output| HeldOutput {
+                task: task.clone(),
+                output: output.name.clone(),
+                token: attempt.id.token,
+                digest: output.digest,
+                target: target(&output.name),
+            }));
+        }
+        let (holdings, prepare_timeout) =
+            (holdings.into_values().collect(), job.spec.prepare_timeout);
+        self.jobs.get_mut(id)?.offered = true;
+        Some(Action::AllStaged { job: id.clone(), holdings, prepare_timeout })
+    }
+}
+
+fn nondeterministic(changes: u32) -> Blame {
+    Blame {
+        reason: "NONDETERMINISTIC".to_owned(),
+        message: format!(
+            "outputs that were made again came out differently {changes} times, \
+             so that what was built on them had to run again"
+        ),
+    }
+}

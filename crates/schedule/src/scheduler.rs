@@ -1,0 +1,437 @@
+//! The machine: events in, at most one record and actions out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use votum_ids::{AttemptId, Epoch, FencingToken, JobId, WorkerId};
+use votum_job::{AttemptEnd, JobSpec};
+use votum_machine::{Machine, Moment, Reaction as Answer, WallTime};
+
+use crate::{
+    Action, Config, Event, Record, Submission,
+    active_job::{ActiveJob, Blame, Fallout, Phase, TaskState},
+    agenda::{Agenda, Due},
+    queue::{Queue, Spot},
+    roster::{Roster, Seat},
+};
+
+/// What a step of the scheduler asks for.
+pub type Reaction = Answer<Record, Action>;
+
+/// Decides which worker runs which attempt, and when.
+#[derive(Debug)]
+pub struct Scheduler {
+    pub(crate) config: Config,
+    pub(crate) epoch: Epoch,
+    pub(crate) anchor: WallTime,
+    /// Of the last token given out.
+    pub(crate) counter: u64,
+    /// How many jobs were received.
+    pub(crate) age: u64,
+    /// The latest wall time that replay saw.
+    pub(crate) last_recorded: WallTime,
+    pub(crate) jobs: BTreeMap<JobId, ActiveJob>,
+    pub(crate) roster: Roster,
+    pub(crate) queue: Queue,
+    pub(crate) agenda: Agenda,
+    /// Jobs that must be told what became of a worker.
+    pub(crate) reckonings: BTreeSet<(WorkerId, JobId)>,
+    /// Jobs that may have something to report.
+    pub(crate) reports: BTreeSet<JobId>,
+    /// Ready tasks that a worker already runs, by its own word.
+    pub(crate) adoptions: BTreeSet<(JobId, usize)>,
+    /// Ends of adopted attempts.
+    pub(crate) ends: VecDeque<(WorkerId, AttemptId, AttemptEnd)>,
+    begun: bool,
+    last_step: Moment,
+}
+
+impl Machine for Scheduler {
+    type Event = Event;
+    type Record = Record;
+    type Action = Action;
+
+    fn step(&mut self, now: Moment, event: Event) -> Reaction {
+        if !self.begun {
+            self.begin(now);
+        }
+        if self.stood_still(now) {
+            self.renew_leases(now);
+        }
+        self.last_step = now;
+        match event {
+            Event::Submitted { job, spec, submission } => self.receive(now, job, spec, submission),
+            Event::Joined(registration) => self.join(now, registration),
+            Event::Listed { worker, listed } => self.list(now, &worker, listed),
+            Event::InventoryEnded { worker } => self.reconcile(now, &worker),
+            Event::Heard { worker, free_bytes } => {
+                Reaction::perform(self.hear(now, &worker, free_bytes))
+            }
+            Event::Disconnected { worker, incarnation } => {
+                self.disconnect(now, &worker, incarnation)
+            }
+            Event::Started { worker, attempt } => self.start(now, &worker, attempt),
+            Event::Ended { worker, attempt, end } => self.end(now, &worker, attempt, end),
+            Event::ShareLost { job, worker, uid } => self.lose_share(now, &job, &worker, uid),
+            Event::Aborting { job } => self.abort(now, &job),
+            Event::Committing { job } => self.commit(now, &job),
+            Event::Closed { job } => self.close(&job),
+            Event::Tick => self.tick(now),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        if !self.begun {
+            let idle = self.jobs.is_empty() && self.roster.iter().next().is_none();
+            return (!idle).then_some(Moment::START);
+        }
+        let at_once = !self.ends.is_empty()
+            || !self.reckonings.is_empty()
+            || !self.reports.is_empty()
+            || !self.adoptions.is_empty()
+            || self.queue.has_hot();
+        if at_once { Some(self.last_step) } else { self.agenda.earliest() }
+    }
+}
+
+impl Scheduler {
+    /// Makes a scheduler without jobs and workers; replay comes next, then steps.
+    ///
+    /// `epoch` is later than that of every earlier start, `anchor` the wall time at the start.
+    #[must_use]
+    pub fn new(config: Config, epoch: Epoch, anchor: WallTime) -> Self {
+        Self {
+            config,
+            epoch,
+            anchor,
+            counter: 0,
+            age: 0,
+            last_recorded: WallTime::default(),
+            jobs: BTreeMap::new(),
+            roster: Roster::default(),
+            queue: Queue::default(),
+            agenda: Agenda::default(),
+            reckonings: BTreeSet::new(),
+            reports: BTreeSet::new(),
+            adoptions: BTreeSet::new(),
+            ends: VecDeque::new(),
+            begun: false,
+            last_step: Moment::START,
+        }
+    }
+
+    /// Turns what was replayed into deadlines and queues: every lease begins anew (R2, V5).
+    fn begin(&mut self, now: Moment) {
+        self.begun = true;
+        self.last_step = now;
+        // A wall clock that went back makes the rest of every deadline start anew.
+        let wall = self.anchor.at(now).max(self.last_recorded);
+        let workers: Vec<WorkerId> = self.roster.iter().map(|(name, _)| name.clone()).collect();
+        for worker in workers {
+            self.roster.change(&worker, |worker| {
+                worker.heard = now;
+                worker.unsettled = true;
+            });
+            self.agenda.set(Due::Silence(worker), now.after(self.config.lease));
+        }
+        let jobs: Vec<(JobId, usize)> =
+            self.jobs.iter().map(|(id, job)| (id.clone(), job.tasks.len())).collect();
+        for (job, tasks) in jobs {
+            self.arm_deadline(now, wall, &job);
+            for task in 0..tasks {
+                self.reindex(now, wall, &job, task);
+            }
+            self.reports.insert(job);
+        }
+        let changed_hands: Vec<(WorkerId, JobId)> = self
+            .roster
+            .iter()
+            .flat_map(|(name, worker)| worker.jobs().into_iter().map(|job| (name.clone(), job)))
+            .collect();
+        self.reckonings.extend(changed_hands);
+    }
+
+    /// Says whether the coordinator itself missed a deadline by so much that silence proves nothing.
+    fn stood_still(&self, now: Moment) -> bool {
+        let due = self.agenda.earliest().map(|due| due.max(self.last_step));
+        due.is_some_and(|due| now.since(due) > self.config.stall)
+    }
+
+    fn receive(
+        &mut self,
+        now: Moment,
+        job: JobId,
+        spec: Box<JobSpec>,
+        submission: Submission,
+    ) -> Reaction {
+        if self.jobs.contains_key(&job) {
+            return Reaction::none();
+        }
+        let record = Record::Received { job: job.clone(), spec, submission };
+        let reaction = self.record(now, record);
+        self.arm_deadline(now, self.anchor.at(now), &job);
+        reaction
+    }
+
+    fn abort(&mut self, now: Moment, id: &JobId) -> Reaction {
+        let Some(job) = self.jobs.get_mut(id) else { return Reaction::none() };
+        if matches!(job.phase, Phase::Aborting { .. }) {
+            return Reaction::none();
+        }
+        job.phase = Phase::Aborting { stopped: false };
+        let mut actions = self.retire(now, id);
+        let job = &self.jobs[id];
+        let live = (0..job.tasks.len()).filter(|&task| job.live_attempt(task).is_some());
+        let live: Vec<usize> = live.collect();
+        for task in live {
+            actions.extend(self.stop(id, task, "the job is aborted"));
+            let worker = self.jobs[id].live_attempt(task).map(|attempt| attempt.worker.clone());
+            // What is pinned to a lost worker is not waited for once the job aborts.
+            self.reckonings.extend(worker.map(|worker| (worker, id.clone())));
+        }
+        actions.extend(self.attend(now, id));
+        Reaction::perform(actions)
+    }
+
+    fn commit(&mut self, now: Moment, id: &JobId) -> Reaction {
+        let Some(job) = self.jobs.get_mut(id) else { return Reaction::none() };
+        job.phase = Phase::Committing;
+        Reaction::perform(self.retire(now, id))
+    }
+
+    fn close(&mut self, id: &JobId) -> Reaction {
+        let Some(mut job) = self.jobs.remove(id) else { return Reaction::none() };
+        let mut actions = self.drop_orphans(&mut job);
+        for task in 0..job.tasks.len() {
+            if let Some(attempt) = job.live_attempt(task) {
+                let (worker, attempt) = (attempt.worker.clone(), attempt.id.clone());
+                actions.push(Action::Discard { worker, attempt });
+            }
+            self.queue.remove(&Spot { age: job.age, job: id.clone(), task });
+            self.agenda.clear(&Due::Retry(id.clone(), task));
+            self.agenda.clear(&Due::Overrun(id.clone(), task));
+            self.seat(id, task, None);
+        }
+        self.agenda.clear(&Due::Deadline(id.clone()));
+        self.reports.remove(id);
+        Reaction::perform(actions)
+    }
+
+    /// Does the one most urgent thing that is due.
+    fn tick(&mut self, now: Moment) -> Reaction {
+        if let Some((worker, attempt, end)) = self.ends.pop_front() {
+            return self.end(now, &worker, attempt, end);
+        }
+        if let Some((worker, job)) = self.reckonings.pop_first() {
+            return self.reckon(now, &worker, &job);
+        }
+        if let Some(job) = self.reports.pop_first() {
+            return Reaction::perform(self.attend(now, &job));
+        }
+        if let Some(due) = self.agenda.take_due(now) {
+            return self.fall_due(now, due);
+        }
+        if let Some((job, task)) = self.adoptions.pop_first() {
+            return self.adopt(now, &job, task);
+        }
+        self.place(now)
+    }
+
+    fn fall_due(&mut self, now: Moment, due: Due) -> Reaction {
+        match due {
+            Due::Silence(worker) => Reaction::perform(self.count_silence(now, worker)),
+            Due::Deadline(job) => Reaction::perform(self.expire(now, &job)),
+            Due::Retry(job, task) => {
+                if let Some(active) = self.jobs.get_mut(&job)
+                    && matches!(active.tasks[task].state, TaskState::Retrying(_))
+                {
+                    active.tasks[task].state = TaskState::Pending;
+                    self.reindex(now, self.anchor.at(now), &job, task);
+                }
+                Reaction::none()
+            }
+            Due::Overrun(job, task) => {
+                let stop = self.stop(&job, task, "the attempt ran past its time limit");
+                if stop.is_some() {
+                    self.agenda.set(Due::Overrun(job, task), now.after(STOP_REPETITION));
+                }
+                Reaction::perform(stop)
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Moment, id: &JobId) -> Vec<Action> {
+        let Some(job) = self.jobs.get(id) else { return Vec::new() };
+        let (staged, tasks) = (job.staged, job.tasks.len());
+        let message = format!(
+            "the job was not decided within {:?} of its receipt; {staged} of {tasks} tasks were staged",
+            job.spec.timeout
+        );
+        self.fail(now, id, Blame { reason: "DEADLINE_EXCEEDED".into(), message })
+    }
+
+    /// Asks for the abort of a job, once, unless it was decided already.
+    pub(crate) fn fail(&mut self, now: Moment, id: &JobId, blame: Blame) -> Vec<Action> {
+        let Some(job) = self.jobs.get_mut(id) else { return Vec::new() };
+        if job.phase != Phase::Running {
+            return Vec::new();
+        }
+        job.phase = Phase::Failing(blame.clone());
+        let mut actions = self.retire(now, id);
+        let Blame { reason, message } = blame;
+        actions.push(Action::Fail { job: id.clone(), reason, message });
+        actions
+    }
+
+    /// Takes a job out of every queue: nothing of it is placed any longer.
+    fn retire(&mut self, now: Moment, id: &JobId) -> Vec<Action> {
+        self.agenda.clear(&Due::Deadline(id.clone()));
+        let Some(mut job) = self.jobs.remove(id) else { return Vec::new() };
+        let actions = self.drop_orphans(&mut job);
+        let tasks = job.tasks.len();
+        self.jobs.insert(id.clone(), job);
+        for task in 0..tasks {
+            self.reindex(now, self.anchor.at(now), id, task);
+        }
+        actions
+    }
+
+    fn drop_orphans(&mut self, job: &mut ActiveJob) -> Vec<Action> {
+        let orphans = std::mem::take(&mut job.orphans);
+        for (task, orphan) in &orphans {
+            self.adoptions.remove(&(job.id.clone(), *task));
+            self.roster.change(&orphan.worker, |worker| {
+                worker.orphans.remove(&(job.id.clone(), *task));
+            });
+        }
+        let discard = |orphan: crate::active_job::Orphan| Action::Discard {
+            worker: orphan.worker,
+            attempt: orphan.attempt,
+        };
+        orphans.into_values().map(discard).collect()
+    }
+
+    /// Asks the worker of a live attempt to end it.
+    pub(crate) fn stop(&self, id: &JobId, task: usize, reason: &str) -> Option<Action> {
+        let job = self.jobs.get(id)?;
+        let attempt = job.live_attempt(task)?;
+        Some(Action::Stop {
+            worker: attempt.worker.clone(),
+            attempt: attempt.id.clone(),
+            grace: job.task_spec(task).grace_period,
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Gives out a token that fences every earlier one.
+    pub(crate) fn next_token(&mut self) -> FencingToken {
+        self.counter += 1;
+        FencingToken { epoch: self.epoch, counter: self.counter }
+    }
+
+    /// Makes a fact: changes the state by it and asks for what follows from it.
+    pub(crate) fn record(&mut self, now: Moment, record: Record) -> Reaction {
+        let wall = self.anchor.at(now);
+        let Fallout { touched, fenced } = self
+            .apply(wall, &record)
+            .expect("a record is made from the state it is applied to, and specs are checked");
+        let mut actions = Vec::new();
+        if let Some(job) = record.job().cloned() {
+            for task in touched {
+                self.reindex(now, wall, &job, task);
+            }
+            actions.extend(self.withdraw(&job, &record));
+        }
+        let gone = match &record {
+            // Another installation has never heard of these attempts.
+            Record::Lost { worker, uid, .. } => {
+                self.roster.get(worker).is_none_or(|worker| worker.registration.uid != *uid)
+            }
+            Record::Received { .. }
+            | Record::Assigned { .. }
+            | Record::Started { .. }
+            | Record::Ended { .. }
+            | Record::Registered(_) => false,
+        };
+        if !gone {
+            let discard = |(worker, attempt)| Action::Discard { worker, attempt };
+            actions.extend(fenced.into_iter().map(discard));
+        }
+        Reaction::perform(actions).durably(record)
+    }
+
+    fn withdraw(&mut self, id: &JobId, record: &Record) -> Option<Action> {
+        let Record::Lost { staged, .. } = record else { return None };
+        let job = self.jobs.get_mut(id)?;
+        if staged.is_empty() || !std::mem::take(&mut job.offered) || job.phase != Phase::Running {
+            return None;
+        }
+        Some(Action::Withdraw { job: id.clone() })
+    }
+
+    fn arm_deadline(&mut self, now: Moment, wall: WallTime, id: &JobId) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let rest = job.received.after(job.spec.timeout).since(wall);
+        self.agenda.set(Due::Deadline(id.clone()), now.after(rest));
+    }
+
+    /// Brings queues, deadlines and the roster in step with the state of one task.
+    pub(crate) fn reindex(&mut self, now: Moment, wall: WallTime, id: &JobId, task: usize) {
+        let Some(job) = self.jobs.get(id) else { return };
+        let spot = Spot { age: job.age, job: id.clone(), task };
+        let adoptable = job.is_ready(task) && job.orphans.contains_key(&task);
+        if job.is_ready(task) && !adoptable {
+            self.queue.insert(spot, &job.task_spec(task).placement);
+        } else {
+            self.queue.remove(&spot);
+        }
+        if adoptable {
+            self.adoptions.insert((id.clone(), task));
+        } else {
+            self.adoptions.remove(&(id.clone(), task));
+        }
+        let retry = match &job.tasks[task].state {
+            TaskState::Retrying(until) => Some(*until),
+            TaskState::Pending | TaskState::Live | TaskState::Staged | TaskState::Failed(_) => None,
+        };
+        let spec = job.task_spec(task);
+        let limit = spec.timeout.saturating_add(spec.grace_period);
+        let started = job.live_attempt(task).and_then(|attempt| attempt.started);
+        let overrun = started.map(|started| started.after(limit));
+        let live = job.live_attempt(task).map(|attempt| Seat::Live(attempt.worker.clone()));
+        let held = || job.held_attempt(task).map(|attempt| Seat::Held(attempt.worker.clone()));
+        let seat = live.or_else(held);
+        self.arm(now, wall, Due::Retry(id.clone(), task), retry);
+        self.arm(now, wall, Due::Overrun(id.clone(), task), overrun);
+        self.seat(id, task, seat);
+    }
+
+    /// Sets a deadline unless it is set already; the first setting knows the clock it came from.
+    fn arm(&mut self, now: Moment, wall: WallTime, due: Due, at: Option<WallTime>) {
+        match at {
+            None => self.agenda.clear(&due),
+            Some(at) if self.agenda.moment(&due).is_none() => {
+                self.agenda.set(due, now.after(at.since(wall)));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn seat(&mut self, id: &JobId, task: usize, seat: Option<Seat>) {
+        if let Some(freed) = self.roster.seat((id.clone(), task), seat) {
+            self.heat_for(&freed);
+        }
+    }
+
+    /// Looks again at what could run on a worker that has a free slot.
+    pub(crate) fn heat_for(&mut self, worker: &WorkerId) {
+        if let Some(known) = self.roster.get(worker)
+            && known.is_open()
+            && known.free_slots() > 0
+        {
+            self.queue.heat_for(worker, &known.registration.labels);
+        }
+    }
+}
+
+/// After this long without an end an attempt that ran past its limit is stopped once more.
+const STOP_REPETITION: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,0 +1,420 @@
+//! What workers do as such: they join, list what they have, speak, fall silent and are lost.
+
+use std::collections::BTreeSet;
+
+use votum_ids::{AttemptId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
+use votum_job::{AttemptEnd, AttemptState, Failure, FailureKind, ListedAttempt, Usage};
+use votum_machine::Moment;
+
+use crate::{
+    Action, Record, Registration, Scheduler,
+    active_job::{ActiveJob, Blame, Phase, TaskState},
+    agenda::Due,
+    attempt::Attempt,
+    reports::Standing,
+    roster::{Liveness, Session, Worker},
+    scheduler::Reaction,
+};
+
+impl Scheduler {
+    /// Opens a session; until its inventory ended, nothing is placed there (R4).
+    pub(crate) fn join(&mut self, now: Moment, registration: Registration) -> Reaction {
+        let name = registration.worker.clone();
+        let incarnation = registration.incarnation;
+        let known = self.roster.get(&name).map(|worker| worker.registration.clone());
+        let same = known.as_ref().is_some_and(|known| {
+            *known == Registration { incarnation: known.incarnation, ..registration.clone() }
+        });
+        let mut reaction = if same {
+            Reaction::none()
+        } else {
+            self.record(now, Record::Registered(registration))
+        };
+        self.drop_orphans_of(now, &name);
+        self.roster.change(&name, |worker| {
+            worker.session = Session::Reconciling { incarnation, listed: BTreeSet::new() };
+            worker.liveness = Liveness::Fresh;
+            worker.heard = now;
+        });
+        self.agenda.set(Due::Silence(name.clone()), now.after(self.config.lease));
+        // What another installation had is lost with it; each job is told in its own step.
+        let jobs = self.roster.get(&name).map(Worker::jobs).unwrap_or_default();
+        self.reckonings.extend(jobs.into_iter().map(|job| (name.clone(), job)));
+        reaction.actions.push(Action::WorkerChanged { worker: name });
+        reaction
+    }
+
+    /// Takes in one line of an inventory.
+    pub(crate) fn list(
+        &mut self,
+        now: Moment,
+        worker: &WorkerId,
+        listed: ListedAttempt,
+    ) -> Reaction {
+        let mut actions = self.hear(now, worker, None);
+        let ListedAttempt { attempt, number, state } = listed;
+        let mut reaction = match state {
+            AttemptState::Ended(end) => self.end_numbered(now, worker, attempt, Some(number), end),
+            AttemptState::Live => match self.standing(worker, &attempt) {
+                Standing::Live => {
+                    self.note_listed(worker, &attempt);
+                    let stop = self.stop_unwanted(&attempt);
+                    Reaction::perform(stop)
+                }
+                Standing::Unknown { task } => {
+                    let state = AttemptState::Live;
+                    Reaction::perform(self.find(now, task, worker, attempt, Some(number), state))
+                }
+                // The process of an attempt whose end is recorded serves nobody.
+                Standing::Sealed | Standing::Failed | Standing::Fenced => {
+                    let worker = worker.clone();
+                    Reaction::perform([Action::Discard { worker, attempt }])
+                }
+            },
+        };
+        actions.append(&mut reaction.actions);
+        reaction.actions = actions;
+        reaction
+    }
+
+    /// Ends an inventory: what was not listed is not there (R4).
+    pub(crate) fn reconcile(&mut self, now: Moment, name: &WorkerId) -> Reaction {
+        let mut actions = self.hear(now, name, None);
+        let Some(worker) = self.roster.get(name) else { return Reaction::none() };
+        let Session::Reconciling { incarnation, listed } = &worker.session else {
+            return Reaction::perform(actions);
+        };
+        let (incarnation, uid) = (*incarnation, worker.registration.uid);
+        let mut missing = BTreeSet::new();
+        for (job, task) in worker.live.iter().chain(&worker.held) {
+            let Some(active) = self.jobs.get(job) else { continue };
+            let attempt = active.live_attempt(*task).or_else(|| {
+                active.held_attempt(*task).filter(|attempt| !attempt.held_outputs().is_empty())
+            });
+            if let Some(attempt) = attempt
+                && attempt.uid == uid
+                && !listed.contains(&attempt.id)
+            {
+                missing.insert(attempt.id.clone());
+                self.reckonings.insert((name.clone(), job.clone()));
+            }
+        }
+        let jobs = worker.jobs();
+        self.roster.change(name, |worker| {
+            worker.session = Session::Ready { incarnation, missing };
+            worker.unsettled = false;
+        });
+        self.reports.extend(jobs);
+        self.unpark(now, name);
+        self.heat_for(name);
+        actions.push(Action::WorkerChanged { worker: name.clone() });
+        Reaction::perform(actions)
+    }
+
+    /// Renews a lease.
+    pub(crate) fn hear(
+        &mut self,
+        now: Moment,
+        name: &WorkerId,
+        free_bytes: Option<u64>,
+    ) -> Vec<Action> {
+        let Some(worker) = self.roster.get(name) else { return Vec::new() };
+        if worker.session == Session::Absent {
+            // A straggler of a session that is over.
+            return Vec::new();
+        }
+        let was = worker.liveness;
+        self.roster.change(name, |worker| {
+            worker.heard = now;
+            worker.liveness = Liveness::Fresh;
+            worker.free_bytes = free_bytes.unwrap_or(worker.free_bytes);
+        });
+        if was == Liveness::Fresh {
+            return Vec::new();
+        }
+        self.agenda.set(Due::Silence(name.clone()), now.after(self.config.lease));
+        self.reports.extend(self.roster.get(name).map(Worker::jobs).unwrap_or_default());
+        self.unpark(now, name);
+        self.heat_for(name);
+        vec![Action::WorkerChanged { worker: name.clone() }]
+    }
+
+    /// Ends a session; the lease runs on.
+    pub(crate) fn disconnect(
+        &mut self,
+        now: Moment,
+        name: &WorkerId,
+        ended: Incarnation,
+    ) -> Reaction {
+        let current = match self.roster.get(name).map(|worker| &worker.session) {
+            Some(Session::Reconciling { incarnation, .. } | Session::Ready { incarnation, .. }) => {
+                *incarnation == ended
+            }
+            Some(Session::Absent) | None => false,
+        };
+        if !current {
+            return Reaction::none();
+        }
+        self.drop_orphans_of(now, name);
+        self.roster.change(name, |worker| worker.session = Session::Absent);
+        Reaction::perform([Action::WorkerChanged { worker: name.clone() }])
+    }
+
+    /// Moves a silent worker from fresh to suspect to lost to given up (R2).
+    pub(crate) fn count_silence(&mut self, now: Moment, name: WorkerId) -> Vec<Action> {
+        let Some(worker) = self.roster.get(&name) else { return Vec::new() };
+        let (heard, was) = (worker.heard, worker.liveness);
+        let lost_at = heard.after(self.config.lease).after(self.config.stop_grace);
+        let given_up_at = heard.after(self.config.lost_after).max(lost_at);
+        let (liveness, next) = if now < heard.after(self.config.lease) {
+            (Liveness::Fresh, Some(heard.after(self.config.lease)))
+        } else if now < lost_at {
+            (Liveness::Suspect, Some(lost_at))
+        } else if was < Liveness::Lost || now < given_up_at {
+            (Liveness::Lost, Some(given_up_at))
+        } else {
+            (Liveness::GivenUp, None)
+        };
+        if let Some(next) = next {
+            self.agenda.set(Due::Silence(name.clone()), next);
+        }
+        if liveness == was {
+            return Vec::new();
+        }
+        self.roster.change(&name, |worker| worker.liveness = liveness);
+        if liveness >= Liveness::Lost {
+            self.roster.change(&name, |worker| worker.unsettled = false);
+            self.drop_orphans_of(now, &name);
+            let jobs = self.roster.get(&name).map(Worker::jobs).unwrap_or_default();
+            self.reckonings.extend(jobs.into_iter().map(|job| (name.clone(), job)));
+            self.unpark(now, &name);
+        }
+        vec![Action::WorkerChanged { worker: name }]
+    }
+
+    /// Begins every lease anew: while nobody listened, silence proves nothing.
+    pub(crate) fn renew_leases(&mut self, now: Moment) {
+        let names: Vec<WorkerId> = self.roster.iter().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let lost = self.roster.change(&name, |worker| {
+                worker.heard = now;
+                if !worker.is_lost() {
+                    worker.liveness = Liveness::Fresh;
+                }
+                worker.is_lost()
+            });
+            let wait = if lost == Some(true) { self.config.lost_after } else { self.config.lease };
+            self.agenda.set(Due::Silence(name.clone()), now.after(wait));
+            self.heat_for(&name);
+        }
+    }
+
+    /// Tells one job what became of one worker: the fan-out of a loss or an inventory.
+    pub(crate) fn reckon(&mut self, now: Moment, name: &WorkerId, id: &JobId) -> Reaction {
+        let (Some(worker), Some(job)) = (self.roster.get(name), self.jobs.get(id)) else {
+            return Reaction::none();
+        };
+        let loss = Loss::of(worker, job);
+        if let Some(record) = loss.record(name, id) {
+            // One installation, one record; whatever is left has its own step.
+            self.reckonings.insert((name.clone(), id.clone()));
+            let mut reaction = self.record(now, record);
+            reaction.actions.extend(self.attend(now, id));
+            return reaction;
+        }
+        if let Some(blame) = given_up(worker, job) {
+            return Reaction::perform(self.fail(now, id, blame));
+        }
+        let missing: Vec<Attempt> = worker
+            .tasks_of(id)
+            .into_iter()
+            .filter_map(|task| job.live_attempt(task))
+            .filter(|attempt| worker.is_missing(&attempt.id))
+            .cloned()
+            .collect();
+        self.restart_missing(now, name, id, missing)
+    }
+
+    /// Ends what a worker forgot, or orders it again if it never began.
+    fn restart_missing(
+        &mut self,
+        now: Moment,
+        name: &WorkerId,
+        id: &JobId,
+        missing: Vec<Attempt>,
+    ) -> Reaction {
+        let mut actions = Vec::new();
+        for attempt in missing {
+            self.roster.change(name, |worker| {
+                if let Session::Ready { missing, .. } = &mut worker.session {
+                    missing.remove(&attempt.id);
+                }
+            });
+            let running = self.jobs.get(id).is_some_and(|job| job.phase == Phase::Running);
+            let assignment = match attempt.started {
+                None if running => self.assignment(now, &attempt.id),
+                None | Some(_) => None,
+            };
+            match assignment {
+                Some(assignment) => actions.push(Action::Start(Box::new(assignment))),
+                None => {
+                    self.reckonings.insert((name.clone(), id.clone()));
+                    let record = Record::Ended { attempt: attempt.id, end: interrupted(name) };
+                    let mut reaction = self.record(now, record);
+                    actions.append(&mut reaction.actions);
+                    actions.extend(self.attend(now, id));
+                    reaction.actions = actions;
+                    return reaction;
+                }
+            }
+        }
+        actions.extend(self.attend(now, id));
+        Reaction::perform(actions)
+    }
+
+    /// Takes the word of the commit coordinator that a holder no longer has its share.
+    pub(crate) fn lose_share(
+        &mut self,
+        now: Moment,
+        id: &JobId,
+        name: &WorkerId,
+        uid: WorkerUid,
+    ) -> Reaction {
+        let Some(job) = self.jobs.get_mut(id) else { return Reaction::none() };
+        if job.phase != Phase::Running {
+            return Reaction::none();
+        }
+        // That round is over, whatever was lost: another one must be offered.
+        job.offered = false;
+        let held = |task: &usize| {
+            job.held_attempt(*task).is_some_and(|attempt| {
+                attempt.worker == *name && attempt.uid == uid && !attempt.held_outputs().is_empty()
+            })
+        };
+        let staged: Vec<TaskId> =
+            (0..job.tasks.len()).filter(held).map(|task| job.graph.name(task).clone()).collect();
+        let mut reaction = if staged.is_empty() {
+            Reaction::none()
+        } else {
+            let (job, worker) = (id.clone(), name.clone());
+            self.record(now, Record::Lost { job, worker, uid, attempts: Vec::new(), staged })
+        };
+        reaction.actions.extend(self.attend(now, id));
+        reaction
+    }
+
+    /// Lets the tasks that waited for news of a worker look for one again.
+    pub(crate) fn unpark(&mut self, now: Moment, name: &WorkerId) {
+        for spot in self.queue.unpark(name) {
+            self.reindex(now, self.anchor.at(now), &spot.job, spot.task);
+        }
+    }
+
+    fn drop_orphans_of(&mut self, now: Moment, name: &WorkerId) {
+        let orphans = self.roster.change(name, |worker| std::mem::take(&mut worker.orphans));
+        for (id, task) in orphans.unwrap_or_default() {
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.orphans.remove(&task);
+                self.reindex(now, self.anchor.at(now), &id, task);
+            }
+        }
+    }
+
+    /// Notes that the worker has what the log says it has.
+    pub(crate) fn note_listed(&mut self, name: &WorkerId, attempt: &AttemptId) {
+        self.roster.change(name, |worker| {
+            if let Session::Reconciling { listed, .. } = &mut worker.session {
+                listed.insert(attempt.clone());
+            }
+        });
+    }
+
+    /// Repeats the order to stop an attempt of an aborting job.
+    fn stop_unwanted(&self, attempt: &AttemptId) -> Option<Action> {
+        let job = self.jobs.get(&attempt.job)?;
+        match job.phase {
+            Phase::Aborting { .. } => {
+                let task = job.graph.position(&attempt.task)?;
+                self.stop(&attempt.job, task, "the job is aborted")
+            }
+            Phase::Running | Phase::Failing(_) | Phase::Committing => None,
+        }
+    }
+}
+
+/// What a job has lost with one installation of a worker.
+struct Loss {
+    uid: Option<WorkerUid>,
+    attempts: Vec<AttemptId>,
+    staged: Vec<TaskId>,
+}
+
+impl Loss {
+    fn of(worker: &Worker, job: &ActiveJob) -> Self {
+        let mut loss = Self { uid: None, attempts: Vec::new(), staged: Vec::new() };
+        let aborting = match job.phase {
+            Phase::Committing => return loss,
+            Phase::Aborting { .. } => true,
+            Phase::Running | Phase::Failing(_) => false,
+        };
+        for task in worker.tasks_of(&job.id) {
+            let pinned = job.task_spec(task).placement.worker.is_some();
+            if let Some(attempt) = job.live_attempt(task) {
+                let foreign = attempt.uid != worker.registration.uid;
+                if (foreign || (worker.is_lost() && (aborting || !pinned))) && loss.takes(attempt) {
+                    loss.attempts.push(attempt.id.clone());
+                }
+            } else if let Some(attempt) = job.held_attempt(task)
+                && !aborting
+                && !attempt.held_outputs().is_empty()
+            {
+                let foreign = attempt.uid != worker.registration.uid;
+                let waits = pinned && job.is_needed(task);
+                let gone =
+                    foreign || worker.is_missing(&attempt.id) || (worker.is_lost() && !waits);
+                if gone && loss.takes(attempt) {
+                    loss.staged.push(job.graph.name(task).clone());
+                }
+            }
+        }
+        loss
+    }
+
+    /// Says whether the attempt belongs to the installation that this loss is about.
+    fn takes(&mut self, attempt: &Attempt) -> bool {
+        *self.uid.get_or_insert(attempt.uid) == attempt.uid
+    }
+
+    fn record(self, worker: &WorkerId, job: &JobId) -> Option<Record> {
+        let (job, worker, uid) = (job.clone(), worker.clone(), self.uid?);
+        Some(Record::Lost { job, worker, uid, attempts: self.attempts, staged: self.staged })
+    }
+}
+
+/// Says why a job fails whose pinned work is on a worker that nobody waits for any longer.
+fn given_up(worker: &Worker, job: &ActiveJob) -> Option<Blame> {
+    if worker.liveness != Liveness::GivenUp || job.phase != Phase::Running {
+        return None;
+    }
+    let stuck = worker.tasks_of(&job.id).into_iter().find(|&task| match job.tasks[task].state {
+        TaskState::Live => true,
+        TaskState::Staged => job.held_attempt(task).is_some() && job.is_needed(task),
+        TaskState::Pending | TaskState::Retrying(_) | TaskState::Failed(_) => false,
+    })?;
+    let (task, name) = (job.graph.name(stuck), &worker.registration.worker);
+    Some(Blame {
+        reason: FailureKind::WorkerLost.reason().to_owned(),
+        message: format!("worker {name} did not come back, and task {task} is pinned to it"),
+    })
+}
+
+fn interrupted(worker: &WorkerId) -> AttemptEnd {
+    AttemptEnd::Failed {
+        failure: Failure {
+            kind: FailureKind::Interrupted,
+            message: format!("worker {worker} came back without it"),
+            stderr_tail: String::new(),
+        },
+        usage: Usage::default(),
+    }
+}

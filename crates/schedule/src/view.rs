@@ -1,0 +1,453 @@
+//! What people are shown: plain values, computed when somebody looks.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use votum_ids::{AttemptId, JobId, TaskId, WorkerId};
+use votum_job::{JobSpec, Placement, StagedOutput};
+use votum_machine::{Moment, WallTime};
+
+use crate::{
+    Attempt, Registration, Scheduler, Submission,
+    active_job::{ActiveJob, Phase, TaskState},
+    agenda::Due,
+    queue::Spot,
+    roster::{Liveness, Session, Worker},
+};
+
+/// A job that is not over, with every task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobView {
+    /// The job as a whole.
+    pub summary: JobSummary,
+    /// Its tasks, by name.
+    pub tasks: Vec<TaskView>,
+}
+
+/// A job that is not over, as one line; costs the same however many tasks it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSummary {
+    /// The job.
+    pub job: JobId,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was received.
+    pub received: WallTime,
+    /// When it fails unless it is decided; none once that is settled.
+    pub deadline: Option<Moment>,
+    /// How many tasks it has.
+    pub tasks: usize,
+    /// How many are staged.
+    pub staged: usize,
+    /// How many have a live attempt.
+    pub live: usize,
+    /// Why its abort was asked for: a stable word and a sentence.
+    pub failure: Option<(String, String)>,
+}
+
+/// Where a job stands, as far as the scheduler knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobState {
+    /// Nothing of it was started.
+    Received,
+    /// Its tasks run, or wait to run.
+    Running,
+    /// Everything is staged, and it was offered for commit.
+    Offered,
+    /// Its abort was asked for.
+    Failing,
+    /// Its abort is durable.
+    Aborting,
+    /// Its commit is durable.
+    Committing,
+}
+
+/// One task of a job that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// The task.
+    pub task: TaskId,
+    /// Where it stands.
+    pub state: TaskStanding,
+    /// Who has its live attempt, or holds its outputs.
+    pub worker: Option<WorkerId>,
+    /// All attempts, the first one first.
+    pub attempts: Vec<Attempt>,
+    /// What is staged of it.
+    pub outputs: Vec<StagedOutput>,
+    /// When it is tried again.
+    pub retry_at: Option<Moment>,
+    /// Why it does not run: one sentence; none if it does, or did.
+    pub waits: Option<String>,
+}
+
+/// Where a task stands before the vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskStanding {
+    /// Some predecessor is not staged.
+    Waiting,
+    /// It waits for a worker.
+    Ready,
+    /// It was given to a worker.
+    Starting,
+    /// Its program runs.
+    Running,
+    /// It failed and will be tried again.
+    Retrying,
+    /// Its outputs are sealed.
+    Staged,
+    /// It will not be tried again.
+    Failed,
+    /// Its job ended before it did.
+    Cancelled,
+}
+
+/// A worker as the coordinator knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerView {
+    /// How it introduced itself last.
+    pub registration: Registration,
+    /// Whether it can be used.
+    pub state: WorkerState,
+    /// When its last frame came.
+    pub heard: Moment,
+    /// Free bytes of its staging; 0 if unknown.
+    pub free_bytes: u64,
+    /// How many attempts it could take.
+    pub free_slots: u32,
+    /// What runs there.
+    pub running: Vec<AttemptId>,
+    /// Jobs that have something staged there.
+    pub holds: Vec<JobId>,
+}
+
+/// Whether a worker can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WorkerState {
+    /// It takes attempts.
+    Ready,
+    /// It is connected and says what it has.
+    Reconciling,
+    /// It has been silent for longer than its lease.
+    Suspect,
+    /// It is not connected, and not yet lost.
+    Absent,
+    /// It has been silent for so long that its work runs elsewhere.
+    Lost,
+}
+
+impl Scheduler {
+    /// Returns one job with all its tasks; none if it is over or was never received.
+    #[must_use]
+    pub fn job(&self, now: Moment, id: &JobId) -> Option<JobView> {
+        let job = self.jobs.get(id)?;
+        let tasks = (0..job.tasks.len()).map(|task| self.task_view(now, job, task)).collect();
+        Some(JobView { summary: self.summarise(job), tasks })
+    }
+
+    /// Returns one task of a job.
+    #[must_use]
+    pub fn task(&self, now: Moment, id: &JobId, task: &TaskId) -> Option<TaskView> {
+        let job = self.jobs.get(id)?;
+        Some(self.task_view(now, job, job.graph.position(task)?))
+    }
+
+    /// Returns one job as one line.
+    #[must_use]
+    pub fn summary(&self, id: &JobId) -> Option<JobSummary> {
+        self.jobs.get(id).map(|job| self.summarise(job))
+    }
+
+    /// Returns the jobs that are not over, by name.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobId> {
+        self.jobs.keys()
+    }
+
+    /// Returns what was asked for.
+    #[must_use]
+    pub fn spec(&self, id: &JobId) -> Option<&JobSpec> {
+        self.jobs.get(id).map(|job| &*job.spec)
+    }
+
+    /// Returns who handed a job in.
+    #[must_use]
+    pub fn submission(&self, id: &JobId) -> Option<&Submission> {
+        self.jobs.get(id).map(|job| &job.submission)
+    }
+
+    /// Returns every worker that was ever given an attempt of the job.
+    #[must_use]
+    pub fn involved(&self, id: &JobId) -> BTreeSet<WorkerId> {
+        let attempts = self.jobs.get(id).into_iter().flat_map(|job| &job.tasks);
+        attempts.flat_map(|task| &task.attempts).map(|attempt| attempt.worker.clone()).collect()
+    }
+
+    /// Says whether a worker of this name has ever joined.
+    #[must_use]
+    pub fn is_known_worker(&self, worker: &WorkerId) -> bool {
+        self.roster.get(worker).is_some()
+    }
+
+    /// Returns one worker.
+    #[must_use]
+    pub fn worker(&self, worker: &WorkerId) -> Option<WorkerView> {
+        self.roster.get(worker).map(|worker| self.worker_view(worker))
+    }
+
+    /// Returns every worker that has ever joined, by name.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
+        self.roster.iter().map(|(_, worker)| self.worker_view(worker))
+    }
+
+    fn summarise(&self, job: &ActiveJob) -> JobSummary {
+        let (state, failure) = match &job.phase {
+            Phase::Running if job.offered => (JobState::Offered, None),
+            Phase::Running if job.begun => (JobState::Running, None),
+            Phase::Running => (JobState::Received, None),
+            Phase::Failing(blame) => {
+                (JobState::Failing, Some((blame.reason.clone(), blame.message.clone())))
+            }
+            Phase::Aborting { .. } => (JobState::Aborting, None),
+            Phase::Committing => (JobState::Committing, None),
+        };
+        JobSummary {
+            job: job.id.clone(),
+            state,
+            received: job.received,
+            deadline: self.agenda.moment(&Due::Deadline(job.id.clone())),
+            tasks: job.tasks.len(),
+            staged: job.staged,
+            live: job.live,
+            failure,
+        }
+    }
+
+    fn task_view(&self, now: Moment, job: &ActiveJob, position: usize) -> TaskView {
+        let task = &job.tasks[position];
+        let state = standing(job, position);
+        let last = task.attempts.last();
+        let worker = match state {
+            TaskStanding::Starting | TaskStanding::Running | TaskStanding::Staged => {
+                last.map(|attempt| attempt.worker.clone())
+            }
+            TaskStanding::Waiting
+            | TaskStanding::Ready
+            | TaskStanding::Retrying
+            | TaskStanding::Failed
+            | TaskStanding::Cancelled => None,
+        };
+        let retry_at = self.agenda.moment(&Due::Retry(job.id.clone(), position));
+        TaskView {
+            task: job.graph.name(position).clone(),
+            state,
+            worker,
+            attempts: task.attempts.clone(),
+            outputs: last.map_or_else(Vec::new, |attempt| attempt.held_outputs().to_vec()),
+            retry_at: retry_at.filter(|_| state == TaskStanding::Retrying),
+            waits: self.why_waiting(now, job, position, state, retry_at),
+        }
+    }
+
+    fn why_waiting(
+        &self,
+        now: Moment,
+        job: &ActiveJob,
+        position: usize,
+        state: TaskStanding,
+        retry_at: Option<Moment>,
+    ) -> Option<String> {
+        match state {
+            TaskStanding::Waiting => {
+                let open = job.graph.predecessors(position).iter().copied();
+                let open = open.filter(|&before| job.tasks[before].state != TaskState::Staged);
+                Some(format!("waits for {}", Listed(open.map(|at| job.graph.name(at)).collect())))
+            }
+            TaskStanding::Retrying => {
+                let rest = retry_at.map_or(Duration::ZERO, |at| at.since(now));
+                Some(format!("retries in {} s", rest.as_millis().div_ceil(1000)))
+            }
+            TaskStanding::Ready => Some(self.why_unplaced(job, position)),
+            TaskStanding::Starting
+            | TaskStanding::Running
+            | TaskStanding::Staged
+            | TaskStanding::Failed
+            | TaskStanding::Cancelled => None,
+        }
+    }
+
+    fn why_unplaced(&self, job: &ActiveJob, task: usize) -> String {
+        let spot = Spot { age: job.age, job: job.id.clone(), task };
+        if let Some(worker) = self.queue.parked_on(&spot) {
+            let holds = self.roster.get(worker).is_some_and(|worker| !worker.unsettled);
+            return if holds {
+                format!("waits for worker {worker}, which holds an input, to come back")
+            } else {
+                format!("waits for worker {worker} to come back and say what it runs")
+            };
+        }
+        let placement = &job.task_spec(task).placement;
+        match &placement.worker {
+            Some(name) => self.why_not_on(name, placement),
+            None => self.why_nowhere(placement),
+        }
+    }
+
+    fn why_not_on(&self, name: &WorkerId, placement: &Placement) -> String {
+        let Some(worker) = self.roster.get(name) else {
+            return format!("no worker named {name} is known");
+        };
+        if !worker.matches(placement) {
+            return format!("worker {name} does not have the labels {}", Labels(placement));
+        }
+        match state(worker) {
+            WorkerState::Absent | WorkerState::Lost => {
+                format!("no worker named {name} is connected")
+            }
+            WorkerState::Reconciling => format!("worker {name} is being reconciled"),
+            WorkerState::Suspect => format!("worker {name} has been silent for too long"),
+            WorkerState::Ready if worker.free_slots() > 0 => "is placed next".to_owned(),
+            WorkerState::Ready => {
+                format!("all {} slots of {name} are busy", worker.registration.slots)
+            }
+        }
+    }
+
+    fn why_nowhere(&self, placement: &Placement) -> String {
+        let matching = self.roster.iter().filter(|(_, worker)| worker.matches(placement));
+        let open: Vec<&Worker> =
+            matching.map(|(_, worker)| worker).filter(|worker| worker.is_open()).collect();
+        let with = if placement.labels.is_empty() {
+            String::new()
+        } else {
+            format!(" with {}", Labels(placement))
+        };
+        if open.is_empty() {
+            return format!("no worker{with} is connected");
+        }
+        if open.iter().any(|worker| worker.free_slots() > 0) {
+            return "is placed next".to_owned();
+        }
+        let slots: u32 = open.iter().map(|worker| worker.registration.slots).sum();
+        let workers = open.len();
+        format!("all {slots} slots of the {workers} connected workers{with} are busy")
+    }
+
+    fn worker_view(&self, worker: &Worker) -> WorkerView {
+        let live = |(job, task): &(JobId, usize)| {
+            let attempt = self.jobs.get(job)?.live_attempt(*task)?;
+            Some(attempt.id.clone())
+        };
+        let holds: BTreeSet<JobId> = worker.held.iter().map(|(job, _)| job.clone()).collect();
+        WorkerView {
+            registration: worker.registration.clone(),
+            state: state(worker),
+            heard: worker.heard,
+            free_bytes: worker.free_bytes,
+            free_slots: worker.free_slots(),
+            running: worker.live.iter().filter_map(live).collect(),
+            holds: holds.into_iter().collect(),
+        }
+    }
+}
+
+impl JobState {
+    /// Returns the word of the protocol, as far as the scheduler alone can tell.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Received => "RECEIVED",
+            Self::Running | Self::Failing => "RUNNING",
+            Self::Offered => "PREPARING",
+            Self::Aborting => "ABORTING",
+            Self::Committing => "COMMITTING",
+        }
+    }
+}
+
+impl TaskStanding {
+    /// Returns the word of the protocol.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "WAITING",
+            Self::Ready => "READY",
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Retrying => "RETRYING",
+            Self::Staged => "STAGED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+}
+
+impl WorkerState {
+    /// Returns the word for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "READY",
+            Self::Reconciling => "RECONCILING",
+            Self::Suspect => "SUSPECT",
+            Self::Absent => "ABSENT",
+            Self::Lost => "LOST",
+        }
+    }
+}
+
+fn standing(job: &ActiveJob, position: usize) -> TaskStanding {
+    let over = matches!(job.phase, Phase::Aborting { .. });
+    let task = &job.tasks[position];
+    match &task.state {
+        TaskState::Pending | TaskState::Retrying(_) if over => TaskStanding::Cancelled,
+        TaskState::Pending if task.awaited > 0 => TaskStanding::Waiting,
+        TaskState::Pending => TaskStanding::Ready,
+        TaskState::Retrying(_) => TaskStanding::Retrying,
+        TaskState::Live => match job.live_attempt(position).and_then(|live| live.started) {
+            Some(_) => TaskStanding::Running,
+            None => TaskStanding::Starting,
+        },
+        TaskState::Staged => TaskStanding::Staged,
+        TaskState::Failed(_) => TaskStanding::Failed,
+    }
+}
+
+fn state(worker: &Worker) -> WorkerState {
+    match (worker.liveness, &worker.session) {
+        (Liveness::Lost | Liveness::GivenUp, _) => WorkerState::Lost,
+        (Liveness::Suspect, _) => WorkerState::Suspect,
+        (Liveness::Fresh, Session::Absent) => WorkerState::Absent,
+        (Liveness::Fresh, Session::Reconciling { .. }) => WorkerState::Reconciling,
+        (Liveness::Fresh, Session::Ready { .. }) => WorkerState::Ready,
+    }
+}
+
+/// A few names, and how many more there are.
+struct Listed<'a>(Vec<&'a TaskId>);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.0.iter().take(NAMES_SHOWN_MAX).enumerate() {
+            let separator = if at > 0 { ", " } else { "" };
+            write!(f, "{separator}{name}")?;
+        }
+        match self.0.len().saturating_sub(NAMES_SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+struct Labels<'a>(&'a Placement);
+
+impl fmt::Display for Labels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, value)) in self.0.labels.iter().enumerate() {
+            let separator = if at > 0 { ", " } else { "" };
+            write!(f, "{separator}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// So many names stand in a sentence.
+const NAMES_SHOWN_MAX: usize = 3;

@@ -1,0 +1,195 @@
+//! The cast: jobs, workers and reports, written as short texts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use uuid::Uuid;
+use votum_ids::{
+    AttemptId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, RequestId,
+    Target, TargetKind, TaskId, WorkerId, WorkerUid,
+};
+use votum_job::{
+    AttemptEnd, Failure, FailureKind, InputSpec, JobSpec, OutputSpec, Placement, Program,
+    RetryPolicy, StagedOutput, TaskSpec, Usage,
+};
+use votum_schedule::{Registration, Submission};
+
+pub(crate) fn job(name: &str) -> JobId {
+    JobId::new(name).unwrap()
+}
+
+pub(crate) fn worker(name: &str) -> WorkerId {
+    WorkerId::new(name).unwrap()
+}
+
+/// Reads `extract#1.2`, an attempt of the job `sales`, or `nightly/extract#1.2`.
+pub(crate) fn attempt(text: &str) -> AttemptId {
+    let (path, token) = text.split_once('#').unwrap();
+    let (job_name, task) = path.split_once('/').unwrap_or(("sales", path));
+    let (epoch, counter) = token.split_once('.').unwrap();
+    AttemptId {
+        job: job(job_name),
+        task: TaskId::new(task).unwrap(),
+        token: FencingToken {
+            epoch: Epoch(epoch.parse().unwrap()),
+            counter: counter.parse().unwrap(),
+        },
+    }
+}
+
+/// Reads `3s`, `500ms`, `2h` or `5m`.
+pub(crate) fn duration(text: &str) -> Duration {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap();
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().unwrap();
+    match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_mins(number),
+        "h" => Duration::from_hours(number),
+        other => panic!("no unit {other:?}"),
+    }
+}
+
+/// Reads a job: one task a line, and `timeout 1h` for the job itself.
+///
+/// A task is its name and then any of `on alice`, `label role=etl`,
+/// `reads extract.rows`, `after extract`, `makes rows`, `publishes rows`, `attempts 3`,
+/// `backoff 2s`, `timeout 5m`, `never 3`.
+pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
+    let mut spec = JobSpec {
+        display_name: name.into(),
+        description: String::new(),
+        labels: BTreeMap::new(),
+        params: BTreeMap::new(),
+        env: BTreeMap::new(),
+        timeout: Duration::from_hours(24),
+        retention: Duration::from_hours(24),
+        prepare_timeout: Duration::from_secs(60),
+        tasks: BTreeMap::new(),
+    };
+    for line in lines {
+        let mut words = line.split_whitespace();
+        match words.next().unwrap() {
+            "timeout" => spec.timeout = duration(words.next().unwrap()),
+            task => {
+                spec.tasks.insert(TaskId::new(task).unwrap(), task_spec(task, words));
+            }
+        }
+    }
+    spec
+}
+
+fn task_spec<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> TaskSpec {
+    let mut task = TaskSpec {
+        placement: Placement::default(),
+        needs: BTreeSet::new(),
+        program: Program::Command(vec!["true".into()]),
+        env: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+        timeout: Duration::from_hours(1),
+        grace_period: Duration::from_secs(10),
+        retry: RetryPolicy::default(),
+    };
+    while let Some(word) = words.next() {
+        let value = words.next().unwrap();
+        match word {
+            "on" => task.placement.worker = Some(worker(value)),
+            "label" => {
+                let (key, value) = value.split_once('=').unwrap();
+                task.placement.labels.insert(key.into(), value.into());
+            }
+            "reads" => {
+                let (source, output) = value.split_once('.').unwrap();
+                let input = InputSpec::TaskOutput {
+                    task: TaskId::new(source).unwrap(),
+                    output: OutputName::new(output).unwrap(),
+                };
+                let read_as = OutputName::new(format!("{source}-{output}")).unwrap();
+                task.inputs.insert(read_as, input);
+            }
+            "after" => {
+                task.needs.insert(TaskId::new(value).unwrap());
+            }
+            "makes" => {
+                task.outputs.insert(OutputName::new(value).unwrap(), output_spec(value, None));
+            }
+            "publishes" => {
+                let path = format!("/srv/{name}/{value}");
+                let output = output_spec(value, Some(path));
+                task.outputs.insert(OutputName::new(value).unwrap(), output);
+            }
+            "attempts" => task.retry.attempts = value.parse().unwrap(),
+            "backoff" => task.retry.backoff = duration(value),
+            "never" => {
+                task.retry.never_on.insert(value.parse().unwrap());
+            }
+            "timeout" => task.timeout = duration(value),
+            other => panic!("a task has no {other:?}"),
+        }
+    }
+    task
+}
+
+fn output_spec(name: &str, publish: Option<String>) -> OutputSpec {
+    OutputSpec {
+        path: name.into(),
+        optional: false,
+        bytes_max: None,
+        publish: publish.map(|path| Target {
+            path,
+            kind: TargetKind::File,
+            mode: None,
+            existing: Existing::Replace,
+        }),
+    }
+}
+
+pub(crate) fn submission() -> Submission {
+    Submission {
+        uid: Uuid::from_u128(7),
+        by: "carol".into(),
+        request: RequestId(Uuid::from_u128(8)),
+        spec_digest: Digest([9; 32]),
+    }
+}
+
+pub(crate) fn registration(name: &str, uid: u128, incarnation: u128, slots: u32) -> Registration {
+    Registration {
+        worker: worker(name),
+        uid: WorkerUid(Uuid::from_u128(uid)),
+        incarnation: Incarnation(Uuid::from_u128(incarnation)),
+        version: "0.1.0".into(),
+        slots,
+        labels: BTreeMap::new(),
+        artifact_address: format!("{name}:7171"),
+        publish_roots: vec!["/srv".into()],
+    }
+}
+
+/// Seals every output that the task declares; `content` makes their digests.
+pub(crate) fn sealed(spec: &TaskSpec, content: u8) -> AttemptEnd {
+    let output = |name: &OutputName| StagedOutput {
+        name: name.clone(),
+        digest: Digest([content; 32]),
+        files: 1,
+        bytes: 100,
+        read_token: "secret".into(),
+    };
+    let outputs = spec.outputs.keys().map(output).collect();
+    AttemptEnd::Sealed { outputs, usage: Usage::default() }
+}
+
+pub(crate) fn failed(kind: FailureKind) -> AttemptEnd {
+    let message = match kind {
+        FailureKind::ExitCode(code) => format!("exit code {code}"),
+        FailureKind::Interrupted => "the machine was restarted".into(),
+        other => format!("{other:?}"),
+    };
+    let stderr_tail = "reading\nno such column\n".into();
+    let failure = Failure { kind, message, stderr_tail };
+    AttemptEnd::Failed { failure, usage: Usage::default() }
+}

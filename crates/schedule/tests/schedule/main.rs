@@ -1,0 +1,6 @@
+//! The scheduler as a whole: told as transcripts, and under random faults.
+
+mod cast;
+mod random;
+mod transcripts;
+mod world;

@@ -1,0 +1,206 @@
+//! Runs the transcripts of `tests/transcripts`: commands, `----`, and all that followed.
+//!
+//! After each command the scheduler ticks until nothing is due. With the
+//! variable `VOTUM_REWRITE=1` the files are written anew; commit no difference
+//! that you cannot explain.
+
+use std::{fs, path::Path};
+
+use votum_ids::{JobId, WorkerId};
+use votum_job::{AttemptEnd, AttemptState, FailureKind, ListedAttempt};
+use votum_schedule::Event;
+
+use crate::{
+    cast::{attempt, duration, failed, job, registration, sealed, spec, submission, worker},
+    world::{World, show},
+};
+
+#[test]
+fn every_transcript_tells_what_happens() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let mut paths: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 12, "transcripts are missing from {folder:?}");
+    for path in paths {
+        let written = fs::read_to_string(&path).unwrap();
+        let told = retold(&written);
+        if std::env::var_os("VOTUM_REWRITE").is_some() {
+            fs::write(&path, told).unwrap();
+        } else {
+            assert_eq!(told, written, "{}", path.display());
+        }
+    }
+}
+
+/// Performs the commands of a transcript and returns it with what really happens.
+fn retold(transcript: &str) -> String {
+    let mut stage = Stage { world: World::new(), incarnation: 0 };
+    let mut told = String::new();
+    let mut lines = transcript.lines().peekable();
+    let mut command: Vec<&str> = Vec::new();
+    while let Some(line) = lines.next() {
+        if line == "----" {
+            while lines.next_if(|line| !line.is_empty()).is_some() {}
+            told += "----\n";
+            told += &stage.perform(&command);
+            command.clear();
+            continue;
+        }
+        if !line.starts_with('#') && !line.is_empty() {
+            command.push(line);
+        }
+        told += line;
+        told.push('\n');
+    }
+    told
+}
+
+struct Stage {
+    world: World,
+    /// Of the last start of a daemon.
+    incarnation: u128,
+}
+
+impl Stage {
+    fn perform(&mut self, command: &[&str]) -> String {
+        let mut shown = String::new();
+        for (at, line) in command.iter().enumerate() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words[0] == "submit" {
+                let spec = Box::new(spec(words[1], &command[at + 1..]));
+                assert!(votum_job::Graph::check(&spec).is_ok(), "{line}");
+                let submission = submission();
+                self.world.step(Event::Submitted { job: job(words[1]), spec, submission });
+                self.world.settle();
+                break;
+            }
+            shown += &self.line(&words);
+            self.world.settle();
+        }
+        let told = std::mem::take(&mut self.world.told) + &shown;
+        if told.is_empty() { "ok\n".into() } else { told }
+    }
+
+    fn line(&mut self, words: &[&str]) -> String {
+        match words {
+            ["join", name, options @ ..] => self.join(name, options),
+            ["return", name, options @ ..] => {
+                self.join(name, options);
+                self.world.step(Event::InventoryEnded { worker: worker(name) });
+            }
+            ["list", name, which, state @ ..] => self.list(name, which, state),
+            ["inventory-end", name] => {
+                self.world.step(Event::InventoryEnded { worker: worker(name) });
+            }
+            ["leave", name] => self.leave(&worker(name)),
+            ["silence", name] => {
+                self.world.speaking.remove(&worker(name));
+            }
+            ["heard", name] => {
+                self.world.step(Event::Heard { worker: worker(name), free_bytes: None });
+            }
+            ["started", name, which] => {
+                self.world.step(Event::Started { worker: worker(name), attempt: attempt(which) });
+            }
+            [end @ ("sealed" | "failed"), name, which, how @ ..] => {
+                let end = self.end(which, end, how);
+                let (worker, attempt) = (worker(name), attempt(which));
+                self.world.step(Event::Ended { worker, attempt, end });
+            }
+            ["pass", wait] => self.world.pass(duration(wait)),
+            ["stand-still", wait] => self.world.stand_still(duration(wait)),
+            ["crash"] => self.world.restart(self.world.records.len()),
+            ["crash", "losing", count] => {
+                let lost: usize = count.parse().unwrap();
+                self.world.restart(self.world.records.len() - lost);
+            }
+            ["abort", name] => self.world.step(Event::Aborting { job: job(name) }),
+            ["commit", name] => self.world.step(Event::Committing { job: job(name) }),
+            ["close", name] => self.world.step(Event::Closed { job: job(name) }),
+            ["share-lost", name, holder, uid] => {
+                let uid = registration(holder, uid.parse().unwrap(), 0, 1).uid;
+                let (job, worker) = (job(name), worker(holder));
+                self.world.step(Event::ShareLost { job, worker, uid });
+            }
+            ["show", name] => return self.show(&job(name)),
+            ["workers"] => return self.workers(),
+            other => panic!("no command {other:?}"),
+        }
+        String::new()
+    }
+
+    fn join(&mut self, name: &str, options: &[&str]) {
+        self.incarnation += 1;
+        let mut registration = registration(name, 1, self.incarnation, 1);
+        for option in options {
+            match option.split_once('=').unwrap() {
+                ("slots", slots) => registration.slots = slots.parse().unwrap(),
+                ("installation", uid) => {
+                    registration.uid =
+                        crate::cast::registration(name, uid.parse().unwrap(), 0, 1).uid;
+                }
+                (key, value) => {
+                    registration.labels.insert(key.into(), value.into());
+                }
+            }
+        }
+        self.world.speaking.insert(worker(name), registration.incarnation);
+        self.world.step(Event::Joined(registration));
+    }
+
+    fn leave(&mut self, name: &WorkerId) {
+        let incarnation = self.world.speaking.remove(name).unwrap();
+        self.world.step(Event::Disconnected { worker: name.clone(), incarnation });
+    }
+
+    fn list(&mut self, name: &str, which: &str, state: &[&str]) {
+        let state = match state {
+            ["live"] => AttemptState::Live,
+            [end, how @ ..] => AttemptState::Ended(self.end(which, end, how)),
+            [] => panic!("an attempt is listed with its state"),
+        };
+        let listed = ListedAttempt { attempt: attempt(which), number: 1, state };
+        self.world.step(Event::Listed { worker: worker(name), listed });
+    }
+
+    fn end(&self, which: &str, end: &str, how: &[&str]) -> AttemptEnd {
+        match (end, how) {
+            ("sealed", content) => {
+                let content = content.first().map_or(1, |content| content.parse().unwrap());
+                let attempt = attempt(which);
+                let spec = self.world.scheduler.spec(&attempt.job).cloned();
+                let spec = spec.unwrap_or_else(|| spec_of_nothing(attempt.task.as_str()));
+                sealed(&spec.tasks[&attempt.task], content)
+            }
+            ("failed", ["exit", code]) => failed(FailureKind::ExitCode(code.parse().unwrap())),
+            ("failed", ["spawn"]) => failed(FailureKind::SpawnFailed),
+            ("failed", ["stopped"]) => failed(FailureKind::Stopped),
+            ("failed", ["interrupted"]) => failed(FailureKind::Interrupted),
+            ("failed", ["storage"]) => failed(FailureKind::StorageFailed),
+            other => panic!("no end {other:?}"),
+        }
+    }
+
+    fn show(&self, job: &JobId) -> String {
+        show(&self.world.scheduler, self.world.now(), job)
+    }
+
+    fn workers(&self) -> String {
+        let line = |worker: votum_schedule::WorkerView| {
+            let name = worker.registration.worker;
+            format!(
+                "{name} {}, {} free, runs {:?}\n",
+                worker.state.word(),
+                worker.free_slots,
+                worker.running
+            )
+        };
+        self.world.scheduler.workers().map(line).collect()
+    }
+}
+
+/// A job that was forgotten: its tasks have no outputs any more.
+fn spec_of_nothing(task: &str) -> votum_job::JobSpec {
+    spec("forgotten", &[task])
+}

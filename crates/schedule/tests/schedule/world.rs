@@ -1,0 +1,237 @@
+//! A coordinator around the scheduler: a clock, a journal, heartbeats and a restart.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use votum_ids::{Epoch, Incarnation, JobId, WorkerId};
+use votum_job::{AttemptEnd, InputSource};
+use votum_machine::{Machine as _, Moment, WallTime};
+use votum_schedule::{Action, Config, Event, JobState, Outcome, Record, Scheduler, TaskStanding};
+
+/// The scheduler, what it recorded, and the world's clock.
+pub(crate) struct World {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) records: Vec<(WallTime, Record)>,
+    /// Since the scheduler's start.
+    now: Duration,
+    /// Wall time of the scheduler's start.
+    anchor: WallTime,
+    epoch: Epoch,
+    /// Workers that send signs of life, and the start of their daemon.
+    pub(crate) speaking: BTreeMap<WorkerId, Incarnation>,
+    /// Everything that happened since it was last taken.
+    pub(crate) told: String,
+    /// The actions behind it.
+    pub(crate) actions: Vec<Action>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let anchor = WallTime(1_000_000);
+        Self {
+            scheduler: Scheduler::new(Config::default(), Epoch(1), anchor),
+            records: Vec::new(),
+            now: Duration::ZERO,
+            anchor,
+            epoch: Epoch(1),
+            speaking: BTreeMap::new(),
+            told: String::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        Moment::since_start(self.now)
+    }
+
+    /// Hands one event to the scheduler and tells what it asks for.
+    pub(crate) fn step(&mut self, event: Event) {
+        let reaction = self.scheduler.step(self.now(), event);
+        if let Some(record) = reaction.record {
+            self.told += &tell_record(&record);
+            self.records.push((self.anchor.at(self.now()), record));
+        }
+        for action in reaction.actions {
+            self.told += &tell_action(&action);
+            self.actions.push(action);
+        }
+    }
+
+    /// Ticks until nothing is due.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..SETTLING_STEPS_MAX {
+            match self.scheduler.next_deadline() {
+                Some(due) if due <= self.now() => self.step(Event::Tick),
+                Some(_) | None => return,
+            }
+        }
+        panic!("the scheduler never comes to rest:\n{}", self.told);
+    }
+
+    /// Lets time pass; whoever speaks sends a sign of life every three seconds.
+    pub(crate) fn pass(&mut self, wait: Duration) {
+        let end = self.now + wait;
+        while self.now < end {
+            let heartbeat = self.now + Duration::from_secs(3);
+            let due = self.scheduler.next_deadline().map_or(end, Moment::elapsed);
+            self.now = heartbeat.min(due.max(self.now + Duration::from_millis(1))).min(end);
+            if self.now == heartbeat {
+                self.heartbeats();
+            }
+            self.settle();
+        }
+    }
+
+    pub(crate) fn heartbeats(&mut self) {
+        for worker in self.speaking.keys().cloned().collect::<Vec<_>>() {
+            self.step(Event::Heard { worker, free_bytes: None });
+        }
+    }
+
+    /// Lets the coordinator stand still: time passes and nobody acts.
+    pub(crate) fn stand_still(&mut self, wait: Duration) {
+        self.now += wait;
+    }
+
+    /// Starts a later coordinator from the first `kept` records.
+    pub(crate) fn restart(&mut self, kept: usize) {
+        self.records.truncate(kept);
+        self.anchor = self.anchor.at(self.now());
+        self.now = Duration::ZERO;
+        self.epoch = self.epoch.next();
+        self.scheduler = replayed(&self.records, self.epoch, self.anchor);
+        self.speaking.clear();
+    }
+
+    /// Says how every job and task stands, without the clock.
+    pub(crate) fn portrait(&self) -> String {
+        portrait(&self.scheduler, self.now())
+    }
+
+    /// Says how things would stand if the coordinator started from its records right away.
+    pub(crate) fn portrait_of_replay(&self) -> String {
+        let anchor = self.anchor.at(self.now());
+        let mut later = replayed(&self.records, self.epoch.next(), anchor);
+        // The end of a backoff is no fact: time brings it back.
+        let mut due = Moment::START;
+        for _ in 0..SETTLING_STEPS_MAX {
+            match later.next_deadline().filter(|next| *next <= due) {
+                Some(next) => due = due.max(next),
+                None => break,
+            }
+            let _ = later.step(due, Event::Tick);
+        }
+        portrait(&later, due)
+    }
+}
+
+fn replayed(records: &[(WallTime, Record)], epoch: Epoch, anchor: WallTime) -> Scheduler {
+    let mut scheduler = Scheduler::new(Config::default(), epoch, anchor);
+    for (at, record) in records {
+        scheduler.replay(*at, record).unwrap();
+    }
+    scheduler
+}
+
+/// Shows one job as people would see it.
+pub(crate) fn show(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
+    let Some(view) = scheduler.job(now, job) else { return format!("{job} is not known\n") };
+    let mut shown = format!("{job} {}\n", view.summary.state.word());
+    for task in view.tasks {
+        write!(shown, "  {} {}", task.task, task.state.word()).unwrap();
+        if let Some(worker) = &task.worker {
+            write!(shown, " on {worker}").unwrap();
+        }
+        if let Some(waits) = &task.waits {
+            write!(shown, ": {waits}").unwrap();
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
+fn portrait(scheduler: &Scheduler, now: Moment) -> String {
+    let mut shown = String::new();
+    for job in scheduler.jobs() {
+        let view = scheduler.job(now, job).unwrap();
+        // Decisions are other machines' records, and an offer waits for the inventories.
+        let over = view.summary.state >= JobState::Aborting;
+        writeln!(shown, "{job} {} staged", view.summary.staged).unwrap();
+        for task in view.tasks {
+            let state = match task.state {
+                TaskStanding::Cancelled | TaskStanding::Retrying => TaskStanding::Ready,
+                TaskStanding::Waiting if over => TaskStanding::Ready,
+                other => other,
+            };
+            let state = if over { "-" } else { state.word() };
+            writeln!(shown, "  {} {state} {:?}", task.task, task.attempts).unwrap();
+        }
+    }
+    shown
+}
+
+fn tell_record(record: &Record) -> String {
+    let text = match record {
+        Record::Received { job, .. } => format!("received {job}"),
+        Record::Assigned { attempt, number, worker, .. } => {
+            format!("assigned {attempt} to {worker} (attempt {number})")
+        }
+        Record::Started { attempt } => format!("started {attempt}"),
+        Record::Ended { attempt, end } => match end {
+            AttemptEnd::Sealed { .. } => format!("ended {attempt}: sealed"),
+            AttemptEnd::Failed { failure, .. } => format!("ended {attempt}: {}", failure.message),
+        },
+        Record::Lost { job, worker, attempts, staged, .. } => {
+            format!("lost {job} on {worker}: attempts {attempts:?}, staged {staged:?}")
+        }
+        Record::Registered(registration) => format!(
+            "registered {} (installation {})",
+            registration.worker,
+            registration.uid.0.as_u128()
+        ),
+    };
+    format!("record {text}{}\n", if record.forced() { " (forced)" } else { "" })
+}
+
+fn tell_action(action: &Action) -> String {
+    match action {
+        Action::Start(assignment) => {
+            let mut text = format!("start {}", assignment.attempt);
+            for input in &assignment.inputs {
+                if let InputSource::Staged { holder, attempt, .. } = &input.source {
+                    write!(text, ", {} from {holder} {}", input.name, attempt.token).unwrap();
+                }
+            }
+            format!("{} <- {text}\n", assignment.worker)
+        }
+        Action::Stop { worker, attempt, reason, .. } => {
+            format!("{worker} <- stop {attempt}: {reason}\n")
+        }
+        Action::Acknowledge { worker, attempt } => format!("{worker} <- acknowledge {attempt}\n"),
+        Action::Discard { worker, attempt } => format!("{worker} <- discard {attempt}\n"),
+        Action::AllStaged { job, holdings, .. } => {
+            let mut text = format!("report {job} all staged:");
+            for holding in holdings {
+                write!(text, " {} holds", holding.worker).unwrap();
+                for output in &holding.outputs {
+                    write!(text, " {}.{}", output.task, output.output).unwrap();
+                    text += if output.target.is_some() { " (published)" } else { "" };
+                }
+            }
+            text + "\n"
+        }
+        Action::Withdraw { job } => format!("report {job} withdrawn\n"),
+        Action::Fail { job, reason, message } => {
+            format!("report {job} failed, {reason}: {message}\n")
+        }
+        Action::Stopped { job } => format!("report {job} stopped\n"),
+        Action::WorkerChanged { worker } => format!("report worker {worker}\n"),
+    }
+}
+
+/// Says whether an attempt's outcome is one that ended it.
+pub(crate) fn is_over(outcome: &Outcome) -> bool {
+    *outcome != Outcome::Live
+}
+
+/// No wish of the tests needs more steps than this to be fulfilled.
+const SETTLING_STEPS_MAX: usize = 100_000;

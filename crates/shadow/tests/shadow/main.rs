@@ -1,0 +1,14 @@
+//! What the crate promises, tried on a real filesystem.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod arriving;
+mod checking;
+mod crashing;
+mod discarding;
+mod escaping;
+mod field;
+mod opening;
+mod publishing;
+mod sealing;
+mod syncing;

@@ -1,0 +1,306 @@
+//! Session frames on the wire.
+
+use votum_commit::{LogPosition, Message, Reply};
+use votum_ids::{Incarnation, TxnId};
+use votum_proto::worker::v1 as pb;
+
+use crate::{
+    CommittedRound, CoordinatorFrame, Fault, FromCoordinator, FromWorker, Hello,
+    INVENTORY_PAGE_MAX, Inventory, Malformed, Translate,
+    commit::{vote_from_proto, vote_to_proto},
+    time::{duration, read_duration},
+    translate::{parse, read, read_all, read_if_any, set, uuid, write_all},
+};
+
+/// Writes a frame of a worker.
+#[must_use]
+pub fn request(frame: &FromWorker) -> pb::SessionRequest {
+    frame.to_proto()
+}
+
+/// Reads a frame of a worker.
+///
+/// # Errors
+/// [`Malformed`] with the path of the first field that means nothing.
+pub fn from_worker(proto: pb::SessionRequest) -> Result<FromWorker, Malformed> {
+    FromWorker::from_proto(proto)
+}
+
+/// Writes a frame of the coordinator.
+#[must_use]
+pub fn response(frame: &CoordinatorFrame) -> pb::SessionResponse {
+    frame.to_proto()
+}
+
+/// Reads a frame of the coordinator.
+///
+/// # Errors
+/// [`Malformed`] with the path of the first field that means nothing.
+pub fn from_coordinator(proto: pb::SessionResponse) -> Result<CoordinatorFrame, Malformed> {
+    CoordinatorFrame::from_proto(proto)
+}
+
+impl Translate for FromWorker {
+    type Proto = pb::SessionRequest;
+
+    fn to_proto(&self) -> pb::SessionRequest {
+        use pb::session_request::Frame;
+        let frame = match self {
+            Self::Hello(hello) => Frame::Hello(hello.to_proto()),
+            Self::Inventory(inventory) => Frame::Inventory(inventory.to_proto()),
+            Self::InventoryEnded => Frame::InventoryEnded(pb::InventoryEnded {}),
+            Self::Heartbeat { free_bytes } => {
+                Frame::Heartbeat(pb::Heartbeat { free_bytes: *free_bytes })
+            }
+            Self::Started { attempt, pid } => Frame::AttemptStarted(pb::AttemptStarted {
+                attempt: Some(attempt.to_proto()),
+                pid: *pid,
+            }),
+            Self::Ended { attempt, end } => Frame::AttemptEnded(pb::AttemptEnded {
+                attempt: Some(attempt.to_proto()),
+                end: Some(end.to_proto()),
+            }),
+            Self::Commit(Reply::Voted { txn, vote }) => Frame::Voted(vote_to_proto(txn, vote)),
+            Self::Commit(Reply::Acked { txn }) => {
+                Frame::Acked(pb::Acknowledgement { txn_id: txn.to_string() })
+            }
+            Self::Commit(Reply::Inquired { txn }) => {
+                Frame::Inquired(pb::Inquiry { txn_id: txn.to_string() })
+            }
+            Self::Goodbye => Frame::Goodbye(pb::Goodbye {}),
+        };
+        pb::SessionRequest { frame: Some(frame) }
+    }
+
+    fn from_proto(proto: pb::SessionRequest) -> Result<Self, Malformed> {
+        use pb::session_request::Frame;
+        Ok(match set("frame", proto.frame)? {
+            Frame::Hello(hello) => Self::Hello(read("hello", Some(hello))?),
+            Frame::Inventory(page) => Self::Inventory(read("inventory", Some(page))?),
+            Frame::InventoryEnded(pb::InventoryEnded {}) => Self::InventoryEnded,
+            Frame::Heartbeat(beat) => Self::Heartbeat { free_bytes: beat.free_bytes },
+            Frame::AttemptStarted(started) => Self::Started {
+                attempt: read("attempt_started.attempt", started.attempt)?,
+                pid: started.pid,
+            },
+            Frame::AttemptEnded(ended) => Self::Ended {
+                attempt: read("attempt_ended.attempt", ended.attempt)?,
+                end: read("attempt_ended.end", ended.end)?,
+            },
+            Frame::Voted(cast) => {
+                let (txn, vote) =
+                    vote_from_proto(cast).map_err(|malformed| malformed.below("voted"))?;
+                Self::Commit(Reply::Voted { txn, vote })
+            }
+            Frame::Acked(acked) => {
+                Self::Commit(Reply::Acked { txn: parse("acked.txn_id", &acked.txn_id)? })
+            }
+            Frame::Inquired(inquiry) => {
+                Self::Commit(Reply::Inquired { txn: parse("inquired.txn_id", &inquiry.txn_id)? })
+            }
+            Frame::Goodbye(pb::Goodbye {}) => Self::Goodbye,
+        })
+    }
+}
+
+impl Translate for Hello {
+    type Proto = pb::Hello;
+
+    fn to_proto(&self) -> pb::Hello {
+        pb::Hello {
+            installation: Some(self.installation.to_proto()),
+            incarnation: self.incarnation.to_string(),
+            version: self.version.clone(),
+            labels: self.labels.clone(),
+            slots: self.slots,
+            artifact_address: self.artifact_address.clone(),
+            publish_roots: self.publish_roots.clone(),
+            seen: self.seen.as_ref().map(LogPosition::to_proto),
+        }
+    }
+
+    fn from_proto(proto: pb::Hello) -> Result<Self, Malformed> {
+        Ok(Self {
+            installation: read("installation", proto.installation)?,
+            incarnation: Incarnation(uuid("incarnation", &proto.incarnation)?),
+            version: proto.version,
+            labels: proto.labels,
+            slots: proto.slots,
+            artifact_address: proto.artifact_address,
+            publish_roots: proto.publish_roots,
+            seen: read_if_any("seen", proto.seen)?,
+        })
+    }
+}
+
+impl Translate for Inventory {
+    type Proto = pb::Inventory;
+
+    fn to_proto(&self) -> pb::Inventory {
+        pb::Inventory {
+            attempts: write_all(&self.attempts),
+            prepared_txn_ids: self.prepared.iter().map(TxnId::to_string).collect(),
+            committed_rounds: write_all(&self.committed),
+        }
+    }
+
+    fn from_proto(proto: pb::Inventory) -> Result<Self, Malformed> {
+        let count =
+            proto.attempts.len() + proto.prepared_txn_ids.len() + proto.committed_rounds.len();
+        if count > INVENTORY_PAGE_MAX {
+            return Err(Malformed::new("", Fault::TooMany { count, limit: INVENTORY_PAGE_MAX }));
+        }
+        let round = |(i, text): (usize, &String)| parse(&format!("prepared_txn_ids[{i}]"), text);
+        Ok(Self {
+            attempts: read_all("attempts", proto.attempts)?,
+            prepared: proto
+                .prepared_txn_ids
+                .iter()
+                .enumerate()
+                .map(round)
+                .collect::<Result<_, _>>()?,
+            committed: read_all("committed_rounds", proto.committed_rounds)?,
+        })
+    }
+}
+
+impl Translate for CommittedRound {
+    type Proto = pb::CommittedRound;
+
+    fn to_proto(&self) -> pb::CommittedRound {
+        pb::CommittedRound { txn_id: self.txn.to_string(), pledges: write_all(&self.pledges) }
+    }
+
+    fn from_proto(proto: pb::CommittedRound) -> Result<Self, Malformed> {
+        Ok(Self {
+            txn: parse("txn_id", &proto.txn_id)?,
+            pledges: read_all("pledges", proto.pledges)?,
+        })
+    }
+}
+
+impl Translate for CoordinatorFrame {
+    type Proto = pb::SessionResponse;
+
+    fn to_proto(&self) -> pb::SessionResponse {
+        pb::SessionResponse {
+            log: Some(self.log.to_proto()),
+            frame: Some(body_to_proto(&self.body)),
+        }
+    }
+
+    fn from_proto(proto: pb::SessionResponse) -> Result<Self, Malformed> {
+        Ok(Self {
+            log: read("log", proto.log)?,
+            body: body_from_proto(set("frame", proto.frame)?)?,
+        })
+    }
+}
+
+fn body_to_proto(body: &FromCoordinator) -> pb::session_response::Frame {
+    use pb::session_response::Frame;
+    match body {
+        FromCoordinator::Welcome { lease, heartbeat_interval } => Frame::Welcome(pb::Welcome {
+            lease: duration(*lease),
+            heartbeat_interval: duration(*heartbeat_interval),
+        }),
+        FromCoordinator::Start(assignment) => Frame::StartAttempt(assignment.to_proto()),
+        FromCoordinator::Stop { attempt, grace, reason } => Frame::StopAttempt(pb::StopAttempt {
+            attempt: Some(attempt.to_proto()),
+            grace_period: duration(*grace),
+            reason: reason.clone(),
+        }),
+        FromCoordinator::Acknowledged { attempt } => {
+            Frame::AcknowledgeAttempt(pb::AcknowledgeAttempt { attempt: Some(attempt.to_proto()) })
+        }
+        FromCoordinator::Discard { attempt } => {
+            Frame::DiscardAttempt(pb::DiscardAttempt { attempt: Some(attempt.to_proto()) })
+        }
+        FromCoordinator::Commit(message) => message_to_proto(message),
+    }
+}
+
+fn message_to_proto(message: &Message) -> pb::session_response::Frame {
+    use pb::session_response::Frame;
+    match message {
+        Message::Prepare { txn, holder, pledges, peers } => Frame::Prepare(pb::Prepare {
+            txn_id: txn.to_string(),
+            holder: Some(holder.to_proto()),
+            pledges: write_all(pledges),
+            peers: write_all(peers),
+        }),
+        Message::Commit { txn, holder, pledges } => Frame::Commit(pb::Commit {
+            txn_id: txn.to_string(),
+            holder: Some(holder.to_proto()),
+            pledges: write_all(pledges),
+        }),
+        Message::Abort { job } => Frame::Abort(pb::Abort { job_id: job.to_string() }),
+        Message::Undecided { txn } => Frame::Undecided(pb::Undecided { txn_id: txn.to_string() }),
+        Message::RoundEnded { txn } => {
+            Frame::RoundEnded(pb::RoundEnded { txn_id: txn.to_string() })
+        }
+        Message::Release { job } => Frame::Release(pb::Release { job_id: job.to_string() }),
+    }
+}
+
+fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator, Malformed> {
+    use pb::session_response::Frame;
+    Ok(match frame {
+        Frame::Welcome(welcome) => FromCoordinator::Welcome {
+            lease: read_duration("welcome.lease", welcome.lease)?,
+            heartbeat_interval: read_duration(
+                "welcome.heartbeat_interval",
+                welcome.heartbeat_interval,
+            )?,
+        },
+        Frame::StartAttempt(assignment) => {
+            FromCoordinator::Start(Box::new(read("start_attempt", Some(assignment))?))
+        }
+        Frame::StopAttempt(stop) => FromCoordinator::Stop {
+            attempt: read("stop_attempt.attempt", stop.attempt)?,
+            grace: read_duration("stop_attempt.grace_period", stop.grace_period)?,
+            reason: stop.reason,
+        },
+        Frame::AcknowledgeAttempt(acknowledge) => FromCoordinator::Acknowledged {
+            attempt: read("acknowledge_attempt.attempt", acknowledge.attempt)?,
+        },
+        Frame::DiscardAttempt(discard) => {
+            FromCoordinator::Discard { attempt: read("discard_attempt.attempt", discard.attempt)? }
+        }
+        Frame::Prepare(prepare) => {
+            FromCoordinator::Commit(read_prepare(prepare).map_err(|m| m.below("prepare"))?)
+        }
+        Frame::Commit(commit) => {
+            FromCoordinator::Commit(read_commit(commit).map_err(|m| m.below("commit"))?)
+        }
+        Frame::Abort(abort) => {
+            FromCoordinator::Commit(Message::Abort { job: parse("abort.job_id", &abort.job_id)? })
+        }
+        Frame::Undecided(undecided) => FromCoordinator::Commit(Message::Undecided {
+            txn: parse("undecided.txn_id", &undecided.txn_id)?,
+        }),
+        Frame::RoundEnded(ended) => FromCoordinator::Commit(Message::RoundEnded {
+            txn: parse("round_ended.txn_id", &ended.txn_id)?,
+        }),
+        Frame::Release(release) => FromCoordinator::Commit(Message::Release {
+            job: parse("release.job_id", &release.job_id)?,
+        }),
+    })
+}
+
+fn read_prepare(proto: pb::Prepare) -> Result<Message, Malformed> {
+    Ok(Message::Prepare {
+        txn: parse("txn_id", &proto.txn_id)?,
+        holder: read("holder", proto.holder)?,
+        pledges: read_all("pledges", proto.pledges)?,
+        peers: read_all("peers", proto.peers)?,
+    })
+}
+
+fn read_commit(proto: pb::Commit) -> Result<Message, Malformed> {
+    Ok(Message::Commit {
+        txn: parse("txn_id", &proto.txn_id)?,
+        holder: read("holder", proto.holder)?,
+        pledges: read_all("pledges", proto.pledges)?,
+    })
+}

@@ -1,0 +1,302 @@
+//! The one table from what went wrong to what the peer is told.
+
+use std::{fmt::Display, time::Duration};
+
+use tonic::Status;
+use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId};
+use votum_job::InvalidJob;
+
+use crate::{
+    Fault, Malformed,
+    names::{AttemptName, job_name, worker_name},
+    problem::{Problem, Reason},
+};
+
+/// A field means nothing.
+#[must_use]
+pub fn malformed(malformed: &Malformed) -> Status {
+    let reason = match &malformed.fault {
+        Fault::Twice(_) => Reason::DuplicateName,
+        Fault::Missing
+        | Fault::UnknownValue(_)
+        | Fault::Name(_)
+        | Fault::Digest(_)
+        | Fault::Txn(_)
+        | Fault::Uuid(_)
+        | Fault::Form { .. }
+        | Fault::OutOfRange(_)
+        | Fault::TooMany { .. } => Reason::Malformed,
+    };
+    Problem::words(reason, malformed.to_string()).field(&malformed.field, &malformed.fault).into()
+}
+
+/// Fields of a job mean nothing.
+#[must_use]
+pub fn malformed_spec(found: &[Malformed]) -> Status {
+    let reason = match found {
+        [Malformed { fault: Fault::Twice(_), .. }] => Reason::DuplicateName,
+        _ => Reason::InvalidSpec,
+    };
+    let words = sentence(found);
+    let problem = Problem::words(reason, words);
+    found.iter().fold(problem, |problem, wrong| problem.field(&wrong.field, &wrong.fault)).into()
+}
+
+/// A job makes no sense; fields are named from the request.
+#[must_use]
+pub fn invalid_job(found: &[InvalidJob]) -> Status {
+    let reason = found.first().map_or("INVALID_SPEC", |first| first.problem.reason());
+    let alike = found.iter().all(|wrong| wrong.problem.reason() == reason);
+    let reason = if alike { Reason::from(reason) } else { Reason::InvalidSpec };
+    let problem = Problem::words(reason, sentence(found));
+    let in_request = |field: &str| match field {
+        "" => "spec".to_owned(),
+        field => format!("spec.{field}"),
+    };
+    found
+        .iter()
+        .fold(problem, |problem, wrong| problem.field(in_request(&wrong.field), &wrong.problem))
+        .into()
+}
+
+/// The spec is larger than is read.
+#[must_use]
+pub fn spec_too_large(bytes: usize, bytes_max: usize) -> Status {
+    let words = format!("the spec has {bytes} bytes, at most {bytes_max} are allowed");
+    Problem::words(Reason::SpecTooLarge, &words)
+        .with("bytes", bytes)
+        .with("bytes_max", bytes_max)
+        .field("spec", words)
+        .into()
+}
+
+/// The page token is not of this list.
+#[must_use]
+pub fn page_token_invalid() -> Status {
+    let words = "the page token is not one of this list with these arguments";
+    Problem::words(Reason::PageTokenInvalid, words).field("page_token", words).into()
+}
+
+/// A task is pinned to a worker that was never seen.
+#[must_use]
+pub fn no_such_worker(task: &TaskId, worker: &WorkerId) -> Status {
+    let words = format!("no worker named {worker} was ever seen by this cluster");
+    Problem::words(Reason::NoSuchWorker, format!("task {task}: {words}"))
+        .with("task", task)
+        .with("worker", worker)
+        .precondition(worker_name(worker), words)
+        .into()
+}
+
+/// A target lies below no publish root of its worker.
+#[must_use]
+pub fn publish_root_not_allowed(
+    task: &TaskId,
+    output: &OutputName,
+    path: &str,
+    worker: &WorkerId,
+) -> Status {
+    let words = format!("{path:?} lies below no publish root of {worker}");
+    Problem::words(Reason::PublishRootNotAllowed, format!("{task}.{output}: {words}"))
+        .with("task", task)
+        .with("output", output)
+        .with("path", path)
+        .with("worker", worker)
+        .precondition(worker_name(worker), words)
+        .into()
+}
+
+/// The commit is durable, so it cannot be cancelled.
+#[must_use]
+pub fn already_decided(job: &JobId) -> Status {
+    let words = format!("{job} is decided to commit; a commit cannot be cancelled");
+    Problem::words(Reason::AlreadyDecided, &words)
+        .with("job", job)
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// The coordinator's log is older than what its workers have seen (C6).
+#[must_use]
+pub fn log_stale() -> Status {
+    let words = "this coordinator's log is older than what its workers have seen";
+    Problem::words(Reason::LogStale, words).precondition("journal", words).into()
+}
+
+/// The worker belongs to another cluster.
+#[must_use]
+pub fn foreign_cluster(theirs: ClusterId, ours: ClusterId) -> Status {
+    let words = format!("the worker belongs to cluster {theirs}, this is {ours}");
+    Problem::words(Reason::ForeignCluster, &words)
+        .with("theirs", theirs)
+        .with("ours", ours)
+        .precondition("cluster", words)
+        .into()
+}
+
+/// A session begins with Hello.
+#[must_use]
+pub fn hello_expected() -> Status {
+    let words = "a session begins with Hello, soon after it is opened";
+    Problem::words(Reason::HelloExpected, words).precondition("session", words).into()
+}
+
+/// A session has one Hello.
+#[must_use]
+pub fn hello_repeated() -> Status {
+    let words = "a session has one Hello; open another session to introduce another start";
+    Problem::words(Reason::HelloExpected, words).precondition("session", words).into()
+}
+
+/// There is no such job.
+#[must_use]
+pub fn job_not_found(job: &JobId) -> Status {
+    Problem::words(Reason::JobNotFound, format!("there is no job {job}"))
+        .with("job", job)
+        .resource("votum.v1.Job", job_name(job))
+        .into()
+}
+
+/// There is no such task in the job.
+#[must_use]
+pub fn task_not_found(job: &JobId, task: &TaskId) -> Status {
+    Problem::words(Reason::TaskNotFound, format!("{job} has no task {task}"))
+        .with("job", job)
+        .with("task", task)
+        .resource("votum.v1.Task", format_args!("jobs/{job}/tasks/{task}"))
+        .into()
+}
+
+/// There is no such attempt of the task.
+#[must_use]
+pub fn attempt_not_found(attempt: &AttemptName) -> Status {
+    let words = format!("{}/{} has no attempt {}", attempt.job, attempt.task, attempt.number);
+    Problem::words(Reason::AttemptNotFound, words)
+        .with("job", &attempt.job)
+        .with("task", &attempt.task)
+        .with("attempt", attempt.number)
+        .resource("votum.v1.Attempt", attempt)
+        .into()
+}
+
+/// There is no such worker.
+#[must_use]
+pub fn worker_not_found(worker: &WorkerId) -> Status {
+    Problem::words(Reason::WorkerNotFound, format!("there is no worker {worker}"))
+        .with("worker", worker)
+        .resource("votum.v1.Worker", worker_name(worker))
+        .into()
+}
+
+/// The worker does not hold the output.
+#[must_use]
+pub fn output_not_found(output: impl Display) -> Status {
+    Problem::words(Reason::OutputNotFound, format!("the output {output} is not held here"))
+        .resource("votum.worker.v1.ArtifactRef", output)
+        .into()
+}
+
+/// The worker keeps no log of the attempt.
+#[must_use]
+pub fn log_not_found(attempt: impl Display) -> Status {
+    Problem::words(Reason::LogNotFound, format!("no log of {attempt} is kept here"))
+        .resource("votum.worker.v1.AttemptRef", attempt)
+        .into()
+}
+
+/// Another job has the id.
+#[must_use]
+pub fn job_id_taken(job: &JobId) -> Status {
+    Problem::words(Reason::JobIdTaken, format!("the job id {job} is taken"))
+        .with("job", job)
+        .resource("votum.v1.Job", job_name(job))
+        .into()
+}
+
+/// The request id was used for another spec.
+#[must_use]
+pub fn request_id_reused(request: RequestId, job: &JobId) -> Status {
+    let words = format!("request {request} was used before with another spec, for job {job}");
+    Problem::words(Reason::RequestIdReused, words)
+        .with("request", request)
+        .with("job", job)
+        .resource("votum.v1.Job", job_name(job))
+        .into()
+}
+
+/// A living worker has the name.
+#[must_use]
+pub fn worker_name_taken(worker: &WorkerId) -> Status {
+    Problem::words(Reason::WorkerNameTaken, format!("another worker named {worker} is connected"))
+        .with("worker", worker)
+        .resource("votum.v1.Worker", worker_name(worker))
+        .into()
+}
+
+/// A later start of the daemon, or another session of it, took over.
+#[must_use]
+pub fn fenced(by: impl Display) -> Status {
+    Problem::words(Reason::Fenced, format!("superseded by {by}")).with("by", by).into()
+}
+
+/// Recovery is not complete.
+#[must_use]
+pub fn recovering() -> Status {
+    Problem::words(Reason::Recovering, "the coordinator recovers from its journal")
+        .retry_after(RETRY_AFTER)
+        .into()
+}
+
+/// The daemon is going away.
+#[must_use]
+pub fn shutting_down() -> Status {
+    Problem::words(Reason::ShuttingDown, "the daemon is going away").retry_after(RETRY_AFTER).into()
+}
+
+/// A worker that is needed cannot be reached.
+#[must_use]
+pub fn worker_unreachable(worker: &WorkerId) -> Status {
+    Problem::words(Reason::WorkerUnreachable, format!("worker {worker} cannot be reached"))
+        .with("worker", worker)
+        .resource("votum.v1.Worker", worker_name(worker))
+        .into()
+}
+
+/// As much as is allowed is in progress.
+#[must_use]
+pub fn quota_exceeded(what: &str, max: impl Display) -> Status {
+    Problem::words(Reason::QuotaExceeded, format!("{max} {what} are open, as many as allowed"))
+        .with("max", max)
+        .into()
+}
+
+/// The read token does not allow it.
+#[must_use]
+pub fn not_allowed(what: impl Display) -> Status {
+    Problem::words(Reason::NotAllowed, format!("the read token does not allow reading {what}"))
+        .into()
+}
+
+/// The disk failed, or an invariant does not hold; the whole chain of causes is told.
+#[must_use]
+pub fn internal(error: &dyn std::error::Error) -> Status {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words = format!("{words}: {cause}");
+        source = cause.source();
+    }
+    Problem::words(Reason::Internal, words).into()
+}
+
+/// The first problem in words, and how many more there are.
+fn sentence(found: &[impl Display]) -> String {
+    match found {
+        [] => "the job is refused".to_owned(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+/// A restart takes about as long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,412 @@
+//! What people are shown: plain values that the coordinator composes and clients read.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use uuid::Uuid;
+use votum_commit::{Cause, Decision, Vote};
+use votum_ids::{
+    ClusterId, Digest, Epoch, FencingToken, Incarnation, JobId, OutputName, TaskId, WorkerId,
+    WorkerUid,
+};
+use votum_job::{Failure, JobSpec, Usage};
+use votum_machine::WallTime;
+
+use crate::names::AttemptName;
+
+/// A received job and everything known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobView {
+    /// Its name for ever.
+    pub job: JobId,
+    /// Never reused.
+    pub uid: Uuid,
+    /// Of the spec.
+    pub display_name: String,
+    /// As received, defaults filled in; absent in a basic view.
+    pub spec: Option<Box<JobSpec>>,
+    /// Where it stands.
+    pub state: JobState,
+    /// One sentence for people: what it does or waits for.
+    pub state_message: String,
+    /// Set once the decision is durable.
+    pub decision: Option<Decision>,
+    /// Why it aborts.
+    pub cause: Option<Cause>,
+    /// One per task of the spec, by name.
+    pub tasks: Vec<TaskView>,
+    /// Who takes part in the current or deciding round; empty in a basic view.
+    pub participants: Vec<ParticipantView>,
+    /// Received durably.
+    pub created: WallTime,
+    /// First task started.
+    pub started: Option<WallTime>,
+    /// The current or deciding round was opened.
+    pub prepared: Option<WallTime>,
+    /// Decision durable.
+    pub decided: Option<WallTime>,
+    /// Every participant has applied the decision.
+    pub ended: Option<WallTime>,
+    /// Who submitted it.
+    pub creator: String,
+}
+
+impl JobView {
+    /// Leaves out the spec, attempts, outputs and participants.
+    #[must_use]
+    pub fn basic(mut self) -> Self {
+        self.spec = None;
+        self.participants.clear();
+        for task in &mut self.tasks {
+            task.attempts.clear();
+            task.outputs.clear();
+        }
+        self
+    }
+}
+
+/// The life of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobState {
+    /// Durable, nothing started.
+    Received,
+    /// Tasks run.
+    Running,
+    /// A round of votes is being collected.
+    Preparing,
+    /// Commit is durable; participants make their outputs visible.
+    Committing,
+    /// Final: all outputs are visible everywhere.
+    Committed,
+    /// Abort is durable; participants discard their outputs.
+    Aborting,
+    /// Final: no output is visible anywhere.
+    Aborted,
+}
+
+impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Received,
+        Self::Running,
+        Self::Preparing,
+        Self::Committing,
+        Self::Committed,
+        Self::Aborting,
+        Self::Aborted,
+    ];
+
+    /// Says whether the job stays in this state for ever.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Committed | Self::Aborted => true,
+            Self::Received
+            | Self::Running
+            | Self::Preparing
+            | Self::Committing
+            | Self::Aborting => false,
+        }
+    }
+
+    /// Returns the word for people and programs, such as `RUNNING`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Received => "RECEIVED",
+            Self::Running => "RUNNING",
+            Self::Preparing => "PREPARING",
+            Self::Committing => "COMMITTING",
+            Self::Committed => "COMMITTED",
+            Self::Aborting => "ABORTING",
+            Self::Aborted => "ABORTED",
+        }
+    }
+}
+
+/// The state of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskView {
+    /// Its name in the job.
+    pub task: TaskId,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Of the current or last attempt.
+    pub worker: Option<WorkerId>,
+    /// Oldest first; empty in a basic view.
+    pub attempts: Vec<AttemptView>,
+    /// What is staged or published; empty in a basic view.
+    pub outputs: Vec<OutputView>,
+    /// Earliest start of the next attempt while retrying.
+    pub retry_at: Option<WallTime>,
+}
+
+/// The life of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskState {
+    /// Predecessors are not staged yet.
+    Waiting,
+    /// Could run; no suitable worker has room.
+    Ready,
+    /// Sent to a worker; inputs are being fetched.
+    Starting,
+    /// The command runs.
+    Running,
+    /// Failed or lost; another attempt follows.
+    Retrying,
+    /// Exited 0; outputs are sealed.
+    Staged,
+    /// Its worker voted Yes.
+    Prepared,
+    /// Final: outputs are visible.
+    Committed,
+    /// Final: the last attempt failed.
+    Failed,
+    /// Final: stopped or never started because the job aborted.
+    Cancelled,
+    /// Final: had been staged; outputs were discarded.
+    Discarded,
+}
+
+impl TaskState {
+    /// Returns the word for people and programs, such as `STAGED`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "WAITING",
+            Self::Ready => "READY",
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Retrying => "RETRYING",
+            Self::Staged => "STAGED",
+            Self::Prepared => "PREPARED",
+            Self::Committed => "COMMITTED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Discarded => "DISCARDED",
+        }
+    }
+}
+
+/// One execution of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptView {
+    /// Counts from 1.
+    pub number: u32,
+    /// Where it runs.
+    pub worker: WorkerId,
+    /// Fences every earlier attempt of the task.
+    pub token: FencingToken,
+    /// The command started.
+    pub started: Option<WallTime>,
+    /// The attempt ended.
+    pub ended: Option<WallTime>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What it used, if its worker said so.
+    pub usage: Option<Usage>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit 0 and all outputs sealed.
+    Succeeded,
+    /// Anything else.
+    Failed(Failure),
+}
+
+/// A staged or published output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputView {
+    /// Its name in the task.
+    pub output: OutputName,
+    /// Who holds its bytes.
+    pub worker: WorkerId,
+    /// Where it stands.
+    pub state: OutputState,
+    /// How many files.
+    pub files: u64,
+    /// All bytes.
+    pub bytes: u64,
+    /// Of its manifest.
+    pub digest: Digest,
+    /// Where it is or will be visible; absent for an intermediate.
+    pub publish_path: Option<String>,
+}
+
+/// The life of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutputState {
+    /// In shadow storage.
+    Staged,
+    /// Its worker promised to publish it.
+    Prepared,
+    /// Visible.
+    Published,
+    /// Discarded.
+    Discarded,
+}
+
+impl OutputState {
+    /// Returns the word for people and programs, such as `PUBLISHED`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Staged => "STAGED",
+            Self::Prepared => "PREPARED",
+            Self::Published => "PUBLISHED",
+            Self::Discarded => "DISCARDED",
+        }
+    }
+}
+
+/// One worker's part in the commit of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParticipantView {
+    /// Who.
+    pub worker: WorkerId,
+    /// Its vote, once it is in.
+    pub vote: Option<Vote>,
+    /// Whether it has said that everything is visible.
+    pub acknowledged: bool,
+}
+
+/// One worker daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerView {
+    /// Its name.
+    pub worker: WorkerId,
+    /// Its installation.
+    pub uid: WorkerUid,
+    /// The last start of its daemon.
+    pub incarnation: Incarnation,
+    /// Where it stands.
+    pub state: WorkerState,
+    /// For placement.
+    pub labels: BTreeMap<String, String>,
+    /// Version of the daemon.
+    pub version: String,
+    /// Where it serves artifacts, as `host:port`.
+    pub artifact_address: String,
+    /// Absolute paths below which it publishes.
+    pub publish_roots: Vec<String>,
+    /// Its last sign of life since the coordinator started.
+    pub last_seen: Option<WallTime>,
+    /// What runs on it.
+    pub running: Vec<AttemptName>,
+    /// At most this many attempts at a time.
+    pub slots: u32,
+    /// Free bytes of its staging, if it said so.
+    pub free_bytes: Option<u64>,
+}
+
+/// The life of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkerState {
+    /// Takes tasks.
+    Ready,
+    /// Silent, its lease not yet over.
+    Suspect,
+    /// Its lease is over.
+    Lost,
+    /// Connected; says what it has, and takes no tasks before that is done.
+    Reconciling,
+    /// Not connected; its lease is not yet over.
+    Absent,
+}
+
+impl WorkerState {
+    /// Returns the word for people and programs, such as `READY`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "READY",
+            Self::Suspect => "SUSPECT",
+            Self::Lost => "LOST",
+            Self::Reconciling => "RECONCILING",
+            Self::Absent => "ABSENT",
+        }
+    }
+}
+
+/// The coordinator and how it fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// Never changes.
+    pub cluster: ClusterId,
+    /// Of this start.
+    pub epoch: Epoch,
+    /// Version of the daemon.
+    pub version: String,
+    /// When it started.
+    pub started: WallTime,
+    /// How many jobs are in each state.
+    pub jobs: BTreeMap<JobState, u64>,
+    /// How many workers are in each state.
+    pub workers: BTreeMap<WorkerState, u64>,
+    /// Whether a worker knows a newer log than this one (C6).
+    pub log_stale: bool,
+    /// Streams of the journal whose content cannot be replayed (V3).
+    pub quarantined: Vec<String>,
+    /// What the journal did since the start.
+    pub journal: JournalView,
+    /// What became of the journal's index at the start.
+    pub index: IndexState,
+}
+
+/// What the journal did since the start of the daemon.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JournalView {
+    /// Records whose actions waited for a sync.
+    pub forced_records: u64,
+    /// Syncs.
+    pub syncs: u64,
+    /// Bytes appended.
+    pub bytes: u64,
+}
+
+/// What became of the journal's index at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IndexState {
+    /// It went as far as the journal.
+    Current,
+    /// It was brought up to the journal's end.
+    CaughtUp,
+    /// It was built again from the journal.
+    Rebuilt,
+}
+
+impl IndexState {
+    /// Returns the word for people and programs, such as `REBUILT`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Current => "CURRENT",
+            Self::CaughtUp => "CAUGHT_UP",
+            Self::Rebuilt => "REBUILT",
+        }
+    }
+}
+
+/// A piece of what a task wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPiece {
+    /// Who wrote it.
+    pub attempt: AttemptName,
+    /// Where to.
+    pub stream: LogStream,
+    /// Position of the piece in the stream; a gap means dropped bytes.
+    pub offset: u64,
+    /// Raw bytes; not always UTF-8.
+    pub data: Bytes,
+}
+
+/// Tells standard output from standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}

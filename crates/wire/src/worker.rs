@@ -1,0 +1,60 @@
+//! Workers as people are shown them, on the wire.
+
+use votum_ids::{Incarnation, WorkerUid};
+use votum_proto::v1;
+
+use crate::{
+    Malformed, Translate, WorkerState, WorkerView,
+    names::{AttemptName, read_attempt_name, read_worker_name, worker_name},
+    time::{read_timestamp_if_any, timestamp},
+    translate::{Numbered, count, enumerated, number, numbered, uuid},
+};
+
+numbered!(WorkerState, v1::WorkerState {
+    Ready = Ready,
+    Suspect = Suspect,
+    Lost = Lost,
+    Reconciling = Reconciling,
+    Absent = Absent,
+});
+
+impl Translate for WorkerView {
+    type Proto = v1::Worker;
+
+    fn to_proto(&self) -> v1::Worker {
+        v1::Worker {
+            name: worker_name(&self.worker),
+            uid: self.uid.to_string(),
+            state: self.state.number(),
+            labels: self.labels.clone(),
+            version: self.version.clone(),
+            artifact_address: self.artifact_address.clone(),
+            incarnation: self.incarnation.to_string(),
+            publish_roots: self.publish_roots.clone(),
+            last_seen_time: self.last_seen.map(timestamp),
+            running_attempts: self.running.iter().map(AttemptName::to_string).collect(),
+            slots: i32::try_from(self.slots).unwrap_or(i32::MAX),
+            free_bytes: self.free_bytes.map(count),
+        }
+    }
+
+    fn from_proto(proto: v1::Worker) -> Result<Self, Malformed> {
+        let running = proto.running_attempts.iter().enumerate();
+        let running =
+            running.map(|(i, name)| read_attempt_name(&format!("running_attempts[{i}]"), name));
+        Ok(Self {
+            worker: read_worker_name("name", &proto.name)?,
+            uid: WorkerUid(uuid("uid", &proto.uid)?),
+            incarnation: Incarnation(uuid("incarnation", &proto.incarnation)?),
+            state: enumerated("state", proto.state)?,
+            labels: proto.labels,
+            version: proto.version,
+            artifact_address: proto.artifact_address,
+            publish_roots: proto.publish_roots,
+            last_seen: read_timestamp_if_any("last_seen_time", proto.last_seen_time)?,
+            running: running.collect::<Result<_, _>>()?,
+            slots: number("slots", proto.slots)?,
+            free_bytes: proto.free_bytes.map(|bytes| number("free_bytes", bytes)).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Real daemons for tests: started, killed and restarted by their process ids.

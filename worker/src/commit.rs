@@ -1,0 +1,168 @@
+//! The participant's hands: checks what a round names, and publishes what it decided.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
+
+use votum_commit::{Objection, ParticipantEvent, Pledge, Vote};
+use votum_crashpoint::crash_point;
+use votum_ids::{AttemptId, JobId, TxnId};
+use votum_shadow::{CheckError, Depth, PublishError, Sealed, StorageError, TargetError};
+
+use crate::{
+    event::Event,
+    outputs::{UnusableTarget, shadow_target},
+    session::chain,
+    shell::{End, Shell, on_disk, turn},
+};
+
+/// Checks what a round names, and answers with the vote that it allows.
+pub(crate) async fn check(shell: Arc<Shell>, txn: TxnId, pledges: Vec<Pledge>) {
+    let permit = turn(&shell.bounds.checks).await;
+    let job = txn.job.clone();
+    let result = on_disk(&shell, move |shell| check_now(shell, &job, &pledges)).await;
+    drop(permit);
+    let result = match result {
+        Ok(()) => Vote::Yes,
+        Err(objection) => {
+            tracing::warn!(%txn, ?objection, "cannot promise what the round names");
+            Vote::No(objection)
+        }
+    };
+    shell.inbox.send(Event::Participant(ParticipantEvent::Checked { txn, result })).await;
+}
+
+fn check_now(shell: &Shell, job: &JobId, pledges: &[Pledge]) -> Result<(), Objection> {
+    let free = shell.free_bytes().map_err(|error| failed("STORAGE_FAILED", error.to_string()))?;
+    let reserve = shell.config.shadow_reserve;
+    if free < reserve {
+        let message = format!("{free} bytes are free, less than the reserve of {reserve}");
+        return Err(failed("DISK_FULL", message));
+    }
+    let mut held: BTreeMap<AttemptId, Sealed> = BTreeMap::new();
+    for pledge in pledges {
+        if let Entry::Vacant(place) = held.entry(attempt_of(job, pledge)) {
+            let sealed = shell.shadow.sealed(place.key());
+            let sealed = sealed.map_err(|error| failed("STORAGE_FAILED", chain(&error)))?;
+            place.insert(sealed.ok_or(Objection::NotHeld)?);
+        }
+    }
+    let held: Vec<Sealed> = held.into_values().collect();
+    let pledges: Vec<votum_shadow::Pledge> = pledges
+        .iter()
+        .map(|pledge| in_shadow(job, pledge))
+        .collect::<Result<_, _>>()
+        .map_err(|error| failed("TARGET_INVALID", chain(&error)))?;
+    shell.shadow.check(&held, &pledges, Depth::Quick).map_err(|error| objection(&error))
+}
+
+fn objection(error: &CheckError) -> Objection {
+    let reason = match error {
+        CheckError::NotHeld { .. } | CheckError::OtherDigest { .. } => return Objection::NotHeld,
+        CheckError::Changed { .. } => "STAGED_CHANGED",
+        CheckError::Storage(_) | CheckError::Target(TargetError::Storage(_)) => "STORAGE_FAILED",
+        CheckError::Target(target) => match target {
+            TargetError::Occupied { .. } => "TARGET_EXISTS",
+            TargetError::OutsideRoots { .. } => "TARGET_OUTSIDE_ROOTS",
+            TargetError::NotWritable { .. } => "TARGET_NOT_WRITABLE",
+            TargetError::Overlap { .. } => "TARGET_OVERLAP",
+            TargetError::Escapes { .. }
+            | TargetError::InsideGeneration { .. }
+            | TargetError::Blocked { .. }
+            | TargetError::CrossDevice { .. }
+            | TargetError::Form { .. }
+            | TargetError::Storage(_) => "TARGET_INVALID",
+        },
+    };
+    failed(reason, chain(error))
+}
+
+fn failed(reason: &str, message: String) -> Objection {
+    Objection::Failed { reason: reason.to_owned(), message }
+}
+
+/// Makes visible what the deciding round names; tries until it is done (C8).
+pub(crate) async fn publish(shell: Arc<Shell>, txn: TxnId, pledges: Vec<Pledge>) {
+    for pledge in pledges.into_iter().filter(|pledge| pledge.target.is_some()) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let permit = turn(&shell.bounds.publications).await;
+            let (job, again) = (txn.job.clone(), pledge.clone());
+            let published = on_disk(&shell, move |shell| publish_now(shell, &job, &again)).await;
+            drop(permit);
+            let Err(error) = published else { break };
+            let error_text = chain(&error);
+            let output = &pledge.output;
+            tracing::error!(%txn, %output, error = error_text, "cannot publish what is committed");
+            if error.lost_a_sync() {
+                // The next sync might report as done what this one has lost.
+                return shell.ending.end(End::Fatal(error_text));
+            }
+            shell.clock.sleep_until(Some(shell.clock.now().after(pause))).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        crash_point!("worker.publish.after_target");
+    }
+    shell.inbox.send(Event::Participant(ParticipantEvent::Published { txn })).await;
+}
+
+fn publish_now(shell: &Shell, job: &JobId, pledge: &Pledge) -> Result<(), CannotPublish> {
+    let attempt = attempt_of(job, pledge);
+    let sealed = shell.shadow.sealed(&attempt)?;
+    let output = sealed.as_ref().and_then(|sealed| sealed.output(&pledge.output));
+    let target = pledge.target.as_ref().map(shadow_target).transpose()?;
+    match (output, target) {
+        (Some(output), Some(target)) if output.manifest.digest() == pledge.digest => {
+            let published = shell.shadow.publish(&attempt, output, &target)?;
+            tracing::info!(%attempt, output = %pledge.output, path = %published.path.display(), "published");
+            Ok(())
+        }
+        (_, None) => Ok(()),
+        (_, Some(_)) => Err(CannotPublish::NotHeld),
+    }
+}
+
+/// Why something committed is not visible yet.
+#[derive(Debug, thiserror::Error)]
+enum CannotPublish {
+    #[error("what was promised is not held any more")]
+    NotHeld,
+    #[error(transparent)]
+    Target(#[from] UnusableTarget),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl CannotPublish {
+    fn lost_a_sync(&self) -> bool {
+        match self {
+            Self::Storage(error)
+            | Self::Publish(
+                PublishError::Storage(error) | PublishError::Target(TargetError::Storage(error)),
+            ) => error.doing == "sync",
+            Self::NotHeld | Self::Target(_) | Self::Publish(_) => false,
+        }
+    }
+}
+
+fn in_shadow(job: &JobId, pledge: &Pledge) -> Result<votum_shadow::Pledge, UnusableTarget> {
+    Ok(votum_shadow::Pledge {
+        attempt: attempt_of(job, pledge),
+        output: pledge.output.clone(),
+        digest: pledge.digest,
+        target: pledge.target.as_ref().map(shadow_target).transpose()?,
+    })
+}
+
+fn attempt_of(job: &JobId, pledge: &Pledge) -> AttemptId {
+    AttemptId { job: job.clone(), task: pledge.task.clone(), token: pledge.token }
+}
+
+/// Shortest wait before another try to publish.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before another try to publish.
+const PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,505 @@
+//! The worker as one machine: attempts and participants joined; still pure.
+//!
+//! The two halves meet in four places. A sealed attempt makes its job staged. A
+//! round is checked only against what is sealed here. An order to discard waits
+//! where a promise names the job. And the end of a job, decided in the commit
+//! protocol, takes its attempts with it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use votum_commit::{
+    Installation, LogPosition, Message, Objection, ParticipantAction, ParticipantEvent,
+    ParticipantRecord, Participants, Pledge, Vote,
+};
+use votum_ids::{AttemptId, JobId, TxnId};
+use votum_job::Assignment;
+use votum_machine::{Machine, Moment};
+use votum_wire::{CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker};
+
+use crate::{
+    action::Action,
+    attempt::{Attempt, Cause},
+    attempts::Attempts,
+    event::{AttemptEvent, Event, SessionNumber},
+    inventory,
+    record::{Record, Rest},
+};
+
+/// What a worker answers to one event.
+pub(crate) type Reaction = votum_machine::Reaction<Record, Action>;
+
+/// One worker: its attempts, its promises, and what it knows of the coordinator.
+#[derive(Debug)]
+pub struct Engine {
+    me: Installation,
+    grace_max: Duration,
+    pub(crate) attempts: Attempts,
+    pub(crate) participants: Participants,
+    promises: BTreeMap<JobId, Promise>,
+    /// Jobs whose records cannot be understood: nothing of them is touched or answered (V1).
+    pub(crate) quarantined: BTreeSet<JobId>,
+    /// The largest epoch, as it was recorded.
+    epoch: Option<LogPosition>,
+    /// The furthest position that anybody told; reported at the next greeting (C6).
+    seen: Option<LogPosition>,
+    session: Option<Session>,
+    /// What follows from earlier steps and needs steps of its own.
+    pub(crate) pending: VecDeque<Pending>,
+    prune: Moment,
+    life: Life,
+}
+
+/// What the commit protocol has durably made of a job here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    /// In doubt about a round.
+    Prepared,
+    /// Publishes, until released.
+    Committed,
+    /// Discarded, until released.
+    Aborted,
+}
+
+#[derive(Debug)]
+struct Session {
+    number: SessionNumber,
+    phase: SessionPhase,
+}
+
+#[derive(Debug)]
+enum SessionPhase {
+    /// Hello is on its way.
+    Greeting,
+    /// The coordinator has admitted this worker.
+    Admitted { heartbeat: Moment, interval: Duration },
+}
+
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Participant(ParticipantEvent),
+    Discard(AttemptId),
+}
+
+/// Why everything of a job is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JobEnd {
+    /// Its abort is known, and recorded if anything was sealed for it.
+    Aborted,
+    /// It is over for everyone, and that is recorded.
+    Released,
+    /// It is over for everyone, and the commit protocol never knew of it here.
+    ReleasedUnknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Takes attempts on.
+    Working,
+    /// Waits for the last attempt to end.
+    Leaving,
+    /// Has said goodbye.
+    Left,
+}
+
+impl Machine for Engine {
+    type Event = Event;
+    type Record = Record;
+    type Action = Action;
+
+    fn step(&mut self, now: Moment, event: Event) -> Reaction {
+        let mut reaction = match event {
+            Event::Connected(number) => self.greet(number),
+            Event::Disconnected(number) => self.disconnected(number),
+            Event::Received { session, frame } => self.receive(now, session, *frame),
+            Event::Attempt(attempt, event) => self.attempt_changed(now, &attempt, event),
+            Event::Found { attempt, number } => self.found(attempt, number),
+            Event::Participant(event) => self.participate(now, event),
+            Event::Terminated => self.leave(),
+            Event::Tick => self.tick(now),
+        };
+        if self.life == Life::Leaving && self.attempts.live().next().is_none() {
+            self.life = Life::Left;
+            reaction = reaction.then(Action::Send(FromWorker::Goodbye)).then(Action::Exit);
+        }
+        // Before it is admitted a worker says nothing: its inventory will.
+        let admitted =
+            self.session.as_ref().is_some_and(|session| session.phase.heartbeat().is_some());
+        reaction.actions.retain(|action| admitted || !matches!(action, Action::Send(_)));
+        reaction
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        if !self.pending.is_empty() {
+            return Some(Moment::START);
+        }
+        let heartbeat = self.session.as_ref().and_then(|session| session.phase.heartbeat());
+        let deadlines =
+            [heartbeat, self.attempts.next_deadline(), self.participants.next_deadline()];
+        deadlines.into_iter().flatten().chain([self.prune]).min()
+    }
+}
+
+impl Engine {
+    /// Makes a worker that knows nothing yet.
+    ///
+    /// `grace_max` bounds the grace of a program when the daemon is asked to end.
+    #[must_use]
+    pub fn new(me: Installation, grace_max: Duration) -> Self {
+        Self {
+            participants: Participants::new(me.uid),
+            me,
+            grace_max,
+            attempts: Attempts::default(),
+            promises: BTreeMap::new(),
+            quarantined: BTreeSet::new(),
+            epoch: None,
+            seen: None,
+            session: None,
+            pending: VecDeque::new(),
+            prune: Moment::START,
+            life: Life::Working,
+        }
+    }
+
+    fn greet(&mut self, number: SessionNumber) -> Reaction {
+        self.session = Some(Session { number, phase: SessionPhase::Greeting });
+        let promised = self.participants.seen();
+        let seen = match (self.seen, promised) {
+            (Some(seen), Some(promised)) if promised.outruns(&seen) => Some(promised),
+            (seen, promised) => seen.or(promised),
+        };
+        Reaction::perform([Action::Greet { session: number, seen }])
+    }
+
+    fn disconnected(&mut self, number: SessionNumber) -> Reaction {
+        // The end of an earlier connection may be noticed late.
+        if self.session.as_ref().is_some_and(|session| session.number == number) {
+            self.session = None;
+        }
+        Reaction::none()
+    }
+
+    fn receive(&mut self, now: Moment, number: SessionNumber, frame: CoordinatorFrame) -> Reaction {
+        let Some(session) = self.session.as_mut().filter(|session| session.number == number) else {
+            // What an earlier connection still brought will be said again.
+            return Reaction::none();
+        };
+        let CoordinatorFrame { log, body } = frame;
+        let leave = |reason| Reaction::perform([Action::Leave { session: number, reason }]);
+        let raised = match self.epoch {
+            Some(epoch) if epoch.cluster != log.cluster => {
+                return leave("it belongs to another cluster");
+            }
+            Some(epoch) if epoch.epoch > log.epoch => return leave("its epoch is over"),
+            Some(epoch) => epoch.epoch < log.epoch,
+            None => true,
+        };
+        if let FromCoordinator::Welcome { lease: _, heartbeat_interval: interval } = body {
+            session.phase = SessionPhase::Admitted { heartbeat: now.after(interval), interval };
+            self.notice(log);
+            return self.admitted(raised.then_some(log));
+        }
+        if raised || session.phase.heartbeat().is_none() {
+            return leave("it gave orders before it admitted this worker");
+        }
+        self.notice(log);
+        self.obey(now, log, body)
+    }
+
+    fn notice(&mut self, log: LogPosition) {
+        if self.seen.is_none_or(|seen| log.outruns(&seen)) {
+            self.seen = Some(log);
+        }
+    }
+
+    /// Answers the admission with everything this worker has (R4).
+    fn admitted(&mut self, raised: Option<LogPosition>) -> Reaction {
+        let frames = inventory::pages(
+            self.attempts.listed(),
+            self.participants.in_doubt().cloned(),
+            self.participants.committed().map(|(txn, pledges)| CommittedRound {
+                txn: txn.clone(),
+                pledges: pledges.to_vec(),
+            }),
+        );
+        self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
+        let reaction = Reaction::perform(frames.into_iter().map(Action::Send));
+        match raised {
+            Some(log) => {
+                self.epoch = Some(log);
+                reaction.durably(Record::EpochSeen { log })
+            }
+            None => reaction,
+        }
+    }
+
+    fn obey(&mut self, now: Moment, log: LogPosition, order: FromCoordinator) -> Reaction {
+        match order {
+            // Answered where the epoch is compared.
+            FromCoordinator::Welcome { .. } => Reaction::none(),
+            FromCoordinator::Start(assignment) => self.start(now, assignment),
+            FromCoordinator::Stop { attempt, grace, reason } => self
+                .attempts
+                .react(&attempt, |attempt| attempt.stop(grace, &reason, Cause::stopped(&reason))),
+            FromCoordinator::Acknowledged { attempt } => {
+                let rest = match self.attempts.find(&attempt) {
+                    Some(known) if known.is_sealed() => Rest::Something,
+                    Some(_) | None => self.rest_without(&attempt),
+                };
+                self.attempts.react(&attempt, |attempt| attempt.acknowledge(rest))
+            }
+            FromCoordinator::Discard { attempt } => self.discard(&attempt),
+            FromCoordinator::Commit(message) => {
+                self.participate(now, ParticipantEvent::Received { message, log })
+            }
+        }
+    }
+
+    fn start(&mut self, now: Moment, assignment: Box<Assignment>) -> Reaction {
+        let id = assignment.attempt.clone();
+        if let Some(known) = self.attempts.find(&id) {
+            return known.repeat();
+        }
+        // An equal token is that of an attempt that is gone, a larger one fences this one (R1).
+        let fenced = self.attempts.newest(&id).is_some_and(|newest| newest >= id.token);
+        let here = self.life == Life::Working
+            && assignment.worker == self.me.worker
+            && !self.quarantined.contains(&id.job);
+        if fenced || !here {
+            return Reaction::none();
+        }
+        self.pending.extend(self.attempts.older(&id).into_iter().map(Pending::Discard));
+        let (attempt, reaction) = Attempt::accept(now, assignment);
+        self.attempts.insert(&id, attempt);
+        reaction
+    }
+
+    fn discard(&mut self, id: &AttemptId) -> Reaction {
+        if self.quarantined.contains(&id.job) {
+            return Reaction::none();
+        }
+        let promised = match self.promises.get(&id.job) {
+            Some(Promise::Prepared | Promise::Committed) => true,
+            Some(Promise::Aborted) | None => false,
+        };
+        match self.attempts.find(id) {
+            // Something that no record knows of may lie there all the same.
+            None => Reaction::perform([Action::Discard(id.clone())]),
+            // A promise outlives the order: the decision says what becomes of it (C5).
+            Some(attempt) if promised && attempt.is_sealed() => Reaction::none(),
+            Some(_) => {
+                let rest = self.rest_without(id);
+                self.attempts.react(id, |attempt| attempt.discard(rest))
+            }
+        }
+    }
+
+    /// Says what is left of the job without this attempt.
+    fn rest_without(&self, id: &AttemptId) -> Rest {
+        let mut others = self.attempts.of_job(&id.job).filter(|(other, _)| other != id);
+        if others.any(|(_, attempt)| attempt.is_wanted()) || self.promises.contains_key(&id.job) {
+            Rest::Something
+        } else {
+            Rest::Nothing
+        }
+    }
+
+    fn attempt_changed(&mut self, now: Moment, id: &AttemptId, event: AttemptEvent) -> Reaction {
+        let was_sealed = self.attempts.find(id).is_some_and(Attempt::is_sealed);
+        let reaction = self.attempts.react(id, |attempt| attempt.step(now, event));
+        if !was_sealed && self.attempts.find(id).is_some_and(Attempt::is_sealed) {
+            let staged = ParticipantEvent::Sealed { job: id.job.clone() };
+            self.pending.push_back(Pending::Participant(staged));
+        }
+        reaction
+    }
+
+    fn found(&mut self, attempt: AttemptId, number: u32) -> Reaction {
+        if self.attempts.find(&attempt).is_some() || self.quarantined.contains(&attempt.job) {
+            return Reaction::none();
+        }
+        self.attempts.insert(&attempt, Attempt::cut_off(attempt.clone(), number));
+        Reaction::none().durably(Record::Accepted { attempt, number })
+    }
+
+    fn leave(&mut self) -> Reaction {
+        if self.life != Life::Working {
+            return Reaction::none();
+        }
+        self.life = Life::Leaving;
+        let message = "the worker's daemon was asked to end";
+        let grace_max = self.grace_max;
+        let live: Vec<AttemptId> = self.attempts.live().cloned().collect();
+        let actions = live.iter().flat_map(|id| {
+            let stop = |attempt: &mut Attempt| {
+                let grace = attempt.grace().min(grace_max);
+                attempt.stop(grace, message, Cause::interrupted(message))
+            };
+            self.attempts.react(id, stop).actions
+        });
+        Reaction::perform(actions)
+    }
+
+    fn tick(&mut self, now: Moment) -> Reaction {
+        match self.pending.pop_front() {
+            Some(Pending::Participant(event)) => return self.participate(now, event),
+            Some(Pending::Discard(attempt)) => return self.discard(&attempt),
+            None => {}
+        }
+        if let Some(Session { phase: SessionPhase::Admitted { heartbeat, interval }, .. }) =
+            &mut self.session
+            && *heartbeat <= now
+        {
+            *heartbeat = now.after(*interval);
+            return Reaction::perform([Action::Heartbeat]);
+        }
+        if let Some(attempt) = self.attempts.due(now) {
+            return self.attempts.react(&attempt, |attempt| attempt.expire(now));
+        }
+        if self.participants.next_deadline().is_some_and(|due| due <= now) {
+            return self.participate(now, ParticipantEvent::Tick);
+        }
+        if self.prune <= now {
+            self.prune = now.after(PRUNE_INTERVAL);
+            let kept = self.attempts.all().map(|(id, _)| id).collect();
+            return Reaction::perform([Action::PruneLogs { kept }]);
+        }
+        Reaction::none()
+    }
+
+    fn participate(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
+        if job_of(&event).is_some_and(|job| self.quarantined.contains(job)) {
+            return Reaction::none();
+        }
+        let released =
+            matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
+        let votum_machine::Reaction { record, actions } = self.participants.step(now, event);
+        let mut reaction = Reaction::none();
+        let end = match (&record, released) {
+            (Some(_), true) => JobEnd::Released,
+            (None, true) => JobEnd::ReleasedUnknown,
+            (_, false) => JobEnd::Aborted,
+        };
+        if let Some(record) = record {
+            self.note(&record);
+            reaction = reaction.durably(Record::Participant(record));
+        }
+        for action in actions {
+            reaction.actions.extend(self.translate(action, end));
+        }
+        reaction
+    }
+
+    /// Notes the largest epoch, as a record has it.
+    pub(crate) fn resume_epoch(&mut self, log: LogPosition) {
+        self.epoch = Some(log);
+        self.seen = Some(log);
+    }
+
+    /// Follows what the commit protocol has made of a job.
+    pub(crate) fn note(&mut self, record: &ParticipantRecord) {
+        match record {
+            ParticipantRecord::Prepared { txn, .. } => {
+                self.promises.insert(txn.job.clone(), Promise::Prepared);
+            }
+            ParticipantRecord::Committed { txn, .. } => {
+                self.promises.insert(txn.job.clone(), Promise::Committed);
+            }
+            ParticipantRecord::Aborted { job } => {
+                self.promises.insert(job.clone(), Promise::Aborted);
+            }
+            ParticipantRecord::RoundEnded { txn } => {
+                self.promises.remove(&txn.job);
+            }
+            ParticipantRecord::Released { job } => {
+                self.promises.remove(job);
+            }
+            // It promises nothing but No.
+            ParticipantRecord::Refused { .. } => {}
+        }
+    }
+
+    fn translate(&mut self, action: ParticipantAction, end: JobEnd) -> Vec<Action> {
+        match action {
+            ParticipantAction::Send(reply) => vec![Action::Send(FromWorker::Commit(reply))],
+            ParticipantAction::Check { txn, pledges } => {
+                self.check(txn, pledges).into_iter().collect()
+            }
+            ParticipantAction::Publish { txn, pledges } => vec![Action::Publish { txn, pledges }],
+            ParticipantAction::Discard { job } => self.discard_job(&job, end),
+            ParticipantAction::AskPeer { peer, txn } => vec![Action::AskPeer { peer, txn }],
+            ParticipantAction::AnswerPeer { to, txn, knowledge } => {
+                vec![Action::AnswerPeer { to, txn, knowledge }]
+            }
+            ParticipantAction::Raise(alarm) => vec![Action::Raise(alarm)],
+        }
+    }
+
+    /// Lets the disk be looked at only for what the records say is sealed here.
+    fn check(&mut self, txn: TxnId, pledges: Vec<Pledge>) -> Option<Action> {
+        if pledges.iter().all(|pledge| self.attempts.holds(&txn.job, pledge)) {
+            return Some(Action::Check { txn, pledges });
+        }
+        let result = Vote::No(Objection::NotHeld);
+        self.pending.push_back(Pending::Participant(ParticipantEvent::Checked { txn, result }));
+        None
+    }
+
+    /// Removes what an ended job staged here, as far as nothing of it is under way.
+    fn discard_job(&mut self, job: &JobId, end: JobEnd) -> Vec<Action> {
+        let ids: Vec<AttemptId> = self.attempts.of_job(job).map(|(id, _)| id).collect();
+        let mut actions = Vec::new();
+        for id in ids {
+            let change = |attempt: &mut Attempt| match end {
+                JobEnd::Released => attempt.forget(),
+                // How it ended is still to be reported.
+                JobEnd::Aborted if attempt.is_live() => attempt.abort(),
+                JobEnd::Aborted if attempt.is_sealed() => attempt.forget(),
+                JobEnd::Aborted | JobEnd::ReleasedUnknown => None,
+            };
+            actions.extend(self.attempts.alter(&id, change).flatten());
+            if end == JobEnd::ReleasedUnknown {
+                self.pending.push_back(Pending::Discard(id));
+            }
+        }
+        if self.attempts.of_job(job).all(|(_, attempt)| !attempt.is_live()) {
+            actions = vec![Action::DiscardJob(job.clone())];
+        }
+        actions
+    }
+}
+
+impl SessionPhase {
+    /// Says when the next sign of life is due; before the admission none is.
+    fn heartbeat(&self) -> Option<Moment> {
+        match self {
+            Self::Greeting => None,
+            Self::Admitted { heartbeat, .. } => Some(*heartbeat),
+        }
+    }
+}
+
+fn job_of(event: &ParticipantEvent) -> Option<&JobId> {
+    match event {
+        ParticipantEvent::Sealed { job } => Some(job),
+        ParticipantEvent::Received { message, .. } => Some(match message {
+            Message::Prepare { txn, .. }
+            | Message::Commit { txn, .. }
+            | Message::Undecided { txn }
+            | Message::RoundEnded { txn } => &txn.job,
+            Message::Abort { job } | Message::Release { job } => job,
+        }),
+        ParticipantEvent::Checked { txn, .. }
+        | ParticipantEvent::Published { txn }
+        | ParticipantEvent::PeerAsked { txn, .. }
+        | ParticipantEvent::PeerAnswered { txn, .. } => Some(&txn.job),
+        ParticipantEvent::Connected | ParticipantEvent::Tick => None,
+    }
+}
+
+/// How often the directories of old attempts are looked for.
+const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What a task process sees of the world: its whole environment, and nothing by accident.
+//!
+//! Later ones win: what the operator lets through, the job's variables, the
+//! task's, and at last the protected ones that begin with `VOTUM_`.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use votum_ids::OutputName;
+use votum_job::Assignment;
+use votum_machine::WallTime;
+
+/// Where everything of an attempt lies, as its program is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Scratch, and the working directory.
+    pub(crate) work_dir: PathBuf,
+    /// Where declared outputs are left.
+    pub(crate) output_dir: PathBuf,
+    /// Each declared output.
+    pub(crate) outputs: BTreeMap<OutputName, PathBuf>,
+    /// Where inputs lie that were brought.
+    pub(crate) inputs_dir: PathBuf,
+    /// Each input.
+    pub(crate) inputs: BTreeMap<OutputName, PathBuf>,
+    /// Appears right before SIGTERM, with the reason in it.
+    pub(crate) cancel_file: PathBuf,
+}
+
+/// Returns the environment of a task.
+pub(crate) fn environment(
+    assignment: &Assignment,
+    places: &Places,
+    inherited: BTreeMap<String, String>,
+    start: WallTime,
+) -> BTreeMap<String, String> {
+    let Assignment { attempt, spec, .. } = assignment;
+    let mut env = inherited;
+    env.extend(assignment.job_env.clone());
+    env.extend(spec.env.clone());
+    env.retain(|name, _| !name.starts_with(PREFIX));
+
+    let mut set = |name: &str, value: String| env.insert(format!("{PREFIX}{name}"), value);
+    set("WORK_DIR", text(&places.work_dir));
+    set("OUTPUT_DIR", text(&places.output_dir));
+    for (name, path) in &places.outputs {
+        set(&format!("OUTPUT_{}", suffix(name.as_str())), text(path));
+    }
+    set("INPUTS_DIR", text(&places.inputs_dir));
+    for (name, path) in &places.inputs {
+        set(&format!("INPUT_{}", suffix(name.as_str())), text(path));
+    }
+    for (name, value) in &assignment.params {
+        set(&format!("PARAM_{}", suffix(name)), value.clone());
+    }
+    set("JOB_ID", attempt.job.to_string());
+    set("JOB_NAME", assignment.job_name.clone());
+    set("TASK_ID", attempt.task.to_string());
+    set("WORKER", assignment.worker.to_string());
+    set("ATTEMPT", assignment.number.to_string());
+    set("MAX_ATTEMPTS", spec.retry.attempts.to_string());
+    set("FENCING_TOKEN", attempt.token.to_string());
+    set("TASK_KEY", format!("{}/{}", attempt.job, attempt.task));
+    set("TIMEOUT_SECONDS", assignment.time_limit.as_secs().max(1).to_string());
+    set("DEADLINE", rfc_3339(start.after(assignment.time_limit)));
+    set("CANCEL_FILE", text(&places.cancel_file));
+    env
+}
+
+/// Makes a name the end of a variable's name.
+fn suffix(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    name.chars().map(letter).collect()
+}
+
+fn rfc_3339(time: WallTime) -> String {
+    let timestamp = i64::try_from(time.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.unwrap_or(Timestamp::MAX).to_string()
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// What begins like this is said by the worker and by nobody else.
+const PREFIX: &str = "VOTUM_";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::assignment;
+
+    fn places() -> Places {
+        let output = OutputName::new("daily-rows").unwrap();
+        Places {
+            work_dir: "/s/work".into(),
+            output_dir: "/s/out".into(),
+            outputs: BTreeMap::from([(output.clone(), "/s/out/rows.csv".into())]),
+            inputs_dir: "/s/inputs".into(),
+            inputs: BTreeMap::from([(output, "/s/inputs/daily-rows/rows.csv".into())]),
+            cancel_file: "/d/cancel".into(),
+        }
+    }
+
+    #[test]
+    fn the_task_wins_over_the_job_and_nobody_over_votum() {
+        let mut assignment = assignment(1);
+        assignment.job_env = BTreeMap::from([("A".into(), "job".into()), ("B".into(), "b".into())]);
+        assignment.spec.env =
+            BTreeMap::from([("A".into(), "task".into()), ("VOTUM_JOB_ID".into(), "forged".into())]);
+        let inherited = BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]);
+        let env = environment(&assignment, &places(), inherited, WallTime(0));
+        assert_eq!(
+            (env["A"].as_str(), env["B"].as_str(), env["PATH"].as_str()),
+            ("task", "b", "/bin")
+        );
+        assert_eq!(env["VOTUM_JOB_ID"], "sales-7");
+    }
+
+    #[test]
+    fn every_name_becomes_a_variable_of_capitals() {
+        let mut assignment = assignment(1);
+        assignment.params = BTreeMap::from([("load.date".into(), "today".into())]);
+        assignment.time_limit = Duration::from_secs(90);
+        let env = environment(&assignment, &places(), BTreeMap::new(), WallTime(0));
+        assert_eq!(env["VOTUM_OUTPUT_DAILY_ROWS"], "/s/out/rows.csv");
+        assert_eq!(env["VOTUM_INPUT_DAILY_ROWS"], "/s/inputs/daily-rows/rows.csv");
+        assert_eq!(env["VOTUM_PARAM_LOAD_DATE"], "today");
+        assert_eq!(env["VOTUM_DEADLINE"], "1970-01-01T00:01:30Z");
+        assert_eq!(env["VOTUM_TIMEOUT_SECONDS"], "90");
+        assert_eq!(env["VOTUM_TASK_KEY"], "sales-7/load");
+    }
+}

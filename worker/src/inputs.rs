@@ -1,0 +1,80 @@
+//! The inputs of an attempt: where they lie already, or brought from their holders.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use votum_ids::{AttemptId, Digest, OutputName};
+use votum_job::{Failure, FailureKind, InputSource, ResolvedInput};
+use votum_shadow::{Depth, Pledge, Staging};
+
+use crate::{
+    session::chain,
+    shell::{Shell, failure, on_disk},
+};
+
+/// Brings one input; returns where the program finds it.
+pub(crate) async fn bring(
+    shell: &Arc<Shell>,
+    staging: &Arc<Staging>,
+    input: &ResolvedInput,
+) -> Result<PathBuf, Failure> {
+    let name = input.name.clone();
+    match &input.source {
+        InputSource::WorkerPath(path) => {
+            let path = PathBuf::from(path);
+            on_disk(shell, move |_| path_here(&name, &path)).await
+        }
+        InputSource::Staged { holder, attempt, output, digest, .. }
+            if *holder == shell.me.worker =>
+        {
+            let staged =
+                Staged { producer: attempt.clone(), output: output.clone(), digest: *digest };
+            let staging = Arc::clone(staging);
+            on_disk(shell, move |shell| link(shell, &staging, &name, &staged)).await
+        }
+        InputSource::Staged { .. } => Err(unavailable(&name, "TODO")),
+    }
+}
+
+/// What is wanted of another attempt.
+struct Staged {
+    producer: AttemptId,
+    output: OutputName,
+    digest: Digest,
+}
+
+fn path_here(name: &OutputName, path: &Path) -> Result<PathBuf, Failure> {
+    match path.try_exists() {
+        Ok(true) => Ok(path.to_owned()),
+        Ok(false) => Err(unavailable(name, &format!("{} does not exist here", path.display()))),
+        Err(error) => Err(unavailable(name, &format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Gives the program what another attempt sealed on this worker, unchanged since.
+fn link(
+    shell: &Shell,
+    staging: &Staging,
+    name: &OutputName,
+    staged: &Staged,
+) -> Result<PathBuf, Failure> {
+    let Staged { producer, output, digest } = staged;
+    let sealed = shell.shadow.sealed(producer);
+    let sealed = sealed.map_err(|error| unavailable(name, &chain(&error)))?;
+    let gone = || unavailable(name, &format!("{producer} has sealed nothing here"));
+    let sealed = sealed.ok_or_else(gone)?;
+    let pledge =
+        Pledge { attempt: producer.clone(), output: output.clone(), digest: *digest, target: None };
+    let held = [sealed];
+    let checked = shell.shadow.check(&held, &[pledge], Depth::Quick);
+    checked.map_err(|error| unavailable(name, &chain(&error)))?;
+    let output = held[0].output(output).ok_or_else(gone)?;
+    let linked = staging.link_input(name, producer, output);
+    linked.map_err(|error| failure(FailureKind::StorageFailed, chain(&error)))
+}
+
+fn unavailable(name: &OutputName, why: &str) -> Failure {
+    failure(FailureKind::InputUnavailable, format!("the input {name} cannot be had: {why}"))
+}

@@ -1,0 +1,22 @@
+//! Log lines: to standard error, for people or for programs.
+
+use std::io;
+
+use tracing_subscriber::{EnvFilter, filter::ParseError};
+
+use crate::config::{Config, LogFormat};
+
+/// Writes log lines from here on, unless somebody in this process does already.
+///
+/// # Errors
+/// When the filter of the configuration means nothing.
+pub fn init(config: &Config) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(&config.log)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // The only error is that somebody came first, as when several daemons share a process.
+    let _ = match config.log_format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    Ok(())
+}

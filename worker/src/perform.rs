@@ -1,0 +1,134 @@
+//! Actions to deeds: each is done at once or handed over; completions come back as events.
+
+use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc, time::UNIX_EPOCH};
+
+use votum_commit::LogPosition;
+use votum_driver::Perform;
+use votum_ids::{AttemptId, JobId};
+use votum_machine::WallTime;
+use votum_shadow::DiscardError;
+use votum_wire::{FromWorker, Hello};
+
+use crate::{
+    action::Action,
+    commit, outputs, peer,
+    recovery::attempts_below,
+    run::{self, Runs, StopOrder},
+    session::chain,
+    shell::{End, Shell, on_disk, turn},
+};
+
+/// Performs the actions of a worker.
+#[derive(Debug)]
+pub(crate) struct Performer(pub(crate) Arc<Shell>);
+
+impl Perform<Action> for Performer {
+    fn perform(&mut self, action: Action) {
+        let shell = &self.0;
+        let another = || Arc::clone(shell);
+        match action {
+            Action::Greet { session, seen } => shell.link.greet(session, hello(shell, seen)),
+            Action::Send(frame) => shell.link.send(frame),
+            Action::Heartbeat => shell.spawn(beat(another())),
+            Action::Leave { session, reason } => {
+                tracing::error!(reason, "leaving the coordinator");
+                shell.link.leave(session);
+            }
+            Action::Fetch(assignment) => {
+                let work = Runs::begin(shell, &assignment.attempt);
+                shell.spawn(run::fetch(work, assignment));
+            }
+            Action::Run { assignment, inputs } => {
+                tracing::info!(attempt = %assignment.attempt, "running");
+                let work = Runs::begin(shell, &assignment.attempt);
+                shell.spawn(run::run(work, assignment, inputs));
+            }
+            Action::Stop { attempt, grace, reason } => {
+                tracing::info!(%attempt, reason, "stopping");
+                shell.runs.stop(&attempt, StopOrder { grace, reason });
+            }
+            Action::Seal(assignment) => shell.spawn(outputs::seal(another(), assignment)),
+            Action::Discard(attempt) => shell.spawn(discard_attempt(another(), attempt)),
+            Action::DiscardJob(job) => shell.spawn(discard_job(another(), job)),
+            Action::Check { txn, pledges } => shell.spawn(commit::check(another(), txn, pledges)),
+            Action::Publish { txn, pledges } => {
+                shell.spawn(commit::publish(another(), txn, pledges));
+            }
+            Action::AskPeer { peer, txn } => shell.spawn(peer::ask(another(), peer, txn)),
+            Action::AnswerPeer { to, txn, knowledge } => shell.peers.answer(to, txn, knowledge),
+            Action::Raise(alarm) => tracing::error!(%alarm, "the protocol excludes what was seen"),
+            Action::PruneLogs { kept } => shell.spawn(prune_logs(another(), kept)),
+            Action::Exit => shell.ending.end(End::Finished),
+        }
+    }
+}
+
+fn hello(shell: &Shell, seen: Option<LogPosition>) -> Hello {
+    Hello {
+        installation: shell.me.clone(),
+        incarnation: shell.incarnation,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        labels: shell.config.labels.clone(),
+        slots: shell.config.slots,
+        artifact_address: shell.address.clone(),
+        publish_roots: shell.shadow.roots().map(|root| root.display().to_string()).collect(),
+        seen,
+    }
+}
+
+async fn beat(shell: Arc<Shell>) {
+    match on_disk(&shell, Shell::free_bytes).await {
+        Ok(free_bytes) => shell.link.send(FromWorker::Heartbeat { free_bytes }),
+        Err(error) => tracing::error!(%error, "the staging's filesystem does not answer"),
+    }
+}
+
+async fn discard_attempt(shell: Arc<Shell>, attempt: AttemptId) {
+    let _permit = turn(&shell.bounds.discards).await;
+    let id = attempt.clone();
+    let discarded = on_disk(&shell, move |shell| shell.shadow.discard_attempt(&id)).await;
+    complain(&attempt, discarded);
+}
+
+async fn discard_job(shell: Arc<Shell>, job: JobId) {
+    let _permit = turn(&shell.bounds.discards).await;
+    let id = job.clone();
+    let discarded = on_disk(&shell, move |shell| shell.shadow.discard_job(&id)).await;
+    complain(&job, discarded);
+}
+
+/// What could not be removed is found at the next start, and listed.
+fn complain(what: &dyn std::fmt::Display, discarded: Result<(), DiscardError>) {
+    match discarded {
+        Ok(()) => tracing::debug!(%what, "discarded"),
+        Err(error) => tracing::error!(%what, error = chain(&error), "cannot discard"),
+    }
+}
+
+/// Removes what attempts that ended long ago left besides their outputs.
+async fn prune_logs(shell: Arc<Shell>, kept: BTreeSet<AttemptId>) {
+    let oldest =
+        shell.clock.wall().0.saturating_sub(
+            u64::try_from(shell.config.log_retention.as_millis()).unwrap_or(u64::MAX),
+        );
+    let pruned = on_disk(&shell, move |shell| {
+        for (attempt, dir) in attempts_below(&shell.config.attempts_dir())? {
+            let wanted = kept.contains(&attempt) || shell.runs.contains(&attempt);
+            if !wanted && last_change(&dir)? < WallTime(oldest) {
+                fs::remove_dir_all(&dir)?;
+                // The last one of its job takes the job's folder with it.
+                let _ = dir.parent().map(fs::remove_dir);
+            }
+        }
+        Ok::<(), io::Error>(())
+    });
+    if let Err(error) = pruned.await {
+        tracing::warn!(%error, "cannot remove old logs");
+    }
+}
+
+fn last_change(dir: &Path) -> io::Result<WallTime> {
+    let modified = fs::metadata(dir)?.modified()?;
+    let since_1970 = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(WallTime::default().after(since_1970))
+}

@@ -1,0 +1,207 @@
+//! From what a crash left to a worker that may be heard: journal, processes, staging.
+//!
+//! Nothing is reported before it is true. An attempt that was under way is
+//! reported as interrupted only when every process of it is gone, and nothing
+//! staged is removed here at all (C9).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+use tokio::{sync::watch, task::JoinSet};
+use uuid::Uuid;
+use votum_commit::Installation;
+use votum_driver::decode;
+use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId, WorkerUid};
+use votum_job::{Failure, FailureKind};
+use votum_journal::{Journal as _, Lsn, OnDisk, OpenError, Options, ReadError};
+use votum_process::SupervisionError;
+use votum_shadow::{Shadow, StorageError, Verdict};
+
+use crate::{
+    config::Config,
+    engine::Engine,
+    event::{AttemptEvent, Event},
+    record::{Record, job_of, worker_stream},
+    run::{attempt_dir, end_whatever_is_left, read_number, stderr_tail, usage},
+    session::chain,
+};
+
+/// A worker as its journal has it, and the journal to go on with.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) engine: Engine,
+    pub(crate) me: Installation,
+    pub(crate) journal: OnDisk,
+    pub(crate) durable: watch::Receiver<Lsn>,
+}
+
+/// Why a worker cannot go on with what it has on its disk.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// A directory cannot be made or read.
+    #[error("cannot use {path:?}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The journal cannot be opened.
+    #[error("the journal cannot be opened")]
+    Journal(#[from] OpenError),
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Read(#[from] ReadError),
+    /// The worker's own records cannot be understood.
+    #[error("the worker's own records cannot be understood")]
+    Unreadable(#[from] votum_driver::Unreadable),
+    /// What is left of earlier attempts cannot be ended.
+    #[error("cannot end what is left of an earlier attempt")]
+    Processes(#[from] SupervisionError),
+    /// The staging cannot be listed.
+    #[error("the staging cannot be listed")]
+    Staging(#[from] StorageError),
+}
+
+/// Opens the journal, or makes one, and continues what it holds. Blocks.
+pub(crate) fn recover(config: &Config) -> Result<Recovered, RecoveryError> {
+    let in_dir = |path: &Path| {
+        let path = path.to_owned();
+        move |source| RecoveryError::Directory { path, source }
+    };
+    for dir in [&config.data_dir, &config.attempts_dir()] {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(in_dir(dir))?;
+    }
+    let (sender, durable) = watch::channel(Lsn::NONE);
+    let opened = OnDisk::open(&config.journal_dir(), Options::new(draw_uid()), move |lsn| {
+        sender.send_replace(lsn);
+    })?;
+    if let Some(torn) = &opened.torn_tail {
+        tracing::info!(?torn, "cut off what a crash had left unfinished");
+    }
+    tracing::debug!(index = ?opened.index, "the journal is open");
+    let uid = WorkerUid(Uuid::from_bytes(opened.cluster));
+    let me = Installation { worker: config.name.clone(), uid };
+    let journal = opened.journal;
+
+    let mut own = Vec::new();
+    for stored in journal.read(&worker_stream())? {
+        own.push(decode::<Record>(&stored)?.record);
+    }
+    let mut engine = Engine::replay(me.clone(), config.grace_period, own);
+    for job in opened.open_streams.iter().filter_map(job_of) {
+        resume_job(&mut engine, &journal, &job)?;
+    }
+    Ok(Recovered { engine, me, journal, durable })
+}
+
+/// Continues one job; one that cannot be understood costs no other anything (V1).
+fn resume_job(engine: &mut Engine, journal: &OnDisk, job: &JobId) -> Result<(), ReadError> {
+    let stored = journal.read(&crate::record::job_stream(job))?;
+    let records: Result<Vec<Record>, _> =
+        stored.iter().map(|stored| Ok(decode::<Record>(stored)?.record)).collect();
+    let resumed = match records {
+        Ok(records) => engine.resume(job, records),
+        Err(unreadable) => {
+            engine.quarantine(job.clone());
+            Err(crate::replay::CorruptJob::Unreadable(unreadable))
+        }
+    };
+    if let Err(error) = resumed {
+        let error = chain(&error);
+        tracing::error!(%job, error, "the job is quarantined: its data is kept, nothing is answered");
+    }
+    Ok(())
+}
+
+/// Ends every process that earlier starts left; returns what the engine must hear of it.
+pub(crate) async fn end_leftovers(
+    config: &Config,
+    engine: &Engine,
+    shadow: &Shadow,
+) -> Result<Vec<Event>, RecoveryError> {
+    let attempts_dir = config.attempts_dir();
+    let listed = attempts_below(&attempts_dir)
+        .map_err(|source| RecoveryError::Directory { path: attempts_dir, source })?;
+    let staged = shadow.sweep(&|_| Verdict::Keep)?;
+    for path in &staged.foreign {
+        tracing::warn!(path = %path.display(), "what lies in the staging belongs to no attempt");
+    }
+    let cut_off: BTreeSet<&AttemptId> = engine.cut_off().collect();
+    let found: BTreeSet<&AttemptId> =
+        staged.kept.iter().filter(|attempt| !engine.knows(attempt)).collect();
+
+    // A process may be left wherever an attempt was launched and no exit is recorded.
+    let unfinished = listed.iter().filter(|(_, dir)| !dir.join(EXIT).exists()).map(|(id, _)| id);
+    let mut ends = JoinSet::new();
+    let suspects: BTreeSet<AttemptId> =
+        unfinished.chain(cut_off.iter().copied()).chain(found.iter().copied()).cloned().collect();
+    for id in suspects {
+        let dir = attempt_dir(config, &id);
+        ends.spawn(async move {
+            let ended = end_whatever_is_left(&dir, &id).await?;
+            Ok::<_, SupervisionError>((id, stderr_tail(&dir), usage(&ended)))
+        });
+    }
+    let mut ended = BTreeMap::new();
+    while let Some(end) = ends.join_next().await {
+        let end = end.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let (id, stderr_tail, usage) = end?;
+        ended.insert(id, (stderr_tail, usage));
+    }
+    let mut events = Vec::new();
+    for (id, (stderr_tail, usage)) in ended {
+        if found.contains(&id) {
+            tracing::warn!(attempt = %id, "found something staged that no record knows of");
+            let number = read_number(&attempt_dir(config, &id));
+            events.push(Event::Found { attempt: id.clone(), number });
+        } else if !cut_off.contains(&id) {
+            continue;
+        }
+        let (kind, message) = (FailureKind::Interrupted, String::new());
+        let failure = Failure { kind, message, stderr_tail };
+        events.push(Event::Attempt(id, AttemptEvent::Failed { failure, usage }));
+    }
+    Ok(events)
+}
+
+/// Returns every directory of an attempt below the given one.
+pub(crate) fn attempts_below(dir: &Path) -> io::Result<BTreeMap<AttemptId, PathBuf>> {
+    let mut attempts = BTreeMap::new();
+    for job_dir in fs::read_dir(dir)? {
+        let job_dir = job_dir?;
+        let Ok(job) = JobId::new(job_dir.file_name().to_string_lossy()) else { continue };
+        for attempt_dir in fs::read_dir(job_dir.path())? {
+            let attempt_dir = attempt_dir?;
+            let name = attempt_dir.file_name();
+            if let Some(attempt) = parse_attempt(&job, &name.to_string_lossy()) {
+                attempts.insert(attempt, attempt_dir.path());
+            }
+        }
+    }
+    Ok(attempts)
+}
+
+/// Reads a directory's name of the form `<task>.<epoch>.<counter>`.
+fn parse_attempt(job: &JobId, name: &str) -> Option<AttemptId> {
+    let mut parts = name.splitn(3, '.');
+    let task = TaskId::new(parts.next()?).ok()?;
+    let epoch = Epoch(parts.next()?.parse().ok()?);
+    let token = FencingToken { epoch, counter: parts.next()?.parse().ok()? };
+    Some(AttemptId { job: job.clone(), task, token })
+}
+
+/// Draws who this installation is, in case it begins here.
+#[expect(clippy::disallowed_methods, reason = "randomness enters at the daemon's edge")]
+fn draw_uid() -> [u8; 16] {
+    Uuid::new_v4().into_bytes()
+}
+
+/// What the supervisor writes when no process of the attempt is left.
+const EXIT: &str = "exit.json";

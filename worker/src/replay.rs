@@ -1,0 +1,154 @@
+//! Records to state: a worker continues from what its journal holds.
+//!
+//! Replaying is repeatable and isolated: a job whose records contradict each
+//! other is quarantined, keeps its data, and costs no other job anything (V1).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use thiserror::Error;
+use votum_commit::{CorruptTransaction, Installation, ParticipantEvent, ParticipantRecord};
+use votum_ids::{AttemptId, JobId};
+
+use crate::{
+    attempt::Attempt,
+    attempts::Attempts,
+    engine::{Engine, Pending},
+    record::{Record, Rest},
+};
+
+/// Why a job was quarantined.
+#[derive(Debug, Error)]
+pub enum CorruptJob {
+    /// A record of it cannot be decoded.
+    #[error(transparent)]
+    Unreadable(#[from] votum_driver::Unreadable),
+    /// The records of its transaction contradict each other.
+    #[error(transparent)]
+    Transaction(#[from] CorruptTransaction),
+    /// A record speaks of an attempt that no record took on.
+    #[error("a record of {attempt} has no acceptance before it")]
+    NotAccepted {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// A record of another kind stands in its stream.
+    #[error("a record of the worker stands in the stream of a job")]
+    Misplaced,
+}
+
+impl Engine {
+    /// Continues what the worker's own stream holds.
+    #[must_use]
+    pub fn replay(
+        me: Installation,
+        grace_max: Duration,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Self {
+        let mut engine = Self::new(me, grace_max);
+        for record in records {
+            if let Record::EpochSeen { log } = record {
+                engine.resume_epoch(log);
+            }
+        }
+        engine
+    }
+
+    /// Continues one job from all its records, in order.
+    ///
+    /// # Errors
+    /// [`CorruptJob`] when they contradict each other; the job is then quarantined.
+    pub fn resume(&mut self, job: &JobId, records: Vec<Record>) -> Result<(), CorruptJob> {
+        let resumed = self.try_resume(job, records);
+        if resumed.is_err() {
+            self.quarantine(job.clone());
+        }
+        resumed
+    }
+
+    fn try_resume(&mut self, job: &JobId, records: Vec<Record>) -> Result<(), CorruptJob> {
+        let mut attempts = BTreeMap::new();
+        let mut promises = Vec::new();
+        for record in records {
+            next(&mut attempts, &mut promises, record)?;
+        }
+        self.participants.resume(job.clone(), promises.iter().cloned())?;
+        for record in &promises {
+            self.note(record);
+        }
+        let mut staged = false;
+        for (id, attempt) in attempts {
+            staged |= attempt.is_sealed();
+            if !attempt.is_gone() {
+                self.attempts.insert(&id, attempt);
+            }
+        }
+        if staged {
+            let event = ParticipantEvent::Sealed { job: job.clone() };
+            self.pending.push_back(Pending::Participant(event));
+        }
+        Ok(())
+    }
+
+    /// Touches nothing of a job from here on, and answers nothing about it.
+    pub fn quarantine(&mut self, job: JobId) {
+        self.quarantined.insert(job);
+    }
+
+    /// Returns the attempts that were under way when the daemon ended.
+    pub fn cut_off(&self) -> impl Iterator<Item = &AttemptId> {
+        Attempts::live(&self.attempts)
+    }
+
+    /// Says whether a record knows of the attempt, or its job must not be touched.
+    #[must_use]
+    pub fn knows(&self, attempt: &AttemptId) -> bool {
+        self.quarantined.contains(&attempt.job) || self.attempts.find(attempt).is_some()
+    }
+}
+
+/// Repeats one record of a job.
+fn next(
+    attempts: &mut BTreeMap<AttemptId, Attempt>,
+    promises: &mut Vec<ParticipantRecord>,
+    record: Record,
+) -> Result<(), CorruptJob> {
+    let mut change = |id: &AttemptId, change: &dyn Fn(&mut Attempt)| match attempts.get_mut(id) {
+        Some(attempt) => {
+            change(attempt);
+            Ok(())
+        }
+        None => Err(CorruptJob::NotAccepted { attempt: id.clone() }),
+    };
+    match record {
+        Record::EpochSeen { .. } => return Err(CorruptJob::Misplaced),
+        Record::Accepted { attempt, number } => {
+            attempts.insert(attempt.clone(), Attempt::cut_off(attempt, number));
+        }
+        Record::Sealed { attempt, outputs, usage } => {
+            change(&attempt, &|known| known.replay_sealed(outputs.clone(), usage))?;
+        }
+        Record::Failed { attempt, failure, usage } => {
+            change(&attempt, &|known| known.replay_failed(failure.clone(), usage))?;
+        }
+        Record::Acknowledged { attempt, .. } => {
+            change(&attempt, &|known| drop(known.acknowledge(Rest::Something)))?;
+        }
+        Record::Discarded { attempt, .. } => {
+            change(&attempt, &|known| drop(known.discard(Rest::Something)))?;
+        }
+        Record::Participant(record) => {
+            match &record {
+                ParticipantRecord::Aborted { .. } => {
+                    attempts.retain(|_, attempt| !attempt.is_sealed());
+                }
+                ParticipantRecord::Released { .. } => attempts.clear(),
+                ParticipantRecord::Prepared { .. }
+                | ParticipantRecord::Refused { .. }
+                | ParticipantRecord::RoundEnded { .. }
+                | ParticipantRecord::Committed { .. } => {}
+            }
+            promises.push(record);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,363 @@
+//! The work of an attempt before its sealing: its directories, its inputs, its program.
+//!
+//! Whatever is under way for an attempt can be asked to end. It then still
+//! answers with one event, so that the engine knows when nothing is left.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+use votum_ids::{AttemptId, OutputName};
+use votum_job::{Assignment, Failure, FailureKind, Program, Usage};
+use votum_process::{
+    Ended, Exit, Found, Launch, SpawnFailure, StartError, Supervised, SupervisionError, find,
+    output::{self, LogStream},
+    start,
+};
+use votum_shadow::Staging;
+
+use crate::{
+    config::Config,
+    environment::{Places, environment},
+    event::AttemptEvent,
+    inputs,
+    outputs::declared,
+    session::chain,
+    shell::{End, Shell, failed, failure, on_disk, turn},
+};
+
+/// What is under way, by attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Runs(Mutex<BTreeMap<AttemptId, watch::Sender<Option<StopOrder>>>>);
+
+/// How to end what is under way.
+#[derive(Debug, Clone)]
+pub(crate) struct StopOrder {
+    pub(crate) grace: Duration,
+    pub(crate) reason: String,
+}
+
+/// Work for one attempt that is under way until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Run {
+    shell: Arc<Shell>,
+    id: AttemptId,
+    stop: watch::Receiver<Option<StopOrder>>,
+}
+
+impl Runs {
+    /// Notes work that begins.
+    pub(crate) fn begin(shell: &Arc<Shell>, id: &AttemptId) -> Run {
+        let (sender, stop) = watch::channel(None);
+        shell.runs.lock().insert(id.clone(), sender);
+        Run { shell: Arc::clone(shell), id: id.clone(), stop }
+    }
+
+    /// Asks the work for an attempt to end, if any is under way.
+    pub(crate) fn stop(&self, id: &AttemptId, order: StopOrder) {
+        if let Some(run) = self.lock().get(id) {
+            run.send_replace(Some(order));
+        }
+    }
+
+    /// Says whether work for the attempt is under way.
+    pub(crate) fn contains(&self, id: &AttemptId) -> bool {
+        self.lock().contains_key(id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<AttemptId, watch::Sender<Option<StopOrder>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    /// Waits until it is asked to end.
+    async fn stopped(&mut self) -> StopOrder {
+        match self.stop.wait_for(Option::is_some).await.map(|order| order.clone()) {
+            Ok(Some(order)) => order,
+            // Nobody can ask any more.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    fn was_stopped(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    /// Ends the work, and says how.
+    async fn end(self, event: AttemptEvent) {
+        let (shell, id) = (Arc::clone(&self.shell), self.id.clone());
+        drop(self);
+        shell.tell(&id, event).await;
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shell.runs.lock().remove(&self.id);
+    }
+}
+
+/// Makes the directories of an attempt and brings its inputs.
+pub(crate) async fn fetch(mut run: Run, assignment: Box<Assignment>) {
+    let shell = Arc::clone(&run.shell);
+    let fetched = tokio::select! {
+        fetched = fetch_now(&shell, &assignment) => fetched,
+        _order = run.stopped() => Err(stopped_before_start()),
+    };
+    let event = match fetched {
+        Ok(inputs) => AttemptEvent::Fetched { inputs },
+        Err(failure) => failed(failure),
+    };
+    run.end(event).await;
+}
+
+async fn fetch_now(
+    shell: &Arc<Shell>,
+    assignment: &Assignment,
+) -> Result<BTreeMap<OutputName, PathBuf>, Failure> {
+    let _permit = turn(&shell.bounds.fetches).await;
+    let copy = assignment.clone();
+    let staging = Arc::new(on_disk(shell, move |shell| make_places(shell, &copy)).await?);
+    let mut inputs = BTreeMap::new();
+    for input in &assignment.inputs {
+        let path = inputs::bring(shell, &staging, input).await?;
+        inputs.insert(input.name.clone(), path);
+    }
+    Ok(inputs)
+}
+
+fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failure> {
+    let storage_failed = |message: String| failure(FailureKind::StorageFailed, message);
+    let free = shell.free_bytes().map_err(|error| storage_failed(error.to_string()))?;
+    if free < shell.config.shadow_reserve {
+        let reserve = shell.config.shadow_reserve;
+        return Err(storage_failed(format!(
+            "{free} bytes are free, less than the reserve of {reserve}"
+        )));
+    }
+    let dir = attempt_dir(&shell.config, &assignment.attempt);
+    write_number(&dir, assignment.number).map_err(|error| storage_failed(chain(&error)))?;
+    let outputs = declared(&assignment.spec)?;
+    let staging = shell.shadow.stage(&assignment.attempt);
+    let staging = staging.map_err(|error| storage_failed(chain(&error)))?;
+    staging.make_parents(&outputs).map_err(|error| storage_failed(chain(&error)))?;
+    Ok(staging)
+}
+
+/// Runs the program of an attempt to its end.
+pub(crate) async fn run(
+    mut run: Run,
+    assignment: Box<Assignment>,
+    inputs: BTreeMap<OutputName, PathBuf>,
+) {
+    let shell = Arc::clone(&run.shell);
+    if run.was_stopped() {
+        return run.end(failed(stopped_before_start())).await;
+    }
+    let dir = attempt_dir(&shell.config, &assignment.attempt);
+    let plan = {
+        let (dir, assignment) = (dir.clone(), assignment.clone());
+        on_disk(&shell, move |shell| plan(shell, &dir, &assignment, inputs)).await
+    };
+    let started = match plan {
+        Ok(launch) => {
+            start(&shell.supervisor, &dir, &launch).await.map_err(|error| not_started(&error))
+        }
+        Err(failure) => Err(failure),
+    };
+    let supervised = match started {
+        Ok(supervised) => supervised,
+        Err(failure) => return run.end(failed(failure)).await,
+    };
+    // The supervisor's own number stands in for a task that has already ended.
+    let task = supervised.task().ok().flatten().unwrap_or(supervised.identity().supervisor);
+    let pid = u32::try_from(task.pid).unwrap_or_default();
+    shell.tell(&run.id, AttemptEvent::Started { pid }).await;
+    match watch_until_gone(&mut run, &dir, supervised).await {
+        Ok(ended) => {
+            let event = on_disk(&shell, move |_| conclude(&dir, &ended)).await;
+            run.end(event).await;
+        }
+        // Whether it runs cannot be told: only a restart can prove what is left of it.
+        Err(error) => shell.ending.end(End::Fatal(chain(&error))),
+    }
+}
+
+/// Writes down what to run; everything the supervisor needs is in it.
+fn plan(
+    shell: &Shell,
+    dir: &Path,
+    assignment: &Assignment,
+    inputs: BTreeMap<OutputName, PathBuf>,
+) -> Result<Launch, Failure> {
+    let storage_failed = |message: String| failure(FailureKind::StorageFailed, message);
+    let staging = shell.shadow.reopen(&assignment.attempt);
+    let staging = staging.map_err(|error| storage_failed(chain(&error)))?;
+    let outputs = declared(&assignment.spec)?;
+    let places = Places {
+        work_dir: staging.work_dir(),
+        output_dir: staging.output_dir(),
+        outputs: outputs
+            .iter()
+            .map(|output| (output.name.clone(), staging.output_path(output)))
+            .collect(),
+        inputs_dir: staging.inputs_dir(),
+        inputs,
+        cancel_file: cancel_file(dir),
+    };
+    let argv = match &assignment.spec.program {
+        Program::Command(argv) => argv.clone(),
+        Program::Script { text, interpreter } => {
+            let path = dir.join(SCRIPT);
+            fs::write(&path, text)
+                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o700)))
+                .map_err(|error| storage_failed(error.to_string()))?;
+            let path = path.to_string_lossy().into_owned();
+            interpreter.iter().cloned().chain([path]).collect()
+        }
+    };
+    let inherited = shell
+        .config
+        .env_allow
+        .iter()
+        .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
+        .collect();
+    Ok(Launch {
+        attempt: assignment.attempt.clone(),
+        argv,
+        env: environment(assignment, &places, inherited, shell.clock.wall()),
+        work_dir: places.work_dir,
+        log_bytes_max: shell.config.log_limit,
+    })
+}
+
+async fn watch_until_gone(
+    run: &mut Run,
+    dir: &Path,
+    supervised: Supervised,
+) -> Result<Ended, SupervisionError> {
+    let ended = tokio::select! {
+        ended = supervised.exited() => ended,
+        order = run.stopped() => {
+            supervised.stop(order.grace, &order.reason, &cancel_file(dir)).await
+        }
+    };
+    match ended {
+        Ok(ended) => Ok(ended),
+        Err(error) => {
+            let error = chain(&error);
+            tracing::error!(attempt = %run.id, error, "lost sight of the supervisor");
+            end_whatever_is_left(dir, &run.id).await
+        }
+    }
+}
+
+/// Ends whatever a directory of an attempt says may run, and waits until nothing of it is left.
+pub(crate) async fn end_whatever_is_left(
+    dir: &Path,
+    id: &AttemptId,
+) -> Result<Ended, SupervisionError> {
+    match find(dir, id).await? {
+        Found::Running(supervised) => supervised.kill().await,
+        Found::Ended(ended) => Ok(ended),
+        Found::NeverStarted => Ok(Ended {
+            exit: Exit::Vanished,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            stdout_bytes: 0,
+            stderr_bytes: 0,
+            recorded_at: None,
+        }),
+    }
+}
+
+/// Says what an exit means for the attempt.
+fn conclude(dir: &Path, ended: &Ended) -> AttemptEvent {
+    let usage = usage(ended);
+    let (kind, message) = match &ended.exit {
+        Exit::Code(0) => return AttemptEvent::Exited { usage },
+        Exit::Code(code) => (FailureKind::ExitCode(*code), format!("exit code {code}")),
+        Exit::Signal(signal) => (FailureKind::Signal(*signal), format!("ended by signal {signal}")),
+        Exit::SpawnFailed {
+            failure: SpawnFailure::NotFound | SpawnFailure::NotExecutable,
+            reason,
+        } => (FailureKind::SpawnFailed, reason.clone()),
+        Exit::SpawnFailed { failure: SpawnFailure::System, reason } => {
+            (FailureKind::StorageFailed, reason.clone())
+        }
+        Exit::Vanished => {
+            (FailureKind::Interrupted, "its supervisor was killed from outside".to_owned())
+        }
+    };
+    AttemptEvent::Failed {
+        failure: Failure { kind, message, stderr_tail: stderr_tail(dir) },
+        usage,
+    }
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let kind = match error {
+        StartError::StartedBefore { .. } => FailureKind::Interrupted,
+        StartError::Record(_)
+        | StartError::Spawn { .. }
+        | StartError::Refused { .. }
+        | StartError::Io(_) => FailureKind::StorageFailed,
+    };
+    failure(kind, chain(error))
+}
+
+fn stopped_before_start() -> Failure {
+    failure(FailureKind::Stopped, "it was stopped before its program ran")
+}
+
+/// Returns what an ended attempt used.
+pub(crate) fn usage(ended: &Ended) -> Usage {
+    Usage { cpu_time: ended.cpu, run_time: ended.elapsed, rss_bytes_max: 0 }
+}
+
+/// Returns the last lines of standard error; a log that cannot be read has none.
+pub(crate) fn stderr_tail(dir: &Path) -> String {
+    let read = |offset| output::read(dir, LogStream::Stderr, offset, STDERR_TAIL_BYTES_MAX);
+    let tail = || {
+        let end = read(u64::MAX)?.end;
+        Ok::<_, io::Error>(read(end.saturating_sub(STDERR_TAIL_BYTES_MAX as u64))?.data)
+    };
+    let data = tail().unwrap_or_default();
+    let text = String::from_utf8_lossy(&data);
+    // A replaced byte takes three, so the text may be longer than what was read.
+    let from = text.len().saturating_sub(STDERR_TAIL_BYTES_MAX);
+    let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    text[from..].trim_end().to_owned()
+}
+
+/// Returns where the launch, the exit and the logs of an attempt lie.
+pub(crate) fn attempt_dir(config: &Config, id: &AttemptId) -> PathBuf {
+    config.attempts_dir().join(id.job.as_str()).join(format!("{}.{}", id.task, id.token))
+}
+
+fn cancel_file(dir: &Path) -> PathBuf {
+    dir.join("cancel")
+}
+
+/// Writes down which try of its task an attempt is, in case its record gets lost.
+fn write_number(dir: &Path, number: u32) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::write(dir.join(NUMBER), number.to_string())
+}
+
+/// Reads which try of its task an attempt is; the first if that is unknown.
+pub(crate) fn read_number(dir: &Path) -> u32 {
+    fs::read_to_string(dir.join(NUMBER)).ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+const SCRIPT: &str = "script";
+const NUMBER: &str = "number";
+/// Longest end of standard error in a report.
+const STDERR_TAIL_BYTES_MAX: usize = 2048;

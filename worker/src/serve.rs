@@ -1,0 +1,256 @@
+//! The daemon from its start to its end.
+
+use std::{fmt, future::Future, io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::transport::{Endpoint, Server, server::TcpIncoming};
+use uuid::Uuid;
+use votum_driver::{Clock, Driver, Inbox};
+use votum_ids::Incarnation;
+use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
+use votum_shadow::Shadow;
+
+use crate::{
+    SupervisorProgram,
+    config::{Config, Settings},
+    event::Event,
+    link::Link,
+    logging,
+    peer::PeerDesk,
+    perform::Performer,
+    recovery::{self, Recovered, RecoveryError},
+    run::Runs,
+    session,
+    shell::{Bounds, End, Ending, Shell, blocking},
+    tokens::ReadTokens,
+};
+
+/// Is the daemon: settings to exit code, with log lines and signals.
+///
+/// `supervisor` must end in [`supervise`](crate::supervise()).
+#[must_use]
+pub fn run(settings: Settings, supervisor: SupervisorProgram) -> ExitCode {
+    let served = Config::resolve(settings, supervisor).map_err(Failure::new).and_then(|config| {
+        logging::init(&config).map_err(Failure::new)?;
+        let runtime = tokio::runtime::Runtime::new().map_err(Failure::new)?;
+        let served = runtime.block_on(serve(config));
+        // A process in an uninterruptible wait must not hold up the end.
+        runtime.shutdown_timeout(FAREWELL);
+        served.map_err(Failure::new)
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServeError`] when it cannot start, or must not go on.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let asked = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    serve_until(config, asked).await
+}
+
+/// Serves until `asked`; then ends what runs, and says goodbye.
+///
+/// # Errors
+/// [`ServeError`] when it cannot start, or must not go on.
+pub async fn serve_until(
+    config: Config,
+    asked: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let endpoint = Endpoint::from_shared(config.coordinator.clone())
+        .map_err(|source| ServeError::Coordinator { url: config.coordinator.clone(), source })?;
+    let clock = Clock::start();
+    let (recovered, shadow, tokens) = {
+        let config = config.clone();
+        blocking(move || open(&config)).await?
+    };
+    let Recovered { engine, me, journal, durable } = recovered;
+    let leftovers = recovery::end_leftovers(&config, &engine, &shadow).await?;
+
+    let listen = config.artifact_listen;
+    let in_listen = |source| ServeError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(in_listen)?;
+    let address = listener.local_addr().map_err(in_listen)?;
+    let (inbox, events) = Inbox::new();
+    let (ending, mut end) = Ending::new();
+    let shell = Arc::new(Shell {
+        address: config.artifact_address.clone().unwrap_or_else(|| address.to_string()),
+        supervisor: config.supervisor.clone(),
+        config,
+        me,
+        incarnation: draw_incarnation(),
+        clock,
+        link: Link::default(),
+        shadow,
+        tokens,
+        runs: Runs::default(),
+        peers: PeerDesk::new(inbox.clone()),
+        bounds: Bounds::default(),
+        inbox,
+        ending,
+    });
+    let stop = CancellationToken::new();
+    let _stop_all = stop.clone().drop_guard();
+    let driver = Driver::new(engine, journal, Performer(Arc::clone(&shell)), clock);
+    let driver = AbortOnDropHandle::new(tokio::spawn(driver.run(events, durable)));
+    for event in leftovers {
+        shell.inbox.send(event).await;
+    }
+    let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, stop.clone()));
+    let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
+    let session = tokio::spawn(session::keep(endpoint, inbox, link, clock, stop.clone()));
+    tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
+
+    let result = tokio::select! {
+        result = until_the_end(&shell, asked, &mut end) => result,
+        _ended = driver => Err(ServeError::Fatal { reason: LOOP_ENDED.to_owned() }),
+        served = server => Err(ServeError::Peers(served.ok().and_then(Result::err))),
+    };
+    shell.link.finish();
+    // What was said is sent first, if anybody listens.
+    let _ = timeout(FAREWELL, session).await;
+    tracing::info!("ended");
+    result
+}
+
+/// Opens everything that lies on the disk.
+fn open(config: &Config) -> Result<(Recovered, Shadow, ReadTokens), ServeError> {
+    let recovered = recovery::recover(config)?;
+    let shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
+    let tokens = ReadTokens::open(&config.secret_file()).map_err(ServeError::Secret)?;
+    Ok((recovered, shadow, tokens))
+}
+
+async fn until_the_end(
+    shell: &Shell,
+    asked: impl Future<Output = ()>,
+    end: &mut tokio::sync::mpsc::Receiver<End>,
+) -> Result<(), ServeError> {
+    let asked = async {
+        asked.await;
+        tracing::info!("asked to end");
+        shell.inbox.send(Event::Terminated).await;
+        std::future::pending().await
+    };
+    let end = tokio::select! {
+        end = end.recv() => end,
+        never = asked => never,
+    };
+    match end {
+        Some(End::Finished) | None => Ok(()),
+        Some(End::Fatal(reason)) => Err(ServeError::Fatal { reason }),
+    }
+}
+
+/// Serves artifacts, logs and answers to peers.
+async fn serve_peers(
+    shell: Arc<Shell>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let (health, health_server) = tonic_health::server::health_reporter();
+    health.set_serving::<PeerServiceServer<PeerDesk>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were written by our own build");
+    Server::builder()
+        .add_service(health_server)
+        .add_service(reflection)
+        .add_service(PeerServiceServer::new(shell.peers.clone()))
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+}
+
+/// Why a worker does not start, or had to end.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// Signals cannot be waited for.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+    /// The coordinator's address is none.
+    #[error("{url:?} is no address of a coordinator")]
+    Coordinator {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        source: tonic::transport::Error,
+    },
+    /// What lies on the disk cannot be used.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The staging or a publish root cannot be used.
+    #[error("cannot stage or publish")]
+    Shadow(#[from] votum_shadow::OpenError),
+    /// The key of the read tokens cannot be used.
+    #[error("cannot read or make the key of the read tokens")]
+    Secret(#[source] io::Error),
+    /// The address for artifacts and logs cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Artifacts and logs are not served any more.
+    #[error("artifacts and logs are not served any more")]
+    Peers(#[source] Option<tonic::transport::Error>),
+    /// Going on could break a promise; a restart replays.
+    #[error("{reason}")]
+    Fatal {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A failure on its way to a person.
+struct Failure(Box<dyn std::error::Error>);
+
+impl Failure {
+    fn new(error: impl std::error::Error + 'static) -> Self {
+        Self(Box::new(error))
+    }
+
+    #[expect(clippy::print_stderr, reason = "there may be no log yet, and a person waits")]
+    fn print(&self) {
+        eprintln!("votum-worker: {self}");
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&session::chain(self.0.as_ref()))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "randomness enters at the daemon's edge")]
+fn draw_incarnation() -> Incarnation {
+    Incarnation(Uuid::new_v4())
+}
+
+const LOOP_ENDED: &str = "the loop of the worker has ended";
+
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,0 +1,173 @@
+//! The connection to the coordinator: dialled for ever, and never relied upon.
+//!
+//! The end of a stream means nothing but "connect again and compare inventories"
+//! (R4). What comes in becomes events; what goes out is put in by the performer.
+
+use std::time::Duration;
+
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+use votum_driver::{Clock, Inbox};
+use votum_proto::worker::v1::session_service_client::SessionServiceClient;
+use votum_wire::{CoordinatorFrame, Translate};
+
+use crate::{
+    event::{Event, SessionNumber},
+    link::Link,
+};
+
+/// Keeps a connection to the coordinator until `stop`.
+pub(crate) async fn keep(
+    endpoint: Endpoint,
+    inbox: Inbox<Event>,
+    link: Link,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let endpoint = endpoint
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_PATIENCE)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true);
+    let mut pause = PAUSE_MIN;
+    for number in 1.. {
+        let session = Session { number: SessionNumber(number), inbox: &inbox, link: &link };
+        let ended = tokio::select! {
+            ended = session.hold(&endpoint, &stop) => ended,
+            () = stop.cancelled() => return,
+        };
+        match ended {
+            Ended::InSilence => {}
+            Ended::AfterTalk => pause = PAUSE_MIN,
+            Ended::ForEver => return,
+        }
+        let resume = clock.now().after(jittered(pause));
+        tokio::select! {
+            () = clock.sleep_until(Some(resume)) => {}
+            () = stop.cancelled() => return,
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+struct Session<'a> {
+    number: SessionNumber,
+    inbox: &'a Inbox<Event>,
+    link: &'a Link,
+}
+
+/// How a connection ended.
+enum Ended {
+    /// The coordinator never said anything.
+    InSilence,
+    /// It had been talking.
+    AfterTalk,
+    /// This worker has nothing to say any more.
+    ForEver,
+}
+
+impl Session<'_> {
+    async fn hold(&self, endpoint: &Endpoint, stop: &CancellationToken) -> Ended {
+        let channel = match endpoint.connect().await {
+            Ok(channel) => channel,
+            Err(error) => {
+                let error = chain(&error);
+                tracing::debug!(coordinator = %endpoint.uri(), error, "cannot connect");
+                return Ended::InSilence;
+            }
+        };
+        let hangup = stop.child_token();
+        let Some(outgoing) = self.link.open(self.number, hangup.clone()) else {
+            return Ended::ForEver;
+        };
+        if !self.inbox.send(Event::Connected(self.number)).await {
+            return Ended::InSilence;
+        }
+        let client = SessionServiceClient::new(channel)
+            .max_decoding_message_size(FRAME_BYTES_MAX)
+            .max_encoding_message_size(FRAME_BYTES_MAX);
+        let ended = tokio::select! {
+            ended = self.talk(client, outgoing) => ended,
+            // With its pause growing: whoever is left at once would be left again.
+            () = hangup.cancelled() => Ended::InSilence,
+        };
+        self.link.leave(self.number);
+        self.inbox.send(Event::Disconnected(self.number)).await;
+        ended
+    }
+
+    async fn talk(
+        &self,
+        mut client: SessionServiceClient<tonic::transport::Channel>,
+        outgoing: tokio::sync::mpsc::Receiver<votum_wire::FromWorker>,
+    ) -> Ended {
+        let frames = ReceiverStream::new(outgoing).map(|frame| frame.to_proto());
+        let mut incoming = match client.session(frames).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => {
+                tracing::warn!(%status, "the coordinator refused the session");
+                return Ended::InSilence;
+            }
+        };
+        let mut ended = Ended::InSilence;
+        loop {
+            let frame = match incoming.message().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => {
+                    tracing::info!("the coordinator ended the session");
+                    return ended;
+                }
+                Err(status) => {
+                    tracing::info!(%status, "the session with the coordinator is lost");
+                    return ended;
+                }
+            };
+            let frame = match CoordinatorFrame::from_proto(frame) {
+                Ok(frame) => Box::new(frame),
+                Err(malformed) => {
+                    tracing::error!(%malformed, "the coordinator said something meaningless");
+                    return Ended::InSilence;
+                }
+            };
+            if let Ended::InSilence = ended {
+                tracing::info!(epoch = frame.log.epoch.0, "connected to the coordinator");
+                ended = Ended::AfterTalk;
+            }
+            if !self.inbox.send(Event::Received { session: self.number, frame }).await {
+                return ended;
+            }
+        }
+    }
+}
+
+/// Spreads the returns of many workers after a restart of the coordinator.
+#[expect(clippy::disallowed_methods, reason = "randomness of the daemon's edge; decides nothing")]
+fn jittered(pause: Duration) -> Duration {
+    let drawn = Uuid::new_v4().as_bytes()[0];
+    pause / 2 + pause * u32::from(drawn) / 512
+}
+
+/// Joins an error and its sources.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Shortest wait between two connections.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest wait between two connections.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Largest frame in either direction.
+const FRAME_BYTES_MAX: usize = 16 << 20;

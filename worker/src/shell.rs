@@ -1,0 +1,157 @@
+//! What everything that acts in this daemon shares.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::sync::{Semaphore, mpsc};
+use votum_commit::Installation;
+use votum_driver::{Clock, Inbox};
+use votum_ids::{AttemptId, Incarnation};
+use votum_job::{Failure, FailureKind, Usage};
+use votum_process::SupervisorProgram;
+use votum_shadow::Shadow;
+
+use crate::{
+    config::Config,
+    event::{AttemptEvent, Event},
+    link::Link,
+    peer::PeerDesk,
+    run::Runs,
+    tokens::ReadTokens,
+};
+
+/// What everything that acts in this daemon shares.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) config: Config,
+    pub(crate) me: Installation,
+    pub(crate) incarnation: Incarnation,
+    /// What others are told of where this worker serves artifacts.
+    pub(crate) address: String,
+    pub(crate) clock: Clock,
+    pub(crate) inbox: Inbox<Event>,
+    pub(crate) link: Link,
+    pub(crate) shadow: Shadow,
+    pub(crate) tokens: ReadTokens,
+    pub(crate) supervisor: SupervisorProgram,
+    pub(crate) runs: Runs,
+    pub(crate) peers: PeerDesk,
+    pub(crate) bounds: Bounds,
+    pub(crate) ending: Ending,
+}
+
+/// How many of each kind of slow work are under way at a time; the rest waits its turn.
+///
+/// What waits is bounded by the attempts and rounds that were admitted.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    pub(crate) fetches: Semaphore,
+    pub(crate) seals: Semaphore,
+    pub(crate) checks: Semaphore,
+    pub(crate) publications: Semaphore,
+    pub(crate) discards: Semaphore,
+    pub(crate) questions: Semaphore,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            fetches: Semaphore::new(FETCHES_MAX),
+            seals: Semaphore::new(SEALS_MAX),
+            checks: Semaphore::new(CHECKS_MAX),
+            publications: Semaphore::new(PUBLICATIONS_MAX),
+            discards: Semaphore::new(DISCARDS_MAX),
+            questions: Semaphore::new(QUESTIONS_MAX),
+        }
+    }
+}
+
+/// How the daemon is told to end from within.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending(mpsc::Sender<End>);
+
+/// Why the daemon ends from within.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Nothing runs any more, as the operator wished.
+    Finished,
+    /// Going on could break a promise; a restart replays.
+    Fatal(String),
+}
+
+impl Ending {
+    /// Makes both ends.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<End>) {
+        let (sender, receiver) = mpsc::channel(1);
+        (Self(sender), receiver)
+    }
+
+    /// Ends the daemon; the first reason counts.
+    pub(crate) fn end(&self, end: End) {
+        let _ = self.0.try_send(end);
+    }
+}
+
+impl Shell {
+    /// Starts slow work; the daemon does not survive a panic in it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (work, ending) = (tokio::spawn(work), self.ending.clone());
+        tokio::spawn(async move {
+            if let Err(error) = work.await
+                && error.is_panic()
+            {
+                ending.end(End::Fatal("a part of the worker has panicked".to_owned()));
+            }
+        });
+    }
+
+    /// Hands in what happened to an attempt.
+    pub(crate) async fn tell(&self, attempt: &AttemptId, event: AttemptEvent) {
+        // If the loop has ended, so has everything that could react.
+        self.inbox.send(Event::Attempt(attempt.clone(), event)).await;
+    }
+
+    /// Returns the free bytes on the filesystem of the staging.
+    pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
+        let stat = rustix::fs::statvfs(self.shadow.staging_dir())?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Takes a turn; the semaphores of this daemon are never closed.
+pub(crate) async fn turn(semaphore: &Semaphore) -> tokio::sync::SemaphorePermit<'_> {
+    semaphore.acquire().await.expect("the semaphore is never closed")
+}
+
+/// Runs what waits for a disk where it holds up nobody.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Runs what waits for a disk and needs what everything shares.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    shell: &Arc<Shell>,
+    work: impl FnOnce(&Shell) -> T + Send + 'static,
+) -> T {
+    let shell = Arc::clone(shell);
+    blocking(move || work(&shell)).await
+}
+
+/// Says that something of an attempt failed before or after its program ran.
+pub(crate) fn failure(kind: FailureKind, message: impl Into<String>) -> Failure {
+    Failure { kind, message: message.into(), stderr_tail: String::new() }
+}
+
+/// Says that an attempt failed without having used anything.
+pub(crate) fn failed(failure: Failure) -> AttemptEvent {
+    AttemptEvent::Failed { failure, usage: Usage::default() }
+}
+
+const FETCHES_MAX: usize = 4;
+const SEALS_MAX: usize = 4;
+const CHECKS_MAX: usize = 8;
+const PUBLICATIONS_MAX: usize = 8;
+const DISCARDS_MAX: usize = 4;
+const QUESTIONS_MAX: usize = 16;
