@@ -597,3 +597,6 @@ fn job_of(reply: &Reply) -> &JobId {
 
 /// Later than anything that is due.
 const FAR: Moment = Moment::since_start(std::time::Duration::MAX);
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,33 @@
-//! Real daemons for tests: started, killed and restarted by their process ids.
+//! A cluster of real processes on one machine, and everything that tests ask of it.
+//!
+//! Nothing in here knows how a daemon works inside: it is started, killed,
+//! stopped and asked over gRPC, and judged by what lies on its disk.
+
+mod cluster;
+mod daemon;
+mod dice;
+mod draft;
+mod journal;
+mod patience;
+mod port;
+mod processes;
+mod reader;
+mod verdict;
+
+pub use cluster::{Cluster, Programs, Timing};
+pub use daemon::{Daemon, signal_of};
+pub use dice::Dice;
+pub use draft::{JobDraft, TaskDraft};
+pub use journal::{Written, written};
+pub use patience::{Stopwatch, eventually, let_pass, within};
+pub use processes::{Alive, processes_mentioning};
+pub use reader::{Reader, Seen};
+pub use verdict::{Content, Visible, content_of};
+
+use votum_ids::RequestId;
+
+/// Draws an id for a request.
+#[must_use]
+pub fn request() -> RequestId {
+    cluster::draw_request()
+}

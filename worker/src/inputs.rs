@@ -7,7 +7,9 @@ use std::{
 
 use votum_ids::{AttemptId, Digest, OutputName};
 use votum_job::{Failure, FailureKind, InputSource, ResolvedInput};
-use votum_shadow::{Depth, Pledge, Staging};
+use votum_shadow::{Depth, Manifest, Pledge, Staging};
+use votum_transfer::{Source, fetch};
+use votum_wire::ArtifactId;
 
 use crate::{
     session::chain,
@@ -34,7 +36,18 @@ pub(crate) async fn bring(
             let staging = Arc::clone(staging);
             on_disk(shell, move |shell| link(shell, &staging, &name, &staged)).await
         }
-        InputSource::Staged { .. } => Err(unavailable(&name, "TODO")),
+        InputSource::Staged { address, attempt, output, digest, read_token, .. } => {
+            let artifact = ArtifactId { attempt: attempt.clone(), output: output.clone() };
+            let source = Source {
+                address: address.clone(),
+                artifact,
+                digest: *digest,
+                read_token: read_token.clone(),
+            };
+            let (staging, input, digest) = (Arc::clone(staging), name.clone(), *digest);
+            let begin = move |manifest: &Manifest| staging.intake(&input, manifest, digest);
+            fetch(&source, begin).await.map_err(|error| unavailable(&name, &chain(&error)))
+        }
     }
 }
 

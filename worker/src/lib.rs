@@ -14,6 +14,7 @@ mod config;
 mod engine;
 mod environment;
 mod event;
+mod holdings;
 mod inputs;
 mod inventory;
 mod link;

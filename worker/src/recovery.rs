@@ -27,7 +27,7 @@ use crate::{
     engine::Engine,
     event::{AttemptEvent, Event},
     record::{Record, job_of, worker_stream},
-    run::{attempt_dir, end_whatever_is_left, read_number, stderr_tail, usage},
+    run::{attempt_dir, end_whatever_is_left, exit_file, read_number, stderr_tail, usage},
     session::chain,
 };
 
@@ -138,7 +138,7 @@ pub(crate) async fn end_leftovers(
         staged.kept.iter().filter(|attempt| !engine.knows(attempt)).collect();
 
     // A process may be left wherever an attempt was launched and no exit is recorded.
-    let unfinished = listed.iter().filter(|(_, dir)| !dir.join(EXIT).exists()).map(|(id, _)| id);
+    let unfinished = listed.iter().filter(|(_, dir)| !exit_file(dir).exists()).map(|(id, _)| id);
     let mut ends = JoinSet::new();
     let suspects: BTreeSet<AttemptId> =
         unfinished.chain(cut_off.iter().copied()).chain(found.iter().copied()).cloned().collect();
@@ -202,6 +202,3 @@ fn parse_attempt(job: &JobId, name: &str) -> Option<AttemptId> {
 fn draw_uid() -> [u8; 16] {
     Uuid::new_v4().into_bytes()
 }
-
-/// What the supervisor writes when no process of the attempt is left.
-const EXIT: &str = "exit.json";

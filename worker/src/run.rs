@@ -342,6 +342,11 @@ pub(crate) fn attempt_dir(config: &Config, id: &AttemptId) -> PathBuf {
     config.attempts_dir().join(id.job.as_str()).join(format!("{}.{}", id.task, id.token))
 }
 
+/// Returns what the supervisor writes when no process of the attempt is left.
+pub(crate) fn exit_file(dir: &Path) -> PathBuf {
+    dir.join("exit.json")
+}
+
 fn cancel_file(dir: &Path) -> PathBuf {
     dir.join("cancel")
 }

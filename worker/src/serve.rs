@@ -15,11 +15,13 @@ use votum_driver::{Clock, Driver, Inbox};
 use votum_ids::Incarnation;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
 use votum_shadow::Shadow;
+use votum_transfer::artifact_service;
 
 use crate::{
     SupervisorProgram,
     config::{Config, Settings},
     event::Event,
+    holdings::ReadLately,
     link::Link,
     logging,
     peer::PeerDesk,
@@ -103,6 +105,7 @@ pub async fn serve_until(
         link: Link::default(),
         shadow,
         tokens,
+        read_lately: ReadLately::default(),
         runs: Runs::default(),
         peers: PeerDesk::new(inbox.clone()),
         bounds: Bounds::default(),
@@ -179,6 +182,7 @@ async fn serve_peers(
         .add_service(health_server)
         .add_service(reflection)
         .add_service(PeerServiceServer::new(shell.peers.clone()))
+        .add_service(artifact_service(shell))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
 }

@@ -13,6 +13,7 @@ use votum_shadow::Shadow;
 use crate::{
     config::Config,
     event::{AttemptEvent, Event},
+    holdings::ReadLately,
     link::Link,
     peer::PeerDesk,
     run::Runs,
@@ -32,6 +33,7 @@ pub(crate) struct Shell {
     pub(crate) link: Link,
     pub(crate) shadow: Shadow,
     pub(crate) tokens: ReadTokens,
+    pub(crate) read_lately: ReadLately,
     pub(crate) supervisor: SupervisorProgram,
     pub(crate) runs: Runs,
     pub(crate) peers: PeerDesk,

@@ -55,7 +55,12 @@ impl Desk {
     pub(super) async fn workers(&self) -> Result<Vec<WorkerView>, Status> {
         match self.ask(|reply| Event::ShowWorkers { reply }).await? {
             Answer::Workers(workers) => Ok(workers),
-            _ => Err(status::shutting_down()),
+            Answer::Received { .. }
+            | Answer::Valid
+            | Answer::Cancelling(_)
+            | Answer::Jobs(_)
+            | Answer::Cluster(_)
+            | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }
 }

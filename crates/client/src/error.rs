@@ -111,3 +111,9 @@ pub(crate) fn failed(address: &str, status: &Status) -> ClientError {
         ClientError::Refused(problem)
     }
 }
+
+/// Sorts how a stream ended: a broken one is opened again, a refused one is not.
+pub(crate) fn broken(address: &str, status: &Status) -> Result<(), ClientError> {
+    let problem = Problem::from_status(status);
+    if is_transient(&problem) { Ok(()) } else { Err(failed(address, status)) }
+}

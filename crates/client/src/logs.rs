@@ -6,7 +6,7 @@ use tonic::Streaming;
 use votum_proto::v1::TailLogsResponse;
 use votum_wire::{LogPiece, LogStream, Translate, names::AttemptName, request::TailLogs};
 
-use crate::{Client, ClientError, error::failed};
+use crate::{Client, ClientError, error::broken};
 
 /// Pieces of logs, each once and those of one stream in order.
 #[derive(Debug)]
@@ -66,10 +66,7 @@ impl Logs {
             }
             Err(status) => {
                 self.stream = None;
-                match failed(self.client.address(), &status) {
-                    ClientError::Unavailable { .. } => Ok(None),
-                    error => Err(error),
-                }
+                broken(self.client.address(), &status).map(|()| None)
             }
         }
     }

@@ -5,7 +5,7 @@ use votum_ids::JobId;
 use votum_proto::v1::{WatchJobRequest, WatchJobResponse};
 use votum_wire::{JobView, names};
 
-use crate::{Client, ClientError, client::read_job, error::failed};
+use crate::{Client, ClientError, client::read_job, error::broken};
 
 /// The changes of one job.
 #[derive(Debug)]
@@ -66,10 +66,7 @@ impl Watch {
             }
             Err(status) => {
                 self.stream = None;
-                match failed(self.client.address(), &status) {
-                    ClientError::Unavailable { .. } => Ok(None),
-                    error => Err(error),
-                }
+                broken(self.client.address(), &status).map(|()| None)
             }
         }
     }

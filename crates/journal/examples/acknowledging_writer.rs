@@ -1,8 +1,9 @@
 //! Writes to a journal and says on its standard output what it was promised.
 //!
-//! `write FOLDER [SEGMENT_BYTES [OPERATIONS]]` prints `ack N` when operation `N`
-//! is durable. `force FOLDER COUNT` makes each operation forced and waits for
-//! it alone. `verify FOLDER ACKED` checks that nothing acknowledged is missing.
+//! `write FOLDER [SEGMENT_BYTES [OPERATIONS [HELD]]]` prints `ack N` when
+//! operation `N` is durable; it finds out how many are held if it is not told.
+//! `force FOLDER COUNT` makes each operation forced and waits for it alone.
+//! `verify FOLDER ACKED` checks that nothing acknowledged is missing.
 
 use std::{
     io::{self, Write},
@@ -13,7 +14,7 @@ use std::{
 use votum_journal::{Journal, Opened, Urgency};
 
 #[path = "../tests/workload/mod.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, clippy::unwrap_used, reason = "it belongs to the tests, which use the rest")]
 mod workload;
 
 fn main() -> ExitCode {
@@ -23,7 +24,10 @@ fn main() -> ExitCode {
     };
     let folder = Path::new(arguments.get(1).expect("write, force or verify, and a folder"));
     match arguments[0].as_str() {
-        "write" => write(folder, number(2, 64 << 20), number(3, u64::MAX)),
+        "write" => {
+            let held = arguments.get(4).map(|_| number(4, 0));
+            write(folder, number(2, 64 << 20), number(3, u64::MAX), held);
+        }
         "force" => force(folder, number(2, 1)),
         "verify" => return verify(folder, number(2, 0)),
         other => panic!("{other} is none of write, force and verify"),
@@ -31,9 +35,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn write(folder: &Path, segment_bytes: u64, operations: u64) {
+fn write(folder: &Path, segment_bytes: u64, operations: u64, held_already: Option<u64>) {
     let mut opened = workload::open(folder, segment_bytes).expect("the journal opens");
-    let mut done = held(&opened);
+    let mut done = held_already.unwrap_or_else(|| held(&opened));
     let end = done.saturating_add(operations);
     while done < end {
         let burst = 1 + done % 31 * 7 % 31;

@@ -125,9 +125,12 @@ impl Reader {
 
     fn open_segment(&self, stream: &Stream, position: Position) -> Result<File, ReadError> {
         let path = folder::segment_path(&self.journal, position.place.segment);
-        File::open(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => self.misplaced(stream, position),
-            _other => ReadError::Io { path, source },
+        File::open(&path).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                self.misplaced(stream, position)
+            } else {
+                ReadError::Io { path, source }
+            }
         })
     }
 

@@ -202,3 +202,102 @@ fn was_durable(seal: Seal, bytes: &[u8], end: usize, missing: Lsn) -> bool {
                 .is_some_and(|outline| outline.durable >= missing)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        entry::{Bearing, Entry, Stream, Urgency},
+        segment::Active,
+    };
+
+    proptest! {
+        /// Damage may cost the last group, or the start; never a record before it.
+        #[test]
+        fn a_flipped_byte_leaves_a_prefix_or_refuses(
+            groups in prop::collection::vec(1..4_usize, 1..6),
+            at in any::<prop::sample::Index>(),
+            flip in 1_u8..,
+        ) {
+            let (folder, frames, mut bytes, used) = segment_of(&groups);
+            let at = at.index(used);
+            bytes[at] ^= flip;
+
+            let found = recovered(&folder, &bytes);
+
+            let last_group = frames.len() - groups.last().unwrap();
+            match found {
+                Ok(read) => {
+                    prop_assert!(read.len() >= last_group, "a synced record is missing");
+                    prop_assert_eq!(&read, &frames[..read.len()]);
+                }
+                Err(OpenError::NotASegment { .. }) => prop_assert!(at < HEADER_BYTES),
+                Err(error) => {
+                    let damaged = matches!(error, OpenError::Damaged { .. });
+                    prop_assert!(damaged && groups.len() > 1, "{:?}", error);
+                }
+            }
+        }
+
+        /// A file that ends early, or in zeros, holds the records before its end.
+        #[test]
+        fn a_prefix_of_a_segment_holds_a_prefix_of_its_records(
+            groups in prop::collection::vec(1..4_usize, 1..6),
+            at in any::<prop::sample::Index>(),
+            zeros in any::<bool>(),
+        ) {
+            let (folder, frames, mut bytes, used) = segment_of(&groups);
+            let at = at.index(used);
+            if zeros { bytes[at..].fill(0) } else { bytes.truncate(at) }
+
+            let found = recovered(&folder, &bytes);
+
+            match found {
+                Ok(read) => prop_assert_eq!(&read, &frames[..read.len()]),
+                Err(error) => prop_assert!(at < HEADER_BYTES, "{:?}", error),
+            }
+        }
+    }
+
+    /// Writes a segment group by group; returns its frames, its bytes and how many are used.
+    fn segment_of(groups: &[usize]) -> (tempfile::TempDir, Vec<Frame>, Vec<u8>, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let header = Header { cluster: [3; 16], first: Lsn(1), previous: None, epoch: 0 };
+        let mut active = Active::create(folder.path(), header, 4096).unwrap();
+        let mut frames = Vec::new();
+        for group in groups {
+            let durable = Lsn(frames.len() as u64);
+            let group: Vec<_> = (1..=*group as u64).map(|at| frame(durable, at)).collect();
+            active.write(&group).unwrap();
+            frames.extend(group);
+        }
+        let bytes = fs::read(folder::segment_path(folder.path(), Lsn(1))).unwrap();
+        let used = usize::try_from(active.used()).unwrap();
+        (folder, frames, bytes, used)
+    }
+
+    fn frame(durable: Lsn, at: u64) -> Frame {
+        let lsn = Lsn(durable.0 + at);
+        let entry = Entry {
+            stream: Stream::new("job/a").unwrap(),
+            urgency: Urgency::Lazy,
+            version: 1,
+            bearing: Bearing::Continues,
+            keys: Vec::new(),
+            payload: vec![7; usize::try_from(lsn.0 * 37 % 90).unwrap()],
+        };
+        Frame { lsn, origin: lsn, durable, epoch: 0, sequence: lsn.0, entry }
+    }
+
+    fn recovered(folder: &tempfile::TempDir, bytes: &[u8]) -> Result<Vec<Frame>, OpenError> {
+        fs::write(folder::segment_path(folder.path(), Lsn(1)), bytes).unwrap();
+        let mut read = Vec::new();
+        survey(folder.path())?[&Lsn(1)].read_last(&mut |frame, _| {
+            read.push(frame);
+            Ok(())
+        })?;
+        Ok(read)
+    }
+}

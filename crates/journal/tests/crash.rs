@@ -1,5 +1,7 @@
 //! The writer is killed at every crash point of the journal, and nothing acknowledged is missing.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
+
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod rig;
 
@@ -14,7 +16,7 @@ fn no_crash_point_loses_an_acknowledged_record() {
     let points = crash_points();
     assert!(points.len() >= 9, "{points:?}");
     for point in points {
-        for visit in [1, 2, 3, 7] {
+        for visit in [1, 3] {
             let folder = tempfile::tempdir().unwrap();
             let mut acked = 0;
             // The second crash falls into the recovery from the first, or after it.
@@ -62,5 +64,5 @@ fn crash_points() -> BTreeSet<String> {
     points
 }
 
-const SEGMENT_BYTES: &str = "65536";
-const OPERATIONS: &str = "1500";
+const SEGMENT_BYTES: &str = "32768";
+const OPERATIONS: &str = "1000";

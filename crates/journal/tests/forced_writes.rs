@@ -1,5 +1,7 @@
 //! What the kernel is asked for: a sync before every acknowledgement, and an end when it fails.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
+
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod rig;
 

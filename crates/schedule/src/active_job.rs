@@ -407,7 +407,7 @@ impl ActiveJob {
     }
 
     /// Returns the tasks whose outputs this one reads.
-    fn sources(&self, consumer: usize) -> BTreeSet<usize> {
+    pub(crate) fn sources(&self, consumer: usize) -> BTreeSet<usize> {
         let inputs = self.task_spec(consumer).inputs.values();
         let sources = inputs.filter_map(|input| match input {
             InputSpec::TaskOutput { task, .. } => self.graph.position(task),

@@ -7,7 +7,8 @@ use votum_job::{Assignment, InputSource, InputSpec, ResolvedInput};
 use votum_machine::Moment;
 
 use crate::{
-    Action, Record, Scheduler, active_job::ActiveJob, agenda::Due, queue::Spot, scheduler::Reaction,
+    Action, Outcome, Record, Scheduler, active_job::ActiveJob, agenda::Due, queue::Spot,
+    scheduler::Reaction,
 };
 
 /// Where a ready task can go.
@@ -80,7 +81,9 @@ impl Scheduler {
         {
             return Choice::AwaitNews(worker.clone());
         }
-        let failed_on = job.tasks[spot.task].attempts.last().map(|attempt| &attempt.worker);
+        let last = job.tasks[spot.task].attempts.last();
+        let failed = last.filter(|attempt| matches!(attempt.outcome, Outcome::Failed { .. }));
+        let failed_on = failed.map(|attempt| &attempt.worker);
         let nearest = held
             .iter()
             .filter(|(worker, bytes)| {

@@ -195,11 +195,19 @@ impl Scheduler {
         let Some(Orphan { worker, attempt, number, state }) = job.orphans.remove(&task) else {
             return Reaction::none();
         };
+        // What it read was sealed before it was given out, or it is built on something else.
+        let sources = job.sources(task);
+        let outdated = sources.iter().any(|&source| {
+            job.held_attempt(source).is_none_or(|held| held.id.token > attempt.token)
+        });
         let uid = self.roster.change(&worker, |worker| {
             worker.orphans.remove(&(id.clone(), task));
             worker.registration.uid
         });
-        let Some(uid) = uid else { return Reaction::none() };
+        let Some(uid) = uid.filter(|_| !outdated) else {
+            self.reindex(now, self.anchor.at(now), id, task);
+            return Reaction::perform([Action::Discard { worker, attempt }]);
+        };
         self.note_listed(&worker, &attempt);
         if let AttemptState::Ended(end) = state {
             self.ends.push_back((worker.clone(), attempt.clone(), end));

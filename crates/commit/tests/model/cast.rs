@@ -33,6 +33,11 @@ pub(crate) fn worker_id(worker: usize) -> WorkerId {
     WorkerId::new(ROLES[worker]).expect("roles are names")
 }
 
+/// Returns the number of a worker.
+pub(crate) fn role(name: &str) -> usize {
+    ROLES.iter().position(|role| *role == name).expect("everybody has a role")
+}
+
 /// Names one installation of a worker.
 pub(crate) fn uid(worker: usize, installation: u8) -> WorkerUid {
     let text = format!("{installation:08x}-0000-0000-0000-{worker:012x}");

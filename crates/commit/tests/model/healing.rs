@@ -10,7 +10,7 @@ use votum_ids::TxnId;
 use votum_machine::Machine;
 
 use crate::{
-    cast::{END_OF_TIME, NOON, ROLES, job, position},
+    cast::{END_OF_TIME, NOON, job, position, role},
     fact::Fact,
     history::{History, World, living},
     interner::Memory,
@@ -240,10 +240,6 @@ impl<'a> Course<'a> {
     fn stage(&self) -> Option<Stage> {
         self.chief.phase(&job()).map(|standing| standing.stage)
     }
-}
-
-fn role(name: &str) -> usize {
-    ROLES.iter().position(|role| *role == name).expect("everybody has a role")
 }
 
 /// Rounds of timers and engines that a job may need to come to its end.

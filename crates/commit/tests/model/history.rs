@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use votum_commit::{
     CoordinatorEvent, CoordinatorRecord, Installation, LogState, Message, ParticipantEvent,
-    ParticipantRecord, Reply, Share, Vote,
+    ParticipantRecord, Reply, Share, Stage, Vote,
 };
 use votum_ids::{TxnId, WorkerUid};
 use votum_machine::{Machine, Moment};
@@ -42,6 +42,20 @@ pub(crate) struct Site {
     pub(crate) lazy: u16,
     /// The epoch of the coordinator, or the installation of the worker.
     pub(crate) start: u8,
+}
+
+/// What may still be lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Crashes {
+    pub(crate) chief: Possible,
+    pub(crate) workers: Possible,
+}
+
+/// Whether something may still happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Possible {
+    Yes,
+    No,
 }
 
 /// The rules of the world in which a history unfolds.
@@ -223,6 +237,62 @@ impl World {
             if history.net == before {
                 return;
             }
+        }
+    }
+
+    /// Forgets what can make no difference any more, so that equal futures are equal states.
+    ///
+    /// A vote counts only in the round that is open, and a round is opened once. Slow work
+    /// that nobody waits for is asked for again by whoever waits for it. Promises and
+    /// refusals bear on the round that is being decided. A log is read after a crash.
+    pub(crate) fn forget(&self, history: &mut History, crashes: Crashes) {
+        let current = self.current(history);
+        let chief = self.tables.chief_row(history.chief.machine);
+        for number in history.net.iter() {
+            let letter = self.tables.letters.value(number);
+            let dead = match &*letter {
+                Letter::ToChief(CoordinatorEvent::Received {
+                    reply: Reply::Voted { txn, .. }, ..
+                }) => current.as_ref() != Some(txn) && !chief.matters.contains(number),
+                Letter::ToWorker {
+                    worker,
+                    event: ParticipantEvent::Checked { .. } | ParticipantEvent::Published { .. },
+                    ..
+                } => {
+                    let machine = history.workers[*worker].machine;
+                    let row = self.tables.worker_row(*worker, self.own(history, *worker), machine);
+                    !row.matters.contains(number)
+                }
+                Letter::ToChief(_) | Letter::ToWorker { .. } => false,
+            };
+            if dead {
+                history.net.remove(number);
+            }
+        }
+        for number in history.facts.iter() {
+            if let Fact::Promised(_, txn) | Fact::Refused(txn) = &*self.facts.value(number) {
+                let decided = self.is(history, Fact::Decided(txn.clone()));
+                if decided || current.as_ref() != Some(txn) {
+                    history.facts.remove(number);
+                }
+            }
+        }
+        if crashes.chief == Possible::No {
+            (history.chief.log, history.chief.lazy) = (0, 0);
+        }
+        if crashes.workers == Possible::No {
+            for site in &mut history.workers {
+                (site.log, site.lazy) = (0, 0);
+            }
+        }
+    }
+
+    /// Returns the round that the coordinator is deciding or has decided.
+    fn current(&self, history: &History) -> Option<TxnId> {
+        let standing = self.tables.chiefs.value(history.chief.machine).phase(&job());
+        match standing?.stage {
+            Stage::Preparing { txn, .. } | Stage::Delivering { txn, .. } => Some(txn),
+            Stage::Working | Stage::Aborting { .. } | Stage::Quarantined => None,
         }
     }
 

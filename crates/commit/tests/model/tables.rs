@@ -5,8 +5,9 @@
 //! numbers of machines, logs, letters and facts.
 
 use votum_commit::{
-    Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Knowledge, LogState,
-    ParticipantAction, ParticipantEvent, ParticipantRecord, Participants, Reply, Vote,
+    Alarm, Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation,
+    Knowledge, LogState, Message, Objection, ParticipantAction, ParticipantEvent,
+    ParticipantRecord, Participants, Peer, Reply, Vote,
 };
 use votum_ids::{TxnId, WorkerUid};
 use votum_machine::Machine;
@@ -14,7 +15,7 @@ use votum_machine::Machine;
 use crate::{
     bits::Bits,
     bug::Bug,
-    cast::{END_OF_TIME, NOON, ROLES, job, position, start},
+    cast::{END_OF_TIME, NOON, job, position, role, start, worker_id},
     interner::{Interner, Memory},
 };
 
@@ -231,7 +232,10 @@ impl Tables {
         };
         for letter in row.letters..letters {
             if let Some(step) = self.worker_receives(worker, own, machine, letter) {
-                row.enter(letter, step.machine != machine || step.record.is_some(), &step.acts);
+                let changes = step.machine != machine || step.record.is_some();
+                let inert = !changes && step.acts.is_empty();
+                assert!(inert || !self.is_inert(letter), "an inert letter moves {machine}");
+                row.enter(letter, changes, &step.acts);
             }
         }
         row.letters = letters;
@@ -240,7 +244,7 @@ impl Tables {
 
     /// Adds to the net what would be said about it without anything else happening.
     pub(crate) fn answer(row: &Row, net: &mut Net) {
-        net.add(&row.says);
+        assert!(row.says.is_within(net), "a question exists as soon as its round");
         for (letter, answers) in &row.answers {
             if net.contains(*letter) {
                 net.add(answers);
@@ -267,27 +271,62 @@ impl Tables {
         net
     }
 
-    fn chief_acts(&self, action: CoordinatorAction) -> Option<Act> {
+    fn chief_acts(&self, action: CoordinatorAction) -> Vec<Act> {
         match action {
             CoordinatorAction::Send { to, message } => {
-                let worker = ROLES.iter().position(|role| *role == to.as_str())?;
-                let event = ParticipantEvent::Received { message, log: position() };
-                Some(Act::Post(self.letter(Letter::ToWorker { worker, only: None, event })))
+                let worker = role(to.as_str());
+                let event = ParticipantEvent::Received { message: message.clone(), log: position() };
+                let letter = self.letter(Letter::ToWorker { worker, only: None, event });
+                match message {
+                    Message::Prepare { txn, holder, peers, .. } => {
+                        let mut acts = vec![Act::Post(letter)];
+                        acts.extend(self.questions_about(&txn, &holder, peers));
+                        acts
+                    }
+                    Message::Undecided { .. } => Vec::new(), // Inert.
+                    Message::Commit { .. }
+                    | Message::Abort { .. }
+                    | Message::RoundEnded { .. }
+                    | Message::Release { .. } => vec![Act::Post(letter)],
+                }
             }
-            CoordinatorAction::Preparing { .. } => Some(Act::Open),
-            CoordinatorAction::Committed { .. } => Some(Act::Release),
+            CoordinatorAction::Preparing { .. } => vec![Act::Open],
+            CoordinatorAction::Committed { .. } => vec![Act::Release],
             // Only a bug, or a log that was put back, makes a machine say this.
-            CoordinatorAction::Raise(votum_commit::Alarm::StaleLog { .. }) => None,
-            CoordinatorAction::Raise(_) => Some(Act::Alarm),
+            CoordinatorAction::Raise(Alarm::StaleLog { .. }) => Vec::new(),
+            CoordinatorAction::Raise(_) => vec![Act::Alarm],
             CoordinatorAction::ShareLost { .. }
             | CoordinatorAction::Committing { .. }
             | CoordinatorAction::Aborting { .. }
-            | CoordinatorAction::TooLate { .. } => None,
+            | CoordinatorAction::TooLate { .. } => Vec::new(),
         }
     }
 
+    /// Returns every question about a round that its participant may ask once it is in doubt.
+    ///
+    /// They exist as soon as the round does: to be asked too early harms nobody who is
+    /// asked, and a question that does not depend on the vote leaves fewer states.
+    fn questions_about(&self, txn: &TxnId, by: &Installation, peers: Vec<Peer>) -> Vec<Act> {
+        let reply = Reply::Inquired { txn: txn.clone() };
+        let inquiry = Letter::ToChief(CoordinatorEvent::Received { from: by.clone(), reply });
+        let mut acts = vec![Act::Post(self.letter(inquiry))];
+        acts.extend(peers.into_iter().map(|peer| self.ask(txn, by, peer)));
+        acts
+    }
+
+    fn ask(&self, txn: &TxnId, by: &Installation, peer: Peer) -> Act {
+        let worker = role(peer.installation.worker.as_str());
+        let event = ParticipantEvent::PeerAsked {
+            txn: txn.clone(),
+            asked: peer.installation.uid,
+            updates: peer.updates,
+            by: by.clone(),
+        };
+        Act::Post(self.letter(Letter::ToWorker { worker, only: None, event }))
+    }
+
     fn worker_acts(&self, worker: usize, own: WorkerUid, action: ParticipantAction) -> Vec<Act> {
-        let by = votum_commit::Installation { worker: crate::cast::worker_id(worker), uid: own };
+        let by = Installation { worker: worker_id(worker), uid: own };
         let own_work = |event| self.letter(Letter::ToWorker { worker, only: Some(own), event });
         match action {
             ParticipantAction::Send(reply) => {
@@ -304,7 +343,7 @@ impl Tables {
                 if self.objects == Some(worker) {
                     let word = || "TARGET_EXISTS".to_owned();
                     let (reason, message) = (word(), word());
-                    results.push(Vote::No(votum_commit::Objection::Failed { reason, message }));
+                    results.push(Vote::No(Objection::Failed { reason, message }));
                 }
                 let checked = |result| ParticipantEvent::Checked { txn: txn.clone(), result };
                 results.into_iter().map(|it| Act::Post(own_work(checked(it)))).collect()
@@ -314,25 +353,16 @@ impl Tables {
                 vec![Act::Publish { letter, txn }]
             }
             ParticipantAction::Discard { .. } => vec![Act::Discard],
-            ParticipantAction::AskPeer { peer, txn } => {
-                let to = peer.installation;
-                let worker = ROLES.iter().position(|role| *role == to.worker.as_str());
-                let worker = worker.expect("peers have roles");
-                let (asked, updates) = (to.uid, peer.updates);
-                let event = ParticipantEvent::PeerAsked { txn, asked, updates, by };
-                vec![Act::Post(self.letter(Letter::ToWorker { worker, only: None, event }))]
-            }
+            ParticipantAction::AskPeer { peer, txn } => vec![self.ask(&txn, &by, peer)],
             ParticipantAction::AnswerPeer { to, txn, knowledge } => {
-                let worker = ROLES.iter().position(|role| *role == to.worker.as_str());
-                let worker = worker.expect("peers have roles");
+                let worker = role(to.worker.as_str());
                 let only = Some(to.uid);
                 let event = ParticipantEvent::PeerAnswered { txn: txn.clone(), knowledge };
                 let letter = self.letter(Letter::ToWorker { worker, only, event });
                 match knowledge {
                     Knowledge::Refused => vec![Act::Refuse { letter, txn }],
-                    Knowledge::Commit | Knowledge::Unknown | Knowledge::InDoubt => {
-                        vec![Act::Post(letter)]
-                    }
+                    Knowledge::Commit => vec![Act::Post(letter)],
+                    Knowledge::Unknown | Knowledge::InDoubt => Vec::new(), // Inert.
                 }
             }
             ParticipantAction::Raise(_) => vec![Act::Alarm],
@@ -343,11 +373,24 @@ impl Tables {
     pub(crate) fn release(&self) -> Net {
         let mut net = Net::EMPTY;
         for worker in 0..self.workers {
-            let message = votum_commit::Message::Release { job: job() };
+            let message = Message::Release { job: job() };
             let event = ParticipantEvent::Received { message, log: position() };
             net.insert(self.letter(Letter::ToWorker { worker, only: None, event }));
         }
         net
+    }
+
+    /// Says whether a letter does nothing at all, to anybody; such letters are not posted.
+    fn is_inert(&self, letter: u16) -> bool {
+        let Letter::ToWorker { event, .. } = &*self.letters.value(letter) else { return false };
+        matches!(
+            event,
+            ParticipantEvent::Received { message: Message::Undecided { .. }, .. }
+                | ParticipantEvent::PeerAnswered {
+                    knowledge: Knowledge::Unknown | Knowledge::InDoubt,
+                    ..
+                }
+        )
     }
 
     fn letter(&self, letter: Letter) -> u16 {

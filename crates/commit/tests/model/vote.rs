@@ -10,7 +10,7 @@ use crate::{
     cast::{cancel, job, position},
     fact::{Broken, Fact},
     healing::Healing,
-    history::{History, World},
+    history::{Crashes, History, Possible, World},
     tables::{Letter, Step},
 };
 
@@ -241,6 +241,16 @@ impl Ballot {
         Some(())
     }
 
+    fn crashes(&self, history: &History) -> Crashes {
+        let possible = |so_far, limit| if so_far < limit { Possible::Yes } else { Possible::No };
+        let restore = possible(history.restores, self.bounds.restores);
+        let crash = possible(history.chief_crashes, self.bounds.chief_crashes);
+        Crashes {
+            chief: if restore == Possible::Yes { restore } else { crash },
+            workers: possible(history.worker_crashes, self.bounds.worker_crashes),
+        }
+    }
+
     fn crash_chief(&self, history: &mut History, kept: usize) {
         history.chief_crashes += 1;
         if Bug::LogWithoutItsDecision.is(self.world.tables.bug) {
@@ -325,6 +335,7 @@ impl Model for Ballot {
             return None;
         }
         self.world.settle(&mut history);
+        self.world.forget(&mut history, self.crashes(&history));
         (history != *last).then_some(history)
     }
 
@@ -396,7 +407,10 @@ impl Ballot {
     }
 
     fn has_refused(&self, history: &History) -> bool {
-        self.world.facts(history).iter().any(|fact| matches!(**fact, Fact::Refused(_)))
+        (0..self.bounds.workers).any(|worker| {
+            let machine = self.world.tables.participants.value(history.workers[worker].machine);
+            machine.refusals().next().is_some()
+        })
     }
 
     /// Tells a counterexample in words.

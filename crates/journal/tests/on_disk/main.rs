@@ -1,5 +1,7 @@
 //! The journal on a disk, from the outside: what it promises while it runs and when it starts again.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
+
 mod commit;
 mod index;
 mod model;

@@ -8,10 +8,10 @@ use votum_journal::{Bearing, Entry, InMemory, Journal, KeyChange, Opened, Urgenc
 use super::{entry, workload};
 
 proptest! {
-    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 16, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn the_disk_holds_what_the_model_holds(steps in prop::collection::vec(any_step(), 1..120)) {
+    fn the_disk_holds_what_the_model_holds(steps in prop::collection::vec(any_step(), 1..80)) {
         let folder = tempfile::tempdir().unwrap();
         let mut model = InMemory::new();
         let mut opened = Some(workload::open(folder.path(), SEGMENT_BYTES).unwrap());

@@ -53,11 +53,8 @@ pub(crate) fn operations_held(journal: &impl Journal) -> Result<u64, String> {
         model.append(operation(number));
     }
     model.sync();
-    // A stream that was forgotten last leaves no payload to tell of it.
-    let differs = match difference(journal, &model) {
-        None => return Ok(newest),
-        Some(differs) => differs,
-    };
+    let Some(differs) = difference(journal, &model) else { return Ok(newest) };
+    // A record that forgets its stream leaves no payload to tell of it.
     model.append(operation(newest + 1));
     model.sync();
     match difference(journal, &model) {

@@ -1,1 +1,647 @@
-//! Random faults.
+//! Random faults: workers come, go, forget and lie idle; the coordinator crashes and stands still.
+//!
+//! One seed decides everything. After every step the invariants are checked,
+//! and at the end everything heals and every job must come to an end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use votum_ids::{AttemptId, Digest, JobId, OutputName, TaskId, WorkerId};
+use votum_job::{
+    Assignment, AttemptEnd, AttemptState, FailureKind, Graph, InputSource, InputSpec, JobSpec,
+    ListedAttempt,
+};
+use votum_schedule::{Action, Event, Outcome, Record, TaskStanding};
+
+use crate::{
+    cast::{failed, job, registration, sealed, spec, submission, worker},
+    world::World,
+};
+
+#[test]
+fn random_faults_never_break_a_rule() {
+    let seeds = std::env::var("VOTUM_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    for seed in 1..=seeds {
+        run(seed, STEPS);
+    }
+}
+
+/// Paste the seed of a failure here to see it alone.
+#[test]
+fn one_seed_twice_tells_one_story() {
+    assert_eq!(run(42, STEPS), run(42, STEPS));
+}
+
+fn run(seed: u64, steps: usize) -> usize {
+    let mut chaos = Chaos::new(seed);
+    for step in 0..steps {
+        chaos.act();
+        chaos.serve();
+        chaos.check(step);
+    }
+    chaos.heal();
+    chaos.world.records.len() + chaos.story
+}
+
+/// A cluster in trouble.
+struct Chaos {
+    seed: u64,
+    random: Random,
+    world: World,
+    workers: BTreeMap<WorkerId, SimWorker>,
+    /// So many records survive a crash for certain.
+    durable: usize,
+    jobs_received: usize,
+    offered: BTreeSet<JobId>,
+    decided: BTreeMap<JobId, Event>,
+    /// Tasks that may run again although they were sealed, by the records.
+    excused: BTreeSet<(JobId, TaskId)>,
+    sealed: BTreeMap<(JobId, TaskId), BTreeMap<OutputName, Digest>>,
+    records_checked: usize,
+    /// Grows with everything that happens; tells two runs apart.
+    story: usize,
+    incarnations: u128,
+    healing: bool,
+}
+
+#[derive(Default)]
+struct SimWorker {
+    uid: u128,
+    incarnation: u128,
+    connected: bool,
+    reconciled: bool,
+    attempts: BTreeMap<AttemptId, SimAttempt>,
+}
+
+struct SimAttempt {
+    number: u32,
+    consumed: BTreeMap<(TaskId, OutputName), Digest>,
+    end: Option<AttemptEnd>,
+}
+
+impl Chaos {
+    fn new(seed: u64) -> Self {
+        let names = ["alice", "bob", "carol"];
+        let workers =
+            names.map(|name| (worker(name), SimWorker { uid: 1, ..SimWorker::default() }));
+        Self {
+            seed,
+            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            world: World::new(),
+            workers: BTreeMap::from(workers),
+            durable: 0,
+            jobs_received: 0,
+            offered: BTreeSet::new(),
+            decided: BTreeMap::new(),
+            excused: BTreeSet::new(),
+            sealed: BTreeMap::new(),
+            records_checked: 0,
+            story: 0,
+            incarnations: 0,
+            healing: false,
+        }
+    }
+
+    /// Does one random thing.
+    fn act(&mut self) {
+        let name = self.any_worker();
+        match self.random.below(100) {
+            0..=5 => self.submit(),
+            6..=17 => self.connect(&name),
+            18..=20 => self.disconnect(&name),
+            21..=22 => self.restart_worker(&name),
+            23 => self.wipe(&name),
+            24..=26 => self.crash(),
+            27..=28 => {
+                let secs = self.random.below(40);
+                self.pass(Duration::from_secs(secs));
+            }
+            29 => self.world.stand_still(Duration::from_secs(self.random.below(90))),
+            30..=33 => self.decide(),
+            34 => self.abort_any(),
+            35 => self.forget_one(&name),
+            36..=38 => self.report_again(&name),
+            39..=44 => {
+                let millis = self.random.below(1500);
+                self.pass(Duration::from_millis(millis));
+            }
+            45..=55 => self.start_one(&name),
+            _ => self.end_one(&name),
+        }
+        if self.random.below(4) > 0 {
+            self.world.settle();
+        }
+    }
+
+    fn any_worker(&mut self) -> WorkerId {
+        let at = usize::try_from(self.random.below(3)).unwrap();
+        self.workers.keys().nth(at).unwrap().clone()
+    }
+
+    fn submit(&mut self) {
+        if self.jobs_received >= JOBS_MAX {
+            return;
+        }
+        self.jobs_received += 1;
+        let name = format!("job{}", self.jobs_received);
+        let spec = Box::new(self.random_spec(&name));
+        self.world.step(Event::Submitted { job: job(&name), spec, submission: submission() });
+    }
+
+    fn random_spec(&mut self, name: &str) -> JobSpec {
+        let tasks = 1 + self.random.below(6);
+        let mut lines = Vec::new();
+        for task in 0..tasks {
+            let mut line = format!("t{task} attempts 6 backoff 1s makes rows");
+            for source in 0..task {
+                match self.random.below(4) {
+                    0 => line += &format!(" reads t{source}.rows"),
+                    1 => line += &format!(" after t{source}"),
+                    _ => {}
+                }
+            }
+            if self.random.below(3) == 0 {
+                line += &format!(" publishes {name}-{task}");
+            }
+            if self.random.below(3) == 0 {
+                line += &format!(" on {}", self.any_worker());
+            }
+            lines.push(line);
+        }
+        lines.push("timeout 200h".into());
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let spec = spec(name, &lines);
+        assert_eq!(Graph::check(&spec).err(), None);
+        spec
+    }
+
+    fn connect(&mut self, name: &WorkerId) {
+        if self.workers[name].connected && self.workers[name].reconciled && !self.healing {
+            return;
+        }
+        self.incarnations += 1;
+        let sim = self.workers.get_mut(name).unwrap();
+        sim.incarnation = self.incarnations;
+        sim.connected = true;
+        sim.reconciled = false;
+        let registration = registration(name.as_str(), sim.uid, sim.incarnation, 2);
+        self.world.speaking.insert(name.clone(), registration.incarnation);
+        self.world.step(Event::Joined(registration));
+        self.serve();
+        let listed: Vec<ListedAttempt> =
+            self.workers[name].attempts.iter().map(|(id, attempt)| attempt.listed(id)).collect();
+        for listed in listed {
+            self.world.step(Event::Listed { worker: name.clone(), listed });
+            // Ticks may fall between the lines of an inventory.
+            if self.random.below(3) == 0 {
+                self.world.settle();
+            }
+            self.serve();
+        }
+        if self.healing || self.random.below(8) > 0 {
+            self.workers.get_mut(name).unwrap().reconciled = true;
+            self.world.step(Event::InventoryEnded { worker: name.clone() });
+        }
+    }
+
+    fn disconnect(&mut self, name: &WorkerId) {
+        let sim = self.workers.get_mut(name).unwrap();
+        sim.connected = false;
+        self.world.speaking.remove(name);
+        let incarnation = registration(name.as_str(), 1, sim.incarnation, 1).incarnation;
+        self.world.step(Event::Disconnected { worker: name.clone(), incarnation });
+    }
+
+    fn restart_worker(&mut self, name: &WorkerId) {
+        if self.workers[name].connected {
+            self.disconnect(name);
+        }
+        for attempt in self.workers.get_mut(name).unwrap().attempts.values_mut() {
+            attempt.end.get_or_insert_with(|| failed(FailureKind::Interrupted));
+        }
+        self.connect(name);
+    }
+
+    fn wipe(&mut self, name: &WorkerId) {
+        if self.workers[name].connected {
+            self.disconnect(name);
+        }
+        let sim = self.workers.get_mut(name).unwrap();
+        sim.uid += 1;
+        sim.attempts.clear();
+        self.connect(name);
+    }
+
+    /// Lets a worker lose one sealed attempt and come back without it.
+    fn forget_one(&mut self, name: &WorkerId) {
+        if let Some(id) = self.any_attempt(name, |attempt| attempt.end.is_some()) {
+            if self.workers[name].connected {
+                self.disconnect(name);
+            }
+            self.workers.get_mut(name).unwrap().attempts.remove(&id);
+            self.connect(name);
+        }
+    }
+
+    /// Restarts the coordinator; the tail of its lazy records may be lost.
+    fn crash(&mut self) {
+        self.take_actions();
+        self.check_records();
+        let lost = self.world.records.len() - self.durable;
+        let kept = self.durable + usize::try_from(self.random.below(lost as u64 + 1)).unwrap();
+        self.world.restart(kept);
+        self.durable = kept;
+        self.recount();
+        self.offered.clear();
+        for sim in self.workers.values_mut() {
+            sim.connected = false;
+        }
+        for event in self.decided.clone().into_values() {
+            self.world.step(event);
+        }
+    }
+
+    fn pass(&mut self, wait: Duration) {
+        self.world.pass(wait);
+        if wait >= Duration::from_millis(100) {
+            self.durable = self.world.records.len();
+        }
+    }
+
+    fn start_one(&mut self, name: &WorkerId) {
+        if let Some(attempt) = self.any_attempt(name, |attempt| attempt.end.is_none())
+            && self.workers[name].connected
+        {
+            self.world.step(Event::Started { worker: name.clone(), attempt });
+        }
+    }
+
+    fn end_one(&mut self, name: &WorkerId) {
+        if let Some(id) = self.any_attempt(name, |attempt| attempt.end.is_none()) {
+            let kind = match self.random.below(20) {
+                0 => Some(FailureKind::ExitCode(1)),
+                1 => Some(FailureKind::StorageFailed),
+                _ => None,
+            };
+            self.finish(name, &id, kind.filter(|_| !self.healing));
+        }
+    }
+
+    fn finish(&mut self, name: &WorkerId, id: &AttemptId, failure: Option<FailureKind>) {
+        let changed = !self.healing && self.random.below(12) == 0;
+        let salt = if changed { self.random.below(3) } else { 0 };
+        let spec = self.world.scheduler.spec(&id.job).cloned();
+        let sim = self.workers.get_mut(name).unwrap();
+        let attempt = sim.attempts.get_mut(id).unwrap();
+        let end = match (failure, spec) {
+            (None, Some(spec)) => {
+                sealed(&spec.tasks[&id.task], content(&id.task, &attempt.consumed, salt))
+            }
+            (Some(kind), _) => failed(kind),
+            (None, None) => failed(FailureKind::Stopped),
+        };
+        attempt.end = Some(end.clone());
+        if sim.connected {
+            self.world.step(Event::Ended { worker: name.clone(), attempt: id.clone(), end });
+        }
+    }
+
+    fn report_again(&mut self, name: &WorkerId) {
+        if let Some(id) = self.any_attempt(name, |attempt| attempt.end.is_some())
+            && self.workers[name].connected
+        {
+            let end = self.workers[name].attempts[&id].end.clone().unwrap();
+            self.world.step(Event::Ended { worker: name.clone(), attempt: id, end });
+        }
+    }
+
+    fn any_attempt(
+        &mut self,
+        name: &WorkerId,
+        wanted: impl Fn(&SimAttempt) -> bool,
+    ) -> Option<AttemptId> {
+        let attempts = &self.workers[name].attempts;
+        let ids: Vec<&AttemptId> =
+            attempts.iter().filter(|(_, attempt)| wanted(attempt)).map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        let at = usize::try_from(self.random.below(ids.len() as u64)).unwrap();
+        Some(ids[at].clone())
+    }
+
+    /// Commits a job that is on offer.
+    fn decide(&mut self) {
+        if let Some(job) = self.offered.pop_first() {
+            self.check_consistency(&job);
+            self.durable = self.world.records.len();
+            self.world.step(Event::Committing { job: job.clone() });
+            self.close(job);
+        }
+    }
+
+    fn abort_any(&mut self) {
+        let jobs: Vec<JobId> = self.world.scheduler.jobs().cloned().collect();
+        if !jobs.is_empty() {
+            let at = usize::try_from(self.random.below(jobs.len() as u64)).unwrap();
+            self.abort(jobs[at].clone());
+        }
+    }
+
+    fn abort(&mut self, job: JobId) {
+        self.offered.remove(&job);
+        self.durable = self.world.records.len();
+        let event = Event::Aborting { job: job.clone() };
+        self.decided.insert(job, event.clone());
+        self.world.step(event);
+    }
+
+    fn close(&mut self, job: JobId) {
+        self.check_records();
+        self.world.step(Event::Closed { job: job.clone() });
+        self.decided.remove(&job);
+        let mut at = 0;
+        let durable = self.durable;
+        self.durable = 0;
+        let mut kept = Vec::new();
+        for record in std::mem::take(&mut self.world.records) {
+            if record.1.job() != Some(&job) {
+                kept.push(record);
+                self.durable += usize::from(at < durable);
+            }
+            at += 1;
+        }
+        self.world.records = kept;
+        self.records_checked = self.world.records.len();
+        for sim in self.workers.values_mut().filter(|sim| sim.connected) {
+            sim.attempts.retain(|id, _| id.job != job);
+        }
+    }
+
+    /// Performs what the scheduler asked for, and what that leads to.
+    fn serve(&mut self) {
+        loop {
+            let actions = std::mem::take(&mut self.world.actions);
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.perform(action);
+            }
+        }
+    }
+
+    fn take_actions(&mut self) {
+        self.serve();
+        self.story += self.world.told.len();
+        self.world.told.clear();
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Start(assignment) => self.order(*assignment),
+            Action::Stop { worker, attempt, .. } => {
+                let sim = &self.workers[&worker];
+                let live = sim.attempts.get(&attempt).is_some_and(|known| known.end.is_none());
+                if sim.connected && live {
+                    self.finish(&worker, &attempt, Some(FailureKind::Stopped));
+                }
+            }
+            Action::Acknowledge { worker, attempt } => {
+                self.durable = self.world.records.len();
+                let sim = self.workers.get_mut(&worker).unwrap();
+                let failed =
+                    |known: &SimAttempt| matches!(known.end, Some(AttemptEnd::Failed { .. }));
+                if sim.connected && sim.attempts.get(&attempt).is_some_and(failed) {
+                    sim.attempts.remove(&attempt);
+                }
+            }
+            Action::Discard { worker, attempt } => {
+                let sim = self.workers.get_mut(&worker).unwrap();
+                if sim.connected {
+                    sim.attempts.remove(&attempt);
+                }
+            }
+            Action::AllStaged { job, .. } => {
+                assert!(self.offered.insert(job), "offered twice, seed {}", self.seed);
+            }
+            Action::Withdraw { job } => assert!(self.offered.remove(&job), "seed {}", self.seed),
+            Action::Fail { job, .. } => self.abort(job),
+            Action::Stopped { job } => self.close(job),
+            Action::WorkerChanged { .. } => {}
+        }
+    }
+
+    fn order(&mut self, assignment: Assignment) {
+        let sim = self.workers.get_mut(&assignment.worker).unwrap();
+        let pinned = assignment.spec.placement.worker.as_ref();
+        assert!(pinned.is_none_or(|pinned| *pinned == assignment.worker), "seed {}", self.seed);
+        if !sim.connected {
+            return;
+        }
+        let consumed = assignment.inputs.iter().zip(assignment.spec.inputs.values());
+        let consumed = consumed.filter_map(|(resolved, input)| match (&resolved.source, input) {
+            (InputSource::Staged { digest, .. }, InputSpec::TaskOutput { task, output }) => {
+                Some(((task.clone(), output.clone()), *digest))
+            }
+            _ => None,
+        });
+        let attempt =
+            SimAttempt { number: assignment.number, consumed: consumed.collect(), end: None };
+        sim.attempts.entry(assignment.attempt).or_insert(attempt);
+    }
+
+    /// Checks what must hold after every step.
+    fn check(&mut self, step: usize) {
+        let scene = format!("seed {}, step {step}:\n{}", self.seed, self.world.told);
+        for job in self.world.scheduler.jobs() {
+            for task in self.world.scheduler.job(self.world.now(), job).unwrap().tasks {
+                let live = |attempt: &&votum_schedule::Attempt| attempt.outcome == Outcome::Live;
+                let count = task.attempts.iter().filter(live).count();
+                assert!(count <= 1, "{count} attempts of {} are live, {scene}", task.task);
+                let last = task.attempts.last().map(|attempt| &attempt.outcome);
+                let runs = matches!(task.state, TaskStanding::Starting | TaskStanding::Running);
+                assert_eq!(runs, last == Some(&Outcome::Live), "{}, {scene}", task.task);
+                let staged = task.state == TaskStanding::Staged;
+                let sealed = matches!(last, Some(Outcome::Sealed { .. }));
+                assert!(!staged || sealed, "{}, {scene}", task.task);
+            }
+        }
+        self.check_records();
+        if step.is_multiple_of(5) {
+            assert_eq!(self.world.portrait(), self.world.portrait_of_replay(), "{scene}");
+        }
+        self.take_actions();
+    }
+
+    /// Checks that no sealed task runs again without a loss or a change (R5).
+    fn check_records(&mut self) {
+        for (_, record) in &self.world.records[self.records_checked..] {
+            match record {
+                Record::Assigned { attempt, .. } => {
+                    let task = (attempt.job.clone(), attempt.task.clone());
+                    let again = self.sealed.contains_key(&task);
+                    assert!(
+                        !again || self.excused.contains(&task),
+                        "{attempt} runs again, seed {}:\n{}",
+                        self.seed,
+                        self.world.told
+                    );
+                }
+                Record::Ended { attempt, end: AttemptEnd::Sealed { outputs, .. } } => {
+                    let task = (attempt.job.clone(), attempt.task.clone());
+                    let digests: BTreeMap<_, _> =
+                        outputs.iter().map(|output| (output.name.clone(), output.digest)).collect();
+                    self.excused.remove(&task);
+                    let earlier = self.sealed.insert(task, digests.clone());
+                    if earlier.is_some_and(|earlier| earlier != digests) {
+                        let readers = self.readers(&attempt.job, &attempt.task);
+                        self.excused.extend(readers);
+                    }
+                }
+                Record::Lost { job, staged, .. } => {
+                    self.excused.extend(staged.iter().map(|task| (job.clone(), task.clone())));
+                }
+                _ => {}
+            }
+        }
+        self.records_checked = self.world.records.len();
+    }
+
+    /// Draws the conclusions of the records anew, after some were lost.
+    fn recount(&mut self) {
+        self.sealed.clear();
+        self.excused.clear();
+        self.records_checked = 0;
+        self.check_records();
+    }
+
+    fn readers(&self, job: &JobId, task: &TaskId) -> BTreeSet<(JobId, TaskId)> {
+        let spec = self.world.scheduler.spec(job).unwrap();
+        let mut reached = BTreeSet::new();
+        let mut next = vec![task.clone()];
+        while let Some(source) = next.pop() {
+            for (name, reader) in &spec.tasks {
+                let reads = |input: &InputSpec| matches!(input, InputSpec::TaskOutput { task, .. } if *task == source);
+                if reader.inputs.values().any(reads) && reached.insert((job.clone(), name.clone()))
+                {
+                    next.push(name.clone());
+                }
+            }
+        }
+        reached
+    }
+
+    /// Checks that everything that is to be committed was built on what is to be committed.
+    fn check_consistency(&self, job: &JobId) {
+        let view = self.world.scheduler.job(self.world.now(), job).unwrap();
+        let outputs = |task: &TaskId| {
+            let task = view.tasks.iter().find(|view| view.task == *task).unwrap();
+            match &task.attempts.last().unwrap().outcome {
+                Outcome::Sealed { outputs, .. } => outputs.clone(),
+                other => panic!("{} is {other:?}", task.task),
+            }
+        };
+        for task in &view.tasks {
+            let attempt = task.attempts.last().unwrap();
+            let sim = &self.workers[&attempt.worker];
+            let Some(known) = sim.attempts.get(&attempt.id) else { continue };
+            for ((source, name), digest) in &known.consumed {
+                let now = outputs(source);
+                let now = now.iter().find(|output| output.name == *name).unwrap().digest;
+                assert_eq!(
+                    now, *digest,
+                    "{} read another {source}.{name}, seed {}:\n{}",
+                    attempt.id, self.seed, self.world.told
+                );
+            }
+        }
+    }
+
+    /// Ends all faults: every job must come to an end, and nothing may be left over.
+    fn heal(&mut self) {
+        self.healing = true;
+        for round in 0.. {
+            assert!(
+                round < HEALING_ROUNDS_MAX,
+                "jobs never end, seed {}: {:?}\n{}\n{}",
+                self.seed,
+                self.world.scheduler.jobs().collect::<Vec<_>>(),
+                self.world.portrait(),
+                self.world.told
+            );
+            for name in self.workers.keys().cloned().collect::<Vec<_>>() {
+                if !self.workers[&name].connected || !self.workers[&name].reconciled {
+                    self.connect(&name);
+                }
+                self.serve();
+                while let Some(id) = self.any_attempt(&name, |attempt| attempt.end.is_none()) {
+                    self.finish(&name, &id, None);
+                    self.serve();
+                }
+            }
+            self.decide();
+            self.pass(Duration::from_secs(5));
+            self.serve();
+            self.check(round);
+            let over = self.world.scheduler.jobs().next().is_none();
+            if over && self.offered.is_empty() {
+                break;
+            }
+        }
+        self.check_nothing_is_left();
+    }
+
+    fn check_nothing_is_left(&mut self) {
+        for name in self.workers.keys().cloned().collect::<Vec<_>>() {
+            // What a worker kept of jobs that are over goes at its next inventory.
+            self.connect(&name);
+            self.world.settle();
+            self.serve();
+            let left: Vec<_> = self.workers[&name].attempts.keys().collect();
+            assert!(left.is_empty(), "{name} keeps {left:?}, seed {}", self.seed);
+        }
+        for worker in self.world.scheduler.workers() {
+            assert_eq!(worker.free_slots, worker.registration.slots, "seed {}", self.seed);
+            assert!(worker.running.is_empty() && worker.holds.is_empty(), "seed {}", self.seed);
+        }
+    }
+}
+
+impl SimAttempt {
+    fn listed(&self, id: &AttemptId) -> ListedAttempt {
+        let state = match &self.end {
+            None => AttemptState::Live,
+            Some(end) => AttemptState::Ended(end.clone()),
+        };
+        ListedAttempt { attempt: id.clone(), number: self.number, state }
+    }
+}
+
+/// What a task makes of its inputs; a salt stands for all that is not its input.
+fn content(task: &TaskId, consumed: &BTreeMap<(TaskId, OutputName), Digest>, salt: u64) -> u8 {
+    let mut content = task.as_str().bytes().fold(7_u8, u8::wrapping_add);
+    for digest in consumed.values() {
+        content = content.wrapping_mul(31).wrapping_add(digest.0[0]);
+    }
+    content.wrapping_add(u8::try_from(salt).unwrap())
+}
+
+/// Marsaglia's xorshift: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+const SEEDS: u64 = 60;
+const STEPS: usize = 400;
+const JOBS_MAX: usize = 6;
+const HEALING_ROUNDS_MAX: usize = 400;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use votum_ids::{Epoch, Incarnation, JobId, WorkerId};
 use votum_job::{AttemptEnd, InputSource};
 use votum_machine::{Machine as _, Moment, WallTime};
-use votum_schedule::{Action, Config, Event, JobState, Outcome, Record, Scheduler, TaskStanding};
+use votum_schedule::{Action, Config, Event, JobState, Record, Scheduler, TaskStanding};
 
 /// The scheduler, what it recorded, and the world's clock.
 pub(crate) struct World {
@@ -102,25 +102,22 @@ impl World {
         self.speaking.clear();
     }
 
-    /// Says how every job and task stands, without the clock.
+    /// Says how every undecided job and its tasks stand, without the clock.
     pub(crate) fn portrait(&self) -> String {
-        portrait(&self.scheduler, self.now())
+        let jobs = self.scheduler.jobs().filter(|job| self.is_undecided(job));
+        jobs.map(|job| portrait(&self.scheduler, self.now(), job)).collect()
     }
 
-    /// Says how things would stand if the coordinator started from its records right away.
+    /// Says the same of a coordinator that starts from the records right away.
     pub(crate) fn portrait_of_replay(&self) -> String {
         let anchor = self.anchor.at(self.now());
-        let mut later = replayed(&self.records, self.epoch.next(), anchor);
-        // The end of a backoff is no fact: time brings it back.
-        let mut due = Moment::START;
-        for _ in 0..SETTLING_STEPS_MAX {
-            match later.next_deadline().filter(|next| *next <= due) {
-                Some(next) => due = due.max(next),
-                None => break,
-            }
-            let _ = later.step(due, Event::Tick);
-        }
-        portrait(&later, due)
+        let later = replayed(&self.records, self.epoch.next(), anchor);
+        let jobs = later.jobs().filter(|job| self.is_undecided(job));
+        jobs.map(|job| portrait(&later, Moment::START, job)).collect()
+    }
+
+    fn is_undecided(&self, job: &JobId) -> bool {
+        self.scheduler.summary(job).is_some_and(|job| job.state < JobState::Aborting)
     }
 }
 
@@ -149,22 +146,16 @@ pub(crate) fn show(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     shown
 }
 
-fn portrait(scheduler: &Scheduler, now: Moment) -> String {
-    let mut shown = String::new();
-    for job in scheduler.jobs() {
-        let view = scheduler.job(now, job).unwrap();
-        // Decisions are other machines' records, and an offer waits for the inventories.
-        let over = view.summary.state >= JobState::Aborting;
-        writeln!(shown, "{job} {} staged", view.summary.staged).unwrap();
-        for task in view.tasks {
-            let state = match task.state {
-                TaskStanding::Cancelled | TaskStanding::Retrying => TaskStanding::Ready,
-                TaskStanding::Waiting if over => TaskStanding::Ready,
-                other => other,
-            };
-            let state = if over { "-" } else { state.word() };
-            writeln!(shown, "  {} {state} {:?}", task.task, task.attempts).unwrap();
-        }
+fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
+    let view = scheduler.job(now, job).unwrap();
+    let mut shown = format!("{job} {} of {} staged\n", view.summary.staged, view.summary.tasks);
+    for task in view.tasks {
+        let state = match task.state {
+            // The end of a backoff is no fact: time brings it back.
+            TaskStanding::Retrying | TaskStanding::Ready | TaskStanding::Waiting => "PENDING",
+            other => other.word(),
+        };
+        writeln!(shown, "  {} {state} {:?}", task.task, task.attempts).unwrap();
     }
     shown
 }
@@ -226,11 +217,6 @@ fn tell_action(action: &Action) -> String {
         Action::Stopped { job } => format!("report {job} stopped\n"),
         Action::WorkerChanged { worker } => format!("report worker {worker}\n"),
     }
-}
-
-/// Says whether an attempt's outcome is one that ended it.
-pub(crate) fn is_over(outcome: &Outcome) -> bool {
-    *outcome != Outcome::Live
 }
 
 /// No wish of the tests needs more steps than this to be fulfilled.

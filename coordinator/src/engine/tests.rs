@@ -1,0 +1,362 @@
+//! The joined machines from submission to the end, without a network or a disk.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use uuid::Uuid;
+use votum_commit::{LogPosition, LogState, Start, Vote};
+use votum_driver::Durable;
+use votum_ids::{
+    AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, OutputName, Target,
+    TargetKind, TaskId, TxnId, WorkerUid,
+};
+use votum_job::{
+    AttemptEnd, OutputSpec, Placement, Program, RetryPolicy, StagedOutput, TaskSpec, Usage,
+};
+use votum_journal::Bearing;
+use votum_wire::view::JobState;
+
+use super::*;
+use crate::replies::Replies;
+
+#[test]
+fn a_job_is_received_durably_before_the_answer() {
+    let mut world = World::new();
+    let reaction = world.submit("sales", "s1");
+    assert!(reaction.record.as_ref().unwrap().forced());
+    assert!(matches!(
+        reaction.actions.as_slice(),
+        [
+            ..,
+            Action::Reply { answer: Answer::Received { duplicate: false, .. }, .. },
+            Action::JobChanged { .. }
+        ]
+    ));
+}
+
+#[test]
+fn the_same_request_returns_the_same_job() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let again = world.submit("sales", "s1");
+    assert_eq!(again.record, None);
+    assert!(matches!(
+        again.actions.as_slice(),
+        [Action::Reply { answer: Answer::Received { duplicate: true, .. }, .. }]
+    ));
+}
+
+#[test]
+fn a_job_for_an_unknown_worker_changes_nothing() {
+    let mut world = World::new();
+    let refused = world.submit("sales", "s9");
+    assert_eq!(refused.record, None);
+    assert!(matches!(
+        refused.actions.as_slice(),
+        [Action::Reply { answer: Answer::Refused(Refusal::NoSuchWorker { .. }), .. }]
+    ));
+}
+
+#[test]
+fn a_staged_job_is_voted_on_decided_and_released() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    let asked = world.frame(FromWorker::Ended { attempt: attempt.clone(), end: sealed() });
+    assert!(asked.sends(|frame| matches!(frame, FromCoordinator::Commit(Message::Prepare { .. }))));
+
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    let yes = FromWorker::Commit(Reply::Voted { txn: txn.clone(), vote: Vote::Yes });
+    let decided = world.frame(yes);
+    assert!(decided.records.iter().any(Record::forced));
+    assert!(
+        decided.sends(|frame| matches!(frame, FromCoordinator::Commit(Message::Commit { .. })))
+    );
+    assert_eq!(world.state(), Some(JobState::Committing));
+
+    let acked = world.frame(FromWorker::Commit(Reply::Acked { txn }));
+    assert_eq!(acked.records.last().map(Durable::bearing), Some(Bearing::Closes));
+    assert!(acked.actions.iter().any(|action| matches!(
+        action,
+        Action::SendDurable { frame: FromCoordinator::Commit(Message::Release { .. }), .. }
+    )));
+    assert_eq!(world.state(), None);
+}
+
+#[test]
+fn a_cancel_after_the_decision_is_refused() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt, end: sealed() });
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    world.frame(FromWorker::Commit(Reply::Voted { txn, vote: Vote::Yes }));
+    let refused = world.cancel();
+    assert_eq!(refused.record, None);
+    assert!(matches!(
+        refused.actions.as_slice(),
+        [.., Action::Reply { answer: Answer::Refused(Refusal::AlreadyCommitting { .. }), .. }]
+    ));
+}
+
+#[test]
+fn a_cancel_stops_what_runs_and_then_closes() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    let cancelled = world.cancel();
+    assert!(cancelled.record.as_ref().is_some_and(Record::forced));
+    assert!(
+        cancelled.actions.iter().any(|action| matches!(
+            action,
+            Action::Send { frame: FromCoordinator::Stop { .. }, .. }
+        ))
+    );
+    let failure = votum_job::Failure {
+        kind: votum_job::FailureKind::Stopped,
+        message: "stopped".to_owned(),
+        stderr_tail: String::new(),
+    };
+    let end = AttemptEnd::Failed { failure, usage: Usage::default() };
+    let closed = world.frame(FromWorker::Ended { attempt, end });
+    assert_eq!(closed.records.last().map(Durable::bearing), Some(Bearing::Closes));
+    assert_eq!(world.state(), None);
+}
+
+#[test]
+fn what_a_worker_kept_of_a_closed_job_is_released() {
+    let mut world = World::new();
+    let attempt = AttemptId { job: job(), task: task(), token: token() };
+    let listed = votum_job::ListedAttempt {
+        attempt,
+        number: 1,
+        state: votum_job::AttemptState::Ended(sealed()),
+    };
+    let page = Inventory { attempts: vec![listed], ..Inventory::default() };
+    let settled = world.frame(FromWorker::Inventory(page));
+    assert!(settled.actions.iter().any(|action| matches!(
+        action,
+        Action::SendDurable { frame: FromCoordinator::Commit(Message::Release { .. }), .. }
+    )));
+}
+
+#[test]
+fn replaying_the_records_gives_the_same_picture() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt, end: sealed() });
+    let before = world.engine.view(Moment::START, &job()).unwrap();
+
+    let mut engine = engine(Epoch(2));
+    for (at, record) in world.records.clone() {
+        if let Record::Registered(registration) = record {
+            engine.register(at, registration).unwrap();
+        }
+    }
+    let records = world.records.into_iter().filter_map(|(at, record)| match record {
+        Record::Job(record) => Some(Stamped { at, record: *record }),
+        _ => None,
+    });
+    engine.resume(&job(), records.collect()).unwrap();
+    let after = engine.view(Moment::START, &job()).unwrap();
+    assert_eq!(after.tasks, before.tasks);
+    assert_eq!(after.started, before.started);
+}
+
+/// An engine, a connected worker `s1`, and everything that was recorded.
+struct World {
+    engine: Engine,
+    replies: Replies,
+    records: Vec<(WallTime, Record)>,
+}
+
+/// What one event and the ticks after it came to.
+struct Settled {
+    records: Vec<Record>,
+    actions: Vec<Action>,
+}
+
+impl Settled {
+    fn sends(&self, wanted: impl Fn(&FromCoordinator) -> bool) -> bool {
+        self.actions.iter().any(|action| match action {
+            Action::Send { frame, .. } => wanted(frame),
+            _ => false,
+        })
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world =
+            Self { engine: engine(Epoch(1)), replies: Replies::default(), records: Vec::new() };
+        world.settle(Event::SessionOpened(hello()));
+        world.frame(FromWorker::InventoryEnded);
+        world
+    }
+
+    fn submit(&mut self, name: &str, worker: &str) -> Reaction<Record, Action> {
+        let event = Event::Submit {
+            reply: self.replies.register().0,
+            intent: Intent::Receive,
+            job: job(),
+            spec: Box::new(spec(name, worker)),
+            submission: submission(),
+        };
+        self.step(event)
+    }
+
+    fn cancel(&mut self) -> Reaction<Record, Action> {
+        let cause = Cause {
+            reason: "CANCELLED".to_owned(),
+            message: "cancelled".to_owned(),
+            by: "ana".to_owned(),
+        };
+        self.step(Event::Cancel { reply: self.replies.register().0, job: job(), cause })
+    }
+
+    /// Ticks until the job's only task is given to the worker.
+    fn started_attempt(&mut self) -> AttemptId {
+        let settled = self.settle(Event::Tick);
+        let assigned = settled.actions.into_iter().find_map(|action| match action {
+            Action::Send { frame: FromCoordinator::Start(assignment), .. } => {
+                Some(assignment.attempt)
+            }
+            _ => None,
+        });
+        assigned.expect("the task is placed on the only worker")
+    }
+
+    fn frame(&mut self, frame: FromWorker) -> Settled {
+        self.settle(Event::Frame { from: installation(), frame })
+    }
+
+    fn settle(&mut self, event: Event) -> Settled {
+        let mut settled = Settled { records: Vec::new(), actions: Vec::new() };
+        let mut next = Some(event);
+        while let Some(event) = next {
+            let reaction = self.step(event);
+            settled.records.extend(reaction.record);
+            settled.actions.extend(reaction.actions);
+            let due = self.engine.next_deadline().is_some_and(|due| due <= Moment::START);
+            next = due.then_some(Event::Tick);
+        }
+        settled
+    }
+
+    fn step(&mut self, event: Event) -> Reaction<Record, Action> {
+        let reaction = self.engine.step(Moment::START, event);
+        let recorded = reaction.record.clone().map(|record| (ANCHOR, record));
+        self.records.extend(recorded);
+        reaction
+    }
+
+    fn state(&self) -> Option<JobState> {
+        self.engine.view(Moment::START, &job()).map(|view| view.state)
+    }
+}
+
+fn engine(epoch: Epoch) -> Engine {
+    let cluster = ClusterId(Uuid::nil());
+    let incarnation = Incarnation(Uuid::from_u128(u128::from(epoch.0)));
+    let held = LogPosition { cluster, epoch: Epoch(0), start: incarnation, lsn: 0 };
+    let start = Start { cluster, epoch, incarnation, held, log: LogState::Whole };
+    let scheduler = Scheduler::new(votum_schedule::Config::default(), epoch, ANCHOR);
+    let lease =
+        Lease { length: Duration::from_secs(15), heartbeat_interval: Duration::from_secs(3) };
+    Engine::new(ANCHOR, 10, lease, scheduler, Coordinator::new(start))
+}
+
+fn hello() -> Hello {
+    Hello {
+        installation: installation(),
+        incarnation: Incarnation(Uuid::nil()),
+        version: "0".to_owned(),
+        labels: BTreeMap::new(),
+        slots: 2,
+        artifact_address: "127.0.0.1:1".to_owned(),
+        publish_roots: vec!["/srv".to_owned()],
+        seen: None,
+    }
+}
+
+fn spec(name: &str, worker: &str) -> JobSpec {
+    let target = Target {
+        path: "report.html".to_owned(),
+        kind: TargetKind::File,
+        mode: None,
+        existing: Existing::Replace,
+    };
+    let output = OutputSpec {
+        path: "report.html".to_owned(),
+        optional: false,
+        bytes_max: None,
+        publish: Some(target),
+    };
+    let task_spec = TaskSpec {
+        placement: Placement {
+            worker: Some(WorkerId::new(worker).unwrap()),
+            labels: BTreeMap::new(),
+        },
+        needs: [].into(),
+        program: Program::Command(vec!["true".to_owned()]),
+        env: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+        outputs: [(output_name(), output)].into(),
+        timeout: Duration::from_secs(60),
+        grace_period: Duration::from_secs(1),
+        retry: RetryPolicy::default(),
+    };
+    JobSpec {
+        display_name: name.to_owned(),
+        description: String::new(),
+        labels: BTreeMap::new(),
+        params: BTreeMap::new(),
+        env: BTreeMap::new(),
+        timeout: Duration::from_secs(600),
+        retention: Duration::from_secs(600),
+        prepare_timeout: Duration::from_secs(60),
+        tasks: [(task(), task_spec)].into(),
+    }
+}
+
+fn sealed() -> AttemptEnd {
+    let output = StagedOutput {
+        name: output_name(),
+        digest: Digest([7; 32]),
+        files: 1,
+        bytes: 10,
+        read_token: "secret".to_owned(),
+    };
+    AttemptEnd::Sealed { outputs: vec![output], usage: Usage::default() }
+}
+
+fn submission() -> Submission {
+    Submission {
+        uid: Uuid::nil(),
+        by: "ana".to_owned(),
+        request: RequestId(Uuid::nil()),
+        spec_digest: Digest([1; 32]),
+    }
+}
+
+fn installation() -> Installation {
+    Installation { worker: WorkerId::new("s1").unwrap(), uid: WorkerUid(Uuid::nil()) }
+}
+
+fn token() -> FencingToken {
+    FencingToken { epoch: Epoch(1), counter: 1 }
+}
+
+fn job() -> JobId {
+    JobId::new("sales-1").unwrap()
+}
+
+fn task() -> TaskId {
+    TaskId::new("report").unwrap()
+}
+
+fn output_name() -> OutputName {
+    OutputName::new("report").unwrap()
+}
+
+const ANCHOR: WallTime = WallTime(1_000_000);

@@ -1,0 +1,67 @@
+//! What a worker has to serve; the worker implements it.
+
+use std::{fs::File, io, sync::Arc};
+
+use thiserror::Error;
+use votum_ids::AttemptId;
+use votum_shadow::{Manifest, TreePath};
+use votum_wire::{ArtifactId, LogStream};
+
+/// What a worker holds for others. Every method may block and is called on a thread for that.
+pub trait Holdings: Send + Sync + 'static {
+    /// Returns the manifest of a sealed output, if the token allows reading it.
+    ///
+    /// # Errors
+    /// [`Denied`], and never before the token was looked at.
+    fn manifest(&self, artifact: &ArtifactId, read_token: &str) -> Result<Arc<Manifest>, Denied>;
+
+    /// Opens one file of a sealed output, if the token allows reading it.
+    ///
+    /// # Errors
+    /// [`Denied`], and never before the token was looked at.
+    fn open(
+        &self,
+        artifact: &ArtifactId,
+        read_token: &str,
+        path: &TreePath,
+    ) -> Result<File, Denied>;
+
+    /// Reads at most `bytes_max` bytes of a log from `offset` on.
+    ///
+    /// # Errors
+    /// [`Denied::NotHeld`] if no log of the attempt is kept.
+    fn read_log(
+        &self,
+        attempt: &AttemptId,
+        stream: LogStream,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Result<LogPart, Denied>;
+}
+
+/// A part of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPart {
+    /// Where it begins; later than asked for if bytes were dropped.
+    pub offset: u64,
+    /// The bytes; none at the end of the log.
+    pub data: Vec<u8>,
+    /// The length of the log when it was read.
+    pub end: u64,
+    /// Whether the attempt had ended before the log was read, so that it does not grow.
+    pub complete: bool,
+}
+
+/// Why something is not served.
+#[derive(Debug, Error)]
+pub enum Denied {
+    /// It is not held here, or no longer.
+    #[error("it is not held here")]
+    NotHeld,
+    /// The token does not allow it.
+    #[error("the read token does not allow it")]
+    NotAllowed,
+    /// The disk failed.
+    #[error("the disk failed")]
+    Storage(#[from] io::Error),
+}

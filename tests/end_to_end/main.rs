@@ -1,0 +1,34 @@
+//! Whole jobs on real processes: what a user is promised, tried with real kills.
+
+mod aborting;
+mod committing;
+mod counting;
+mod fencing;
+mod losing;
+mod refusing;
+mod restarting;
+mod serving;
+mod submitting;
+
+use votum_tests::{Cluster, Timing, programs};
+
+/// Starts a cluster that gives nobody up.
+fn patient() -> Cluster {
+    Cluster::started(&programs!(), Timing::PATIENT)
+}
+
+/// Starts a cluster that gives a silent worker up within seconds.
+fn hasty() -> Cluster {
+    Cluster::started(&programs!(), Timing::HASTY)
+}
+
+/// A line of shell that waits until a file is there.
+fn wait_for_file(cluster: &Cluster, name: &str) -> String {
+    let file = cluster.home().join(name);
+    format!("while [ ! -e {} ]; do sleep 0.02; done", file.display())
+}
+
+/// Makes the file that a task waits for.
+fn open_gate(cluster: &Cluster, name: &str) {
+    std::fs::write(cluster.home().join(name), "").unwrap();
+}

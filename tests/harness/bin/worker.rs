@@ -1,0 +1,29 @@
+//! The worker as the tests start it: the same code and the same flags as the real one.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use votum_worker::{Settings, SupervisorProgram};
+
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(hide = true)]
+    Supervise { dir: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let Arguments { settings, command } = Arguments::parse();
+    match command {
+        Some(Command::Supervise { dir }) => votum_worker::supervise(&dir),
+        None => votum_worker::run(settings, SupervisorProgram::this_executable(["supervise"])),
+    }
+}

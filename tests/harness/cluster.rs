@@ -1,0 +1,455 @@
+//! A coordinator and its workers, each with its own folders, and a client that asks them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+use votum_client::{Client, ClientError, Options};
+use votum_ids::{JobId, RequestId};
+use votum_job::JobSpec;
+use votum_wire::{
+    ClusterView, JobView, WorkerState,
+    request::{SubmitJob, Submitted},
+};
+
+use crate::{
+    daemon::Daemon,
+    journal::{Written, written},
+    patience::{eventually, within},
+    port::free_port,
+    processes::{Alive, kill, processes_mentioning},
+    reader::Reader,
+    verdict::Visible,
+};
+
+/// Where the daemons' executables are.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The coordinator.
+    pub coordinator: PathBuf,
+    /// The worker.
+    pub worker: PathBuf,
+}
+
+/// Names the executables that cargo has built for the tests.
+#[macro_export]
+macro_rules! programs {
+    () => {
+        $crate::Programs {
+            coordinator: env!("CARGO_BIN_EXE_test-coordinator").into(),
+            worker: env!("CARGO_BIN_EXE_test-worker").into(),
+        }
+    };
+}
+
+/// How patient the coordinator is with its workers.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// Without a frame for this long a worker is suspect.
+    pub lease: Duration,
+    /// A suspect worker is lost after this.
+    pub stop_grace: Duration,
+    /// A pinned task waits this long.
+    pub lost_after: Duration,
+    /// Between two signs of life.
+    pub heartbeat: Duration,
+}
+
+impl Timing {
+    /// Gives nobody up: for tests in which every daemon comes back.
+    pub const PATIENT: Self = Self {
+        lease: Duration::from_secs(60),
+        stop_grace: Duration::from_secs(1),
+        lost_after: Duration::from_mins(10),
+        heartbeat: Duration::from_millis(500),
+    };
+    /// Gives a silent worker up soon: for tests of exactly that.
+    pub const HASTY: Self = Self {
+        lease: Duration::from_millis(1500),
+        stop_grace: Duration::from_millis(500),
+        lost_after: Duration::from_secs(4),
+        heartbeat: Duration::from_millis(300),
+    };
+}
+
+/// Daemons on one machine, below one folder that goes with them.
+#[derive(Debug)]
+pub struct Cluster {
+    coordinator: Daemon,
+    workers: BTreeMap<String, Daemon>,
+    address: String,
+    client: Client,
+    runtime: Runtime,
+    home: TempDir,
+}
+
+impl Cluster {
+    /// Starts a coordinator and the workers s1, s2 and s3, and waits until all are ready.
+    #[must_use]
+    pub fn started(programs: &Programs, timing: Timing) -> Self {
+        let mut cluster = Self::prepared(programs, timing);
+        cluster.start_all();
+        cluster
+    }
+
+    /// Lays out the same cluster without starting anything.
+    ///
+    /// # Panics
+    /// If the folders or the client cannot be made.
+    #[must_use]
+    pub fn prepared(programs: &Programs, timing: Timing) -> Self {
+        let home = tempfile::Builder::new().prefix("votum-test-").tempdir().expect("a folder");
+        let base = home.path();
+        for folder in ["logs", "runs", "coordinator"] {
+            fs::create_dir(base.join(folder)).expect("a folder");
+        }
+        let address = format!("127.0.0.1:{}", free_port());
+        let log = |name: &str| base.join("logs").join(format!("{name}.log"));
+        let arguments = coordinator_arguments(&address, &base.join("coordinator"), timing);
+        let coordinator =
+            Daemon::new("coordinator", &programs.coordinator, arguments, log("coordinator"));
+        let mut workers = BTreeMap::new();
+        for name in WORKERS {
+            fs::create_dir_all(base.join(name).join("public")).expect("a folder");
+            let arguments = worker_arguments(name, &address, &base.join(name));
+            let daemon = Daemon::new(name, &programs.worker, arguments, log(name));
+            workers.insert(name.to_owned(), daemon);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let client = {
+            let _entered = runtime.enter();
+            Client::connect(&address, OPTIONS).expect("the address is one")
+        };
+        Self { coordinator, workers, address, client, runtime, home }
+    }
+
+    /// Starts everything that does not run, and waits until all workers are ready.
+    pub fn start_all(&mut self) {
+        self.start_missing();
+        self.wait_until_ready();
+    }
+
+    /// Starts everything that does not run.
+    pub fn start_missing(&mut self) {
+        for daemon in std::iter::once(&mut self.coordinator).chain(self.workers.values_mut()) {
+            if !daemon.is_started() {
+                daemon.start();
+            }
+        }
+    }
+
+    /// Waits until every worker that was started is ready.
+    #[track_caller]
+    pub fn wait_until_ready(&mut self) {
+        let wanted: Vec<String> =
+            self.workers.values().filter(|one| one.is_started()).map(|one| one.name().into()).collect();
+        eventually("every worker is ready", LONG, || {
+            let workers = self.block_on(self.client.workers()).ok()?;
+            let is_ready = |name: &String| {
+                workers.iter().any(|worker| {
+                    worker.worker.as_str() == name && worker.state == WorkerState::Ready
+                })
+            };
+            wanted.iter().all(is_ready).then_some(())
+        });
+    }
+
+    /// Returns the coordinator's daemon.
+    pub fn coordinator(&mut self) -> &mut Daemon {
+        &mut self.coordinator
+    }
+
+    /// Returns a worker's daemon.
+    pub fn worker(&mut self, name: &str) -> &mut Daemon {
+        self.workers.get_mut(name).unwrap_or_else(|| panic!("there is no worker {name}"))
+    }
+
+    /// Returns the daemon of this name, the coordinator's included.
+    pub fn daemon(&mut self, name: &str) -> &mut Daemon {
+        if name == "coordinator" { self.coordinator() } else { self.worker(name) }
+    }
+
+    /// Returns the client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns where the coordinator listens, as `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits for something asynchronous.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Returns the folder in which each run of a counted task leaves a line.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.home.path().join("runs")
+    }
+
+    /// Returns a folder for whatever a test needs, such as a file that a task waits for.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Returns the publish root of a worker.
+    #[must_use]
+    pub fn root(&self, worker: &str) -> PathBuf {
+        self.home.path().join(worker).join("public")
+    }
+
+    /// Returns the staging folder of a worker.
+    #[must_use]
+    pub fn staging(&self, worker: &str) -> PathBuf {
+        self.home.path().join(worker).join("data/staging")
+    }
+
+    /// Returns the journal's folder of a daemon.
+    #[must_use]
+    pub fn journal(&self, daemon: &str) -> PathBuf {
+        match daemon {
+            "coordinator" => self.home.path().join("coordinator/journal"),
+            worker => self.home.path().join(worker).join("data/journal"),
+        }
+    }
+
+    /// Reads what a daemon has written down about a job.
+    #[must_use]
+    pub fn records_of(&self, daemon: &str, job: &JobId) -> Vec<Written> {
+        let stream = format!("job/{job}");
+        let mut records = written(&self.journal(daemon));
+        records.retain(|one| one.stream == stream);
+        records
+    }
+
+    /// Returns the paths of one target name on every worker.
+    #[must_use]
+    pub fn targets(&self, name: &str) -> Vec<PathBuf> {
+        WORKERS.iter().map(|worker| self.root(worker).join(name)).collect()
+    }
+
+    /// Starts a reader of one target name on every worker.
+    #[must_use]
+    pub fn reader(&self, name: &str) -> Reader {
+        Reader::start(self.targets(name), self.journal("coordinator"))
+    }
+
+    /// Hands a job in.
+    #[track_caller]
+    pub fn submit(&self, spec: &JobSpec) -> JobId {
+        let submitted = self.try_submit(spec, draw_request());
+        let submitted = submitted.unwrap_or_else(|error| panic!("refused: {error}: {error:?}"));
+        submitted.job.expect("it was not only validated").job
+    }
+
+    /// Hands a job in under a request id.
+    ///
+    /// # Errors
+    /// As the client says.
+    pub fn try_submit(
+        &self,
+        spec: &JobSpec,
+        request: RequestId,
+    ) -> Result<Submitted, ClientError> {
+        let submission = SubmitJob {
+            spec: spec.clone(),
+            job: None,
+            request: Some(request),
+            validate_only: false,
+        };
+        self.block_on(self.client.submit(&submission))
+    }
+
+    /// Reads a job.
+    #[track_caller]
+    pub fn job(&self, job: &JobId) -> JobView {
+        let view = self.block_on(self.client.job(job));
+        view.unwrap_or_else(|error| panic!("{job} cannot be read: {error}: {error:?}"))
+    }
+
+    /// Asks what the coordinator counts.
+    #[track_caller]
+    pub fn counters(&self) -> ClusterView {
+        self.block_on(self.client.cluster()).expect("the coordinator answers")
+    }
+
+    /// Waits until a job is as it shall be.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, job: &JobId, is: impl Fn(&JobView) -> bool) -> JobView {
+        let mut last = None;
+        let found = within(LONG, || {
+            let view = self.block_on(self.client.job(job)).ok()?;
+            last = Some(view.clone());
+            is(&view).then_some(view)
+        });
+        match found {
+            Some(view) => view,
+            None => panic!("{job} does not come to this: {what}; last seen: {last:#?}"),
+        }
+    }
+
+    /// Waits until a job is committed or aborted and every participant has applied it.
+    #[track_caller]
+    pub fn ended(&self, job: &JobId) -> JobView {
+        self.wait_for("it has ended", job, |view| view.state.is_final())
+    }
+
+    /// Counts the runs of a counted task, those that were cut off included.
+    #[must_use]
+    pub fn runs_of(&self, job: &JobId, task: &str) -> usize {
+        let file = self.runs().join(format!("{job}.{task}"));
+        fs::read_to_string(file).map_or(0, |text| text.lines().count())
+    }
+
+    /// Judges what is visible of a job at one target name on every worker.
+    #[must_use]
+    pub fn visible(&self, job: &JobId, name: &str) -> Visible {
+        let targets = self.targets(name);
+        Visible::of(job.as_str(), targets.iter().map(PathBuf::as_path))
+    }
+
+    /// Returns how often the outputs of a task were sealed, as all workers have written down.
+    #[must_use]
+    pub fn sealings(&self, job: &JobId, task: &str) -> usize {
+        let is_sealing = |one: &Written| {
+            one.part(&["sealed", "attempt", "task"]).is_some_and(|found| found == task)
+        };
+        let count = |worker: &&str| {
+            self.records_of(worker, job).iter().filter(|one| is_sealing(one)).count()
+        };
+        WORKERS.iter().map(count).sum()
+    }
+
+    /// Waits until nothing is staged on any worker.
+    #[track_caller]
+    pub fn wait_until_staging_is_empty(&self) {
+        let mut left = Vec::new();
+        let empty = within(LONG, || {
+            left = WORKERS.iter().flat_map(|worker| entries_below(&self.staging(worker))).collect();
+            left.is_empty().then_some(())
+        });
+        assert!(empty.is_some(), "still staged: {left:#?}");
+    }
+
+    /// Lists the living processes of a job, supervisors included.
+    #[must_use]
+    pub fn processes_of(&self, job: &JobId) -> Vec<Alive> {
+        let mut alive = processes_mentioning(&format!("VOTUM_JOB_ID={job}"));
+        alive.extend(processes_mentioning(&format!("attempts/{job}/")));
+        alive
+    }
+
+    /// Waits until no process of a job is left.
+    #[track_caller]
+    pub fn wait_until_nothing_runs(&self, job: &JobId) {
+        let mut alive = Vec::new();
+        let gone = within(LONG, || {
+            alive = self.processes_of(job);
+            alive.is_empty().then_some(())
+        });
+        assert!(gone.is_some(), "still alive: {alive:#?}");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.print_logs();
+        }
+        self.coordinator.kill();
+        for worker in self.workers.values_mut() {
+            worker.kill();
+        }
+        // What supervisors and tasks are left names this folder, and nothing else does.
+        let home = self.home.path().to_string_lossy().into_owned();
+        within(SHORT, || {
+            let left = processes_mentioning(&home);
+            for one in &left {
+                kill(one.pid);
+            }
+            left.is_empty().then_some(())
+        });
+        if std::env::var_os("VOTUM_TEST_KEEP").is_some() {
+            self.home.disable_cleanup(true);
+        }
+    }
+}
+
+impl Cluster {
+    #[expect(clippy::print_stderr, reason = "whoever reads of the failure wants to see them")]
+    fn print_logs(&self) {
+        for daemon in std::iter::once(&self.coordinator).chain(self.workers.values()) {
+            let log = daemon.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+            eprintln!("--- {} ---\n{}", daemon.name(), shown.join("\n"));
+        }
+    }
+}
+
+/// Draws an id for a request.
+#[expect(clippy::disallowed_methods, reason = "a client draws its request ids")]
+pub(crate) fn draw_request() -> RequestId {
+    RequestId(Uuid::new_v4())
+}
+
+fn coordinator_arguments(address: &str, data_dir: &Path, timing: Timing) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--listen={address}"),
+        format!("--data-dir={}", data_dir.display()),
+    ];
+    for (flag, time) in [
+        ("lease-ms", timing.lease),
+        ("stop-grace-ms", timing.stop_grace),
+        ("lost-after-ms", timing.lost_after),
+        ("heartbeat-interval-ms", timing.heartbeat),
+    ] {
+        arguments.push(format!("--{flag}={}", time.as_millis()));
+    }
+    arguments
+}
+
+fn worker_arguments(name: &str, coordinator: &str, base: &Path) -> Vec<String> {
+    vec![
+        format!("--name={name}"),
+        format!("--coordinator=http://{coordinator}"),
+        format!("--data-dir={}", base.join("data").display()),
+        format!("--publish-root={}", base.join("public").display()),
+        format!("--artifact-listen=127.0.0.1:{}", free_port()),
+        "--slots=4".to_owned(),
+    ]
+}
+
+fn entries_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// The workers of every cluster.
+const WORKERS: [&str; 3] = ["s1", "s2", "s3"];
+/// A client that sees a daemon away for a moment asks again.
+const OPTIONS: Options =
+    Options { timeout: Duration::from_secs(10), patience: Duration::from_secs(20) };
+/// Whatever is to happen at all has happened by then, also on a busy machine.
+const LONG: Duration = Duration::from_mins(1);
+/// How long killed processes may take to be gone.
+const SHORT: Duration = Duration::from_secs(5);
+/// How much of each log a failure shows.
+const LOG_LINES_SHOWN: usize = 80;

@@ -1,0 +1,212 @@
+//! Jobs as tests write them: small shell scripts that leave real files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId};
+use votum_job::{
+    InputSpec, JobSpec, OutputSpec, Placement, Program, RETENTION_DEFAULT, RetryPolicy, TaskSpec,
+};
+
+/// A job while it is written.
+#[derive(Debug, Clone)]
+pub struct JobDraft(JobSpec);
+
+/// A task while it is written.
+#[derive(Debug, Clone)]
+pub struct TaskDraft {
+    id: TaskId,
+    spec: TaskSpec,
+}
+
+impl JobDraft {
+    /// Begins a job without tasks.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(JobSpec {
+            display_name: name.to_owned(),
+            description: String::new(),
+            labels: BTreeMap::new(),
+            params: BTreeMap::new(),
+            env: BTreeMap::new(),
+            timeout: Duration::from_mins(10),
+            retention: RETENTION_DEFAULT,
+            prepare_timeout: Duration::from_secs(20),
+            tasks: BTreeMap::new(),
+        })
+    }
+
+    /// Adds a task.
+    #[must_use]
+    pub fn task(mut self, task: TaskDraft) -> Self {
+        self.0.tasks.insert(task.id, task.spec);
+        self
+    }
+
+    /// Sets how long a round waits for its votes.
+    #[must_use]
+    pub fn votes_within(mut self, limit: Duration) -> Self {
+        self.0.prepare_timeout = limit;
+        self
+    }
+
+    /// Finishes it.
+    #[must_use]
+    pub fn spec(self) -> JobSpec {
+        self.0
+    }
+
+    /// Writes the job most tests need: t1 on s1 and t2 on s2 feed t3 on s3, and each publishes
+    /// `<target>` on its worker. `runs` is where each run of a task leaves a line.
+    #[must_use]
+    pub fn trio(name: &str, target: &str, runs: &Path) -> Self {
+        Self::trio_with(name, target, runs, "true")
+    }
+
+    /// Writes the same job with a command that t3 runs before it writes anything.
+    #[must_use]
+    pub fn trio_with(name: &str, target: &str, runs: &Path, before_t3: &str) -> Self {
+        let first = |id: &str, worker: &str| {
+            TaskDraft::new(id).on(worker).counted(runs).writes("rows", target).publishes(target)
+        };
+        let third = TaskDraft::new("t3")
+            .on("s3")
+            .counted(runs)
+            .runs(before_t3)
+            .reads("left", "t1", "rows")
+            .reads("right", "t2", "rows")
+            .writes("rows", target)
+            .runs("cat \"$VOTUM_INPUT_LEFT\" \"$VOTUM_INPUT_RIGHT\" | cksum > sum")
+            .runs("sed 's/^/sum /' sum >> \"$VOTUM_OUTPUT_ROWS\"")
+            .publishes(target);
+        Self::new(name).task(first("t1", "s1")).task(first("t2", "s2")).task(third)
+    }
+}
+
+impl TaskDraft {
+    /// Begins a task of an empty script that may run anywhere.
+    ///
+    /// # Panics
+    /// If the name is none.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        let spec = TaskSpec {
+            placement: Placement::default(),
+            needs: BTreeSet::new(),
+            program: Program::Script {
+                text: String::new(),
+                interpreter: vec!["sh".to_owned(), "-eu".to_owned()],
+            },
+            env: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            timeout: Duration::from_mins(2),
+            grace_period: Duration::from_millis(500),
+            retry: RetryPolicy {
+                attempts: 5,
+                backoff: Duration::from_millis(50),
+                backoff_max: Duration::from_millis(200),
+                never_on: BTreeSet::new(),
+            },
+        };
+        Self { id: TaskId::new(id).expect("the test gives a name"), spec }
+    }
+
+    /// Pins it to a worker.
+    ///
+    /// # Panics
+    /// If the name is none.
+    #[must_use]
+    pub fn on(mut self, worker: &str) -> Self {
+        self.spec.placement.worker = Some(WorkerId::new(worker).expect("the test gives a name"));
+        self
+    }
+
+    /// Adds a line to its script.
+    #[must_use]
+    pub fn runs(mut self, line: &str) -> Self {
+        if let Program::Script { text, .. } = &mut self.spec.program {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self
+    }
+
+    /// Lets each run leave a line in `<runs>/<job>.<task>`, outside of its staging.
+    #[must_use]
+    pub fn counted(self, runs: &Path) -> Self {
+        let runs = runs.display();
+        self.runs(&format!("echo \"$VOTUM_ATTEMPT\" >> {runs}/$VOTUM_JOB_ID.$VOTUM_TASK_ID"))
+    }
+
+    /// Declares an output, and writes into it who it is from.
+    #[must_use]
+    pub fn writes(self, name: &str, path: &str) -> Self {
+        let variable = name.to_uppercase().replace('-', "_");
+        let line = "job=$VOTUM_JOB_ID task=$VOTUM_TASK_ID token=$VOTUM_FENCING_TOKEN";
+        self.leaves(name, path).runs(&format!("echo \"{line}\" > \"$VOTUM_OUTPUT_{variable}\""))
+    }
+
+    /// Declares an output that its script writes itself.
+    #[must_use]
+    pub fn leaves(mut self, name: &str, path: &str) -> Self {
+        let spec =
+            OutputSpec { path: path.to_owned(), optional: false, bytes_max: None, publish: None };
+        self.spec.outputs.insert(output(name), spec);
+        self
+    }
+
+    /// Publishes its only output, a file.
+    #[must_use]
+    pub fn publishes(self, target: &str) -> Self {
+        self.publishes_if(target, Existing::Replace)
+    }
+
+    /// Publishes its only output, a file, and says what one that stands there means.
+    ///
+    /// # Panics
+    /// If it has no output.
+    #[must_use]
+    pub fn publishes_if(mut self, target: &str, existing: Existing) -> Self {
+        let path = target.to_owned();
+        let target = Target { path, kind: TargetKind::File, mode: None, existing };
+        self.spec.outputs.values_mut().next().expect("it has an output").publish = Some(target);
+        self
+    }
+
+    /// Reads an output of another task.
+    ///
+    /// # Panics
+    /// If a name is none.
+    #[must_use]
+    pub fn reads(mut self, name: &str, task: &str, from: &str) -> Self {
+        let task = TaskId::new(task).expect("the test gives a name");
+        let source = InputSpec::TaskOutput { task, output: output(from) };
+        self.spec.inputs.insert(output(name), source);
+        self
+    }
+
+    /// Waits for another task.
+    ///
+    /// # Panics
+    /// If the name is none.
+    #[must_use]
+    pub fn needs(mut self, task: &str) -> Self {
+        self.spec.needs.insert(TaskId::new(task).expect("the test gives a name"));
+        self
+    }
+
+    /// Allows so many attempts.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.spec.retry.attempts = attempts;
+        self
+    }
+}
+
+fn output(name: &str) -> OutputName {
+    OutputName::new(name).expect("the test gives a name")
+}

@@ -1,0 +1,109 @@
+//! What a daemon has written down, read from the files of its journal.
+//!
+//! The files are read as they lie there, without the daemon's own code and
+//! without its index, also while the daemon writes them.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+/// One record of a journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// Whether anything had to wait for its sync.
+    pub forced: bool,
+    /// The stream that it belongs to, such as `job/sales-7`.
+    pub stream: String,
+    /// The record itself.
+    pub record: Value,
+}
+
+impl Written {
+    /// Returns a part of the record by the names that lead to it.
+    #[must_use]
+    pub fn part(&self, names: &[&str]) -> Option<&Value> {
+        names.iter().try_fold(&self.record, |value, name| value.get(name))
+    }
+}
+
+/// Reads every record of the journal in a folder, oldest first; none if there is no journal.
+#[must_use]
+pub fn written(folder: &Path) -> Vec<Written> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut segments: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(is_segment))
+        .collect();
+    segments.sort();
+    segments.iter().flat_map(|path| frames(&fs::read(path).unwrap_or_default())).collect()
+}
+
+fn is_segment(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.split('.').next().is_some_and(|stem| {
+        stem.len() == DIGITS && stem.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+fn frames(segment: &[u8]) -> Vec<Written> {
+    let mut frames = Vec::new();
+    let mut rest = segment.get(HEADER_BYTES..).unwrap_or_default();
+    while let Some((frame, bytes)) = frame(rest) {
+        frames.push(frame);
+        rest = &rest[bytes..];
+    }
+    frames
+}
+
+/// Reads one frame and its length; nothing where zeros or half a frame stand.
+fn frame(bytes: &[u8]) -> Option<(Written, usize)> {
+    let length = u32_at(bytes, 0)? as usize + PREFIX_BYTES;
+    if length <= FIXED_BYTES || bytes.len() < length {
+        return None;
+    }
+    let frame = &bytes[..length];
+    let forced = *frame.get(FORCED_AT)? == 1;
+    let stream_bytes = usize::from(u16_at(frame, STREAM_BYTES_AT)?);
+    let changes = u16_at(frame, CHANGES_AT)?;
+    let payload_bytes = u32_at(frame, PAYLOAD_BYTES_AT)? as usize;
+    let mut rest = frame.get(FIXED_BYTES..)?;
+    let stream = String::from_utf8(take(&mut rest, stream_bytes)?.to_vec()).ok()?;
+    for _ in 0..changes {
+        let puts = take(&mut rest, 1)?[0] == 1;
+        for _ in 0..if puts { 2 } else { 1 } {
+            let length = usize::from(u16_at(take(&mut rest, 2)?, 0)?);
+            take(&mut rest, length)?;
+        }
+    }
+    let stamped: Value = serde_json::from_slice(take(&mut rest, payload_bytes)?).ok()?;
+    Some((Written { forced, stream, record: stamped.get("record")?.clone() }, length))
+}
+
+fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(bytes)?;
+    *rest = after;
+    Some(taken)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+/// How many digits a segment is named with.
+const DIGITS: usize = 20;
+/// Before the first frame of a segment.
+const HEADER_BYTES: usize = 64;
+/// Length and checksum.
+const PREFIX_BYTES: usize = 8;
+/// Everything of a frame before its stream's name.
+const FIXED_BYTES: usize = 64;
+/// Prefix, five numbers of eight bytes, the version.
+const FORCED_AT: usize = PREFIX_BYTES + 5 * 8 + 2;
+/// Behind urgency and bearing.
+const STREAM_BYTES_AT: usize = FORCED_AT + 2;
+const CHANGES_AT: usize = STREAM_BYTES_AT + 2;
+const PAYLOAD_BYTES_AT: usize = CHANGES_AT + 2;
