@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io, path::Path};
 
-use serde_json::json;
+use serde::Serialize;
 use tonic::Code;
 use votum_client::ClientError;
 use votum_wire::{Problem, Reason};
@@ -72,8 +72,8 @@ impl Fault {
     /// Returns it as one JSON object.
     pub(crate) fn json(&self) -> String {
         let Self { code, reason, message, metadata, .. } = self;
-        json!({ "error": { "code": code, "reason": reason, "message": message, "metadata": metadata } })
-            .to_string()
+        let answer = ErrorAnswer { error: ErrorObject { code, reason, message, metadata } };
+        serde_json::to_string(&answer).expect("texts become JSON")
     }
 }
 
@@ -149,6 +149,20 @@ impl From<Problem> for Fault {
         }
         fault
     }
+}
+
+/// The form of an error for programs, in the order in which it is read.
+#[derive(Serialize)]
+struct ErrorAnswer<'a> {
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    code: &'a str,
+    reason: &'a str,
+    message: &'a str,
+    metadata: &'a BTreeMap<String, String>,
 }
 
 fn exit_of(code: Code, reason: &Reason) -> Exit {

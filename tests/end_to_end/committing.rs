@@ -78,8 +78,8 @@ fn what_was_fetched_does_not_need_its_producer() {
 fn publishing_moves_the_staged_file_itself() {
     let cluster = patient();
     let gate = wait_for_file(&cluster, "gate");
-    let job = cluster
-        .submit(&JobDraft::trio_with("inode", "rows.txt", &cluster.runs(), &gate).spec());
+    let job =
+        cluster.submit(&JobDraft::trio_with("inode", "rows.txt", &cluster.runs(), &gate).spec());
     cluster.wait_for("t1 is staged", &job, |view| view.tasks[0].state == TaskState::Staged);
     let staged = staged_file(&cluster, &job, "s1", "rows.txt");
     let inode = fs::metadata(staged).unwrap().ino();

@@ -1,7 +1,7 @@
 //! A coordinator and its workers, each with its own folders, and a client that asks them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     thread,
@@ -16,7 +16,7 @@ use votum_ids::{JobId, RequestId};
 use votum_job::JobSpec;
 use votum_wire::{
     ClusterView, JobView, WorkerState,
-    request::{SubmitJob, Submitted},
+    request::{Detail, SubmitJob, Submitted},
 };
 
 use crate::{
@@ -152,8 +152,12 @@ impl Cluster {
     /// Waits until every worker that was started is ready.
     #[track_caller]
     pub fn wait_until_ready(&mut self) {
-        let wanted: Vec<String> =
-            self.workers.values().filter(|one| one.is_started()).map(|one| one.name().into()).collect();
+        let wanted: Vec<String> = self
+            .workers
+            .values()
+            .filter(|one| one.is_started())
+            .map(|one| one.name().into())
+            .collect();
         eventually("every worker is ready", LONG, || {
             let workers = self.block_on(self.client.workers()).ok()?;
             let is_ready = |name: &String| {
@@ -263,11 +267,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As the client says.
-    pub fn try_submit(
-        &self,
-        spec: &JobSpec,
-        request: RequestId,
-    ) -> Result<Submitted, ClientError> {
+    pub fn try_submit(&self, spec: &JobSpec, request: RequestId) -> Result<Submitted, ClientError> {
         let submission = SubmitJob {
             spec: spec.clone(),
             job: None,
@@ -282,6 +282,13 @@ impl Cluster {
     pub fn job(&self, job: &JobId) -> JobView {
         let view = self.block_on(self.client.job(job));
         view.unwrap_or_else(|error| panic!("{job} cannot be read: {error}: {error:?}"))
+    }
+
+    /// Lists every job, newest first.
+    #[track_caller]
+    pub fn jobs(&self) -> Vec<JobView> {
+        let listed = self.block_on(self.client.jobs(&BTreeSet::new(), Detail::Basic, 10_000));
+        listed.expect("the coordinator answers")
     }
 
     /// Asks what the coordinator counts.
@@ -411,10 +418,8 @@ pub(crate) fn draw_request() -> RequestId {
 }
 
 fn coordinator_arguments(address: &str, data_dir: &Path, timing: Timing) -> Vec<String> {
-    let mut arguments = vec![
-        format!("--listen={address}"),
-        format!("--data-dir={}", data_dir.display()),
-    ];
+    let mut arguments =
+        vec![format!("--listen={address}"), format!("--data-dir={}", data_dir.display())];
     for (flag, time) in [
         ("lease-ms", timing.lease),
         ("stop-grace-ms", timing.stop_grace),

@@ -146,7 +146,9 @@ impl Daemon {
     /// Returns everything that it has logged, over all starts.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+        fs::read(&self.log)
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
     }
 
     fn signal(&self, signal: Signal) {

@@ -40,9 +40,9 @@ pub fn written(folder: &Path) -> Vec<Written> {
 
 fn is_segment(name: &std::ffi::OsStr) -> bool {
     let name = name.to_string_lossy();
-    name.split('.').next().is_some_and(|stem| {
-        stem.len() == DIGITS && stem.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    name.split('.')
+        .next()
+        .is_some_and(|stem| stem.len() == DIGITS && stem.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn frames(segment: &[u8]) -> Vec<Written> {

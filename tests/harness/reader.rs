@@ -84,11 +84,7 @@ impl Drop for Reader {
     }
 }
 
-fn look(
-    target: &Path,
-    journal: &Path,
-    seen: &Mutex<BTreeMap<(PathBuf, Content), Seen>>,
-) {
+fn look(target: &Path, journal: &Path, seen: &Mutex<BTreeMap<(PathBuf, Content), Seen>>) {
     let Some(content) = content_of(target) else { return };
     let key = (target.to_owned(), content);
     let mut seen = seen.lock().expect("nobody fails while holding it");

@@ -119,6 +119,7 @@ async fn demonstrate(
     let Some(job) = submitted.job.as_ref().map(|view| view.job.clone()) else {
         return Err(Fault::new(Exit::Failure, "NO_JOB", "the demo's job has no name"));
     };
+    context.screen.remark(&format!("\nan audit of the Rust crates on this machine: {job}"))?;
     let Some(view) = follow::following(client, &job, context).await? else {
         return Ok(Exit::Interrupted);
     };

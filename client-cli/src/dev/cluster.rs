@@ -81,8 +81,15 @@ impl Cluster {
     /// Stops every process, the workers before their coordinator.
     pub(crate) async fn stop(mut self) {
         self.reports.close();
-        while let Some(Stop { signal, ended }) = self.stops.pop() {
+        let workers = self.stops.split_off(1);
+        for Stop { signal, .. } in &workers {
             // One that has ended already does not listen.
+            let _ = signal.send(true);
+        }
+        for Stop { ended, .. } in workers {
+            let _ = ended.await;
+        }
+        for Stop { signal, ended } in self.stops {
             let _ = signal.send(true);
             let _ = ended.await;
         }

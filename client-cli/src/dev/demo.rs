@@ -10,7 +10,7 @@ use votum_wire::{JobView, WorkerView};
 
 use crate::{
     display::{
-        job, outcome,
+        amount, outcome,
         paint::{Paint, Tone},
         table::{Table, cell},
     },
@@ -56,7 +56,7 @@ fn lock_file() -> Option<PathBuf> {
 
 /// Returns what became visible where, and the page to open.
 pub(crate) fn summary(view: &JobView, workers: &[WorkerView], paint: Paint) -> String {
-    let mut table = Table::new(["VISIBLE", "WORKER", "SIZE", "DIGEST", "AT"]);
+    let mut table = Table::new(["VISIBLE", "WORKER", "SIZE", "FILES", "DIGEST", "AT"]);
     let mut page = None;
     for (task, output) in outcome::published(view) {
         let path =
@@ -67,7 +67,8 @@ pub(crate) fn summary(view: &JobView, workers: &[WorkerView], paint: Paint) -> S
         table.row([
             cell(format!("{}.{}", task.task, output.output)),
             cell(output.worker.as_str()),
-            cell(job::size(output)).right(),
+            cell(amount::size(output.bytes)).right(),
+            cell(output.files.to_string()).right(),
             cell(&output.digest.to_string()[..12]).tone(Tone::Soft),
             cell(path.to_string_lossy()),
         ]);

@@ -35,6 +35,15 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.1} {}", NAMES[name])
 }
 
+/// Writes a time on a stopwatch: `4.1s` while that says something, then `2m 05s`.
+pub(crate) fn stopwatch(elapsed: Duration) -> String {
+    if elapsed < Duration::from_mins(1) {
+        format!("{}.{}s", elapsed.as_secs(), elapsed.subsec_millis() / 100)
+    } else {
+        duration(elapsed)
+    }
+}
+
 /// Writes how long something lasts, as `6m`, in its largest unit.
 pub(crate) fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -52,7 +52,7 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
 fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     let name = paint.text(Tone::Strong, view.job.as_str());
     let state = paint.text(Tone::of_job(view.state), view.state.word());
-    format!("{name}  {state}  {}", amount::duration(outcome::elapsed(view, now)))
+    format!("{name}  {state}  {}", amount::stopwatch(outcome::elapsed(view, now)))
 }
 
 /// Chooses what is shown when not everything fits: what runs or went wrong.

@@ -38,7 +38,7 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     };
     let by = if view.creator.is_empty() { "somebody" } else { &view.creator };
     let ago = amount::age(now.since(view.created));
-    let lasts = amount::duration(outcome::elapsed(view, now));
+    let lasts = amount::stopwatch(outcome::elapsed(view, now));
     let verb = if outcome::took(view).is_some() { "took" } else { "for" };
     let name = paint.text(Tone::Strong, view.job.as_str());
     line("Job", format!("{name}  ({})  by {by}, {ago} ago, {verb} {lasts}", view.uid));
@@ -171,13 +171,15 @@ pub(crate) fn run_time(task: &TaskView, now: WallTime) -> String {
     let attempt = task.attempts.last();
     attempt
         .and_then(|attempt| Some(attempt.ended.unwrap_or(now).since(attempt.started?)))
-        .map_or_else(|| "-".to_owned(), amount::duration)
+        .map_or_else(|| "-".to_owned(), amount::stopwatch)
 }
 
 fn output_words(task: &TaskView) -> String {
     let words = |output: &OutputView| {
         let size = size(output);
-        let discarded = if output.state == OutputState::Discarded { " (discarded)" } else { "" };
+        // What fed other tasks is discarded in the end, and nobody misses it.
+        let missed = output.state == OutputState::Discarded && task.state != TaskState::Committed;
+        let discarded = if missed { " (discarded)" } else { "" };
         format!("{} {size}{discarded}", output.output)
     };
     let words: Vec<String> = task.outputs.iter().map(words).collect();
@@ -194,7 +196,7 @@ pub(crate) fn size(output: &OutputView) -> String {
 
 /// Returns what becomes or became visible where.
 pub(crate) fn outputs(view: &JobView) -> Option<Table> {
-    let mut table = Table::new(["OUTPUT", "STATE", "WORKER", "SIZE", "DIGEST", "TARGET"]);
+    let mut table = Table::new(["OUTPUT", "STATE", "WORKER", "SIZE", "FILES", "DIGEST", "TARGET"]);
     let mut any = false;
     for task in &view.tasks {
         for output in &task.outputs {
@@ -208,7 +210,8 @@ pub(crate) fn outputs(view: &JobView) -> Option<Table> {
                     OutputState::Discarded => Tone::Soft,
                 }),
                 cell(output.worker.as_str()),
-                cell(size(output)).right(),
+                cell(amount::size(output.bytes)).right(),
+                cell(output.files.to_string()).right(),
                 cell(&output.digest.to_string()[..DIGEST_CHARS]).tone(Tone::Soft),
                 cell(path),
             ]);

@@ -24,7 +24,8 @@ pub(crate) fn exit_of(view: &JobView) -> Exit {
 /// Returns one sentence on how a job ended, or where it stands.
 pub(crate) fn sentence(view: &JobView) -> String {
     let job = &view.job;
-    let took = took(view).map(|took| format!(" in {}", amount::duration(took))).unwrap_or_default();
+    let took =
+        took(view).map(|took| format!(" in {}", amount::stopwatch(took))).unwrap_or_default();
     match view.state {
         JobState::Committed => format!("committed {job}{took}: {}", visible(view)),
         JobState::Aborted if is_cancelled(view) => {

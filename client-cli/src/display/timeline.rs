@@ -43,7 +43,7 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
     if let (true, Some(cause)) = (ended, &after.cause) {
         lines.push(format!("because {}", cause.message));
     }
-    let at = amount::duration(outcome::elapsed(after, now));
+    let at = amount::stopwatch(outcome::elapsed(after, now));
     lines.iter().map(|line| format!("{at:>8}  {line}")).collect()
 }
 

@@ -176,7 +176,9 @@ impl<'a> Changes<'a> {
         }
         extent.next = sequence + 1;
         self.put(stream_key(b's', stream), extent.encode());
+        let was_open = known.is_some_and(|known| known.condition == Condition::Open);
         match extent.condition {
+            Condition::Open if was_open => {}
             Condition::Open => self.put(stream_key(b'o', stream), Vec::new()),
             Condition::Closed | Condition::Torn => self.remove(stream_key(b'o', stream)),
         }

@@ -41,10 +41,11 @@ impl Reader {
                 // A record that is being moved or forgotten is not where it was a moment ago.
                 Err(ReadError::Misplaced { .. } | ReadError::Incomplete { .. })
                     if attempts_left > 0 => {}
-                Err(error) => {
+                Err(error @ (ReadError::Misplaced { .. } | ReadError::Incomplete { .. })) => {
                     self.catalogue.index().withdraw_trust();
                     return Err(error);
                 }
+                Err(error @ (ReadError::Index(_) | ReadError::Io { .. })) => return Err(error),
             }
         }
     }

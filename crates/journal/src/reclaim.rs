@@ -32,15 +32,23 @@ pub(crate) struct Reclaim {
     segment_bytes: u64,
     /// The closed segments, oldest first.
     closed: BTreeMap<Lsn, Usage>,
+    /// What the closed segments hold together.
+    total: Usage,
     /// The live bytes of the segment that is written to.
     active_live: u64,
     cleaning: Option<Cleaning>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Usage {
     bytes: u64,
     live: u64,
+}
+
+impl Usage {
+    fn plus(self, other: Self) -> Self {
+        Self { bytes: self.bytes + other.bytes, live: self.live + other.live }
+    }
 }
 
 /// The oldest segment, being read from its start.
@@ -71,16 +79,20 @@ impl Reclaim {
             let live = live.remove(&segment).unwrap_or(0);
             (segment, Usage { bytes, live })
         };
-        let closed = closed.into_iter().map(&mut usage).collect();
+        let closed: BTreeMap<_, _> = closed.into_iter().map(&mut usage).collect();
+        let total = closed.values().fold(Usage::default(), |total, usage| total.plus(*usage));
         let active_live = live.into_values().sum();
-        Self { cluster, segment_bytes, closed, active_live, cleaning: None }
+        Self { cluster, segment_bytes, closed, total, active_live, cleaning: None }
     }
 
     /// Notes the live bytes of segments after a group was applied.
     pub(crate) fn applied(&mut self, live: BTreeMap<Lsn, u64>) {
         for (segment, live) in live {
             match self.closed.get_mut(&segment) {
-                Some(usage) => usage.live = live,
+                Some(usage) => {
+                    self.total.live = self.total.live - usage.live + live;
+                    usage.live = live;
+                }
                 None => self.active_live = live,
             }
         }
@@ -88,7 +100,9 @@ impl Reclaim {
 
     /// Notes that the segment that was written to is closed.
     pub(crate) fn closed(&mut self, segment: Lsn, bytes: u64) {
-        self.closed.insert(segment, Usage { bytes, live: self.active_live });
+        let usage = Usage { bytes, live: self.active_live };
+        self.total = self.total.plus(usage);
+        self.closed.insert(segment, usage);
         self.active_live = 0;
     }
 
@@ -98,8 +112,8 @@ impl Reclaim {
 
     /// Begins to clean the oldest segment if more is dead than alive.
     pub(crate) fn begin_cleaning(&mut self, journal: &Path) -> Result<(), Obstacle> {
-        let live: u64 = self.closed.values().map(|usage| usage.live).sum();
-        let dead = self.closed.values().map(|usage| usage.bytes).sum::<u64>().saturating_sub(live);
+        let live = self.total.live;
+        let dead = self.total.bytes.saturating_sub(live);
         let Some((segment, _)) = self.closed.first_key_value() else { return Ok(()) };
         if self.cleaning.is_none() && dead > live && dead >= self.segment_bytes {
             let file = File::open(folder::segment_path(journal, *segment)).map_err(Obstacle::Io)?;
@@ -143,18 +157,23 @@ impl Reclaim {
     ///
     /// The file `head` says durably that they may go before they do.
     pub(crate) fn remove_dead(&mut self, journal: &Path, active: Lsn) -> io::Result<u64> {
-        let alive = self.closed.iter().find(|(_, usage)| usage.live > 0);
-        let head = alive.map_or(active, |(segment, _)| *segment);
-        let kept = self.closed.split_off(&head);
-        let gone = std::mem::replace(&mut self.closed, kept);
+        let mut gone = Vec::new();
+        while let Some(oldest) = self.closed.first_entry()
+            && oldest.get().live == 0
+        {
+            let (segment, usage) = oldest.remove_entry();
+            self.total.bytes -= usage.bytes;
+            gone.push(segment);
+        }
         if gone.is_empty() {
             return Ok(0);
         }
+        let head = self.closed.first_key_value().map_or(active, |(segment, _)| *segment);
         self.cleaning.take_if(|cleaning| cleaning.segment < head);
         crash_point!("journal.before_head");
         head::write(journal, head)?;
         crash_point!("journal.after_head");
-        for segment in gone.keys() {
+        for segment in &gone {
             fs::remove_file(folder::segment_path(journal, *segment))?;
         }
         Ok(gone.len() as u64)

@@ -176,11 +176,10 @@ impl Segment {
     }
 }
 
-/// Cuts the last segment where the log ends and makes that durable.
+/// Cuts the last segment where the log ends.
 pub(crate) fn cut(torn: &TornTail) -> Result<(), OpenError> {
     let file = File::options().write(true).open(&torn.file).at(&torn.file)?;
-    file.set_len(torn.offset).at(&torn.file)?;
-    file.sync_all().at(&torn.file)
+    file.set_len(torn.offset).at(&torn.file)
 }
 
 /// Says whether record `missing`, which is not whole at `end`, had become durable.

@@ -130,6 +130,9 @@ impl Active {
     }
 
     /// Goes on writing a segment after its last whole frame.
+    ///
+    /// A killed process may have left frames, or the file's name, to the kernel
+    /// alone. They are durable from here on, before anybody is told of them.
     pub(crate) fn resume(
         folder: &Path,
         header: Header,

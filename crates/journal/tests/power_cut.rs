@@ -46,6 +46,29 @@ fn nothing_acknowledged_is_lost_in_a_power_cut() {
 }
 
 #[test]
+fn what_a_restart_finds_survives_the_next_power_cut() {
+    let disk = match disk() {
+        Ok(disk) => disk,
+        Err(reason) => return println!("NOT RUN: {}", reason.trim()),
+    };
+    for visit in [2, 9] {
+        // A killed writer leaves a group to the kernel alone; the restart counts it as durable.
+        let mut killed = Command::new(rig::writer());
+        killed.arg("write").arg(disk.journal()).arg("1048576");
+        killed.env("VOTUM_CRASH_AT", format!("journal.after_append:{visit}"));
+        assert!(!killed.output().unwrap().status.success());
+        let Verdict::Holds(held) = rig::verify(&disk.journal(), 0) else {
+            panic!("the restart finds whole operations")
+        };
+        Switch::ready(&disk.mount_point()).cut();
+        match disk.verify(held) {
+            Verdict::Holds(still) => assert_eq!(still, held),
+            Verdict::Broken(why) => panic!("after {visit} groups: {why}"),
+        }
+    }
+}
+
+#[test]
 fn the_rig_detects_syncs_that_are_not_done() {
     let disk = match disk() {
         Ok(disk) => disk,

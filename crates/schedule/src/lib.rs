@@ -1,4 +1,59 @@
 //! Which worker runs which attempt, and when.
+//!
+//! **The model.** A job is a checked graph of tasks. A task is run by *attempts*, one live
+//! attempt at a time, each on one worker and each with a fencing token that no later
+//! coordinator gives out again. The scheduler gives attempts to workers, listens to what
+//! they report, and tells the rest of the coordinator three things about a job: all is
+//! staged, it cannot succeed, or (once its abort is durable) nothing of it runs any longer.
+//! It knows nothing of votes: that a decision is durable reaches it as an event.
+//!
+//! **Two kinds of state.** What a restart must remember (jobs, attempts, seals, losses)
+//! changes by records alone: a step that makes a fact applies its record with the same
+//! function that replay uses. What a restart may forget (sessions, leases, queues,
+//! deadlines) is made anew from it. So a replayed machine is the one that crashed.
+//!
+//! A task, and what changes it (every edge but the last column's is a record):
+//!
+//! | state | `Assigned` | `Ended`, sealed | `Ended`, failed | `Lost` | inputs differ (R5) | time |
+//! |---|---|---|---|---|---|---|
+//! | Pending | Live | – | – | – | – | – |
+//! | Retrying | Live | – | – | – | – | Pending |
+//! | Live | – | Staged | Retrying, Pending or Failed | Pending or Failed | Pending | stopped past its limit |
+//! | Staged | – | – | – | Pending if needed, else Staged without outputs | Pending | – |
+//! | Failed | – | – | – | – | – | – |
+//!
+//! A pending task is shown as WAITING while a predecessor is not staged and as READY after
+//! that; a live one as STARTING until its program runs. An output is *needed* if it is
+//! published or if a task that is not staged reads it. A task that must run again asks for
+//! its inputs again, so a loss reaches exactly as far back as something is missing.
+//!
+//! A worker:
+//!
+//! | session | `Joined` | `InventoryEnded` | `Disconnected` |
+//! |---|---|---|---|
+//! | Absent | Reconciling | – | – |
+//! | Reconciling | Reconciling, anew | Ready; what was not listed is missing | Absent |
+//! | Ready | Reconciling | – | Absent |
+//!
+//! | silent for | liveness | what follows |
+//! |---|---|---|
+//! | less than `lease` | fresh | it takes attempts, once its session is ready |
+//! | `lease` | suspect | it takes no further attempts; nothing is taken from it |
+//! | `lease + stop_grace` | lost | each job records what it lost there; what is pinned there waits |
+//! | `lost_after` | given up | jobs with pinned work there fail |
+//!
+//! Only silence is counted, never the end of a session, and all leases begin anew when the
+//! coordinator starts or finds that it stood still itself (R2).
+//!
+//! **One step, one job, one record.** Whatever concerns many jobs (a loss, an inventory, an
+//! installation that was replaced) becomes one pending *reckoning* for each job, and a tick
+//! performs one. A reckoning looks at the facts when its turn comes, so a worker that
+//! returns in between has lost nothing.
+//!
+//! **Placement.** Ready tasks with equal wishes form a class; a class in which the first
+//! finds no worker is left alone until a slot is free, so the cost of a step does not grow
+//! with what waits. After a restart a task that some absent worker may be running already,
+//! by an assignment that the log lost, waits for that worker's inventory or loss (R4).
 
 mod action;
 mod active_job;

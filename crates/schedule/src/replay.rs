@@ -78,7 +78,9 @@ pub enum CorruptSchedule {
 }
 
 impl Scheduler {
-    /// Applies a record of an earlier start; all of them come before the first step.
+    /// Applies a record of an earlier start; all of them come before the first session.
+    ///
+    /// The records of one job come in their order; jobs and workers may come in any order.
     ///
     /// # Errors
     /// [`CorruptSchedule`]; nothing was changed then, and the record's job shall be set aside.
@@ -90,6 +92,7 @@ impl Scheduler {
             return Err(CorruptSchedule::FutureToken { attempt, epoch });
         }
         self.last_recorded = self.last_recorded.max(at);
+        self.begun = false;
         self.apply(at, record)?;
         if let Record::Received { job, .. } = record
             && let Some(job) = self.jobs.get_mut(job)

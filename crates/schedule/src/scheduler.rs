@@ -41,7 +41,8 @@ pub struct Scheduler {
     pub(crate) adoptions: BTreeSet<(JobId, usize)>,
     /// Ends of adopted attempts.
     pub(crate) ends: VecDeque<(WorkerId, AttemptId, AttemptEnd)>,
-    begun: bool,
+    /// Whether deadlines and queues stand for what was replayed.
+    pub(crate) begun: bool,
     last_step: Moment,
 }
 
@@ -123,6 +124,8 @@ impl Scheduler {
     fn begin(&mut self, now: Moment) {
         self.begun = true;
         self.last_step = now;
+        self.queue = Queue::default();
+        self.agenda = Agenda::default();
         // A wall clock that went back makes the rest of every deadline start anew.
         let wall = self.anchor.at(now).max(self.last_recorded);
         let workers: Vec<WorkerId> = self.roster.iter().map(|(name, _)| name.clone()).collect();
@@ -133,9 +136,14 @@ impl Scheduler {
             });
             self.agenda.set(Due::Silence(worker), now.after(self.config.lease));
         }
-        let jobs: Vec<(JobId, usize)> =
-            self.jobs.iter().map(|(id, job)| (id.clone(), job.tasks.len())).collect();
-        for (job, tasks) in jobs {
+        let mut jobs: Vec<(WallTime, JobId, usize)> =
+            self.jobs.iter().map(|(id, job)| (job.received, id.clone(), job.tasks.len())).collect();
+        jobs.sort();
+        for (_, job, tasks) in jobs {
+            self.age += 1;
+            if let Some(active) = self.jobs.get_mut(&job) {
+                active.age = self.age;
+            }
             self.arm_deadline(now, wall, &job);
             for task in 0..tasks {
                 self.reindex(now, wall, &job, task);

@@ -33,6 +33,7 @@ impl Scheduler {
         self.drop_orphans_of(now, &name);
         self.roster.change(&name, |worker| {
             worker.session = Session::Reconciling { incarnation, listed: BTreeSet::new() };
+            worker.registration.incarnation = incarnation;
             worker.liveness = Liveness::Fresh;
             worker.heard = now;
         });

@@ -35,7 +35,7 @@ pub fn malformed(malformed: &Malformed) -> Status {
 pub fn malformed_spec(found: &[Malformed]) -> Status {
     let reason = match found {
         [Malformed { fault: Fault::Twice(_), .. }] => Reason::DuplicateName,
-        _ => Reason::InvalidSpec,
+        [..] => Reason::InvalidSpec,
     };
     let words = sentence(found);
     let problem = Problem::words(reason, words);

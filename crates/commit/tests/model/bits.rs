@@ -28,11 +28,8 @@ impl<const WORDS: usize> Bits<WORDS> {
         Self(std::array::from_fn(|word| self.0[word] & other.0[word]))
     }
 
-    pub(crate) fn remove(&mut self, number: u16) {
-        let word = usize::from(number / 64);
-        if word < WORDS {
-            self.0[word] &= !(1 << (number % 64));
-        }
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
 
     pub(crate) fn is_within(&self, other: &Self) -> bool {

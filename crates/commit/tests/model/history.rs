@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use votum_commit::{
     CoordinatorEvent, CoordinatorRecord, Installation, LogState, Message, ParticipantEvent,
-    ParticipantRecord, Reply, Share, Stage, Vote,
+    ParticipantRecord, Reply, Share, Vote,
 };
-use votum_ids::{TxnId, WorkerUid};
+use votum_ids::{Epoch, TxnId, WorkerUid};
 use votum_machine::{Machine, Moment};
 
 use crate::{
     bug::Bug,
-    cast::{NOON, installation, job, share, uid, worker_id},
+    cast::{NOON, installation, job, position, share, uid, worker_id},
     fact::{Broken, Fact, Facts},
-    interner::Interner,
+    interner::{Interner, Memory},
     tables::{Act, Letter, Net, Step, Tables},
 };
 
@@ -63,8 +63,10 @@ pub(crate) enum Possible {
 pub(crate) struct World {
     pub(crate) tables: Tables,
     pub(crate) facts: Interner<Fact>,
-    /// Workers that only read.
+    /// The worker that only reads.
     pub(crate) reads: Option<usize>,
+    relevant: Memory<(Facts, u16), Facts>,
+    unpublished: Memory<Facts, bool>,
 }
 
 impl World {
@@ -74,7 +76,13 @@ impl World {
         objects: Option<usize>,
         bug: Option<Bug>,
     ) -> Self {
-        Self { tables: Tables::new(workers, objects, bug), facts: Interner::new(), reads }
+        Self {
+            tables: Tables::new(workers, objects, bug),
+            facts: Interner::new(),
+            reads,
+            relevant: Memory::new(),
+            unpublished: Memory::new(),
+        }
     }
 
     /// Returns the world with everything staged and nobody asked.
@@ -242,41 +250,18 @@ impl World {
 
     /// Forgets what can make no difference any more, so that equal futures are equal states.
     ///
-    /// A vote counts only in the round that is open, and a round is opened once. Slow work
-    /// that nobody waits for is asked for again by whoever waits for it. Promises and
-    /// refusals bear on the round that is being decided. A log is read after a crash.
+    /// Of letters, see [`Row::dead`](crate::tables::Row). Promises and refusals bear on the
+    /// round that is being decided. A log is read after a crash.
     pub(crate) fn forget(&self, history: &mut History, crashes: Crashes) {
-        let current = self.current(history);
-        let chief = self.tables.chief_row(history.chief.machine);
-        for number in history.net.iter() {
-            let letter = self.tables.letters.value(number);
-            let dead = match &*letter {
-                Letter::ToChief(CoordinatorEvent::Received {
-                    reply: Reply::Voted { txn, .. }, ..
-                }) => current.as_ref() != Some(txn) && !chief.matters.contains(number),
-                Letter::ToWorker {
-                    worker,
-                    event: ParticipantEvent::Checked { .. } | ParticipantEvent::Published { .. },
-                    ..
-                } => {
-                    let machine = history.workers[*worker].machine;
-                    let row = self.tables.worker_row(*worker, self.own(history, *worker), machine);
-                    !row.matters.contains(number)
-                }
-                Letter::ToChief(_) | Letter::ToWorker { .. } => false,
-            };
-            if dead {
-                history.net.remove(number);
-            }
+        let mut dead = self.tables.chief_row(history.chief.machine).dead;
+        for worker in 0..self.tables.workers {
+            let own = self.own(history, worker);
+            let machine = history.workers[worker].machine;
+            dead.add(&self.tables.worker_row(worker, own, machine).dead);
         }
-        for number in history.facts.iter() {
-            if let Fact::Promised(_, txn) | Fact::Refused(txn) = &*self.facts.value(number) {
-                let decided = self.is(history, Fact::Decided(txn.clone()));
-                if decided || current.as_ref() != Some(txn) {
-                    history.facts.remove(number);
-                }
-            }
-        }
+        history.net = history.net.without(&dead);
+        let key = (history.facts, history.chief.machine);
+        history.facts = *self.relevant.recall(key, || self.relevant_facts(history));
         if crashes.chief == Possible::No {
             (history.chief.log, history.chief.lazy) = (0, 0);
         }
@@ -287,13 +272,27 @@ impl World {
         }
     }
 
-    /// Returns the round that the coordinator is deciding or has decided.
-    fn current(&self, history: &History) -> Option<TxnId> {
-        let standing = self.tables.chiefs.value(history.chief.machine).phase(&job());
-        match standing?.stage {
-            Stage::Preparing { txn, .. } | Stage::Delivering { txn, .. } => Some(txn),
-            Stage::Working | Stage::Aborting { .. } | Stage::Quarantined => None,
+    fn relevant_facts(&self, history: &History) -> Facts {
+        let current = self.tables.current(history.chief.machine);
+        let mut relevant = Facts::EMPTY;
+        for number in history.facts.iter() {
+            let bears = match &*self.facts.value(number) {
+                Fact::Promised(_, txn) | Fact::Refused(txn) => {
+                    current.as_ref() == Some(txn) && !self.is(history, Fact::Decided(txn.clone()))
+                }
+                Fact::Decided(_)
+                | Fact::Named(..)
+                | Fact::Aborting
+                | Fact::Published(..)
+                | Fact::Discarded(_)
+                | Fact::Passed(..)
+                | Fact::Failed(..) => true,
+            };
+            if bears {
+                relevant.insert(number);
+            }
         }
+        relevant
     }
 
     pub(crate) fn is(&self, history: &History, fact: Fact) -> bool {
@@ -338,6 +337,11 @@ impl World {
         };
         history.workers[worker].machine = machine;
         history.workers[worker].lazy = self.tables.worker_logs.number(Vec::new());
+        // One word of the coordinator, so that every start has seen the same log position.
+        let txn = TxnId { job: job(), epoch: Epoch(0), counter: 0 };
+        let message = Message::Undecided { txn };
+        let event = ParticipantEvent::Received { message, log: position() };
+        self.worker_hears(history, worker, event);
         if !self.is(history, Fact::Discarded(own)) {
             self.worker_hears(history, worker, ParticipantEvent::Sealed { job: job() });
         }
@@ -347,6 +351,13 @@ impl World {
         };
         while due(history) {
             self.worker_hears(history, worker, ParticipantEvent::Tick);
+        }
+        // Whoever has asked has been told to ask again: what differs is only how patient it is.
+        let machine = self.tables.participants.value(history.workers[worker].machine);
+        for txn in machine.in_doubt() {
+            let message = Message::Undecided { txn: txn.clone() };
+            let event = ParticipantEvent::Received { message, log: position() };
+            self.worker_hears(history, worker, event);
         }
     }
 
@@ -532,9 +543,11 @@ impl World {
 
     /// Says whether a commit has left out somebody whom it names.
     pub(crate) fn somebody_unpublished(&self, history: &History) -> bool {
-        self.facts(history).iter().any(|fact| {
-            matches!(&**fact, Fact::Named(uid, txn)
-                if !self.is(history, Fact::Published(*uid, txn.clone())))
+        *self.unpublished.recall(history.facts, || {
+            self.facts(history).iter().any(|fact| {
+                matches!(&**fact, Fact::Named(uid, txn)
+                    if !self.is(history, Fact::Published(*uid, txn.clone())))
+            })
         })
     }
 }

@@ -7,7 +7,7 @@
 use votum_commit::{
     Alarm, Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation,
     Knowledge, LogState, Message, Objection, ParticipantAction, ParticipantEvent,
-    ParticipantRecord, Participants, Peer, Reply, Vote,
+    ParticipantRecord, Participants, Peer, Reply, Stage, Vote,
 };
 use votum_ids::{TxnId, WorkerUid};
 use votum_machine::Machine;
@@ -76,6 +76,11 @@ pub(crate) struct Row {
     answers: Vec<(u16, Net)>,
     /// Says this without being asked: the questions of one who is in doubt.
     says: Net,
+    /// These can make no difference any more, whatever happens.
+    ///
+    /// A vote counts only in the round that is open, and a round is opened once. Slow work
+    /// that nobody waits for is asked for again by whoever waits for it.
+    pub(crate) dead: Net,
 }
 
 /// Everything that has a number.
@@ -177,8 +182,8 @@ impl Tables {
             let event = Bug::twist_worker_event(self.bug, own, event);
             let mut reaction = machine.step(NOON, event.clone());
             Bug::twist_worker_reaction(self.bug, &event, &mut reaction);
-            let acts = |action| self.worker_acts(worker, own, action);
-            let acts = reaction.actions.into_iter().flat_map(acts).collect();
+            let acts = reaction.actions.into_iter();
+            let acts = acts.flat_map(|action| self.worker_acts(worker, own, action)).collect();
             let record = reaction.record;
             Step { machine: self.participants.number(machine), record, acts }
         })
@@ -205,9 +210,18 @@ impl Tables {
             return row.clone();
         }
         let mut row = old.map_or_else(Row::empty, |row| (*row).clone());
+        let current = self.current(chief);
         for letter in row.letters..letters {
-            if let Some(step) = self.chief_receives(chief, letter) {
-                row.enter(letter, step.machine != chief || step.record.is_some(), &step.acts);
+            let Some(step) = self.chief_receives(chief, letter) else { continue };
+            row.enter(letter, step.machine != chief || step.record.is_some(), &step.acts);
+            if let Letter::ToChief(CoordinatorEvent::Received {
+                reply: Reply::Voted { txn, .. },
+                ..
+            }) = &*self.letters.value(letter)
+                && current.as_ref() != Some(txn)
+                && !row.matters.contains(letter)
+            {
+                row.dead.insert(letter);
             }
         }
         row.letters = letters;
@@ -236,6 +250,16 @@ impl Tables {
                 let inert = !changes && step.acts.is_empty();
                 assert!(inert || !self.is_inert(letter), "an inert letter moves {machine}");
                 row.enter(letter, changes, &step.acts);
+            }
+            if let Letter::ToWorker {
+                worker: to,
+                event: ParticipantEvent::Checked { .. } | ParticipantEvent::Published { .. },
+                ..
+            } = &*self.letters.value(letter)
+                && *to == worker
+                && !row.matters.contains(letter)
+            {
+                row.dead.insert(letter);
             }
         }
         row.letters = letters;
@@ -369,6 +393,14 @@ impl Tables {
         }
     }
 
+    /// Returns the round that a coordinator is deciding or has decided.
+    pub(crate) fn current(&self, chief: u16) -> Option<TxnId> {
+        match self.chiefs.value(chief).phase(&job())?.stage {
+            Stage::Preparing { txn, .. } | Stage::Delivering { txn, .. } => Some(txn),
+            Stage::Working | Stage::Aborting { .. } | Stage::Quarantined => None,
+        }
+    }
+
     /// Returns the letters that tell everybody that the job is over.
     pub(crate) fn release(&self) -> Net {
         let mut net = Net::EMPTY;
@@ -404,7 +436,13 @@ impl Tables {
 
 impl Row {
     fn empty() -> Self {
-        Self { letters: 0, matters: Net::EMPTY, answers: Vec::new(), says: Net::EMPTY }
+        Self {
+            letters: 0,
+            matters: Net::EMPTY,
+            answers: Vec::new(),
+            says: Net::EMPTY,
+            dead: Net::EMPTY,
+        }
     }
 
     fn enter(&mut self, letter: u16, changes: bool, acts: &[Act]) {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use stateright::{Model, Property};
-use votum_commit::{CoordinatorEvent, Message, ParticipantEvent, Stage, Vote};
+use votum_commit::{
+    CoordinatorEvent, CoordinatorRecord, Message, ParticipantEvent, ParticipantRecord, Stage, Vote,
+};
 
 use crate::{
     bug::Bug,
@@ -11,6 +13,7 @@ use crate::{
     fact::{Broken, Fact},
     healing::Healing,
     history::{Crashes, History, Possible, World},
+    interner::Memory,
     tables::{Letter, Step},
 };
 
@@ -53,6 +56,9 @@ pub(crate) struct Ballot {
     pub(crate) world: World,
     pub(crate) bounds: Bounds,
     pub(crate) healing: Option<Healing>,
+    /// What the engine may do with a coordinator.
+    engine: Memory<u16, Vec<Cause>>,
+    steps: Memory<(u16, Cause, [u8; 3]), Step<CoordinatorRecord>>,
 }
 
 /// One step of a history.
@@ -73,7 +79,7 @@ pub(crate) enum Turn {
 }
 
 /// What reaches a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
     /// A letter from the net.
     Letter(u16),
@@ -93,8 +99,8 @@ pub(crate) enum Cause {
 
 /// Whoever takes a step, and the step.
 enum Taken {
-    Chief(Arc<Step<votum_commit::CoordinatorRecord>>),
-    Worker(usize, Arc<Step<votum_commit::ParticipantRecord>>),
+    Chief(Arc<Step<CoordinatorRecord>>),
+    Worker(usize, Arc<Step<ParticipantRecord>>),
 }
 
 impl Ballot {
@@ -104,7 +110,7 @@ impl Ballot {
 
     pub(crate) fn with_bug(bounds: Bounds, bug: Option<Bug>) -> Self {
         let world = World::new(bounds.workers, bounds.reads, bounds.objects, bug);
-        Self { world, bounds, healing: None }
+        Self { world, bounds, healing: None, engine: Memory::new(), steps: Memory::new() }
     }
 
     /// Also lets every history heal, and looks whether it settles.
@@ -119,8 +125,8 @@ impl Ballot {
             let own = self.world.own(history, worker);
             let machine = history.workers[worker].machine;
             letters.add(&tables.worker_row(worker, own, machine).matters);
-            let in_doubt = tables.participants.value(machine).in_doubt().next().is_some();
-            if Bug::UnilateralAbort.is(tables.bug) && in_doubt {
+            let in_doubt = || tables.participants.value(machine).in_doubt().next().is_some();
+            if Bug::UnilateralAbort.is(tables.bug) && in_doubt() {
                 causes.push(Cause::GivesUp { worker: worker as u8 });
             }
         }
@@ -139,7 +145,12 @@ impl Ballot {
 
     fn take(&self, history: &History, cause: Cause) -> Option<Taken> {
         let tables = &self.world.tables;
-        let chief = |event| Some(Taken::Chief(tables.chief_does(history.chief.machine, event)));
+        let starts = std::array::from_fn(|worker| history.workers[worker].start);
+        let chief = |event: &dyn Fn() -> CoordinatorEvent| {
+            let key = (history.chief.machine, cause, starts);
+            let step = || (*tables.chief_does(history.chief.machine, event())).clone();
+            Some(Taken::Chief(self.steps.recall(key, step)))
+        };
         match cause {
             Cause::Letter(letter) => {
                 if let Letter::ToWorker { worker, .. } = *tables.letters.value(letter) {
@@ -150,15 +161,15 @@ impl Ballot {
                 }
                 tables.chief_receives(history.chief.machine, letter).map(Taken::Chief)
             }
-            Cause::Staged => {
+            Cause::Staged => chief(&|| {
                 let shares = self.world.shares(history);
                 let prepare_timeout = std::time::Duration::from_secs(30);
-                chief(CoordinatorEvent::AllStaged { job: job(), shares, prepare_timeout })
-            }
-            Cause::Withdrawn => chief(CoordinatorEvent::Withdrawn { job: job() }),
-            Cause::Cancelled => chief(cancel()),
-            Cause::Stopped => chief(CoordinatorEvent::Stopped { job: job() }),
-            Cause::TimedOut => chief(CoordinatorEvent::Tick),
+                CoordinatorEvent::AllStaged { job: job(), shares, prepare_timeout }
+            }),
+            Cause::Withdrawn => chief(&|| CoordinatorEvent::Withdrawn { job: job() }),
+            Cause::Cancelled => chief(&cancel),
+            Cause::Stopped => chief(&|| CoordinatorEvent::Stopped { job: job() }),
+            Cause::TimedOut => chief(&|| CoordinatorEvent::Tick),
             Cause::GivesUp { worker } => {
                 let worker = usize::from(worker);
                 let message = Message::Abort { job: job() };
@@ -174,7 +185,12 @@ impl Ballot {
     ///
     /// Before its record, or without one, it is as if the event had not come.
     fn cuts(&self, history: &History, cause: Cause, turns: &mut Vec<Turn>) {
-        let may_crash = |limit, so_far| so_far < limit;
+        let may_crash = |limit: u8, so_far: u8| so_far < limit;
+        if !may_crash(self.bounds.chief_crashes, history.chief_crashes)
+            && !may_crash(self.bounds.worker_crashes, history.worker_crashes)
+        {
+            return;
+        }
         let (acts, lazy) = match self.take(history, cause) {
             Some(Taken::Chief(step))
                 if may_crash(self.bounds.chief_crashes, history.chief_crashes) =>
@@ -335,7 +351,8 @@ impl Model for Ballot {
             return None;
         }
         self.world.settle(&mut history);
-        self.world.forget(&mut history, self.crashes(&history));
+        let crashes = self.crashes(&history);
+        self.world.forget(&mut history, crashes);
         (history != *last).then_some(history)
     }
 

@@ -362,16 +362,13 @@ impl Chaos {
         self.check_records();
         self.world.step(Event::Closed { job: job.clone() });
         self.decided.remove(&job);
-        let mut at = 0;
-        let durable = self.durable;
-        self.durable = 0;
+        let durable = std::mem::take(&mut self.durable);
         let mut kept = Vec::new();
-        for record in std::mem::take(&mut self.world.records) {
+        for (at, record) in std::mem::take(&mut self.world.records).into_iter().enumerate() {
             if record.1.job() != Some(&job) {
                 kept.push(record);
                 self.durable += usize::from(at < durable);
             }
-            at += 1;
         }
         self.world.records = kept;
         self.records_checked = self.world.records.len();
@@ -641,7 +638,7 @@ impl Random {
     }
 }
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 30;
 const STEPS: usize = 400;
 const JOBS_MAX: usize = 6;
 const HEALING_ROUNDS_MAX: usize = 400;

@@ -150,7 +150,8 @@ impl Stage {
     }
 
     fn leave(&mut self, name: &WorkerId) {
-        let incarnation = self.world.speaking.remove(name).unwrap();
+        self.world.speaking.remove(name);
+        let incarnation = self.world.scheduler.worker(name).unwrap().registration.incarnation;
         self.world.step(Event::Disconnected { worker: name.clone(), incarnation });
     }
 

@@ -1,0 +1,502 @@
+//! One value of everything that has a form on the wire, with every field set.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    time::Duration,
+};
+
+use prost::{Message, Name};
+use uuid::Uuid;
+use votum_commit::{
+    Cause, Decision, Installation, Knowledge, LogPosition, Message as Told, Objection, Peer,
+    Pledge, Reply, Vote,
+};
+use votum_ids::{
+    AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName,
+    Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
+};
+use votum_job::{
+    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, InputSource, InputSpec, JobSpec,
+    ListedAttempt, OutputSpec, Placement, Program, ResolvedInput, RetryPolicy, StagedOutput,
+    TaskSpec, Usage,
+};
+use votum_machine::WallTime;
+use votum_wire::{
+    ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, FromCoordinator,
+    FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView, LogPiece, LogStream,
+    Malformed, Outcome, OutputState, OutputView, ParticipantView, PeerInquiry, TaskState, TaskView,
+    Translate, WorkerState, WorkerView,
+    artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
+    names::{AttemptName, Scope, TaskScope},
+    request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
+};
+
+/// A value in its form on the wire.
+pub(crate) struct Sample {
+    /// Full name of the message.
+    pub(crate) name: &'static str,
+    /// The encoded message.
+    pub(crate) bytes: Vec<u8>,
+    /// Reads bytes and says whether they are this value.
+    pub(crate) reread: Box<dyn Fn(&[u8]) -> Result<bool, Malformed>>,
+}
+
+fn sample<T>(value: T) -> Sample
+where
+    T: Translate + PartialEq + Debug + 'static,
+    T::Proto: Message + Name + Default,
+{
+    let name: &'static str = Box::leak(T::Proto::full_name().into_boxed_str());
+    let bytes = value.to_proto().encode_to_vec();
+    let reread = move |bytes: &[u8]| {
+        let proto = T::Proto::decode(bytes).expect("the test encodes messages only");
+        T::from_proto(proto).map(|read| read == value)
+    };
+    Sample { name, bytes, reread: Box::new(reread) }
+}
+
+/// Returns every sample.
+pub(crate) fn samples() -> Vec<Sample> {
+    let mut all = Vec::new();
+    all.extend(from_worker().into_iter().map(sample));
+    all.extend(
+        from_coordinator().into_iter().map(|body| sample(CoordinatorFrame { log: log(), body })),
+    );
+    all.extend([
+        sample(PeerInquiry { txn: txn(), asked: uid(4), updates: true, by: installation() }),
+        sample(Knowledge::Unknown),
+        sample(Knowledge::InDoubt),
+        sample(Knowledge::Commit),
+        sample(Knowledge::Refused),
+        sample(GetArtifact { artifact: artifact(), read_token: "secret".to_owned() }),
+        sample(ReadArtifact {
+            artifact: artifact(),
+            path: "a/b".to_owned(),
+            offset: 7,
+            limit: Some(0),
+            read_token: "secret".to_owned(),
+        }),
+        sample(ReadLogs {
+            attempt: attempt(),
+            stream: LogStream::Stderr,
+            offset: 9,
+            follow: true,
+            tail_lines: Some(0),
+        }),
+        sample(LogChunk { offset: 9, data: "x\n".into() }),
+        sample(job()),
+        sample(job().basic()),
+        sample(Submitted { job: Some(job()), duplicate: true }),
+        sample(JobPage { jobs: vec![job(), job().basic()], next: Some("t".to_owned()) }),
+        sample(GetJob { job: job_id(), detail: Detail::Basic }),
+        sample(CancelJob { job: job_id(), reason: "no".to_owned() }),
+        sample(TailLogs {
+            scope: Scope {
+                job: job_id(),
+                task: Some(TaskScope { task: task_id(), number: Some(2) }),
+            },
+            follow: true,
+            tail_lines: Some(0),
+            stream: Some(LogStream::Stdout),
+        }),
+        sample(LogPiece {
+            attempt: attempt_name(),
+            stream: LogStream::Stdout,
+            offset: 3,
+            data: "y".into(),
+        }),
+        sample(WorkerPage { workers: vec![worker()], next: Some("w".to_owned()) }),
+        sample(cluster()),
+    ]);
+    all
+}
+
+fn from_worker() -> Vec<FromWorker> {
+    let listed = |state| ListedAttempt { attempt: attempt(), number: 2, state };
+    let vote = |vote| FromWorker::Commit(Reply::Voted { txn: txn(), vote });
+    let mut frames = vec![
+        FromWorker::Hello(Hello {
+            installation: installation(),
+            incarnation: Incarnation(Uuid::from_u128(5)),
+            version: "0.1.0".to_owned(),
+            labels: map("zone", "a"),
+            slots: 8,
+            artifact_address: "10.0.0.1:7001".to_owned(),
+            publish_roots: vec!["/srv".to_owned()],
+            seen: Some(log()),
+        }),
+        FromWorker::Inventory(Inventory {
+            attempts: vec![listed(AttemptState::Live), listed(AttemptState::Ended(sealed()))],
+            prepared: vec![txn()],
+            committed: vec![CommittedRound { txn: txn(), pledges: pledges() }],
+        }),
+        FromWorker::InventoryEnded,
+        FromWorker::Heartbeat { free_bytes: u64::MAX },
+        FromWorker::Started { attempt: attempt(), pid: 77 },
+        FromWorker::Ended { attempt: attempt(), end: sealed() },
+        vote(Vote::Yes),
+        vote(Vote::ReadOnly),
+        vote(Vote::No(Objection::Refused)),
+        vote(Vote::No(Objection::NotHeld)),
+        vote(Vote::No(Objection::WrongInstallation)),
+        vote(Vote::No(objection())),
+        FromWorker::Commit(Reply::Acked { txn: txn() }),
+        FromWorker::Commit(Reply::Inquired { txn: txn() }),
+        FromWorker::Goodbye,
+    ];
+    frames.extend(failures().into_iter().map(|failure| FromWorker::Ended {
+        attempt: attempt(),
+        end: AttemptEnd::Failed { failure, usage: usage() },
+    }));
+    frames
+}
+
+fn from_coordinator() -> Vec<FromCoordinator> {
+    let told = |message| FromCoordinator::Commit(message);
+    vec![
+        FromCoordinator::Welcome {
+            lease: Duration::from_secs(9),
+            heartbeat_interval: Duration::from_millis(2500),
+        },
+        FromCoordinator::Start(Box::new(assignment())),
+        FromCoordinator::Stop {
+            attempt: attempt(),
+            grace: Duration::from_secs(10),
+            reason: "cancelled".to_owned(),
+        },
+        FromCoordinator::Acknowledged { attempt: attempt() },
+        FromCoordinator::Discard { attempt: attempt() },
+        told(Told::Prepare {
+            txn: txn(),
+            holder: installation(),
+            pledges: pledges(),
+            peers: vec![Peer {
+                installation: installation(),
+                address: "10.0.0.2:7001".to_owned(),
+                updates: true,
+            }],
+        }),
+        told(Told::Commit { txn: txn(), holder: installation(), pledges: pledges() }),
+        told(Told::Abort { job: job_id() }),
+        told(Told::Undecided { txn: txn() }),
+        told(Told::RoundEnded { txn: txn() }),
+        told(Told::Release { job: job_id() }),
+    ]
+}
+
+fn assignment() -> Assignment {
+    let staged = InputSource::Staged {
+        holder: worker_id(),
+        address: "10.0.0.1:7001".to_owned(),
+        attempt: attempt(),
+        output: output_name(),
+        digest: digest(),
+        bytes: u64::MAX,
+        read_token: "secret".to_owned(),
+    };
+    Assignment {
+        attempt: attempt(),
+        number: 2,
+        worker: worker_id(),
+        job_name: "nightly".to_owned(),
+        spec: spec().tasks.remove(&task_id()).unwrap(),
+        job_env: map("A", "1"),
+        params: map("day", "2026-11-22"),
+        inputs: vec![
+            ResolvedInput { name: output_name(), source: staged },
+            ResolvedInput {
+                name: OutputName::new("disk").unwrap(),
+                source: InputSource::WorkerPath("/data".to_owned()),
+            },
+        ],
+        time_limit: Duration::from_secs(60),
+    }
+}
+
+/// Returns a job that uses everything a job can have.
+pub(crate) fn spec() -> JobSpec {
+    let fetch = TaskSpec {
+        placement: Placement::default(),
+        needs: BTreeSet::new(),
+        program: Program::Command(vec!["true".to_owned()]),
+        env: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+        timeout: Duration::from_secs(5),
+        grace_period: Duration::ZERO,
+        retry: RetryPolicy::default(),
+    };
+    let tasks = [(task_id(), load()), (TaskId::new("fetch").unwrap(), fetch)];
+    JobSpec {
+        display_name: "nightly".to_owned(),
+        description: "loads the day's sales".to_owned(),
+        labels: map("team", "sales"),
+        params: map("day", "2026-11-22"),
+        env: map("A", "1"),
+        timeout: Duration::from_secs(3600),
+        retention: Duration::from_hours(24),
+        prepare_timeout: Duration::from_millis(1500),
+        tasks: tasks.into(),
+    }
+}
+
+fn load() -> TaskSpec {
+    let published = |kind, mode| OutputSpec {
+        path: "rows/".to_owned(),
+        optional: true,
+        bytes_max: Some(0),
+        publish: Some(Target {
+            path: "sales/rows".to_owned(),
+            kind,
+            mode,
+            existing: Existing::Fail,
+        }),
+    };
+    let from_fetch =
+        InputSpec::TaskOutput { task: TaskId::new("fetch").unwrap(), output: output_name() };
+    TaskSpec {
+        placement: Placement { worker: Some(worker_id()), labels: map("zone", "a") },
+        needs: [TaskId::new("fetch").unwrap()].into(),
+        program: Program::Script {
+            text: "cat > rows".to_owned(),
+            interpreter: vec!["bash".to_owned()],
+        },
+        env: map("B", "2"),
+        inputs: [
+            (output_name(), from_fetch),
+            (OutputName::new("disk").unwrap(), InputSpec::WorkerPath("/data".to_owned())),
+        ]
+        .into(),
+        outputs: [
+            (output_name(), published(TargetKind::Tree, None)),
+            (OutputName::new("report").unwrap(), published(TargetKind::File, Some(0o644))),
+        ]
+        .into(),
+        timeout: Duration::from_secs(60),
+        grace_period: Duration::from_secs(10),
+        retry: RetryPolicy {
+            attempts: 3,
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(7),
+            never_on: [2, 64].into(),
+        },
+    }
+}
+
+/// Returns a job of which everything is known.
+pub(crate) fn job() -> JobView {
+    let participant = |vote| ParticipantView { worker: worker_id(), vote, acknowledged: true };
+    let attempts = failures().into_iter().map(|failure| Some(Outcome::Failed(failure)));
+    let attempts = attempts.chain([Some(Outcome::Succeeded), None]).zip(1..);
+    JobView {
+        job: job_id(),
+        uid: Uuid::from_u128(11),
+        display_name: "nightly".to_owned(),
+        spec: Some(Box::new(spec())),
+        state: JobState::Aborting,
+        state_message: "waits for s1".to_owned(),
+        decision: Some(Decision::Abort),
+        cause: Some(Cause {
+            reason: "CANCELLED".to_owned(),
+            message: "cancelled by alice".to_owned(),
+            by: "alice".to_owned(),
+        }),
+        tasks: vec![TaskView {
+            task: task_id(),
+            state: TaskState::Retrying,
+            worker: Some(worker_id()),
+            attempts: attempts.map(|(outcome, number)| attempt_view(number, outcome)).collect(),
+            outputs: vec![OutputView {
+                output: output_name(),
+                worker: worker_id(),
+                state: OutputState::Prepared,
+                files: 3,
+                bytes: 4096,
+                digest: digest(),
+                publish_path: Some("sales/rows".to_owned()),
+            }],
+            retry_at: Some(WallTime(1_800_000_000_123)),
+        }],
+        participants: vec![
+            participant(None),
+            participant(Some(Vote::Yes)),
+            participant(Some(Vote::ReadOnly)),
+            participant(Some(Vote::No(Objection::Refused))),
+            participant(Some(Vote::No(Objection::NotHeld))),
+            participant(Some(Vote::No(Objection::WrongInstallation))),
+            participant(Some(Vote::No(objection()))),
+        ],
+        created: WallTime(1_800_000_000_001),
+        started: Some(WallTime(1_800_000_000_002)),
+        prepared: Some(WallTime(1_800_000_000_003)),
+        decided: Some(WallTime(1_800_000_000_004)),
+        ended: Some(WallTime(1_800_000_000_005)),
+        creator: "alice".to_owned(),
+    }
+}
+
+fn attempt_view(number: u32, outcome: Option<Outcome>) -> AttemptView {
+    AttemptView {
+        number,
+        worker: worker_id(),
+        token: attempt().token,
+        started: Some(WallTime(1_800_000_000_010)),
+        ended: Some(WallTime(1_800_000_000_020)),
+        outcome,
+        usage: Some(usage()),
+    }
+}
+
+fn worker() -> WorkerView {
+    WorkerView {
+        worker: worker_id(),
+        uid: uid(3),
+        incarnation: Incarnation(Uuid::from_u128(5)),
+        state: WorkerState::Suspect,
+        labels: map("zone", "a"),
+        version: "0.1.0".to_owned(),
+        artifact_address: "10.0.0.1:7001".to_owned(),
+        publish_roots: vec!["/srv".to_owned()],
+        last_seen: Some(WallTime(1_800_000_000_030)),
+        running: vec![attempt_name()],
+        slots: 8,
+        free_bytes: Some(0),
+    }
+}
+
+fn cluster() -> ClusterView {
+    ClusterView {
+        cluster: ClusterId(Uuid::from_u128(1)),
+        epoch: Epoch(3),
+        version: "0.1.0".to_owned(),
+        started: WallTime(1_800_000_000_000),
+        jobs: JobState::ALL.into_iter().zip(1..).collect(),
+        workers: [(WorkerState::Ready, 2), (WorkerState::Lost, 1)].into(),
+        log_stale: true,
+        quarantined: vec!["job/nightly-1".to_owned()],
+        journal: JournalView { forced_records: 5, syncs: 2, bytes: 900 },
+        index: IndexState::Rebuilt,
+    }
+}
+
+fn failures() -> Vec<Failure> {
+    let kinds = [
+        FailureKind::ExitCode(3),
+        FailureKind::Signal(9),
+        FailureKind::TimedOut,
+        FailureKind::SpawnFailed,
+        FailureKind::OutputMissing,
+        FailureKind::OutputRefused,
+        FailureKind::InputUnavailable,
+        FailureKind::StorageFailed,
+        FailureKind::Interrupted,
+        FailureKind::Stopped,
+        FailureKind::WorkerLost,
+    ];
+    let failure =
+        |kind| Failure { kind, message: "it failed".to_owned(), stderr_tail: "oh no\n".to_owned() };
+    kinds.into_iter().map(failure).collect()
+}
+
+fn sealed() -> AttemptEnd {
+    let output = StagedOutput {
+        name: output_name(),
+        digest: digest(),
+        files: 3,
+        bytes: u64::MAX,
+        read_token: "secret".to_owned(),
+    };
+    AttemptEnd::Sealed { outputs: vec![output], usage: usage() }
+}
+
+fn usage() -> Usage {
+    Usage {
+        cpu_time: Duration::from_micros(1_234_567),
+        run_time: Duration::from_secs(2),
+        rss_bytes_max: 1 << 30,
+    }
+}
+
+fn pledges() -> Vec<Pledge> {
+    let pledge = |target| Pledge {
+        task: task_id(),
+        output: output_name(),
+        token: attempt().token,
+        digest: digest(),
+        target,
+    };
+    let target =
+        |kind, mode, existing| Some(Target { path: "sales/rows".to_owned(), kind, mode, existing });
+    vec![
+        pledge(None),
+        pledge(target(TargetKind::File, None, Existing::Replace)),
+        pledge(target(TargetKind::File, Some(0o4755), Existing::Fail)),
+        pledge(target(TargetKind::Tree, None, Existing::Fail)),
+    ]
+}
+
+fn objection() -> Objection {
+    Objection::Failed {
+        reason: "TARGET_EXISTS".to_owned(),
+        message: "load.rows: /srv/sales/rows exists".to_owned(),
+    }
+}
+
+fn log() -> LogPosition {
+    LogPosition {
+        cluster: ClusterId(Uuid::from_u128(1)),
+        epoch: Epoch(3),
+        start: Incarnation(Uuid::from_u128(2)),
+        lsn: u64::MAX,
+    }
+}
+
+fn installation() -> Installation {
+    Installation { worker: worker_id(), uid: uid(3) }
+}
+
+fn uid(number: u128) -> WorkerUid {
+    WorkerUid(Uuid::from_u128(number))
+}
+
+fn artifact() -> ArtifactId {
+    ArtifactId { attempt: attempt(), output: output_name() }
+}
+
+fn attempt() -> AttemptId {
+    let token = FencingToken { epoch: Epoch(3), counter: u64::MAX };
+    AttemptId { job: job_id(), task: task_id(), token }
+}
+
+fn attempt_name() -> AttemptName {
+    AttemptName { job: job_id(), task: task_id(), number: 2 }
+}
+
+fn txn() -> TxnId {
+    TxnId { job: job_id(), epoch: Epoch(3), counter: 2 }
+}
+
+fn digest() -> Digest {
+    Digest([0xab; 32])
+}
+
+fn job_id() -> JobId {
+    JobId::new("nightly-k3f9x2ab").unwrap()
+}
+
+fn task_id() -> TaskId {
+    TaskId::new("load_rows").unwrap()
+}
+
+fn output_name() -> OutputName {
+    OutputName::new("rows").unwrap()
+}
+
+fn worker_id() -> WorkerId {
+    WorkerId::new("s1").unwrap()
+}
+
+fn map(key: &str, value: &str) -> BTreeMap<String, String> {
+    [(key.to_owned(), value.to_owned())].into()
+}
