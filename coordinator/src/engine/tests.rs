@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 use votum_commit::{LogPosition, LogState, Start, Vote};
-use votum_driver::Durable;
+use votum_driver::{Durable, Stamped};
 use votum_ids::{
     AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, OutputName, Target,
     TargetKind, TaskId, TxnId, WorkerUid,
@@ -13,7 +13,7 @@ use votum_job::{
     AttemptEnd, OutputSpec, Placement, Program, RetryPolicy, StagedOutput, TaskSpec, Usage,
 };
 use votum_journal::Bearing;
-use votum_wire::view::JobState;
+use votum_wire::{Inventory, view::JobState};
 
 use super::*;
 use crate::replies::Replies;

@@ -1,0 +1,56 @@
+//! What a worker still has, taken apart: every entry is an event of its own (R4).
+
+use votum_commit::{CoordinatorEvent, Installation, Reply, Share};
+use votum_ids::{JobId, WorkerId};
+use votum_wire::{FromWorker, Inventory};
+
+use super::{Engine, Pending};
+
+impl Engine {
+    /// Queues every entry of a page as an event of its own: each may make a record.
+    ///
+    /// What belongs to a job that is closed here is released: its log is complete
+    /// and current, and C14 says that nothing is owed. On a stale log, or for a job
+    /// whose records cannot be read, everything is kept (C9).
+    pub(super) fn inventory(&mut self, from: Installation, page: Inventory) {
+        let worker = from.worker.clone();
+        for listed in page.attempts {
+            let job = &listed.attempt.job;
+            if self.jobs.contains_key(job) {
+                let event = votum_schedule::Event::Listed { worker: worker.clone(), listed };
+                self.pending.push_back(Pending::Schedule(event));
+            } else {
+                self.release_leftover(&worker, job.clone());
+            }
+        }
+        for txn in page.prepared {
+            let frame = FromWorker::Commit(Reply::Inquired { txn });
+            self.pending.push_back(Pending::Frame { from: from.clone(), frame });
+        }
+        for round in page.committed {
+            if self.jobs.contains_key(&round.txn.job) {
+                let share = Share {
+                    holder: from.clone(),
+                    address: self.address_of(&worker),
+                    pledges: round.pledges,
+                };
+                let event =
+                    CoordinatorEvent::FoundCommitted { from: from.clone(), txn: round.txn, share };
+                self.pending.push_back(Pending::Commit(event));
+            } else {
+                self.release_leftover(&worker, round.txn.job);
+            }
+        }
+    }
+
+    fn release_leftover(&mut self, worker: &WorkerId, job: JobId) {
+        if !self.commit.is_stale() && !self.quarantined.contains_key(&job) {
+            self.pending.push_back(Pending::Release { worker: worker.clone(), job });
+        }
+    }
+
+    fn address_of(&self, worker: &WorkerId) -> String {
+        let known = self.scheduler.worker(worker);
+        known.map(|known| known.registration.artifact_address).unwrap_or_default()
+    }
+}

@@ -1,0 +1,184 @@
+//! Where an action of one machine becomes an event of the other, or a frame.
+
+use votum_commit::{
+    Alarm, Cause, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Decision, Installation,
+    Pledge, Share,
+};
+use votum_ids::JobId;
+use votum_machine::{Machine, Moment};
+use votum_schedule::Holding;
+use votum_wire::FromCoordinator;
+
+use super::{Engine, Pending, release};
+use crate::{
+    action::Action,
+    record::Closing,
+    turn::{Turn, job_of_schedule},
+};
+
+impl Engine {
+    /// Steps the scheduler, or queues the event if it has already decided something in this turn.
+    pub(super) fn schedule(&mut self, turn: &mut Turn, event: votum_schedule::Event) {
+        if turn.has_schedule_record() {
+            return self.pending.push_back(Pending::Schedule(event));
+        }
+        let reaction = self.scheduler.step(turn.now(), event);
+        if let Some(record) = reaction.record {
+            self.note(turn.now(), job_of_schedule(&record).cloned(), Some(&record), None);
+            turn.schedule_record(record);
+        }
+        for action in reaction.actions {
+            self.on_schedule_action(turn, action);
+        }
+    }
+
+    fn on_schedule_action(&mut self, turn: &mut Turn, action: votum_schedule::Action) {
+        use votum_schedule::Action as Asked;
+        match action {
+            Asked::Start(assignment) => {
+                turn.changed(&assignment.attempt.job);
+                let worker = assignment.worker.clone();
+                turn.act(Action::Send { worker, frame: FromCoordinator::Start(assignment) });
+            }
+            Asked::Stop { worker, attempt, grace, reason } => {
+                let frame = FromCoordinator::Stop { attempt, grace, reason };
+                turn.act(Action::Send { worker, frame });
+            }
+            Asked::Acknowledge { worker, attempt } => {
+                let frame = FromCoordinator::Acknowledged { attempt };
+                turn.act(Action::SendDurable { worker, frame });
+            }
+            Asked::Discard { worker, attempt } => {
+                let frame = FromCoordinator::Discard { attempt };
+                turn.act(Action::SendDurable { worker, frame });
+            }
+            Asked::AllStaged { job, holdings, prepare_timeout } => {
+                let shares = holdings.into_iter().map(share).collect();
+                let event = CoordinatorEvent::AllStaged { job, shares, prepare_timeout };
+                self.commit(turn, event);
+            }
+            Asked::Withdraw { job } => self.commit(turn, CoordinatorEvent::Withdrawn { job }),
+            Asked::Fail { job, reason, message } => {
+                let cause = Cause { reason, message, by: "votum".to_owned() };
+                self.commit(turn, CoordinatorEvent::AbortAsked { job, cause });
+            }
+            Asked::Stopped { job } => self.commit(turn, CoordinatorEvent::Stopped { job }),
+            // Nobody watches workers; they are shown when asked for.
+            Asked::WorkerChanged { .. } => {}
+        }
+    }
+
+    /// Steps the commit coordinator, or queues the event if it has already decided something.
+    pub(super) fn commit(&mut self, turn: &mut Turn, event: CoordinatorEvent) {
+        if turn.has_commit_record() {
+            return self.pending.push_back(Pending::Commit(event));
+        }
+        let reaction = self.commit.step(turn.now(), event);
+        let committed =
+            |action: &CoordinatorAction| matches!(action, CoordinatorAction::Committed { .. });
+        let decision =
+            if reaction.actions.iter().any(committed) { Decision::Commit } else { Decision::Abort };
+        let closed = reaction.record.as_ref().and_then(closes).cloned();
+        if let Some(record) = reaction.record {
+            self.note(turn.now(), Some(record.job().clone()), None, Some(&record));
+            turn.commit_record(record);
+        }
+        for action in reaction.actions {
+            self.on_commit_action(turn, action);
+        }
+        if let Some(job) = closed {
+            self.close(turn, &job, decision);
+        }
+    }
+
+    fn on_commit_action(&mut self, turn: &mut Turn, action: CoordinatorAction) {
+        match action {
+            CoordinatorAction::Send { to, message } => {
+                let frame = FromCoordinator::Commit(message);
+                turn.act(Action::Send { worker: to, frame });
+            }
+            CoordinatorAction::Preparing { txn } => {
+                turn.changed(&txn.job);
+                if let Some(open) = self.jobs.get_mut(&txn.job) {
+                    open.prepared = Some(self.anchor.at(turn.now()));
+                }
+            }
+            CoordinatorAction::ShareLost { job, holder } => {
+                turn.changed(&job);
+                let Installation { worker, uid } = holder;
+                self.schedule(turn, votum_schedule::Event::ShareLost { job, worker, uid });
+            }
+            CoordinatorAction::Committing { txn } => {
+                turn.changed(&txn.job);
+                self.schedule(turn, votum_schedule::Event::Committing { job: txn.job });
+            }
+            CoordinatorAction::Aborting { job, .. } => {
+                turn.changed(&job);
+                self.schedule(turn, votum_schedule::Event::Aborting { job });
+            }
+            // The record of the same step closes the job.
+            CoordinatorAction::Committed { .. } => {}
+            CoordinatorAction::TooLate { .. } => turn.too_late(),
+            CoordinatorAction::Raise(alarm) => {
+                if let Alarm::StaleLog { by } = &alarm {
+                    self.pending.push_back(Pending::LogFoundStale { by: by.worker.clone() });
+                }
+                turn.act(Action::Raise { alarm: alarm.to_string() });
+            }
+        }
+    }
+
+    /// Forgets a job that owes nothing to anybody, and lets its workers forget it too.
+    fn close(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
+        let Some(open) = self.jobs.remove(job) else { return };
+        for worker in self.scheduler.involved(job) {
+            turn.act(release(worker, job.clone()));
+        }
+        self.schedule(turn, votum_schedule::Event::Closed { job: job.clone() });
+        turn.close(Closing {
+            job: job.clone(),
+            display_name: open.spec.display_name.clone(),
+            decision,
+            received: open.received,
+            request: open.submission.request,
+            retention: open.spec.retention,
+        });
+    }
+
+    /// Remembers when something was recorded, for people.
+    fn note(
+        &mut self,
+        now: Moment,
+        job: Option<JobId>,
+        schedule: Option<&votum_schedule::Record>,
+        commit: Option<&CoordinatorRecord>,
+    ) {
+        if let Some(open) = job.and_then(|job| self.jobs.get_mut(&job)) {
+            open.note(self.anchor.at(now), schedule, commit);
+        }
+    }
+}
+
+/// Says which job a record closes: nothing is owed to anybody after it.
+fn closes(record: &CoordinatorRecord) -> Option<&JobId> {
+    match record {
+        CoordinatorRecord::CommitDecided { txn, shares } if shares.is_empty() => Some(&txn.job),
+        CoordinatorRecord::CommitDecided { .. } | CoordinatorRecord::Aborting { .. } => None,
+        CoordinatorRecord::Ended { job } => Some(job),
+    }
+}
+
+fn share(holding: Holding) -> Share {
+    let pledge = |held: votum_schedule::HeldOutput| Pledge {
+        task: held.task,
+        output: held.output,
+        token: held.token,
+        digest: held.digest,
+        target: held.target,
+    };
+    Share {
+        holder: Installation { worker: holding.worker, uid: holding.uid },
+        address: holding.address,
+        pledges: holding.outputs.into_iter().map(pledge).collect(),
+    }
+}
