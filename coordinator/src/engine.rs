@@ -258,10 +258,12 @@ impl Engine {
                 self.pending.push_back(Pending::Schedule(event));
             }
             FromWorker::Started { attempt, .. } => {
-                self.schedule(turn, votum_schedule::Event::Started { worker, attempt });
+                if self.may_judge(&attempt.job) {
+                    self.schedule(turn, votum_schedule::Event::Started { worker, attempt });
+                }
             }
             FromWorker::Ended { attempt, end } => {
-                if !self.quarantined.contains_key(&attempt.job) {
+                if self.may_judge(&attempt.job) {
                     self.schedule(turn, votum_schedule::Event::Ended { worker, attempt, end });
                 }
             }
@@ -273,6 +275,12 @@ impl Engine {
             // The session checks that Hello comes first and once; a sign of life was noted.
             FromWorker::Hello(_) | FromWorker::Heartbeat { .. } | FromWorker::Goodbye => {}
         }
+    }
+
+    /// Says whether what is not known of a job may be called unwanted (C9).
+    fn may_judge(&self, job: &JobId) -> bool {
+        let complete = !self.commit.is_stale() && !self.quarantined.contains_key(job);
+        complete || self.jobs.contains_key(job)
     }
 
     fn view(&self, now: Moment, job: &JobId) -> Option<JobView> {

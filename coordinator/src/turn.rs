@@ -131,25 +131,12 @@ impl Turn {
         };
         let commit = self.commit.take();
         let of_commit = commit.as_ref().map(CoordinatorRecord::job);
-        let job = schedule.as_ref().and_then(job_of_schedule).or(of_commit)?.clone();
+        let job = schedule.as_ref().and_then(votum_schedule::Record::job).or(of_commit)?.clone();
         Some(Record::Job(Box::new(JobRecord {
             job,
             schedule,
             commit,
             closing: self.closing.take(),
         })))
-    }
-}
-
-/// Returns the job that a fact of the scheduler is about; a registration is about none.
-pub(crate) fn job_of_schedule(record: &votum_schedule::Record) -> Option<&JobId> {
-    match record {
-        votum_schedule::Record::Received { job, .. } | votum_schedule::Record::Lost { job, .. } => {
-            Some(job)
-        }
-        votum_schedule::Record::Assigned { attempt, .. }
-        | votum_schedule::Record::Started { attempt }
-        | votum_schedule::Record::Ended { attempt, .. } => Some(&attempt.job),
-        votum_schedule::Record::Registered(_) => None,
     }
 }

@@ -44,7 +44,7 @@ impl Engine {
     }
 
     fn release_leftover(&mut self, worker: &WorkerId, job: JobId) {
-        if !self.commit.is_stale() && !self.quarantined.contains_key(&job) {
+        if self.may_judge(&job) {
             self.pending.push_back(Pending::Release { worker: worker.clone(), job });
         }
     }

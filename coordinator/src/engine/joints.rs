@@ -10,11 +10,7 @@ use votum_schedule::Holding;
 use votum_wire::FromCoordinator;
 
 use super::{Engine, Pending, release};
-use crate::{
-    action::Action,
-    record::Closing,
-    turn::{Turn, job_of_schedule},
-};
+use crate::{action::Action, record::Closing, turn::Turn};
 
 impl Engine {
     /// Steps the scheduler, or queues the event if it has already decided something in this turn.
@@ -24,7 +20,7 @@ impl Engine {
         }
         let reaction = self.scheduler.step(turn.now(), event);
         if let Some(record) = reaction.record {
-            self.note(turn.now(), job_of_schedule(&record).cloned(), Some(&record), None);
+            self.note(turn.now(), record.job().cloned(), Some(&record), None);
             turn.schedule_record(record);
         }
         for action in reaction.actions {

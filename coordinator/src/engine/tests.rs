@@ -1,5 +1,7 @@
 //! The joined machines from submission to the end, without a network or a disk.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "an assertion names what it wants")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;

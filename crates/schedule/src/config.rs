@@ -13,7 +13,8 @@ pub struct Config {
     pub lost_after: Duration,
     /// How often a worker is asked to send a sign of life.
     pub heartbeat_interval: Duration,
-    /// A step that comes this much too late tells that the coordinator itself stood still.
+    /// A step that comes this much too late tells that the coordinator itself stood still;
+    /// half of `stop_grace` if that is less.
     pub stall: Duration,
     /// How often the outputs of a job may come out differently when they are made again.
     pub digest_changes_max: u32,

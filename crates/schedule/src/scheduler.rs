@@ -11,7 +11,7 @@ use crate::{
     active_job::{ActiveJob, Blame, Fallout, Phase, TaskState},
     agenda::{Agenda, Due},
     queue::{Queue, Spot},
-    roster::{Roster, Seat},
+    roster::Roster,
 };
 
 /// What a step of the scheduler asks for.
@@ -43,7 +43,7 @@ pub struct Scheduler {
     pub(crate) ends: VecDeque<(WorkerId, AttemptId, AttemptEnd)>,
     /// Whether deadlines and queues stand for what was replayed.
     pub(crate) begun: bool,
-    last_step: Moment,
+    pub(crate) last_step: Moment,
 }
 
 impl Machine for Scheduler {
@@ -120,48 +120,12 @@ impl Scheduler {
         }
     }
 
-    /// Turns what was replayed into deadlines and queues: every lease begins anew (R2, V5).
-    fn begin(&mut self, now: Moment) {
-        self.begun = true;
-        self.last_step = now;
-        self.queue = Queue::default();
-        self.agenda = Agenda::default();
-        // A wall clock that went back makes the rest of every deadline start anew.
-        let wall = self.anchor.at(now).max(self.last_recorded);
-        let workers: Vec<WorkerId> = self.roster.iter().map(|(name, _)| name.clone()).collect();
-        for worker in workers {
-            self.roster.change(&worker, |worker| {
-                worker.heard = now;
-                worker.unsettled = true;
-            });
-            self.agenda.set(Due::Silence(worker), now.after(self.config.lease));
-        }
-        let mut jobs: Vec<(WallTime, JobId, usize)> =
-            self.jobs.iter().map(|(id, job)| (job.received, id.clone(), job.tasks.len())).collect();
-        jobs.sort();
-        for (_, job, tasks) in jobs {
-            self.age += 1;
-            if let Some(active) = self.jobs.get_mut(&job) {
-                active.age = self.age;
-            }
-            self.arm_deadline(now, wall, &job);
-            for task in 0..tasks {
-                self.reindex(now, wall, &job, task);
-            }
-            self.reports.insert(job);
-        }
-        let changed_hands: Vec<(WorkerId, JobId)> = self
-            .roster
-            .iter()
-            .flat_map(|(name, worker)| worker.jobs().into_iter().map(|job| (name.clone(), job)))
-            .collect();
-        self.reckonings.extend(changed_hands);
-    }
-
     /// Says whether the coordinator itself missed a deadline by so much that silence proves nothing.
     fn stood_still(&self, now: Moment) -> bool {
         let due = self.agenda.earliest().map(|due| due.max(self.last_step));
-        due.is_some_and(|due| now.since(due) > self.config.stall)
+        // It must be noticed before it costs anybody the grace.
+        let stall = self.config.stall.min(self.config.stop_grace / 2);
+        due.is_some_and(|due| now.since(due) > stall)
     }
 
     fn receive(
@@ -374,70 +338,6 @@ impl Scheduler {
             return None;
         }
         Some(Action::Withdraw { job: id.clone() })
-    }
-
-    fn arm_deadline(&mut self, now: Moment, wall: WallTime, id: &JobId) {
-        let Some(job) = self.jobs.get(id) else { return };
-        let rest = job.received.after(job.spec.timeout).since(wall);
-        self.agenda.set(Due::Deadline(id.clone()), now.after(rest));
-    }
-
-    /// Brings queues, deadlines and the roster in step with the state of one task.
-    pub(crate) fn reindex(&mut self, now: Moment, wall: WallTime, id: &JobId, task: usize) {
-        let Some(job) = self.jobs.get(id) else { return };
-        let spot = Spot { age: job.age, job: id.clone(), task };
-        let adoptable = job.is_ready(task) && job.orphans.contains_key(&task);
-        if job.is_ready(task) && !adoptable {
-            self.queue.insert(spot, &job.task_spec(task).placement);
-        } else {
-            self.queue.remove(&spot);
-        }
-        if adoptable {
-            self.adoptions.insert((id.clone(), task));
-        } else {
-            self.adoptions.remove(&(id.clone(), task));
-        }
-        let retry = match &job.tasks[task].state {
-            TaskState::Retrying(until) => Some(*until),
-            TaskState::Pending | TaskState::Live | TaskState::Staged | TaskState::Failed(_) => None,
-        };
-        let spec = job.task_spec(task);
-        let limit = spec.timeout.saturating_add(spec.grace_period);
-        let started = job.live_attempt(task).and_then(|attempt| attempt.started);
-        let overrun = started.map(|started| started.after(limit));
-        let live = job.live_attempt(task).map(|attempt| Seat::Live(attempt.worker.clone()));
-        let held = || job.held_attempt(task).map(|attempt| Seat::Held(attempt.worker.clone()));
-        let seat = live.or_else(held);
-        self.arm(now, wall, Due::Retry(id.clone(), task), retry);
-        self.arm(now, wall, Due::Overrun(id.clone(), task), overrun);
-        self.seat(id, task, seat);
-    }
-
-    /// Sets a deadline unless it is set already; the first setting knows the clock it came from.
-    fn arm(&mut self, now: Moment, wall: WallTime, due: Due, at: Option<WallTime>) {
-        match at {
-            None => self.agenda.clear(&due),
-            Some(at) if self.agenda.moment(&due).is_none() => {
-                self.agenda.set(due, now.after(at.since(wall)));
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn seat(&mut self, id: &JobId, task: usize, seat: Option<Seat>) {
-        if let Some(freed) = self.roster.seat((id.clone(), task), seat) {
-            self.heat_for(&freed);
-        }
-    }
-
-    /// Looks again at what could run on a worker that has a free slot.
-    pub(crate) fn heat_for(&mut self, worker: &WorkerId) {
-        if let Some(known) = self.roster.get(worker)
-            && known.is_open()
-            && known.free_slots() > 0
-        {
-            self.queue.heat_for(worker, &known.registration.labels);
-        }
     }
 }
 

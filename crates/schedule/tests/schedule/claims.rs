@@ -31,7 +31,10 @@ fn labels_choose_among_the_workers() {
     ready(&mut world, "bob", 1, &[("role", "etl")]);
     submit(&mut world, "sales", &["a label role=etl", "b label role=etl", "c label role=web"]);
     assert_eq!(started(&world), [worker("bob")]);
-    assert_eq!(why(&world, "b"), "all 1 slots of the 1 connected workers with role=etl are busy");
+    assert_eq!(
+        why(&world, "b"),
+        "the only slot of the only connected worker with role=etl is busy"
+    );
     assert_eq!(why(&world, "c"), "no worker with role=web is connected");
 }
 

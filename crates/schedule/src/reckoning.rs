@@ -1,0 +1,186 @@
+//! Tells one job what became of one worker: the fan-out of a loss, an inventory or a replacement.
+
+use votum_ids::{AttemptId, JobId, TaskId, WorkerId, WorkerUid};
+use votum_job::{AttemptEnd, Failure, FailureKind, Usage};
+use votum_machine::Moment;
+
+use crate::{
+    Action, Record, Scheduler,
+    active_job::{ActiveJob, Blame, Phase, TaskState},
+    attempt::Attempt,
+    roster::{Liveness, Session, Worker},
+    scheduler::Reaction,
+};
+
+impl Scheduler {
+    /// Tells one job what became of one worker: the fan-out of a loss or an inventory.
+    pub(crate) fn reckon(&mut self, now: Moment, name: &WorkerId, id: &JobId) -> Reaction {
+        let (Some(worker), Some(job)) = (self.roster.get(name), self.jobs.get(id)) else {
+            return Reaction::none();
+        };
+        let loss = Loss::of(worker, job);
+        if let Some(record) = loss.record(name, id) {
+            // One installation, one record; whatever is left has its own step.
+            self.reckonings.insert((name.clone(), id.clone()));
+            let mut reaction = self.record(now, record);
+            reaction.actions.extend(self.attend(now, id));
+            return reaction;
+        }
+        if let Some(blame) = given_up(worker, job) {
+            return Reaction::perform(self.fail(now, id, blame));
+        }
+        let missing: Vec<Attempt> = worker
+            .tasks_of(id)
+            .into_iter()
+            .filter_map(|task| job.live_attempt(task))
+            .filter(|attempt| worker.is_missing(&attempt.id))
+            .cloned()
+            .collect();
+        self.restart_missing(now, name, id, missing)
+    }
+
+    /// Ends what a worker forgot, or orders it again if it never began.
+    fn restart_missing(
+        &mut self,
+        now: Moment,
+        name: &WorkerId,
+        id: &JobId,
+        missing: Vec<Attempt>,
+    ) -> Reaction {
+        let mut actions = Vec::new();
+        for attempt in missing {
+            self.roster.change(name, |worker| {
+                if let Session::Ready { missing, .. } = &mut worker.session {
+                    missing.remove(&attempt.id);
+                }
+            });
+            let running = self.jobs.get(id).is_some_and(|job| job.phase == Phase::Running);
+            let assignment = match attempt.started {
+                None if running => self.assignment(now, &attempt.id),
+                None | Some(_) => None,
+            };
+            match assignment {
+                Some(assignment) => actions.push(Action::Start(Box::new(assignment))),
+                None => {
+                    self.reckonings.insert((name.clone(), id.clone()));
+                    let record = Record::Ended { attempt: attempt.id, end: interrupted(name) };
+                    let mut reaction = self.record(now, record);
+                    actions.append(&mut reaction.actions);
+                    actions.extend(self.attend(now, id));
+                    reaction.actions = actions;
+                    return reaction;
+                }
+            }
+        }
+        actions.extend(self.attend(now, id));
+        Reaction::perform(actions)
+    }
+
+    /// Takes the word of the commit coordinator that a holder no longer has its share.
+    pub(crate) fn lose_share(
+        &mut self,
+        now: Moment,
+        id: &JobId,
+        name: &WorkerId,
+        uid: WorkerUid,
+    ) -> Reaction {
+        let Some(job) = self.jobs.get_mut(id) else { return Reaction::none() };
+        if job.phase != Phase::Running {
+            return Reaction::none();
+        }
+        // That round is over, whatever was lost: another one must be offered.
+        job.offered = false;
+        let held = |task: &usize| {
+            job.held_attempt(*task).is_some_and(|attempt| {
+                attempt.worker == *name && attempt.uid == uid && !attempt.held_outputs().is_empty()
+            })
+        };
+        let staged: Vec<TaskId> =
+            (0..job.tasks.len()).filter(held).map(|task| job.graph.name(task).clone()).collect();
+        let mut reaction = if staged.is_empty() {
+            Reaction::none()
+        } else {
+            let (job, worker) = (id.clone(), name.clone());
+            self.record(now, Record::Lost { job, worker, uid, attempts: Vec::new(), staged })
+        };
+        reaction.actions.extend(self.attend(now, id));
+        reaction
+    }
+}
+
+/// What a job has lost with one installation of a worker.
+struct Loss {
+    uid: Option<WorkerUid>,
+    attempts: Vec<AttemptId>,
+    staged: Vec<TaskId>,
+}
+
+impl Loss {
+    fn of(worker: &Worker, job: &ActiveJob) -> Self {
+        let mut loss = Self { uid: None, attempts: Vec::new(), staged: Vec::new() };
+        let aborting = match job.phase {
+            Phase::Committing => return loss,
+            Phase::Aborting { .. } => true,
+            Phase::Running | Phase::Failing(_) => false,
+        };
+        for task in worker.tasks_of(&job.id) {
+            let pinned = job.task_spec(task).placement.worker.is_some();
+            if let Some(attempt) = job.live_attempt(task) {
+                let foreign = attempt.uid != worker.registration.uid;
+                if (foreign || (worker.is_lost() && (aborting || !pinned))) && loss.takes(attempt) {
+                    loss.attempts.push(attempt.id.clone());
+                }
+            } else if let Some(attempt) = job.held_attempt(task)
+                && !aborting
+                && !attempt.held_outputs().is_empty()
+            {
+                let foreign = attempt.uid != worker.registration.uid;
+                let waits = pinned && job.is_needed(task);
+                let gone =
+                    foreign || worker.is_missing(&attempt.id) || (worker.is_lost() && !waits);
+                if gone && loss.takes(attempt) {
+                    loss.staged.push(job.graph.name(task).clone());
+                }
+            }
+        }
+        loss
+    }
+
+    /// Says whether the attempt belongs to the installation that this loss is about.
+    fn takes(&mut self, attempt: &Attempt) -> bool {
+        *self.uid.get_or_insert(attempt.uid) == attempt.uid
+    }
+
+    fn record(self, worker: &WorkerId, job: &JobId) -> Option<Record> {
+        let (job, worker, uid) = (job.clone(), worker.clone(), self.uid?);
+        Some(Record::Lost { job, worker, uid, attempts: self.attempts, staged: self.staged })
+    }
+}
+
+/// Says why a job fails whose pinned work is on a worker that nobody waits for any longer.
+fn given_up(worker: &Worker, job: &ActiveJob) -> Option<Blame> {
+    if worker.liveness != Liveness::GivenUp || job.phase != Phase::Running {
+        return None;
+    }
+    let stuck = worker.tasks_of(&job.id).into_iter().find(|&task| match job.tasks[task].state {
+        TaskState::Live => true,
+        TaskState::Staged => job.held_attempt(task).is_some() && job.is_needed(task),
+        TaskState::Pending | TaskState::Retrying(_) | TaskState::Failed(_) => false,
+    })?;
+    let (task, name) = (job.graph.name(stuck), &worker.registration.worker);
+    Some(Blame {
+        reason: FailureKind::WorkerLost.reason().to_owned(),
+        message: format!("worker {name} did not come back, and task {task} is pinned to it"),
+    })
+}
+
+fn interrupted(worker: &WorkerId) -> AttemptEnd {
+    AttemptEnd::Failed {
+        failure: Failure {
+            kind: FailureKind::Interrupted,
+            message: format!("worker {worker} came back without it"),
+            stderr_tail: String::new(),
+        },
+        usage: Usage::default(),
+    }
+}
