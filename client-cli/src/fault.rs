@@ -18,6 +18,11 @@ pub(crate) struct Fault {
     /// How the command ends.
     pub exit: Exit,
     message: String,
+    details: Box<Details>,
+}
+
+#[derive(Debug)]
+struct Details {
     hints: Vec<String>,
     code: String,
     reason: String,
@@ -27,14 +32,13 @@ pub(crate) struct Fault {
 impl Fault {
     /// States a fault; `reason` is the stable word for programs.
     pub(crate) fn new(exit: Exit, reason: &str, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
+        let details = Details {
             hints: Vec::new(),
             code: code_of(exit).to_owned(),
             reason: reason.to_owned(),
             metadata: BTreeMap::new(),
-        }
+        };
+        Self { exit, message: message.into(), details: Box::new(details) }
     }
 
     /// States that the command was used wrongly.
@@ -49,19 +53,19 @@ impl Fault {
 
     /// Adds a line on what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.details.hints.push(hint.into());
         self
     }
 
     /// Adds a dynamic part of the sentence, for programs.
     pub(crate) fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
-        self.metadata.insert(key.to_owned(), value.to_string());
+        self.details.metadata.insert(key.to_owned(), value.to_string());
         self
     }
 
     /// Says whether it is about this.
     pub(crate) fn is(&self, reason: &Reason) -> bool {
-        self.reason == reason.as_str()
+        self.details.reason == reason.as_str()
     }
 
     /// Says whether there is nobody to tell: the reader of a pipe went away.
@@ -71,7 +75,8 @@ impl Fault {
 
     /// Returns it as one JSON object.
     pub(crate) fn json(&self) -> String {
-        let Self { code, reason, message, metadata, .. } = self;
+        let Self { message, details, .. } = self;
+        let Details { code, reason, metadata, .. } = details.as_ref();
         let answer = ErrorAnswer { error: ErrorObject { code, reason, message, metadata } };
         serde_json::to_string(&answer).expect("texts become JSON")
     }
@@ -80,7 +85,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
-        self.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))
+        self.details.hints.iter().try_for_each(|hint| write!(f, "\n  {hint}"))
     }
 }
 
@@ -88,7 +93,7 @@ impl From<Rejection> for Fault {
     fn from(rejection: Rejection) -> Self {
         let mut fault = Self::new(Exit::Usage, "INVALID_SPEC", rejection.to_string());
         for (number, line) in rejection.one_line_each().into_iter().enumerate() {
-            fault.metadata.insert(format!("problem_{}", number + 1), line);
+            fault.details.metadata.insert(format!("problem_{}", number + 1), line);
         }
         fault
     }
@@ -142,10 +147,10 @@ impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
         let exit = exit_of(problem.code, &problem.reason);
         let mut fault = Self::new(exit, problem.reason.as_str(), problem.message);
-        fault.code = word(problem.code).to_owned();
-        fault.metadata = problem.metadata;
+        fault.details.code = word(problem.code).to_owned();
+        fault.details.metadata = problem.metadata;
         for field in problem.fields {
-            fault.hints.push(format!("{}: {}", field.field, field.problem));
+            fault.details.hints.push(format!("{}: {}", field.field, field.problem));
         }
         fault
     }

@@ -91,7 +91,7 @@ fn every_promise_leaves_after_the_sync_of_its_record() {
             "-s",
             "200000",
             "-e",
-            "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync",
+            "trace=pwrite64,writev,sendto,sendmsg,fdatasync",
             "-e",
             "signal=none",
             "-o",
@@ -201,10 +201,7 @@ fn calls(text: &str) -> Vec<Call> {
         let call = call.trim_start();
         if call.starts_with("pwrite64(") {
             calls.push(Call::Writes(call.to_owned()));
-        } else if ["sendto(", "sendmsg(", "writev(", "write("]
-            .iter()
-            .any(|name| call.starts_with(name))
-        {
+        } else if ["sendto(", "sendmsg(", "writev("].iter().any(|name| call.starts_with(name)) {
             calls.push(Call::Sends(call.to_owned()));
         } else if call.starts_with("fdatasync(") && call.contains("unfinished") {
             syncing.insert(thread, ());

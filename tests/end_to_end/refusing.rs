@@ -35,7 +35,8 @@ fn a_bad_job_is_refused_where_it_is_bad_and_changes_nothing() {
 fn a_worker_nobody_has_seen_is_refused() {
     let cluster = patient();
     let mut task = task("t1");
-    task.placement = Some(Placement { worker: "nobody".to_owned(), ..Placement::default() });
+    task.placement =
+        Some(Placement { worker: "workers/nobody".to_owned(), ..Placement::default() });
     let problem = refusal(&cluster, submission([task]));
     assert_eq!((problem.code, problem.reason), (Code::FailedPrecondition, Reason::NoSuchWorker));
     assert_eq!(problem.metadata["worker"], "nobody");
@@ -46,7 +47,7 @@ fn a_worker_nobody_has_seen_is_refused() {
 fn a_target_outside_the_roots_is_refused() {
     let cluster = patient();
     let mut task = publishing("t1", "/etc/votum-was-here");
-    task.placement = Some(Placement { worker: "s1".to_owned(), ..Placement::default() });
+    task.placement = Some(Placement { worker: "workers/s1".to_owned(), ..Placement::default() });
     let problem = refusal(&cluster, submission([task]));
     assert_eq!(problem.code, Code::FailedPrecondition);
     assert_eq!(problem.reason, Reason::PublishRootNotAllowed);
@@ -109,7 +110,7 @@ fn cases() -> Vec<Case> {
     reads.inputs =
         vec![InputSpec { name: "rows".to_owned(), source: Some(Source::TaskOutput(source)) }];
     let two_writers = [publishing("t1", "one.txt"), publishing("t2", "one.txt")].map(|task| {
-        let placement = Placement { worker: "s1".to_owned(), ..Placement::default() };
+        let placement = Placement { worker: "workers/s1".to_owned(), ..Placement::default() };
         TaskSpec { placement: Some(placement), ..task }
     });
     let mut large = task("t1");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, task::JoinHandle};
 use uuid::Uuid;
 use votum_client::{Client, ClientError, Options};
 use votum_ids::{JobId, RequestId};
@@ -199,6 +199,15 @@ impl Cluster {
     /// Waits for something asynchronous.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
+    }
+
+    /// Begins something asynchronous beside the test.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.runtime.spawn(future)
     }
 
     /// Returns the folder in which each run of a counted task leaves a line.

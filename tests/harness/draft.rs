@@ -177,6 +177,21 @@ impl TaskDraft {
         self
     }
 
+    /// Declares an output, writes into it who it is from, and publishes it with a mode.
+    ///
+    /// # Panics
+    /// If the name is none.
+    #[must_use]
+    pub fn writes_and_publishes(self, name: &str, target: &str, mode: u32) -> Self {
+        let mut task = self.writes(name, target);
+        let path = target.to_owned();
+        let (kind, existing) = (TargetKind::File, Existing::Replace);
+        let target = Target { path, kind, mode: Some(mode), existing };
+        let spec = task.spec.outputs.get_mut(&output(name)).expect("just declared");
+        spec.publish = Some(target);
+        task
+    }
+
     /// Reads an output of another task.
     ///
     /// # Panics

@@ -12,6 +12,7 @@ mod patience;
 mod port;
 mod processes;
 mod reader;
+mod trial;
 mod verdict;
 
 pub use cluster::{Cluster, Programs, Timing};
@@ -22,6 +23,7 @@ pub use journal::{Written, written};
 pub use patience::{Stopwatch, eventually, let_pass, within};
 pub use processes::{Alive, processes_mentioning};
 pub use reader::{Reader, Seen};
+pub use trial::{Flavour, Trial};
 pub use verdict::{Content, Visible, content_of};
 
 use votum_ids::RequestId;

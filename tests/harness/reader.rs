@@ -1,7 +1,7 @@
 //! A reader who opens the targets all the time, as users do, and remembers what was there.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -65,6 +65,24 @@ impl Reader {
         self.end();
         let seen = self.seen.lock().expect("the reader has ended well").clone();
         (self.reads.load(Ordering::Relaxed), seen)
+    }
+
+    /// Stops reading, and returns everything that should not have been seen: what no committed
+    /// job wrote, and what was there before its decision.
+    ///
+    /// `committed` are the ids of all jobs that have been committed in the end.
+    #[must_use]
+    pub fn bad_reads(self, committed: &BTreeSet<String>) -> (u64, Vec<String>) {
+        let (reads, seen) = self.finish();
+        let is_good = |content: &Content, seen: Seen| match content.job() {
+            Some(job) => committed.contains(job) && seen == Seen::AfterDecision,
+            None => true,
+        };
+        let bad = seen.iter().filter(|((_, content), seen)| !is_good(content, **seen));
+        (
+            reads,
+            bad.map(|((path, content), seen)| format!("{path:?} {content:?} {seen:?}")).collect(),
+        )
     }
 
     fn end(&mut self) {

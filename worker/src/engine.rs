@@ -5,14 +5,15 @@
 //! where a promise names the job. And the end of a job, decided in the commit
 //! protocol, takes its attempts with it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
+mod transactions;
 
-use votum_commit::{
-    Installation, LogPosition, Message, Objection, ParticipantAction, ParticipantEvent,
-    ParticipantRecord, Participants, Pledge, Vote,
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
 };
-use votum_ids::{AttemptId, JobId, TxnId};
+
+use votum_commit::{Installation, LogPosition, Message, ParticipantEvent, Participants};
+use votum_ids::{AttemptId, JobId};
 use votum_job::Assignment;
 use votum_machine::{Machine, Moment};
 use votum_wire::{CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker};
@@ -79,17 +80,6 @@ enum SessionPhase {
 pub(crate) enum Pending {
     Participant(ParticipantEvent),
     Discard(AttemptId),
-}
-
-/// Why everything of a job is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum JobEnd {
-    /// Its abort is known, and recorded if anything was sealed for it.
-    Aborted,
-    /// It is over for everyone, and that is recorded.
-    Released,
-    /// It is over for everyone, and the commit protocol never knew of it here.
-    ReleasedUnknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +188,7 @@ impl Engine {
         if let FromCoordinator::Welcome { lease: _, heartbeat_interval: interval } = body {
             session.phase = SessionPhase::Admitted { heartbeat: now.after(interval), interval };
             self.notice(log);
-            return self.admitted(raised.then_some(log));
+            return self.admitted(log, raised);
         }
         if raised || session.phase.heartbeat().is_none() {
             return leave("it gave orders before it admitted this worker");
@@ -214,7 +204,7 @@ impl Engine {
     }
 
     /// Answers the admission with everything this worker has (R4).
-    fn admitted(&mut self, raised: Option<LogPosition>) -> Reaction {
+    fn admitted(&mut self, log: LogPosition, raised: bool) -> Reaction {
         let frames = inventory::pages(
             self.attempts.listed(),
             self.participants.in_doubt().cloned(),
@@ -224,13 +214,24 @@ impl Engine {
             }),
         );
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
+        self.release_aborted(log);
         let reaction = Reaction::perform(frames.into_iter().map(Action::Send));
-        match raised {
-            Some(log) => {
-                self.epoch = Some(log);
-                reaction.durably(Record::EpochSeen { log })
+        if !raised {
+            return reaction;
+        }
+        self.epoch = Some(log);
+        reaction.durably(Record::EpochSeen { log })
+    }
+
+    /// Forgets aborted jobs of which nothing is left: the inventory does not list them,
+    /// so that nobody would ever release them.
+    fn release_aborted(&mut self, log: LogPosition) {
+        for job in self.participants.aborted() {
+            if self.attempts.of_job(job).next().is_none() {
+                let message = Message::Release { job: job.clone() };
+                let event = ParticipantEvent::Received { message, log };
+                self.pending.push_back(Pending::Participant(event));
             }
-            None => reaction,
         }
     }
 
@@ -368,105 +369,10 @@ impl Engine {
         Reaction::none()
     }
 
-    fn participate(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
-        if job_of(&event).is_some_and(|job| self.quarantined.contains(job)) {
-            return Reaction::none();
-        }
-        let released =
-            matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
-        let votum_machine::Reaction { record, actions } = self.participants.step(now, event);
-        let mut reaction = Reaction::none();
-        let end = match (&record, released) {
-            (Some(_), true) => JobEnd::Released,
-            (None, true) => JobEnd::ReleasedUnknown,
-            (_, false) => JobEnd::Aborted,
-        };
-        if let Some(record) = record {
-            self.note(&record);
-            reaction = reaction.durably(Record::Participant(record));
-        }
-        for action in actions {
-            reaction.actions.extend(self.translate(action, end));
-        }
-        reaction
-    }
-
     /// Notes the largest epoch, as a record has it.
     pub(crate) fn resume_epoch(&mut self, log: LogPosition) {
         self.epoch = Some(log);
         self.seen = Some(log);
-    }
-
-    /// Follows what the commit protocol has made of a job.
-    pub(crate) fn note(&mut self, record: &ParticipantRecord) {
-        match record {
-            ParticipantRecord::Prepared { txn, .. } => {
-                self.promises.insert(txn.job.clone(), Promise::Prepared);
-            }
-            ParticipantRecord::Committed { txn, .. } => {
-                self.promises.insert(txn.job.clone(), Promise::Committed);
-            }
-            ParticipantRecord::Aborted { job } => {
-                self.promises.insert(job.clone(), Promise::Aborted);
-            }
-            ParticipantRecord::RoundEnded { txn } => {
-                self.promises.remove(&txn.job);
-            }
-            ParticipantRecord::Released { job } => {
-                self.promises.remove(job);
-            }
-            // It promises nothing but No.
-            ParticipantRecord::Refused { .. } => {}
-        }
-    }
-
-    fn translate(&mut self, action: ParticipantAction, end: JobEnd) -> Vec<Action> {
-        match action {
-            ParticipantAction::Send(reply) => vec![Action::Send(FromWorker::Commit(reply))],
-            ParticipantAction::Check { txn, pledges } => {
-                self.check(txn, pledges).into_iter().collect()
-            }
-            ParticipantAction::Publish { txn, pledges } => vec![Action::Publish { txn, pledges }],
-            ParticipantAction::Discard { job } => self.discard_job(&job, end),
-            ParticipantAction::AskPeer { peer, txn } => vec![Action::AskPeer { peer, txn }],
-            ParticipantAction::AnswerPeer { to, txn, knowledge } => {
-                vec![Action::AnswerPeer { to, txn, knowledge }]
-            }
-            ParticipantAction::Raise(alarm) => vec![Action::Raise(alarm)],
-        }
-    }
-
-    /// Lets the disk be looked at only for what the records say is sealed here.
-    fn check(&mut self, txn: TxnId, pledges: Vec<Pledge>) -> Option<Action> {
-        if pledges.iter().all(|pledge| self.attempts.holds(&txn.job, pledge)) {
-            return Some(Action::Check { txn, pledges });
-        }
-        let result = Vote::No(Objection::NotHeld);
-        self.pending.push_back(Pending::Participant(ParticipantEvent::Checked { txn, result }));
-        None
-    }
-
-    /// Removes what an ended job staged here, as far as nothing of it is under way.
-    fn discard_job(&mut self, job: &JobId, end: JobEnd) -> Vec<Action> {
-        let ids: Vec<AttemptId> = self.attempts.of_job(job).map(|(id, _)| id).collect();
-        let mut actions = Vec::new();
-        for id in ids {
-            let change = |attempt: &mut Attempt| match end {
-                JobEnd::Released => attempt.forget(),
-                // How it ended is still to be reported.
-                JobEnd::Aborted if attempt.is_live() => attempt.abort(),
-                JobEnd::Aborted if attempt.is_sealed() => attempt.forget(),
-                JobEnd::Aborted | JobEnd::ReleasedUnknown => None,
-            };
-            actions.extend(self.attempts.alter(&id, change).flatten());
-            if end == JobEnd::ReleasedUnknown {
-                self.pending.push_back(Pending::Discard(id));
-            }
-        }
-        if self.attempts.of_job(job).all(|(_, attempt)| !attempt.is_live()) {
-            actions = vec![Action::DiscardJob(job.clone())];
-        }
-        actions
     }
 }
 
@@ -477,24 +383,6 @@ impl SessionPhase {
             Self::Greeting => None,
             Self::Admitted { heartbeat, .. } => Some(*heartbeat),
         }
-    }
-}
-
-fn job_of(event: &ParticipantEvent) -> Option<&JobId> {
-    match event {
-        ParticipantEvent::Sealed { job } => Some(job),
-        ParticipantEvent::Received { message, .. } => Some(match message {
-            Message::Prepare { txn, .. }
-            | Message::Commit { txn, .. }
-            | Message::Undecided { txn }
-            | Message::RoundEnded { txn } => &txn.job,
-            Message::Abort { job } | Message::Release { job } => job,
-        }),
-        ParticipantEvent::Checked { txn, .. }
-        | ParticipantEvent::Published { txn }
-        | ParticipantEvent::PeerAsked { txn, .. }
-        | ParticipantEvent::PeerAnswered { txn, .. } => Some(&txn.job),
-        ParticipantEvent::Connected | ParticipantEvent::Tick => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Log lines: to standard error, for people or for programs.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
@@ -12,7 +12,10 @@ use crate::config::{Config, LogFormat};
 /// When the filter of the configuration means nothing.
 pub fn init(config: &Config) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(&config.log)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     // The only error is that somebody came first, as when several daemons share a process.
     let _ = match config.log_format {
         LogFormat::Text => lines.try_init(),

@@ -113,6 +113,7 @@ impl Session<'_> {
             }
         };
         let mut ended = Ended::InSilence;
+        let mut heard = true;
         loop {
             let frame = match incoming.message().await {
                 Ok(Some(frame)) => frame,
@@ -136,9 +137,8 @@ impl Session<'_> {
                 tracing::info!(epoch = frame.log.epoch.0, "connected to the coordinator");
                 ended = Ended::AfterTalk;
             }
-            if !self.inbox.send(Event::Received { session: self.number, frame }).await {
-                return ended;
-            }
+            // Whoever does not listen any more may still have something to say.
+            heard = heard && self.inbox.send(Event::Received { session: self.number, frame }).await;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The real daemon, killed at the worst moments, and what it says when it is back.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -91,3 +91,6 @@ fn absolute(target: &str, worker: &votum_ids::WorkerId, workers: &[WorkerView]) 
 }
 
 const NAME: &str = "docs/examples/dependency-audit.yaml";
+
+#[cfg(test)]
+mod tests;

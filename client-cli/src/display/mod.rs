@@ -11,4 +11,6 @@ pub(crate) mod paint;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod timeline;

@@ -6,6 +6,7 @@ use super::paint::{Paint, Tone};
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     indent: usize,
+    headed: bool,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -22,12 +23,12 @@ impl Table {
     pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
         let heading =
             |text: &&str| Cell { text: (*text).to_owned(), tone: Tone::Soft, right: false };
-        Self { indent: 0, rows: vec![headings.iter().map(heading).collect()] }
+        Self { indent: 0, headed: true, rows: vec![headings.iter().map(heading).collect()] }
     }
 
     /// Begins a table without headings.
     pub(crate) fn bare() -> Self {
-        Self { indent: 0, rows: Vec::new() }
+        Self { indent: 0, headed: false, rows: Vec::new() }
     }
 
     /// Moves everything to the right.
@@ -38,6 +39,12 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
+        if let (true, [headings]) = (self.headed, self.rows.as_mut_slice()) {
+            // A heading stands above what it heads.
+            for (heading, cell) in headings.iter_mut().zip(&cells) {
+                heading.right = cell.right;
+            }
+        }
         self.rows.push(cells.into());
     }
 
@@ -112,7 +119,7 @@ mod tests {
         table.row([cell("longer"), cell("120 B").right(), cell("")]);
         assert_eq!(
             table.lines(Paint::Off),
-            ["JOB     SIZE   NOTE", "a         7 B  x", "longer  120 B"]
+            ["JOB      SIZE  NOTE", "a         7 B  x", "longer  120 B"]
         );
     }
 

@@ -49,11 +49,28 @@ pub(super) fn locate(root: &Node, path: &str, half: Half) -> Place {
             None => continue,
         }
     }
+    if half == Half::Value
+        && let Some((key, value)) = longhand(path).iter().find_map(|name| node.entry(name))
+    {
+        place = Place { at: key.at, width: key.text.chars().count() };
+        node = value;
+    }
     match node.value {
         Value::Scalar(_) if half == Half::Value && node.at.line == place.at.line => {
             Place { at: node.at, width: width(node) }
         }
         Value::Scalar(_) | Value::Null | Value::Sequence(_) | Value::Mapping(_) => place,
+    }
+}
+
+/// Returns the fields of which a file spells one out where the spec has a single value.
+fn longhand(path: &str) -> &'static [&'static str] {
+    if path.ends_with(".publish") {
+        &["file", "tree"]
+    } else if path.contains(".inputs.") {
+        &["from", "worker_path"]
+    } else {
+        &[]
     }
 }
 

@@ -24,6 +24,8 @@ use std::{
 
 use votum_job::{Graph, InvalidJob, JobSpec};
 
+use crate::display::amount;
+
 use self::{
     diagnostics::Problem,
     fields::Reader,
@@ -76,11 +78,20 @@ fn check(root: &Node, spec: &JobSpec) -> Result<(), Vec<Problem>> {
         let problem = |InvalidJob { field, problem }| {
             let (field, half) = point_at(field, &problem);
             let Place { at, width } = locate(root, &field, half);
-            Problem::new(at, problem.to_string()).width(width)
+            Problem::new(at, words(&problem)).width(width)
         };
         invalid.into_iter().map(problem).collect()
     };
     Graph::check(spec).map(|_graph| ()).map_err(problems)
+}
+
+/// Says what is wrong, with durations as a job file writes them.
+fn words(problem: &votum_job::Problem) -> String {
+    if let votum_job::Problem::Duration { given, max } = problem {
+        let (given, days) = (amount::duration(*given), max.as_secs() / 86_400);
+        return format!("{given} is not allowed: it must be more than zero and at most {days}d");
+    }
+    problem.to_string()
 }
 
 /// Returns the part of the file that a complaint is about.

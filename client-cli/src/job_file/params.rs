@@ -47,7 +47,7 @@ pub(super) fn settle(
     let mut settled = BTreeMap::new();
     let entries = declared.map_or(&[][..], |node| reader.entries(node));
     for (key, node) in entries {
-        if reader.name(key, |text| rule(text)).is_none() {
+        if reader.name(key, rule).is_none() {
             continue;
         }
         let default = default(reader, node);

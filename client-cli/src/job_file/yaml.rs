@@ -121,6 +121,7 @@ impl<'a> Document<'a> {
         if depth > DEPTH_MAX {
             return Err(Problem::new(at, format!("nested deeper than {DEPTH_MAX} levels")));
         }
+        let is_alias = matches!(event, Event::Alias(_));
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 no_tag(at, tag.as_deref())?;
@@ -146,7 +147,8 @@ impl<'a> Document<'a> {
             }
             _ => return Err(Problem::new(at, "a value is missing".to_owned())),
         };
-        self.count(&node)?;
+        let counted = if is_alias { node.weight } else { 1 };
+        self.count(at, counted)?;
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -195,17 +197,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Counts what an alias unfolds to, not what it takes to write it.
-    fn count(&mut self, node: &Node) -> Result<(), Problem> {
-        self.nodes += match &node.value {
-            Value::Null | Value::Scalar(_) => 1,
-            Value::Sequence(_) | Value::Mapping(_) => node.weight,
-        };
+    /// Counts nodes; an alias counts as what it unfolds to, not as what it takes to write it.
+    fn count(&mut self, at: Position, nodes: usize) -> Result<(), Problem> {
+        self.nodes += nodes;
         if self.nodes > NODES_MAX {
-            return Err(Problem::new(
-                node.at,
-                format!("the job file unfolds to more than {NODES_MAX} values"),
-            ));
+            let message = format!("the job file unfolds to more than {NODES_MAX} values");
+            return Err(Problem::new(at, message));
         }
         Ok(())
     }

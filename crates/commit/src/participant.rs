@@ -54,8 +54,11 @@ pub(crate) enum Phase {
     Ended(Arc<Promise>),
     /// Knows Abort, and has let go of its outputs. Kept for peers that ask, until Release.
     Aborted { due: Option<Moment> },
-    /// The job is over for everyone: nothing of it needs to be known.
-    Released,
+    /// The job is over for everyone. Kept for a while, so that a message that comes very late
+    /// does not begin it anew.
+    Released { due: Moment, swept: bool },
+    /// Nothing of it needs to be known.
+    Forgotten,
 }
 
 /// The time between the vote and the decision.
@@ -87,7 +90,7 @@ impl Participant {
     pub(crate) fn step(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
         use ParticipantEvent as Event;
         match (&mut self.phase, event) {
-            (_, Event::Received { message, log }) => self.hear(message, log),
+            (_, Event::Received { message, log }) => self.hear(now, message, log),
             (Phase::Checking(promise), Event::Checked { txn, result }) if promise.txn == txn => {
                 let promise = promise.clone();
                 self.conclude(now, promise, result)
@@ -122,8 +125,19 @@ impl Participant {
                 *due = None;
                 self.discard()
             }
-            // A task that ended after the abort has sealed what nobody wants.
-            (Phase::Aborted { .. }, Event::Sealed { .. }) => self.discard(),
+            (Phase::Released { due, swept: swept @ false }, Event::Tick) => {
+                *swept = true;
+                *due = now.after(TOMBSTONE);
+                self.discard()
+            }
+            (Phase::Released { due, .. }, Event::Tick) if *due <= now => {
+                self.phase = Phase::Forgotten;
+                Reaction::none()
+            }
+            // A task that ended after the job has sealed what nobody wants.
+            (Phase::Aborted { .. } | Phase::Released { .. }, Event::Sealed { .. }) => {
+                self.discard()
+            }
             // Other outputs of the job are sealed already.
             (_, Event::Sealed { .. })
             // The check of a round that has ended, or an answer about one.
@@ -140,7 +154,8 @@ impl Participant {
         match &self.phase {
             Phase::Prepared(doubt) => Some(doubt.due),
             Phase::Finishing { due, .. } | Phase::Aborted { due } => *due,
-            Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Released => None,
+            Phase::Released { due, .. } => Some(*due),
+            Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Forgotten => None,
         }
     }
 
@@ -150,14 +165,17 @@ impl Participant {
         self.past = self.past.take().max(Some(txn));
     }
 
-    fn hear(&mut self, message: Message, log: LogPosition) -> Reaction {
+    fn hear(&mut self, now: Moment, message: Message, log: LogPosition) -> Reaction {
         match (&mut self.phase, message) {
             (
                 Phase::Staged | Phase::Checking(_) | Phase::Prepared(_),
                 Message::Prepare { txn, holder, pledges, peers },
             ) => self.consider(Promise { txn, holder, pledges, peers, log }),
             (
-                Phase::Finishing { .. } | Phase::Ended(_) | Phase::Aborted { .. },
+                Phase::Finishing { .. }
+                | Phase::Ended(_)
+                | Phase::Aborted { .. }
+                | Phase::Released { .. },
                 Message::Prepare { txn, .. },
             ) => object(txn, Objection::NotHeld),
             (Phase::Prepared(doubt), Message::Commit { txn, pledges, .. })
@@ -168,6 +186,8 @@ impl Participant {
             (Phase::Ended(promise), Message::Commit { txn, .. }) if promise.txn == txn => {
                 reply(Reply::Acked { txn })
             }
+            // Only what was published or aborted is released; Commit says which.
+            (Phase::Released { .. }, Message::Commit { txn, .. }) => reply(Reply::Acked { txn }),
             // The acknowledgement follows the publication (C8).
             (Phase::Finishing { promise, .. }, Message::Commit { txn, .. })
                 if promise.txn == txn =>
@@ -181,7 +201,10 @@ impl Participant {
                 self.phase = Phase::Aborted { due: None };
                 self.discard().durably(ParticipantRecord::Aborted { job })
             }
-            (Phase::Aborted { .. }, Message::Abort { .. }) => self.discard(),
+            (Phase::Aborted { .. }, Message::Abort { .. })
+            | (Phase::Released { .. }, Message::Abort { .. } | Message::Release { .. }) => {
+                self.discard()
+            }
             (Phase::Prepared(doubt), Message::Undecided { txn }) if doubt.promise.txn == txn => {
                 doubt.unanswered = false;
                 Reaction::none()
@@ -198,7 +221,8 @@ impl Participant {
                 Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Aborted { .. },
                 Message::Release { job },
             ) => {
-                self.phase = Phase::Released;
+                self.phase = Phase::Released { due: now.after(TOMBSTONE), swept: true };
+                self.refused.clear();
                 self.discard().durably(ParticipantRecord::Released { job })
             }
             // A question asked before the job ended is answered by presumption after it.
@@ -208,7 +232,7 @@ impl Participant {
             // Whoever is in doubt asks until it is told; whoever publishes finishes first
             // and is released again.
             | (Phase::Prepared(_) | Phase::Finishing { .. }, Message::Release { .. })
-            | (Phase::Released, _) => Reaction::none(),
+            | (Phase::Forgotten, _) => Reaction::none(),
         }
     }
 
@@ -222,7 +246,8 @@ impl Participant {
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
-            | Phase::Released => None,
+            | Phase::Released { .. }
+            | Phase::Forgotten => None,
         };
         if asked == Some(txn) {
             return if matches!(self.phase, Phase::Prepared(_)) {
@@ -308,7 +333,7 @@ impl Participant {
                 Some(if same { Knowledge::Commit } else { Knowledge::Refused })
             }
             Phase::Aborted { .. } => Some(Knowledge::Refused),
-            Phase::Released => Some(Knowledge::Unknown),
+            Phase::Released { .. } | Phase::Forgotten => Some(Knowledge::Unknown),
             Phase::Staged | Phase::Checking(_) | Phase::Prepared(_) => {
                 if self.is_refused(&txn) {
                     Some(Knowledge::Refused)
@@ -389,6 +414,9 @@ fn publish(promise: &Promise) -> Reaction {
         pledges: promise.pledges.clone(),
     }])
 }
+
+/// No message is on its way for longer than this.
+const TOMBSTONE: Duration = Duration::from_secs(3600);
 
 /// A round takes two forced writes; only a decision that got lost takes longer.
 const ASK_AGAIN: Patience =

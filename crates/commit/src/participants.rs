@@ -47,7 +47,8 @@ impl Participants {
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
-            | Phase::Released => None,
+            | Phase::Released { .. }
+            | Phase::Forgotten => None,
         })
     }
 
@@ -61,7 +62,8 @@ impl Participants {
             | Phase::Checking(_)
             | Phase::Prepared(_)
             | Phase::Aborted { .. }
-            | Phase::Released => None,
+            | Phase::Released { .. }
+            | Phase::Forgotten => None,
         })
     }
 
@@ -74,7 +76,8 @@ impl Participants {
             | Phase::Prepared(_)
             | Phase::Finishing { .. }
             | Phase::Ended(_)
-            | Phase::Released => None,
+            | Phase::Released { .. }
+            | Phase::Forgotten => None,
         })
     }
 
@@ -91,9 +94,10 @@ impl Participants {
         self.seen
     }
 
-    /// Returns every job that anything is known about, in order.
+    /// Returns every job that is not released and that anything is known about, in order.
     pub fn jobs(&self) -> impl Iterator<Item = &JobId> {
-        self.jobs.keys()
+        let open = |job: &&Participant| !matches!(job.phase, Phase::Released { .. });
+        self.jobs.values().filter(open).map(|job| &job.job)
     }
 
     /// Returns the jobs whose records contradict each other, in order.
@@ -213,7 +217,7 @@ impl Participants {
         let due = participant.due();
         let reaction = participant.step(now, event);
         self.agenda.move_deadline(job, due, participant.due());
-        if participant.phase == Phase::Released {
+        if participant.phase == Phase::Forgotten {
             self.jobs.remove(job);
         }
         reaction

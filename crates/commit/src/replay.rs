@@ -123,7 +123,7 @@ impl Participants {
         let fresh = Participant::new(job.clone());
         let fold = records.into_iter().try_fold((fresh, Recorded::Nothing), next_participant);
         let (participant, last) = fold.inspect_err(|_| self.quarantine(job))?;
-        if last == Recorded::Nothing || participant.phase == Phase::Released {
+        if last == Recorded::Nothing {
             return Ok(());
         }
         if let Phase::Prepared(doubt) = &participant.phase {
@@ -214,14 +214,15 @@ fn next_participant(
         (Phase::Staged | Phase::Prepared(_), Record::Aborted { .. }) => {
             participant.phase = Phase::Aborted { due: Some(Moment::START) };
         }
-        // A later round may have ended the doubt without a record before the release came.
-        (_, Record::Released { .. }) if participant.phase != Phase::Released => {
-            participant.phase = Phase::Released;
-        }
-        // What a task seals after the release begins anew, until it is told so.
-        (Phase::Released, record) => {
+        // What a task seals long after the release begins anew, until it is told so.
+        (Phase::Released { .. }, record) => {
             let fresh = Participant::new(participant.job.clone());
             return next_participant((fresh, Recorded::Nothing), record);
+        }
+        // A later round may have ended the doubt without a record before the release came.
+        (_, Record::Released { .. }) => {
+            participant.phase = Phase::Released { due: Moment::START, swept: false };
+            participant.refused.clear();
         }
         (_, _) => return Err(corrupt),
     }
@@ -241,7 +242,8 @@ impl Participant {
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
-            | Phase::Released => false,
+            | Phase::Released { .. }
+            | Phase::Forgotten => false,
         };
         !promised && !self.refused.contains(txn) && Some(txn) > self.past.as_ref()
     }

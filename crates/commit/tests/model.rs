@@ -23,7 +23,7 @@ use stateright::{Checker, Model};
 use vote::{Ballot, Bounds, CALM};
 
 fn explore(ballot: Ballot) -> usize {
-    let checker = ballot.checker().threads(2).spawn_bfs().join();
+    let checker = ballot.checker().threads(1).spawn_bfs().join();
     for (name, path) in checker.discoveries() {
         let turns = path.into_actions();
         println!("{name}: {} steps", turns.len());

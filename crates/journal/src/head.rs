@@ -26,13 +26,17 @@ pub(crate) fn write(journal: &Path, first: Lsn) -> io::Result<()> {
     folder::replace(journal, NAME, &encode(first))
 }
 
-/// Removes the segments before `first`: what a crash left after [`write`].
+/// Removes the segments before `first`: what a crash left after `head` was written.
 pub(crate) fn remove_before(
     journal: &Path,
     segments: Vec<Lsn>,
     first: Lsn,
 ) -> Result<Vec<Lsn>, OpenError> {
     let (gone, kept): (Vec<_>, Vec<_>) = segments.into_iter().partition(|found| *found < first);
+    if !gone.is_empty() {
+        // The crash may have come before the name of `head` was durable.
+        folder::sync_folder(journal).at(journal)?;
+    }
     for segment in gone {
         let path = folder::segment_path(journal, segment);
         fs::remove_file(&path).at(path)?;

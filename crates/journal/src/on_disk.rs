@@ -103,6 +103,7 @@ impl OnDisk {
         let active =
             Active::resume(folder, newest.header, tail.end, tail.last, tail.epoch, bytes_max);
         let active = active.at(&newest.path)?;
+        let active_first = newest.header.first;
         segments.insert(newest.header.first, newest);
         let (catalogue, index) = replay::attach(folder, &segments, cluster, durable)?;
         let open_streams = catalogue.open_streams()?;
@@ -121,7 +122,7 @@ impl OnDisk {
             tally: Arc::clone(&tally),
             active,
             catalogue: catalogue.clone(),
-            reclaim: Reclaim::new(cluster, bytes_max, closed, live),
+            reclaim: Reclaim::new(cluster, bytes_max, closed, active_first, live),
             on_durable: Box::new(on_durable),
             unchecked_bytes: 0,
         };

@@ -37,6 +37,8 @@ pub(crate) struct Reclaim {
     /// The live bytes of the segment that is written to.
     active_live: u64,
     cleaning: Option<Cleaning>,
+    /// The segment that was read to its end: with the next group all its live records have moved.
+    cleaned: Option<Lsn>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +75,7 @@ impl Reclaim {
         cluster: [u8; 16],
         segment_bytes: u64,
         closed: BTreeMap<Lsn, u64>,
+        active: Lsn,
         mut live: BTreeMap<Lsn, u64>,
     ) -> Self {
         let mut usage = |(segment, bytes)| {
@@ -81,8 +84,9 @@ impl Reclaim {
         };
         let closed: BTreeMap<_, _> = closed.into_iter().map(&mut usage).collect();
         let total = closed.values().fold(Usage::default(), |total, usage| total.plus(*usage));
-        let active_live = live.into_values().sum();
-        Self { cluster, segment_bytes, closed, total, active_live, cleaning: None }
+        let active_live = live.remove(&active).unwrap_or(0);
+        let (cleaning, cleaned) = (None, None);
+        Self { cluster, segment_bytes, closed, total, active_live, cleaning, cleaned }
     }
 
     /// Notes the live bytes of segments after a group was applied.
@@ -148,6 +152,7 @@ impl Reclaim {
             }
         }
         if cleaning.offset >= end {
+            self.cleaned = Some(cleaning.segment);
             self.cleaning = None;
         }
         Ok(copies)
@@ -159,12 +164,14 @@ impl Reclaim {
     pub(crate) fn remove_dead(&mut self, journal: &Path, active: Lsn) -> io::Result<u64> {
         let mut gone = Vec::new();
         while let Some(oldest) = self.closed.first_entry()
-            && oldest.get().live == 0
+            && (oldest.get().live == 0 || self.cleaned == Some(*oldest.key()))
         {
             let (segment, usage) = oldest.remove_entry();
             self.total.bytes -= usage.bytes;
+            self.total.live -= usage.live;
             gone.push(segment);
         }
+        self.cleaned = None;
         if gone.is_empty() {
             return Ok(0);
         }

@@ -143,6 +143,8 @@ impl Active {
     ) -> io::Result<Self> {
         let path = folder::segment_path(folder, header.first);
         let file = File::options().write(true).open(&path)?;
+        file.sync_all()?;
+        folder::sync_folder(folder)?;
         let (seal, length) = (header.seal(), file.metadata()?.len());
         let buffer = Vec::new();
         Ok(Self { file, header, seal, end, length, last, epoch, bytes_max, buffer })

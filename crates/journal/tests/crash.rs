@@ -7,6 +7,7 @@ mod rig;
 
 use std::{
     collections::BTreeSet, fs, os::unix::process::ExitStatusExt, path::Path, process::Command,
+    thread,
 };
 
 use rig::Verdict;
@@ -15,20 +16,11 @@ use rig::Verdict;
 fn no_crash_point_loses_an_acknowledged_record() {
     let points = crash_points();
     assert!(points.len() >= 9, "{points:?}");
-    for point in points {
-        for visit in [1, 3] {
-            let folder = tempfile::tempdir().unwrap();
-            let mut acked = 0;
-            // The second crash falls into the recovery from the first, or after it.
-            for _ in 0..2 {
-                acked = crash_at(folder.path(), &format!("{point}:{visit}")).max(acked);
-                match rig::verify(folder.path(), acked) {
-                    Verdict::Holds(held) => assert!(held >= acked),
-                    Verdict::Broken(why) => panic!("{point}:{visit}: {why}"),
-                }
-            }
+    thread::scope(|scope| {
+        for point in &points {
+            scope.spawn(|| [1, 3].into_iter().for_each(|visit| crash_twice_at(point, visit)));
         }
-    }
+    });
 }
 
 #[test]
@@ -39,6 +31,19 @@ fn every_crash_point_is_reached() {
         write.arg("write").arg(folder.path()).args([SEGMENT_BYTES, OPERATIONS]);
         let status = write.env("VOTUM_CRASH_AT", &point).output().unwrap().status;
         assert_eq!(status.signal(), Some(9), "{point} was not reached");
+    }
+}
+
+/// Crashes the writer, and crashes it again in or after its recovery.
+fn crash_twice_at(point: &str, visit: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut acked = 0;
+    for _ in 0..2 {
+        acked = crash_at(folder.path(), &format!("{point}:{visit}")).max(acked);
+        match rig::verify(folder.path(), acked) {
+            Verdict::Holds(held) => assert!(held >= acked),
+            Verdict::Broken(why) => panic!("{point}:{visit}: {why}"),
+        }
     }
 }
 

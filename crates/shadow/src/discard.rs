@@ -73,7 +73,11 @@ pub(crate) fn remove_tree(base: impl AsFd, name: &CStr) -> Result<(), StorageErr
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(errno) => return Err(failed("remove")(errno)),
     }
-    let top = open_to_remove(base, name).map_err(failed("open"))?;
+    let top = match open_to_remove(base, name) {
+        // Somebody else removes it as well, and was faster.
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened.map_err(failed("open"))?,
+    };
     let mut emptying = Emptying { top: top.as_fd(), moved_up: 0 };
     emptying.empty(top.as_fd(), 0).map_err(failed("empty"))?;
     match fs::unlinkat(base, name, AtFlags::REMOVEDIR) {
@@ -128,15 +132,22 @@ impl Emptying<'_> {
                     Err(Errno::ISDIR | Errno::PERM) => {}
                     Err(errno) => return Err(errno),
                 }
-                let inner = open_to_remove(dir, &name)?;
-                if depth >= DESCENT_MAX {
-                    self.move_up(dir, &name)?;
-                } else {
-                    self.empty(inner.as_fd(), depth + 1)?;
-                    fs::unlinkat(dir, &name, AtFlags::REMOVEDIR)?;
+                match self.remove_dir(dir, &name, depth) {
+                    // Two removals of one tree may meet: gone is gone.
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => return Err(errno),
                 }
             }
         }
+    }
+
+    fn remove_dir(&mut self, dir: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
+        let inner = open_to_remove(dir, name)?;
+        if depth >= DESCENT_MAX {
+            return self.move_up(dir, name);
+        }
+        self.empty(inner.as_fd(), depth + 1)?;
+        fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
     }
 
     fn move_up(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use votum_commit::{Knowledge, Reply};
+use votum_commit::{Knowledge, Objection, Pledge, Reply, Vote};
 use votum_ids::{AttemptId, ClusterId};
 use votum_job::{AttemptEnd, AttemptState, Failure, FailureKind};
 
@@ -379,6 +379,17 @@ fn an_abort_ends_what_runs_and_removes_what_is_sealed() {
     );
     let reported = alice.step(Event::Attempt(running.clone(), interrupted()));
     assert_eq!(failure_of(&reported), Some((running, FailureKind::Stopped)));
+}
+
+#[test]
+fn an_aborted_job_without_remains_is_forgotten_at_reconnect() {
+    let mut alice = Alice::admitted();
+    alice.seal(1);
+    alice.hear(1, FromCoordinator::Commit(Message::Abort { job: job() }));
+    let actions = alice.connect(1);
+    assert!(actions.contains(&Action::DiscardJob(job())));
+    let released = votum_commit::ParticipantRecord::Released { job: job() };
+    assert_eq!(alice.records.last(), Some(&Record::Participant(released)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who plays in the model, and what a job looks like there.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use votum_commit::{
     Cause, CoordinatorEvent, Installation, LogPosition, LogState, Pledge, Share, Start,
@@ -40,8 +40,12 @@ pub(crate) fn role(name: &str) -> usize {
 
 /// Names one installation of a worker.
 pub(crate) fn uid(worker: usize, installation: u8) -> WorkerUid {
-    let text = format!("{installation:08x}-0000-0000-0000-{worker:012x}");
-    text.parse().expect("it has the form of a UUID")
+    static UIDS: LazyLock<Vec<WorkerUid>> = LazyLock::new(|| {
+        let text = |number| format!("00000000-0000-0000-0000-{number:012x}");
+        let parse = |number| text(number).parse().expect("it has the form of a UUID");
+        (0..ROLES.len() * INSTALLATIONS).map(parse).collect()
+    });
+    UIDS[worker * INSTALLATIONS + usize::from(installation)]
 }
 
 /// Returns one installation of a worker.
@@ -94,3 +98,6 @@ pub(crate) fn cancel() -> CoordinatorEvent {
         cause: Cause { reason: word(), message: word(), by: word() },
     }
 }
+
+/// More than any worker ever has.
+const INSTALLATIONS: usize = 8;

@@ -2,17 +2,17 @@
 
 use std::{
     collections::HashMap,
-    hash::Hash,
+    hash::{BuildHasherDefault, Hash, Hasher},
     sync::{Arc, PoisonError, RwLock},
 };
 
 /// Gives equal values equal numbers, from zero on.
 #[derive(Debug)]
-pub(crate) struct Interner<T>(RwLock<(HashMap<Arc<T>, u16>, Vec<Arc<T>>)>);
+pub(crate) struct Interner<T>(RwLock<(HashMap<Arc<T>, u16, Quick>, Vec<Arc<T>>)>);
 
 impl<T: Eq + Hash> Interner<T> {
     pub(crate) fn new() -> Self {
-        Self(RwLock::new((HashMap::new(), Vec::new())))
+        Self(RwLock::new((HashMap::default(), Vec::new())))
     }
 
     /// Returns the number of a value.
@@ -44,11 +44,11 @@ impl<T: Eq + Hash> Interner<T> {
 
 /// Remembers the results of a pure function.
 #[derive(Debug)]
-pub(crate) struct Memory<K, V>(RwLock<HashMap<K, Arc<V>>>);
+pub(crate) struct Memory<K, V>(RwLock<HashMap<K, Arc<V>, Quick>>);
 
 impl<K: Eq + Hash, V> Memory<K, V> {
     pub(crate) fn new() -> Self {
-        Self(RwLock::new(HashMap::new()))
+        Self(RwLock::new(HashMap::default()))
     }
 
     /// Returns what is remembered, or computes it.
@@ -72,5 +72,41 @@ impl<K: Eq + Hash, V> Memory<K, V> {
     /// Returns what is remembered.
     pub(crate) fn get(&self, key: &K) -> Option<Arc<V>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+type Quick = BuildHasherDefault<QuickHasher>;
+
+/// Multiplies and rotates: the keys are ours, and nobody wants them to collide.
+#[derive(Debug, Default)]
+struct QuickHasher(u64);
+
+impl Hasher for QuickHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(20)
     }
 }

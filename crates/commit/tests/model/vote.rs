@@ -131,16 +131,18 @@ impl Ballot {
             }
         }
         causes.extend(letters.both(&history.net).iter().map(Cause::Letter));
-        let stage = tables.chiefs.value(history.chief.machine).phase(&job());
-        match stage.map(|standing| standing.stage) {
-            Some(Stage::Working) => causes.extend([Cause::Staged, Cause::Cancelled]),
-            Some(Stage::Preparing { .. }) => {
-                causes.extend([Cause::Staged, Cause::Withdrawn, Cause::Cancelled, Cause::TimedOut])
+        causes.extend_from_slice(&self.engine.recall(history.chief.machine, || {
+            let stage = tables.chiefs.value(history.chief.machine).phase(&job());
+            match stage.map(|standing| standing.stage) {
+                Some(Stage::Working) => vec![Cause::Staged, Cause::Cancelled],
+                Some(Stage::Preparing { .. }) => {
+                    vec![Cause::Staged, Cause::Withdrawn, Cause::Cancelled, Cause::TimedOut]
+                }
+                Some(Stage::Delivering { .. }) => vec![Cause::Cancelled],
+                Some(Stage::Aborting { .. }) => vec![Cause::Stopped],
+                Some(Stage::Quarantined) | None => Vec::new(),
             }
-            Some(Stage::Delivering { .. }) => causes.push(Cause::Cancelled),
-            Some(Stage::Aborting { .. }) => causes.push(Cause::Stopped),
-            Some(Stage::Quarantined) | None => {}
-        }
+        }));
     }
 
     fn take(&self, history: &History, cause: Cause) -> Option<Taken> {

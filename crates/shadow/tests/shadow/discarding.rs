@@ -53,6 +53,25 @@ fn a_discarded_attempt_leaves_its_siblings() {
 }
 
 #[test]
+fn two_removals_of_one_tree_may_meet() {
+    let field = Field::new();
+    let (alice, bob) = (attempt("sales", 1), attempt("sales", 2));
+    let files: Vec<String> = (0..20).map(|n| format!("{n}/{n}/{n}")).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|path| (path.as_str(), "x")).collect();
+    for _ in 0..5 {
+        field.seal_site(&alice, &files);
+        field.seal_site(&bob, &files);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| field.shadow.discard_job(&alice.job).unwrap());
+                scope.spawn(|| field.shadow.discard_attempt(&bob).unwrap());
+            }
+        });
+        assert_eq!(picture(field.shadow.staging_dir()).len(), 0);
+    }
+}
+
+#[test]
 fn no_tree_is_too_nasty_to_remove() {
     let field = Field::new();
     let alice = attempt("sales", 1);

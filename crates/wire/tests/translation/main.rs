@@ -1,5 +1,7 @@
 //! Everything that has a form on the wire survives it, and nothing meaningless gets in.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 mod samples;
 mod shape;
 

@@ -1,6 +1,6 @@
 //! Messages taken apart by their descriptors: which fields they set, and what they become without.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use prost::Message as _;
 use prost_reflect::{
@@ -20,15 +20,14 @@ pub(crate) enum Change {
 
 /// Returns every field of Votum's messages, as `message.field`.
 pub(crate) fn fields_there_are() -> BTreeSet<String> {
-    let messages = pool();
-    let messages = messages
-        .all_messages()
-        .filter(|message| message.package_name().starts_with("votum.") && !message.is_map_entry());
-    messages
-        .flat_map(|message| {
-            message.fields().map(|field| field.full_name().to_owned()).collect::<Vec<_>>()
-        })
-        .collect()
+    let ours = |message: &MessageDescriptor| {
+        message.package_name().starts_with("votum.") && !message.is_map_entry()
+    };
+    let mut fields = BTreeSet::new();
+    for message in pool().all_messages().filter(ours) {
+        fields.extend(message.fields().map(|field| field.full_name().to_owned()));
+    }
+    fields
 }
 
 /// Collects every field that a message or a message in it sets.
@@ -140,8 +139,10 @@ fn descriptor(name: &str) -> MessageDescriptor {
     pool().get_message_by_name(name).unwrap()
 }
 
-fn pool() -> DescriptorPool {
-    DescriptorPool::decode(votum_proto::FILE_DESCRIPTOR_SET).unwrap()
+fn pool() -> &'static DescriptorPool {
+    static POOL: LazyLock<DescriptorPool> =
+        LazyLock::new(|| DescriptorPool::decode(votum_proto::FILE_DESCRIPTOR_SET).unwrap());
+    &POOL
 }
 
 /// A value that no enumeration has.

@@ -1,0 +1,243 @@
+//! What people see, word by word.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
+use votum_wire::view::{ClusterView, IndexState, JobState, JournalView, WorkerState, WorkerView};
+
+use super::{
+    cluster,
+    frame::{self, Size},
+    job, jobs, outcome,
+    paint::Paint,
+    samples::{self, at},
+    timeline,
+};
+use crate::exit::Exit;
+
+const WIDE: Size = Size { height: 24, width: 100 };
+
+#[track_caller]
+fn assert_shown(shown: &str, expected: &str) {
+    let expected = expected.trim_start_matches('\n');
+    assert_eq!(shown.trim_end(), expected.trim_end(), "\n{shown}");
+}
+
+#[test]
+fn a_failed_job_says_why_and_what_remains() {
+    assert_shown(
+        &job::screen(&samples::aborted(), at(172_800), Paint::Off),
+        "
+Job       nightly-sales-k3f9x2ab  (00000000-0000-0000-0000-000001a1f3c2)  by ana, 2d ago, took 18m 22s
+State     ABORTED  nothing became visible on any worker
+Because   task load failed: exit code 65 after 3 attempts on s3
+          stderr: reading rows
+          stderr: row 88213: bad currency code 'ZZZ'
+Decision  ABORT recorded 2026-11-21 01:18:22Z
+
+TASK     STATE      WORKER  TRIES  TOOK    OUTPUTS
+extract  DISCARDED  s1          1  4m 02s  data 1.2 GiB (discarded)
+load     FAILED     s3          1  37.0s   -
+report   DISCARDED  s2          1  1m 58s  data 214 files (discarded)
+
+OUTPUT       STATE      WORKER     SIZE  FILES  DIGEST        TARGET
+report.data  DISCARDED  s2      8.6 MiB    214  abababababab  /srv/www/reports/2026-11-21
+
+  logs:  votum logs nightly-sales-k3f9x2ab/load",
+    );
+}
+
+#[test]
+fn a_committed_job_says_what_is_visible_where() {
+    assert_shown(
+        &job::screen(&samples::committed(), at(500), Paint::Off),
+        "
+Job       nightly-sales-k3f9x2ab  (00000000-0000-0000-0000-000001a1f3c2)  by ana, 8m ago, took 6m 44s
+State     COMMITTED  every output is visible
+Decision  COMMIT recorded 2026-11-21 01:06:43Z, applied by s1, s2, s3
+Votes     s1 read-only   s2 yes   s3 yes
+
+TASK     STATE      WORKER  TRIES  TOOK    OUTPUTS
+extract  COMMITTED  s1          1  4m 02s  data 1.2 GiB
+load     COMMITTED  s3          1  37.0s   data 4.1 KiB
+report   COMMITTED  s2          1  1m 58s  data 214 files
+
+OUTPUT       STATE      WORKER     SIZE  FILES  DIGEST        TARGET
+load.data    PUBLISHED  s3      4.1 KiB      1  abababababab  /srv/load/rows.csv
+report.data  PUBLISHED  s2      8.6 MiB    214  abababababab  /srv/www/reports/2026-11-21
+
+  logs:  votum logs nightly-sales-k3f9x2ab",
+    );
+}
+
+#[test]
+fn the_picture_of_a_round_shows_who_has_voted() {
+    let lines = frame::picture(&samples::preparing(), at(401), WIDE, Paint::Off);
+    assert_shown(
+        &lines.join("\n"),
+        "
+nightly-sales-k3f9x2ab  PREPARING  6m 41s
+  extract  ██████████████████░░░░  STAGED  s1  4m 02s  1.2 GiB
+  load     ██████████████████░░░░  STAGED  s3   37.0s  4.1 KiB
+  report   ██████████████████░░░░  STAGED  s2  1m 58s  214 files
+  votes  s1 read-only   s2 yes   s3 …",
+    );
+}
+
+#[test]
+fn a_picture_is_never_higher_than_the_terminal() {
+    let mut view = samples::running();
+    let waiting = view.tasks[1].clone();
+    for number in 0..2_000 {
+        let mut task = waiting.clone();
+        task.task = format!("more{number}").parse().unwrap();
+        view.tasks.push(task);
+    }
+    let lines = frame::picture(&view, at(10), Size { height: 12, width: 50 }, Paint::Off);
+    assert_shown(
+        &lines.join("\n"),
+        "
+nightly-sales-k3f9x2ab  RUNNING  10.0s
+  2003 tasks: 2002 WAITING  1 RUNNING
+  extract  ░░░░░░░░░░░░░████░░░░░  RUNNING  s1  8.
+  1 task runs",
+    );
+}
+
+#[test]
+fn colour_changes_no_word_of_a_picture() {
+    let plain = frame::picture(&samples::preparing(), at(401), WIDE, Paint::Off);
+    let coloured = frame::picture(&samples::preparing(), at(401), WIDE, Paint::On);
+    let stripped: Vec<String> = coloured.iter().map(|line| without_colour(line)).collect();
+    assert_ne!(plain, coloured);
+    assert_eq!(plain, stripped);
+}
+
+fn without_colour(line: &str) -> String {
+    let mut parts = line.split('\x1b');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
+}
+
+#[test]
+fn a_pipe_gets_one_line_for_each_change() {
+    let (running, preparing) = (samples::running(), samples::preparing());
+    let mut lines = timeline::changes(None, &running, at(2));
+    lines.extend(timeline::changes(Some(&running), &preparing, at(401)));
+    lines.extend(timeline::changes(Some(&preparing), &samples::committed(), at(404)));
+    assert_shown(
+        &lines.join("\n"),
+        "
+    2.0s  job nightly-sales-k3f9x2ab RUNNING
+    2.0s  task extract RUNNING on s1
+  6m 41s  job nightly-sales-k3f9x2ab PREPARING
+  6m 41s  task extract STAGED on s1 after 4m 02s: data 1.2 GiB
+  6m 41s  task load STAGED on s3 after 37.0s: data 4.1 KiB
+  6m 41s  task report STAGED on s2 after 1m 58s: data 214 files
+  6m 41s  vote s1 read-only
+  6m 41s  vote s2 yes
+  6m 44s  task extract COMMITTED on s1
+  6m 44s  task load COMMITTED on s3
+  6m 44s  task report COMMITTED on s2
+  6m 44s  vote s3 yes
+  6m 44s  decision COMMIT is durable",
+    );
+}
+
+#[test]
+fn nothing_new_makes_no_line() {
+    let view = samples::running();
+    assert!(timeline::changes(Some(&view), &view, at(9)).is_empty());
+}
+
+#[test]
+fn a_no_vote_tells_its_reason() {
+    assert_eq!(
+        job::votes(&samples::voted_down()).unwrap(),
+        "s1 read-only   s2 yes   s3 no (/srv/load exists)"
+    );
+}
+
+#[test]
+fn a_list_has_one_line_for_each_job() {
+    let views = [samples::running(), samples::aborted()];
+    assert_shown(
+        &jobs::list(&views, at(1200)).text(Paint::Off),
+        "
+JOB                     STATE    TASKS  AGE  BY   NOTE
+nightly-sales-k3f9x2ab  RUNNING    0/3  20m  ana  1 task runs
+nightly-sales-k3f9x2ab  ABORTED    2/3  20m  ana  task load failed: exit code 65 after 3 attempts on s3",
+    );
+}
+
+#[test]
+fn the_exit_code_tells_cancelled_from_aborted() {
+    let mut view = samples::aborted();
+    assert_eq!(outcome::exit_of(&view), Exit::Aborted);
+    view.cause.as_mut().unwrap().reason = "CANCELLED".to_owned();
+    assert_eq!(outcome::exit_of(&view), Exit::Cancelled);
+    assert_eq!(outcome::exit_of(&samples::committed()), Exit::Done);
+}
+
+#[test]
+fn the_last_sentence_names_where_outputs_are_visible() {
+    assert_eq!(
+        outcome::sentence(&samples::committed()),
+        "committed nightly-sales-k3f9x2ab in 6m 44s: 2 outputs visible on s2, s3"
+    );
+    assert_eq!(
+        outcome::sentence(&samples::aborted()),
+        "aborted nightly-sales-k3f9x2ab in 18m 22s: nothing became visible"
+    );
+}
+
+#[test]
+fn the_cluster_fits_on_one_screen() {
+    let view = ClusterView {
+        cluster: ClusterId(Uuid::nil()),
+        epoch: Epoch(12),
+        version: "0.1.0".to_owned(),
+        started: at(0),
+        jobs: BTreeMap::from([(JobState::Running, 1), (JobState::Committed, 412)]),
+        workers: BTreeMap::from([(WorkerState::Ready, 2), (WorkerState::Lost, 1)]),
+        log_stale: true,
+        quarantined: vec!["job nightly-1".to_owned()],
+        journal: JournalView { forced_records: 7, syncs: 5, bytes: 4_198 },
+        index: IndexState::CaughtUp,
+    };
+    assert_shown(
+        &cluster::status(&view, "http://127.0.0.1:7070", at(90_000), Paint::Off),
+        "
+coordinator  127.0.0.1:7070  v0.1.0  epoch 12  up 1d
+workers      2 ready, 1 lost
+jobs         1 running, 412 committed
+journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
+STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
+QUARANTINED job nightly-1",
+    );
+}
+
+#[test]
+fn a_worker_is_shown_with_its_room_and_its_roots() {
+    let view = WorkerView {
+        worker: "s1".parse().unwrap(),
+        uid: WorkerUid(Uuid::nil()),
+        incarnation: Incarnation(Uuid::nil()),
+        state: WorkerState::Ready,
+        labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+        version: "0.1.0".to_owned(),
+        artifact_address: "127.0.0.1:7071".to_owned(),
+        publish_roots: vec!["/srv/www".to_owned()],
+        last_seen: Some(at(0)),
+        running: Vec::new(),
+        slots: 4,
+        free_bytes: Some(5 << 30),
+    };
+    assert_shown(
+        &cluster::workers(&[view], at(2)).text(Paint::Off),
+        "
+WORKER  STATE  TASKS     FREE  SEEN    LABELS  PUBLISHES BELOW
+s1      READY    0/4  5.0 GiB  2s ago  zone=a  /srv/www",
+    );
+}

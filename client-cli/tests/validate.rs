@@ -1,0 +1,171 @@
+//! `votum validate` as people see it: every bad job file, and the very words about it.
+//!
+//! With `VOTUM_REWRITE=1` the expected texts are written anew.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+fn files() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/job_files")
+}
+
+fn votum(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_votum"))
+        .args(arguments)
+        .current_dir(files())
+        .env_remove("VOTUM_OUTPUT")
+        .output()
+        .unwrap()
+}
+
+fn piped(input: &[u8]) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_votum"))
+        .args(["validate", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A file that is too large is not read to its end.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn assert_told(file: &str, code: i32) {
+    let output = votum(&["validate", file]);
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8(told).unwrap();
+    let expected = files().join(file).with_extension("txt");
+    if std::env::var_os("VOTUM_REWRITE").is_some() {
+        fs::write(&expected, &told).unwrap();
+    }
+    assert_eq!(told, fs::read_to_string(&expected).unwrap_or_default(), "{file}");
+    assert_eq!(output.status.code(), Some(code), "{file}");
+}
+
+#[test]
+fn a_cycle_is_named_as_a_whole() {
+    assert_told("cycle.yaml", 2);
+}
+
+#[test]
+fn an_unknown_dependency_suggests_the_known_one() {
+    assert_told("unknown-dependency.yaml", 2);
+}
+
+#[test]
+fn a_name_given_twice_points_at_both_places() {
+    assert_told("duplicate-name.yaml", 2);
+}
+
+#[test]
+fn no_path_leads_out_of_its_directory() {
+    assert_told("paths.yaml", 2);
+}
+
+#[test]
+fn an_unknown_field_suggests_the_known_one() {
+    assert_told("unknown-field.yaml", 2);
+}
+
+#[test]
+fn every_wrong_value_is_told_at_once() {
+    assert_told("values.yaml", 2);
+}
+
+#[test]
+fn the_rules_of_a_job_point_into_its_file() {
+    assert_told("rules.yaml", 2);
+}
+
+#[test]
+fn what_is_not_yaml_is_told_with_its_place() {
+    for file in ["broken.yaml", "list-instead-of-map.yaml", "tagged.yaml"] {
+        assert_told(file, 2);
+    }
+}
+
+#[test]
+fn a_good_file_is_told_in_one_line() {
+    assert_told("good.yaml", 0);
+    let output = votum(&["validate", "good.json"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "good.json: ok: good, 1 task, 0 outputs published\n"
+    );
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused() {
+    let (code, told) = piped(b"version: 1\nname: caf\xe9\n");
+    assert_eq!(code, Some(2));
+    assert!(told.starts_with("error: the job file is not UTF-8: byte 20"), "{told}");
+}
+
+#[test]
+fn ten_megabytes_are_refused_unread() {
+    let mut text = b"version: 1\nname: large\ndescription: ".to_vec();
+    text.resize(10_000_000, b'x');
+    let (code, told) = piped(&text);
+    assert_eq!(code, Some(2));
+    assert!(told.starts_with("error: the job file is larger than 1 MiB"), "{told}");
+}
+
+#[test]
+fn a_hundred_thousand_tasks_are_refused() {
+    let mut text = "version: 1\nname: many\ntasks:\n a: &t {run: x}\n".to_owned();
+    for number in 0..100_000 {
+        text.push_str(&format!(" {}: *t\n", short_name(number)));
+    }
+    assert!(text.len() < 1 << 20, "{} bytes are too many to reach the tasks", text.len());
+    let (code, told) = piped(text.as_bytes());
+    assert_eq!(code, Some(2));
+    assert!(told.contains("100001 tasks; a job has at most 10000"), "{told}");
+}
+
+/// Returns a different short name for each number.
+fn short_name(number: u32) -> String {
+    let digit = |n: u32| char::from_digit(n % 36, 36).unwrap();
+    let [a, b, c] = [digit(number), digit(number / 36), digit(number / 1296)];
+    format!("{}{a}{b}{c}", ['b', 'c', 'd'][(number / 46_656) as usize])
+}
+
+#[test]
+fn an_alias_bomb_does_not_unfold() {
+    let mut text = "version: 1\nname: bomb\nl0: &l0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..12 {
+        let inner = format!("*l{}", level - 1);
+        text.push_str(&format!("l{level}: &l{level} [{}]\n", vec![inner; 10].join(",")));
+    }
+    let (code, told) = piped(text.as_bytes());
+    assert_eq!(code, Some(2));
+    assert!(told.starts_with("error: the job file unfolds to more than"), "{told}");
+}
+
+#[test]
+fn errors_for_programs_are_one_json_object() {
+    let output = votum(&["--json", "validate", "cycle.yaml"]);
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "INVALID_ARGUMENT");
+    assert_eq!(error["error"]["reason"], "INVALID_SPEC");
+    let problem = error["error"]["metadata"]["problem_1"].as_str().unwrap();
+    assert!(problem.starts_with("cycle.yaml:"), "{problem}");
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_good() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples");
+    let mut count = 0;
+    for entry in fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        let output = votum(&["validate", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        count += 1;
+    }
+    assert!(count >= 3);
+}

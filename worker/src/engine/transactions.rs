@@ -1,0 +1,142 @@
+//! Where the engine meets the commit protocol: what a participant asks for, in terms of attempts.
+
+use votum_commit::{
+    Message, Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Pledge, Vote,
+};
+use votum_ids::{AttemptId, JobId, TxnId};
+use votum_machine::{Machine, Moment};
+use votum_wire::FromWorker;
+
+use crate::{
+    action::Action,
+    attempt::Attempt,
+    engine::{Engine, Pending, Promise, Reaction},
+    record::Record,
+};
+
+impl Engine {
+    /// Steps the participants, and says what they ask for in terms of attempts.
+    pub(super) fn participate(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
+        if job_of(&event).is_some_and(|job| self.quarantined.contains(job)) {
+            return Reaction::none();
+        }
+        let released =
+            matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
+        let votum_machine::Reaction { record, actions } = self.participants.step(now, event);
+        let mut reaction = Reaction::none();
+        let end = match (&record, released) {
+            (Some(_), true) => JobEnd::Released,
+            (None, true) => JobEnd::ReleasedUnknown,
+            (_, false) => JobEnd::Aborted,
+        };
+        if let Some(record) = record {
+            self.note(&record);
+            reaction = reaction.durably(Record::Participant(record));
+        }
+        for action in actions {
+            reaction.actions.extend(self.translate(action, end));
+        }
+        reaction
+    }
+
+    /// Follows what the commit protocol has made of a job.
+    pub(crate) fn note(&mut self, record: &ParticipantRecord) {
+        match record {
+            ParticipantRecord::Prepared { txn, .. } => {
+                self.promises.insert(txn.job.clone(), Promise::Prepared);
+            }
+            ParticipantRecord::Committed { txn, .. } => {
+                self.promises.insert(txn.job.clone(), Promise::Committed);
+            }
+            ParticipantRecord::Aborted { job } => {
+                self.promises.insert(job.clone(), Promise::Aborted);
+            }
+            ParticipantRecord::RoundEnded { txn } => {
+                self.promises.remove(&txn.job);
+            }
+            ParticipantRecord::Released { job } => {
+                self.promises.remove(job);
+            }
+            // It promises nothing but No.
+            ParticipantRecord::Refused { .. } => {}
+        }
+    }
+
+    fn translate(&mut self, action: ParticipantAction, end: JobEnd) -> Vec<Action> {
+        match action {
+            ParticipantAction::Send(reply) => vec![Action::Send(FromWorker::Commit(reply))],
+            ParticipantAction::Check { txn, pledges } => {
+                self.check(txn, pledges).into_iter().collect()
+            }
+            ParticipantAction::Publish { txn, pledges } => vec![Action::Publish { txn, pledges }],
+            ParticipantAction::Discard { job } => self.discard_job(&job, end),
+            ParticipantAction::AskPeer { peer, txn } => vec![Action::AskPeer { peer, txn }],
+            ParticipantAction::AnswerPeer { to, txn, knowledge } => {
+                vec![Action::AnswerPeer { to, txn, knowledge }]
+            }
+            ParticipantAction::Raise(alarm) => vec![Action::Raise(alarm)],
+        }
+    }
+
+    /// Lets the disk be looked at only for what the records say is sealed here.
+    fn check(&mut self, txn: TxnId, pledges: Vec<Pledge>) -> Option<Action> {
+        if pledges.iter().all(|pledge| self.attempts.holds(&txn.job, pledge)) {
+            return Some(Action::Check { txn, pledges });
+        }
+        let result = Vote::No(Objection::NotHeld);
+        self.pending.push_back(Pending::Participant(ParticipantEvent::Checked { txn, result }));
+        None
+    }
+
+    /// Removes what an ended job staged here, as far as nothing of it is under way.
+    fn discard_job(&mut self, job: &JobId, end: JobEnd) -> Vec<Action> {
+        let ids: Vec<AttemptId> = self.attempts.of_job(job).map(|(id, _)| id).collect();
+        let mut actions = Vec::new();
+        for id in ids {
+            let change = |attempt: &mut Attempt| match end {
+                JobEnd::Released => attempt.forget(),
+                // How it ended is still to be reported.
+                JobEnd::Aborted if attempt.is_live() => attempt.abort(),
+                JobEnd::Aborted if attempt.is_sealed() => attempt.forget(),
+                JobEnd::Aborted | JobEnd::ReleasedUnknown => None,
+            };
+            actions.extend(self.attempts.alter(&id, change).flatten());
+            if end == JobEnd::ReleasedUnknown {
+                self.pending.push_back(Pending::Discard(id));
+            }
+        }
+        if self.attempts.of_job(job).all(|(_, attempt)| !attempt.is_live()) {
+            actions = vec![Action::DiscardJob(job.clone())];
+        }
+        actions
+    }
+}
+
+/// Why everything of a job is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JobEnd {
+    /// Its abort is known, and recorded if anything was sealed for it.
+    Aborted,
+    /// It is over for everyone, and that is recorded.
+    Released,
+    /// It is over for everyone, and the commit protocol never knew of it here.
+    ReleasedUnknown,
+}
+
+fn job_of(event: &ParticipantEvent) -> Option<&JobId> {
+    match event {
+        ParticipantEvent::Sealed { job } => Some(job),
+        ParticipantEvent::Received { message, .. } => Some(match message {
+            Message::Prepare { txn, .. }
+            | Message::Commit { txn, .. }
+            | Message::Undecided { txn }
+            | Message::RoundEnded { txn } => &txn.job,
+            Message::Abort { job } | Message::Release { job } => job,
+        }),
+        ParticipantEvent::Checked { txn, .. }
+        | ParticipantEvent::Published { txn }
+        | ParticipantEvent::PeerAsked { txn, .. }
+        | ParticipantEvent::PeerAnswered { txn, .. } => Some(&txn.job),
+        ParticipantEvent::Connected | ParticipantEvent::Tick => None,
+    }
+}
