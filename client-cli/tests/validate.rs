@@ -2,6 +2,8 @@
 //!
 //! With `VOTUM_REWRITE=1` the expected texts are written anew.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
+
 use std::{
     fs,
     io::Write as _,

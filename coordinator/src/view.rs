@@ -226,14 +226,26 @@ fn shown_task(
             .collect(),
         None => Vec::new(),
     };
+    let standing = match task.attempts.last() {
+        // What was stopped because the job aborts did not fail.
+        Some(last) if fate.decision == Some(Decision::Abort) && was_stopped(last) => {
+            TaskStanding::Cancelled
+        }
+        Some(_) | None => task.state,
+    };
     TaskView {
-        state: fate.task_state(task.state, worker.as_ref()),
+        state: fate.task_state(standing, worker.as_ref()),
         attempts: task.attempts.into_iter().map(shown_attempt).collect(),
         outputs,
         retry_at: task.retry_at.map(|moment| anchor.at(moment)),
         task: task.task,
         worker,
     }
+}
+
+fn was_stopped(attempt: &Attempt) -> bool {
+    let stopped = |failure: &Failure| failure.kind == FailureKind::Stopped;
+    matches!(&attempt.outcome, votum_schedule::Outcome::Failed { failure, .. } if stopped(failure))
 }
 
 fn shown_output(

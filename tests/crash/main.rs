@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
 use points::{Plan, Role};
 use votum_ids::JobId;
 use votum_job::FailureKind;
-use votum_tests::{Cluster, Flavour, Timing, Trial, eventually, programs, signal_of};
+use votum_tests::{Cluster, Flavour, Timing, Trial, programs, signal_of};
 use votum_wire::{JobState, JobView, Outcome};
 
 #[test]

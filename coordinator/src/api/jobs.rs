@@ -41,11 +41,16 @@ impl JobService for JobApi {
         let SubmitJob { spec, job, request, validate_only } =
             SubmitJob::read(request.into_inner())?;
         Graph::check(&spec).map_err(|found| status::invalid_job(&found))?;
+        let encoded = serde_json::to_vec(&spec).expect("a spec has string keys only");
+        if encoded.len() > RECORD_SPEC_BYTES_MAX {
+            return Err(status::spec_too_large(encoded.len(), RECORD_SPEC_BYTES_MAX));
+        }
         let submission = Submission {
             uid: draw_job_uid(),
             by,
             request: request.unwrap_or_else(draw_request),
-            spec_digest: digest(&spec),
+            // The canonical encoding recognises the same spec.
+            spec_digest: Digest(*blake3::hash(&encoded).as_bytes()),
         };
         let submitted = self.submit(spec, job, submission, validate_only).await?;
         Ok(Response::new(submitted.to_proto()))
@@ -252,12 +257,6 @@ fn job_id(display_name: &str, uid: Uuid) -> Result<JobId, Status> {
     JobId::new(format!("{display_name}-{suffix}")).map_err(|error| status::internal(&error))
 }
 
-/// Recognises the same spec: its canonical encoding hashed.
-fn digest(spec: &JobSpec) -> Digest {
-    let encoded = serde_json::to_vec(spec).expect("a spec has string keys only");
-    Digest(*blake3::hash(&encoded).as_bytes())
-}
-
 #[expect(clippy::disallowed_methods, reason = "identifiers are drawn where requests come in")]
 fn draw_job_uid() -> Uuid {
     Uuid::now_v7()
@@ -268,6 +267,8 @@ fn draw_request() -> RequestId {
     RequestId(Uuid::new_v4())
 }
 
+/// Largest spec as a record holds it: control characters take six bytes there, one on the wire.
+const RECORD_SPEC_BYTES_MAX: usize = 3 << 20;
 /// RFC 4648, lower case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Metadata in which a client says who it is.

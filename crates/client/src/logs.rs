@@ -6,7 +6,7 @@ use tonic::Streaming;
 use votum_proto::v1::TailLogsResponse;
 use votum_wire::{LogPiece, LogStream, Translate, names::AttemptName, request::TailLogs};
 
-use crate::{Client, ClientError, error::broken};
+use crate::{Client, ClientError, backoff::Backoff, error::broken};
 
 /// Pieces of logs, each once and those of one stream in order.
 #[derive(Debug)]
@@ -17,13 +17,22 @@ pub struct Logs {
     /// How far each stream was seen.
     seen: BTreeMap<(AttemptName, LogStream), u64>,
     over: bool,
+    /// Pauses between streams that bring nothing.
+    backoff: Backoff,
 }
 
 impl Client {
     /// Reads logs of a job, a task or an attempt.
     #[must_use]
     pub fn logs(&self, wanted: TailLogs) -> Logs {
-        Logs { client: self.clone(), wanted, stream: None, seen: BTreeMap::new(), over: false }
+        Logs {
+            client: self.clone(),
+            wanted,
+            stream: None,
+            seen: BTreeMap::new(),
+            over: false,
+            backoff: Backoff::start(),
+        }
     }
 }
 
@@ -36,6 +45,7 @@ impl Logs {
             match self.step().await {
                 Ok(Some(piece)) => {
                     if let Some(piece) = self.unseen(piece) {
+                        self.backoff = Backoff::start();
                         return Some(Ok(piece));
                     }
                 }
@@ -66,7 +76,9 @@ impl Logs {
             }
             Err(status) => {
                 self.stream = None;
-                broken(self.client.address(), &status).map(|()| None)
+                broken(self.client.address(), &status)?;
+                self.backoff.pause(None).await;
+                Ok(None)
             }
         }
     }

@@ -5,7 +5,7 @@ use votum_ids::JobId;
 use votum_proto::v1::{WatchJobRequest, WatchJobResponse};
 use votum_wire::{JobView, names};
 
-use crate::{Client, ClientError, client::read_job, error::broken};
+use crate::{Client, ClientError, backoff::Backoff, client::read_job, error::broken};
 
 /// The changes of one job.
 #[derive(Debug)]
@@ -14,13 +14,16 @@ pub struct Watch {
     job: JobId,
     stream: Option<Streaming<WatchJobResponse>>,
     last: Option<JobView>,
+    /// Pauses between streams that bring nothing.
+    backoff: Backoff,
 }
 
 impl Client {
     /// Watches a job from its present state to its final one.
     #[must_use]
     pub fn watch(&self, job: &JobId) -> Watch {
-        Watch { client: self.clone(), job: job.clone(), stream: None, last: None }
+        let backoff = Backoff::start();
+        Watch { client: self.clone(), job: job.clone(), stream: None, last: None, backoff }
     }
 }
 
@@ -37,6 +40,7 @@ impl Watch {
                 Ok(Some(job)) if self.last.as_ref() == Some(&job) => {}
                 Ok(Some(job)) => {
                     self.last = Some(job.clone());
+                    self.backoff = Backoff::start();
                     return Some(Ok(job));
                 }
                 Ok(None) => {}
@@ -59,14 +63,14 @@ impl Watch {
         };
         match stream.message().await {
             Ok(Some(answer)) => read_job(answer.job).map(Some),
-            // The coordinator went away in good order.
-            Ok(None) => {
+            ended => {
                 self.stream = None;
+                // A coordinator that goes away in good order ends the stream without an error.
+                if let Err(status) = ended {
+                    broken(self.client.address(), &status)?;
+                }
+                self.backoff.pause(None).await;
                 Ok(None)
-            }
-            Err(status) => {
-                self.stream = None;
-                broken(self.client.address(), &status).map(|()| None)
             }
         }
     }

@@ -15,6 +15,8 @@ pub(crate) fn chaos(rounds: u32, seed: u64) -> anyhow::Result<()> {
 /// Power cuts under the journal.
 pub(crate) fn power_cuts(cuts: u32, seed: u64) -> anyhow::Result<()> {
     say(&format!("power cuts: {cuts} cuts, seed {seed}"));
+    // The test starts the writer among the examples, which `--test` alone does not build.
+    succeed(&mut cargo(&["build", "--package", "votum-journal", "--examples"]))?;
     succeed(
         cargo(&["test", "--package", "votum-journal", "--test", "power_cut", "--", "--nocapture"])
             .env("VOTUM_POWER_CUTS", cuts.to_string())

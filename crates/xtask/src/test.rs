@@ -49,7 +49,8 @@ impl Tally {
         let Some(result) = line.strip_prefix("test result: ") else { return };
         for part in result.split([';', '.']) {
             let mut words = part.split_whitespace();
-            if let (Some(Ok(number)), Some(what)) = (words.next().map(str::parse::<u64>), words.next())
+            if let (Some(Ok(number)), Some(what)) =
+                (words.next().map(str::parse::<u64>), words.next())
             {
                 match what {
                     "passed" => self.passed += number,

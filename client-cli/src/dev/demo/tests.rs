@@ -48,7 +48,7 @@ impl Bench {
         let script = self.root.path().join(name).join("script");
         fs::write(&script, text).unwrap();
         let mut env: BTreeMap<String, PathBuf> = BTreeMap::new();
-        for (output, _) in &task.outputs {
+        for output in task.outputs.keys() {
             env.insert(variable("OUTPUT", output.as_str()), self.output(name, output.as_str()));
         }
         for (input, source) in &task.inputs {

@@ -14,8 +14,10 @@ use votum_machine::Moment;
 /// At most three workers, each with at most three installations.
 pub(crate) const ROLES: [&str; 3] = ["alice", "bob", "carol"];
 
-/// When everything happens but ticks that look ahead: long after the start of every daemon.
-pub(crate) const NOON: Moment = Moment::since_start(Duration::from_secs(1_000_000));
+/// When everything happens at a worker but ticks that look ahead.
+///
+/// A worker that has restarted is then no different from one that has not.
+pub(crate) const NOON: Moment = Moment::START;
 
 /// When everything is due.
 ///

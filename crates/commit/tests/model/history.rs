@@ -253,12 +253,20 @@ impl World {
     /// Of letters, see [`Row::dead`](crate::tables::Row). Promises and refusals bear on the
     /// round that is being decided. A log is read after a crash.
     pub(crate) fn forget(&self, history: &mut History, crashes: Crashes) {
-        let mut dead = self.tables.chief_row(history.chief.machine).dead;
+        let row = self.tables.chief_row(history.chief.machine);
+        let mut dead = row.dead;
+        if crashes.chief == Possible::No {
+            dead.add(&row.spent);
+        }
         for worker in 0..self.tables.workers {
             let own = self.own(history, worker);
-            let machine = history.workers[worker].machine;
-            dead.add(&self.tables.worker_row(worker, own, machine).dead);
+            let row = self.tables.worker_row(worker, own, history.workers[worker].machine);
+            dead.add(&row.dead);
+            if crashes.workers == Possible::No {
+                dead.add(&row.spent);
+            }
         }
+        // Who publishes and acknowledges again is told to; that much is never forgotten.
         history.net = history.net.without(&dead);
         let key = (history.facts, history.chief.machine);
         history.facts = *self.relevant.recall(key, || self.relevant_facts(history));

@@ -81,6 +81,8 @@ pub(crate) struct Row {
     /// A vote counts only in the round that is open, and a round is opened once. Slow work
     /// that nobody waits for is asked for again by whoever waits for it.
     pub(crate) dead: Net,
+    /// Nor can these, if the machine does not crash any more.
+    pub(crate) spent: Net,
 }
 
 /// Everything that has a number.
@@ -211,17 +213,23 @@ impl Tables {
         }
         let mut row = old.map_or_else(Row::empty, |row| (*row).clone());
         let current = self.current(chief);
+        let ended = self.chiefs.value(chief).phase(&job()).is_none();
         for letter in row.letters..letters {
             let Some(step) = self.chief_receives(chief, letter) else { continue };
             row.enter(letter, step.machine != chief || step.record.is_some(), &step.acts);
-            if let Letter::ToChief(CoordinatorEvent::Received {
-                reply: Reply::Voted { txn, .. },
-                ..
-            }) = &*self.letters.value(letter)
-                && current.as_ref() != Some(txn)
-                && !row.matters.contains(letter)
-            {
-                row.dead.insert(letter);
+            let content = self.letters.value(letter);
+            let Letter::ToChief(CoordinatorEvent::Received { reply, .. }) = &*content else {
+                continue;
+            };
+            match reply {
+                Reply::Voted { txn, .. }
+                    if current.as_ref() != Some(txn) && !row.matters.contains(letter) =>
+                {
+                    row.dead.insert(letter);
+                }
+                // An acknowledgement of what has ended.
+                Reply::Acked { .. } if ended => row.spent.insert(letter),
+                Reply::Voted { .. } | Reply::Acked { .. } | Reply::Inquired { .. } => {}
             }
         }
         row.letters = letters;
@@ -244,6 +252,8 @@ impl Tables {
             Some(row) => (*row).clone(),
             None => Row { says: self.questions(worker, own, machine), ..Row::empty() },
         };
+        let known = self.participants.value(machine);
+        let released = known.jobs().next().is_none() && known.next_deadline().is_some();
         for letter in row.letters..letters {
             if let Some(step) = self.worker_receives(worker, own, machine, letter) {
                 let changes = step.machine != machine || step.record.is_some();
@@ -251,15 +261,18 @@ impl Tables {
                 assert!(inert || !self.is_inert(letter), "an inert letter moves {machine}");
                 row.enter(letter, changes, &step.acts);
             }
-            if let Letter::ToWorker {
-                worker: to,
-                event: ParticipantEvent::Checked { .. } | ParticipantEvent::Published { .. },
-                ..
-            } = &*self.letters.value(letter)
-                && *to == worker
-                && !row.matters.contains(letter)
-            {
-                row.dead.insert(letter);
+            let content = self.letters.value(letter);
+            match &*content {
+                Letter::ToWorker {
+                    worker: to,
+                    event: ParticipantEvent::Checked { .. } | ParticipantEvent::Published { .. },
+                    ..
+                } if *to == worker && !row.matters.contains(letter) => row.dead.insert(letter),
+                // A job that was released here does not begin again.
+                Letter::ToWorker { worker: to, .. } if *to == worker && released => {
+                    row.spent.insert(letter);
+                }
+                Letter::ToWorker { .. } | Letter::ToChief(_) => {}
             }
         }
         row.letters = letters;
@@ -442,6 +455,7 @@ impl Row {
             answers: Vec::new(),
             says: Net::EMPTY,
             dead: Net::EMPTY,
+            spent: Net::EMPTY,
         }
     }
 

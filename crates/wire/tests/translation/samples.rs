@@ -39,8 +39,10 @@ pub(crate) struct Sample {
     /// The encoded message.
     pub(crate) bytes: Vec<u8>,
     /// Reads bytes and says whether they are this value.
-    pub(crate) reread: Box<dyn Fn(&[u8]) -> Result<bool, Malformed>>,
+    pub(crate) reread: Reread,
 }
+
+type Reread = Box<dyn Fn(&[u8]) -> Result<bool, Malformed>>;
 
 fn sample<T>(value: T) -> Sample
 where

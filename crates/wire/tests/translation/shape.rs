@@ -1,5 +1,10 @@
 //! Messages taken apart by their descriptors: which fields they set, and what they become without.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the many kinds of values only those that hold messages matter here"
+)]
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use prost::Message as _;

@@ -1,0 +1,189 @@
+//! `votum dev` and the commands against it: real processes, real jobs, real kills.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// A development cluster of three workers, on ports of its own.
+struct Cluster {
+    process: Child,
+    // Kept open: a cluster that cannot speak ends.
+    _introduction: BufReader<ChildStdout>,
+    lines: Vec<String>,
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = fs::File::create(folder.path().join("dev.log")).unwrap();
+        let mut process = votum()
+            .args(["dev", "--port", "0", "--data"])
+            .arg(folder.path().join("cluster"))
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(process.stdout.take().unwrap());
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.last().is_some_and(|line| line.contains("kill one:")) {
+            let mut line = String::new();
+            let read = reader.read_line(&mut line).unwrap();
+            let log = || fs::read_to_string(folder.path().join("dev.log"));
+            assert!(read > 0, "the cluster did not start: {lines:?} {:?}", log());
+            lines.push(line);
+        }
+        Self { process, _introduction: reader, lines, folder }
+    }
+
+    /// Returns a column of the line about a process.
+    fn told(&self, process: &str, column: usize) -> &str {
+        let is_line = |line: &&String| line.split_whitespace().next() == Some(process);
+        let line = self.lines.iter().find(is_line).unwrap();
+        line.split_whitespace().nth(column).unwrap()
+    }
+
+    fn pid(&self, process: &str) -> Pid {
+        Pid::from_raw(self.told(process, 1).parse().unwrap()).unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        votum()
+            .args(arguments)
+            .env("VOTUM_ADDRESS", self.told("coordinator", 2))
+            .env("XDG_STATE_HOME", self.folder.path())
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn job_file(&self, text: &str) -> String {
+        let path = self.folder.path().join("job.yaml");
+        fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    fn published(&self, worker: &str, target: &str) -> PathBuf {
+        self.folder.path().join("cluster").join(worker).join("publish").join(target)
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        self.process.wait().unwrap().code()
+    }
+}
+
+fn votum() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_votum"));
+    command.env_remove("VOTUM_OUTPUT").env_remove("VOTUM_ADDRESS");
+    command
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_job_runs_on_three_workers_and_nothing_stays_behind() {
+    let cluster = Cluster::start();
+    let pids = ["coordinator", "s1", "s2", "s3"].map(|name| cluster.pid(name));
+    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/hello.yaml");
+    let ran = cluster.run(&["run", hello.to_str().unwrap(), "-p", "name=Ana"]);
+    assert_eq!(code(&ran), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(text(&ran).contains("3 outputs visible on s1, s2, s3"), "{}", text(&ran));
+    let letter = fs::read_to_string(cluster.published("s3", "hello/letter.txt")).unwrap();
+    assert!(letter.starts_with("Hello, Ana!\nWritten on "), "{letter}");
+    let shown = cluster.json(&["show", "@last"]);
+    assert_eq!(shown["state"], "JOB_STATE_COMMITTED");
+    assert_eq!(cluster.stop(), Some(0));
+    for pid in pids {
+        assert!(rustix::process::test_kill_process(pid).is_err(), "{pid:?} still runs");
+    }
+}
+
+#[test]
+fn exit_codes_tell_outcomes_apart() {
+    let cluster = Cluster::start();
+    let fails = cluster.job_file(
+        "version: 1\nname: fails\ntasks:\n  good: { worker: s1, run: 'echo x > $VOTUM_OUTPUT_X', \
+         outputs: { x: { path: x, publish: { file: fails/x } } } }\n  \
+         bad: { worker: s2, needs: [good], run: 'echo no currency >&2; exit 65' }\n",
+    );
+    let failed = cluster.run(&["run", &fails]);
+    assert_eq!(code(&failed), Some(3), "{}", text(&failed));
+    assert!(!cluster.published("s1", "fails/x").exists(), "nothing of an aborted job is visible");
+    let shown = text(&cluster.run(&["show", "fails"]));
+    assert!(shown.contains("stderr: no currency"), "{shown}");
+
+    let endless = cluster.job_file(
+        "version: 1\nname: endless\ntasks:\n  wait: { worker: s1, command: [tail, -f, /dev/null], \
+         grace_period: 1s }\n",
+    );
+    assert_eq!(code(&cluster.run(&["submit", &endless, "-o", "name"])), Some(0));
+    assert_eq!(code(&cluster.run(&["wait", "endless", "--timeout", "200ms"])), Some(124));
+    assert_eq!(code(&cluster.run(&["cancel", "endless", "--reason", "enough"])), Some(0));
+    assert_eq!(code(&cluster.run(&["wait", "endless"])), Some(8));
+    assert_eq!(code(&cluster.run(&["wait", "endless", "--for", "aborted"])), Some(0));
+    assert_eq!(code(&cluster.run(&["cancel", "endless"])).filter(|&code| code != 0), None);
+
+    assert_eq!(code(&cluster.run(&["show", "nobody"])), Some(5));
+    assert_eq!(code(&cluster.run(&["worker", "show", "s9"])), Some(5));
+    assert_eq!(code(&cluster.run(&["list", "--state", "confused"])), Some(2));
+    assert_eq!(code(&cluster.run(&["--address", "127.0.0.1:1", "list"])), Some(7));
+    cluster.stop();
+}
+
+#[test]
+fn one_request_id_makes_one_job() {
+    let cluster = Cluster::start();
+    let quick = cluster.job_file("version: 1\nname: quick\ntasks: { t: { run: 'true' } }\n");
+    let request = ["--request-id", "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b", "-o", "name"];
+    let first = cluster.run(&[&["submit", &quick], &request[..]].concat());
+    let again = cluster.run(&[&["submit", &quick], &request[..]].concat());
+    assert_eq!(text(&first), text(&again));
+    let other = cluster.job_file("version: 1\nname: other\ntasks: { t: { run: 'true' } }\n");
+    let reused = cluster.run(&[&["submit", &other], &request[..]].concat());
+    assert_eq!(code(&reused), Some(6), "{}", text(&reused));
+    assert_eq!(cluster.json(&["list"])["jobs"].as_array().unwrap().len(), 1);
+    cluster.stop();
+}
+
+#[test]
+fn a_killed_worker_comes_back_and_its_job_commits() {
+    let cluster = Cluster::start();
+    let counts = cluster.job_file(
+        "version: 1\nname: counts\ntasks:\n  count:\n    worker: s2\n    retry: { attempts: 3 }\n    \
+         run: |\n      if [ \"$VOTUM_ATTEMPT\" -eq 1 ]; then tail -f /dev/null; fi\n      \
+         echo \"$VOTUM_ATTEMPT\" > \"$VOTUM_OUTPUT_N\"\n    \
+         outputs: { n: { path: n, publish: { file: counts/n } } }\n",
+    );
+    assert_eq!(code(&cluster.run(&["submit", &counts, "-o", "name"])), Some(0));
+    let running = || {
+        let shown = cluster.json(&["show", "counts"]);
+        shown["tasks"][0]["state"] == "TASK_STATE_RUNNING"
+    };
+    assert!((0..200).any(|_| running()), "the task never ran");
+    kill_process(cluster.pid("s2"), Signal::KILL).unwrap();
+    assert_eq!(code(&cluster.run(&["wait", "counts", "--timeout", "60s"])), Some(0));
+    let count = fs::read_to_string(cluster.published("s2", "counts/n")).unwrap();
+    assert_eq!(count, "2\n");
+    cluster.stop();
+}
