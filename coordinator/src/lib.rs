@@ -36,6 +36,7 @@ use tokio::{
 use tonic::transport::{Server, server::TcpIncoming};
 use votum_driver::{Clock, Driver, Inbox};
 use votum_proto::{v1, worker::v1 as worker};
+use votum_wire::session::FRAME_BYTES_MAX;
 
 use crate::{
     api::{AdminApi, Desk, JobApi, WorkerApi},
@@ -76,6 +77,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     health.set_serving::<v1::job_service_server::JobServiceServer<JobApi>>().await;
     let admin = AdminApi { desk: desk.clone(), log, index };
     let session = SessionApi { inbox, sessions: sessions.clone() };
+    let session = worker::session_service_server::SessionServiceServer::new(session)
+        .max_decoding_message_size(FRAME_BYTES_MAX);
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -86,7 +89,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .add_service(v1::job_service_server::JobServiceServer::new(JobApi(desk.clone())))
         .add_service(v1::worker_service_server::WorkerServiceServer::new(WorkerApi(desk)))
         .add_service(v1::admin_service_server::AdminServiceServer::new(admin))
-        .add_service(worker::session_service_server::SessionServiceServer::new(session))
+        .add_service(session)
         // The builder's own nodelay does not reach a listener that is handed in.
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
     tokio::select! {

@@ -11,8 +11,8 @@ use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
 use points::{Plan, Role};
 use votum_ids::JobId;
 use votum_job::FailureKind;
-use votum_tests::{Cluster, Flavour, Timing, Trial, programs, signal_of};
-use votum_wire::{JobState, JobView, Outcome};
+use votum_tests::{Cluster, Flavour, Stopwatch, Timing, Trial, eventually, programs, signal_of};
+use votum_wire::{JobState, JobView, Outcome, request::SubmitJob};
 
 #[test]
 fn a_kill_at_any_crash_point_leaves_one_outcome() {
@@ -61,12 +61,13 @@ fn run_lane(plans: &Mutex<Vec<Plan>>) -> usize {
     let mut committed = BTreeSet::new();
     let mut kills = 0;
     while let Some(plan) = next(plans) {
-        println!("{plan}");
+        let watch = Stopwatch::start();
         for view in try_plan(&mut cluster, &plan) {
             if view.state == JobState::Committed {
                 committed.insert(view.job.to_string());
             }
         }
+        println!("{plan}: {:?}", watch.elapsed());
         kills += 1;
     }
     let (reads, bad) = reader.bad_reads(&committed);
@@ -113,25 +114,22 @@ fn submit_and_wait(cluster: &mut Cluster, plan: &Plan, spec: &votum_job::JobSpec
         // It may die before it answers; the client asks again under the same request id.
         Role::Coordinator => {
             let client = cluster.client().clone();
-            let submission = votum_wire::request::SubmitJob {
+            let submission = SubmitJob {
                 spec: spec.clone(),
                 job: None,
                 request: Some(votum_tests::request()),
                 validate_only: false,
             };
             let submitting = cluster.spawn(async move { client.submit(&submission).await });
-            let is_killed = restart_when_killed(cluster, plan, None);
+            let is_killed = restart_when_killed(cluster, plan, |_| submitting.is_finished());
             let submitted = cluster.block_on(submitting).unwrap().unwrap();
             let job = submitted.job.unwrap().job;
-            if is_killed {
-                return (job, true);
-            }
-            let is_killed = restart_when_killed(cluster, plan, Some(&job));
+            let is_killed = is_killed || restart_when_killed(cluster, plan, has_ended(&job));
             (job, is_killed)
         }
         Role::Worker => {
             let job = cluster.submit(spec);
-            let is_killed = restart_when_killed(cluster, plan, Some(&job));
+            let is_killed = restart_when_killed(cluster, plan, has_ended(&job));
             (job, is_killed)
         }
         Role::Supervisor => {
@@ -144,26 +142,31 @@ fn submit_and_wait(cluster: &mut Cluster, plan: &Plan, spec: &votum_job::JobSpec
     }
 }
 
-/// Waits until the armed daemon is killed, or the job has ended without that; without a job, for
-/// as long as handing one in takes.
-fn restart_when_killed(cluster: &mut Cluster, plan: &Plan, job: Option<&JobId>) -> bool {
-    let name = plan.daemon.clone();
-    let limit = if job.is_some() { LIMIT } else { SUBMISSION };
-    let status = votum_tests::within(limit, || {
-        if let Some(status) = cluster.daemon(&name).exited() {
+/// Waits until the armed daemon is killed and starts it again, or until `is_over`.
+fn restart_when_killed(
+    cluster: &mut Cluster,
+    plan: &Plan,
+    is_over: impl Fn(&Cluster) -> bool,
+) -> bool {
+    let status = eventually("it is killed, or the job goes on without that", LIMIT, || {
+        if let Some(status) = cluster.daemon(&plan.daemon).exited() {
             return Some(Some(status));
         }
-        let ended = job.is_some_and(|job| {
-            let view = cluster.block_on(cluster.client().job(job));
-            view.is_ok_and(|view| view.state.is_final())
-        });
-        // The last steps of a job follow its end.
-        ended.then(|| cluster.daemon(&name).exits_within(AFTER_THE_END))
+        is_over(cluster).then_some(None)
     });
-    let Some(Some(status)) = status else { return false };
+    // The last steps of a job follow its end.
+    let status = status.or_else(|| cluster.daemon(&plan.daemon).exits_within(AFTER_THE_END));
+    let Some(status) = status else { return false };
     assert_eq!(signal_of(status), Some(9), "{plan}: it ended by itself");
-    cluster.daemon(&name).start();
+    cluster.daemon(&plan.daemon).start();
     true
+}
+
+fn has_ended(job: &JobId) -> impl Fn(&Cluster) -> bool {
+    move |cluster| {
+        let view = cluster.block_on(cluster.client().job(job));
+        view.is_ok_and(|view| view.state.is_final())
+    }
 }
 
 fn is_interrupted(view: &JobView) -> bool {
@@ -177,7 +180,5 @@ fn is_interrupted(view: &JobView) -> bool {
 /// So many clusters at a time.
 const LANES: usize = 2;
 const LIMIT: Duration = Duration::from_mins(1);
-/// A coordinator that dies at its start or with a submission in its hands does so within this.
-const SUBMISSION: Duration = Duration::from_millis(300);
 /// Releases and discards follow the end of a job within this.
-const AFTER_THE_END: Duration = Duration::from_millis(700);
+const AFTER_THE_END: Duration = Duration::from_millis(400);

@@ -50,7 +50,11 @@ fn package(folder: &Path) -> Package {
 
 /// Says whether an arrow points down.
 pub(crate) fn may_depend(from: &str, to: &str) -> bool {
-    floor(from) > floor(to) || ABOVE_WIRE.contains(&(from, to)) || PROGRAMS.contains(&(from, to))
+    // Crash points lie below everything that acts.
+    to == "votum-crashpoint"
+        || floor(from) > floor(to)
+        || ABOVE_WIRE.contains(&(from, to))
+        || PROGRAMS.contains(&(from, to))
 }
 
 /// Returns the floor of a package.

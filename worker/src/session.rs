@@ -108,7 +108,7 @@ impl Session<'_> {
         let mut incoming = match client.session(frames).await {
             Ok(response) => response.into_inner(),
             Err(status) => {
-                tracing::warn!(%status, "the coordinator refused the session");
+                tracing::warn!(reason = status.message(), "the coordinator refused the session");
                 return Ended::InSilence;
             }
         };
@@ -122,7 +122,10 @@ impl Session<'_> {
                     return ended;
                 }
                 Err(status) => {
-                    tracing::info!(%status, "the session with the coordinator is lost");
+                    tracing::info!(
+                        reason = status.message(),
+                        "the session with the coordinator is lost"
+                    );
                     return ended;
                 }
             };

@@ -64,6 +64,7 @@ async fn what_was_sealed_survives_a_kill_and_is_published() {
     let _daemon = world.start_daemon();
     let mut session = world.session().await;
     assert_eq!(session.inventory.committed[0].txn, txn());
+    session.say(session.commit(&sealed)).await;
     assert_eq!(session.hear().await, FromWorker::Commit(Reply::Acked { txn: txn() }));
     session.say(FromCoordinator::Commit(Message::Release { job: job() })).await;
     until(|| !world.staging().join(job().as_str()).exists()).await;
@@ -192,15 +193,14 @@ impl World {
             .say(FromCoordinator::Welcome { lease, heartbeat_interval: Duration::from_secs(3) })
             .await;
         loop {
-            match session.hear().await {
-                FromWorker::Inventory(page) => {
-                    session.inventory.attempts.extend(page.attempts);
-                    session.inventory.prepared.extend(page.prepared);
-                    session.inventory.committed.extend(page.committed);
-                }
-                FromWorker::InventoryEnded => return session,
-                frame => panic!("{frame:?} is no inventory"),
+            let frame = session.hear().await;
+            if frame == FromWorker::InventoryEnded {
+                return session;
             }
+            let FromWorker::Inventory(page) = frame else { panic!("{frame:?} is no inventory") };
+            session.inventory.attempts.extend(page.attempts);
+            session.inventory.prepared.extend(page.prepared);
+            session.inventory.committed.extend(page.committed);
         }
     }
 
@@ -240,9 +240,13 @@ struct Session {
 impl Session {
     /// Returns what the worker says next, signs of life left out.
     async fn hear(&mut self) -> FromWorker {
+        timeout(PATIENCE, self.hear_anything_but_life()).await.expect("it speaks")
+    }
+
+    async fn hear_anything_but_life(&mut self) -> FromWorker {
         loop {
-            let frame = timeout(PATIENCE, self.incoming.message()).await.expect("it speaks");
-            let frame = FromWorker::from_proto(frame.unwrap().expect("it stays")).unwrap();
+            let frame = self.incoming.message().await.unwrap().expect("it stays");
+            let frame = FromWorker::from_proto(frame).unwrap();
             if !matches!(frame, FromWorker::Heartbeat { .. }) {
                 return frame;
             }
@@ -255,15 +259,14 @@ impl Session {
     }
 
     async fn sealed(&mut self) -> StagedOutput {
-        loop {
-            match self.hear().await {
-                FromWorker::Ended { end: AttemptEnd::Sealed { mut outputs, .. }, .. } => {
-                    return outputs.remove(0);
-                }
-                FromWorker::Started { .. } => {}
-                frame => panic!("{frame:?} is not the wanted end"),
-            }
+        let mut frame = self.hear().await;
+        if let FromWorker::Started { .. } = frame {
+            frame = self.hear().await;
         }
+        let FromWorker::Ended { end: AttemptEnd::Sealed { mut outputs, .. }, .. } = frame else {
+            panic!("{frame:?} is not the wanted end");
+        };
+        outputs.remove(0)
     }
 
     fn prepare(&self, sealed: &StagedOutput) -> FromCoordinator {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use uuid::Uuid;
-use votum_client::Client;
+use votum_client::{Client, ClientError};
 use votum_ids::{JobId, RequestId};
 use votum_wire::{
     JobView, Reason, Translate as _, json,
@@ -102,13 +102,33 @@ pub(crate) async fn hand_in(
     request: &SubmitJob,
     context: &Context,
 ) -> Result<Submitted, Fault> {
-    let submitted = client.submit(request).await.map_err(|error| explain(error.into(), request))?;
+    let submitted =
+        insist(client, request, context).await?.map_err(|error| explain(error.into(), request))?;
     if let Some(view) = &submitted.job
         && let Err(error) = last::remember(&view.job)
     {
         context.screen.remark(&format!("note: @last could not be kept: {error}"))?;
     }
     Ok(submitted)
+}
+
+/// Tries once, and goes on trying when the coordinator is away; says so in between.
+async fn insist(
+    client: &Client,
+    request: &SubmitJob,
+    context: &Context,
+) -> Result<Result<Submitted, ClientError>, Fault> {
+    let soon = context.client_of(client.address(), Patience::Short)?;
+    match soon.submit(request).await {
+        Err(ClientError::Unavailable { address, .. } | ClientError::TimedOut { address, .. }) => {
+            let patience = amount::duration(client.options().patience);
+            context.screen.remark(&format!(
+                "the coordinator at {address} is away; trying again for {patience}"
+            ))?;
+            Ok(client.submit(request).await)
+        }
+        outcome => Ok(outcome),
+    }
 }
 
 fn explain(fault: Fault, request: &SubmitJob) -> Fault {

@@ -12,7 +12,7 @@ use votum_proto::v1::{self, job_service_server::JobService};
 use votum_schedule::Submission;
 use votum_wire::{
     Translate,
-    request::{CancelJob, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
+    request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
     status,
     view::JobView,
 };
@@ -155,13 +155,17 @@ impl JobApi {
     async fn list(&self, wanted: &ListJobs) -> Result<JobPage, Status> {
         let mut jobs = Vec::new();
         let mut after = wanted.page.after.clone();
+        let size = match wanted.detail {
+            Detail::Basic => wanted.page.size,
+            Detail::Full => wanted.page.size.min(FULL_PAGE_MAX),
+        };
         for _ in 0..SCANS_MAX {
             let found = self
                 .0
                 .reader
-                .scan(LIST_KEYS.as_bytes(), after.as_deref().map(str::as_bytes), wanted.page.size)
+                .scan(LIST_KEYS.as_bytes(), after.as_deref().map(str::as_bytes), size)
                 .map_err(|error| status::internal(&error))?;
-            let is_last = found.len() < wanted.page.size;
+            let is_last = found.len() < size;
             for (key, value) in found {
                 let key = String::from_utf8(key).map_err(|error| status::internal(&error))?;
                 let listed: Listed =
@@ -172,7 +176,7 @@ impl JobApi {
                     jobs.push(wanted.detail.of(view));
                 }
                 after = Some(key);
-                if jobs.len() == wanted.page.size {
+                if jobs.len() == size {
                     let next = after.map(|position| wanted.token_after(&position));
                     return Ok(JobPage { jobs, next });
                 }
@@ -275,6 +279,8 @@ const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const USER_KEY: &str = "votum-user";
 /// Longest name of a user.
 const USER_BYTES_MAX: usize = 64;
+/// Most jobs on a page that shows everything of them: a spec may take a mebibyte.
+const FULL_PAGE_MAX: usize = 20;
 /// Most looks into the index that one page costs; then the page ends short.
 const SCANS_MAX: usize = 100;
 

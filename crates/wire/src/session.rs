@@ -304,3 +304,7 @@ fn read_commit(proto: pb::Commit) -> Result<Message, Malformed> {
         pledges: read_all("pledges", proto.pledges)?,
     })
 }
+
+/// Largest frame that either side accepts: a Prepare of the largest job fits, and an inventory
+/// page of ordinary ones.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;

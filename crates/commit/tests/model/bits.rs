@@ -32,10 +32,6 @@ impl<const WORDS: usize> Bits<WORDS> {
         Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
 
-    pub(crate) fn is_within(&self, other: &Self) -> bool {
-        self.both(other) == *self
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }

@@ -266,7 +266,6 @@ impl World {
                 dead.add(&row.spent);
             }
         }
-        // Who publishes and acknowledges again is told to; that much is never forgotten.
         history.net = history.net.without(&dead);
         let key = (history.facts, history.chief.machine);
         history.facts = *self.relevant.recall(key, || self.relevant_facts(history));

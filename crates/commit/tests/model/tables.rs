@@ -269,7 +269,8 @@ impl Tables {
                     ..
                 } if *to == worker && !row.matters.contains(letter) => row.dead.insert(letter),
                 // A job that was released here does not begin again.
-                Letter::ToWorker { worker: to, .. } if *to == worker && released => {
+                Letter::ToWorker { worker: to, .. } if *to == worker && released && !row.matters.contains(letter) =>
+                {
                     row.spent.insert(letter);
                 }
                 Letter::ToWorker { .. } | Letter::ToChief(_) => {}
@@ -281,7 +282,7 @@ impl Tables {
 
     /// Adds to the net what would be said about it without anything else happening.
     pub(crate) fn answer(row: &Row, net: &mut Net) {
-        assert!(row.says.is_within(net), "a question exists as soon as its round");
+        net.add(&row.says);
         for (letter, answers) in &row.answers {
             if net.contains(*letter) {
                 net.add(answers);

@@ -89,8 +89,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(LogChunk { offset: 9, data: "x\n".into() }),
         sample(job()),
         sample(job().basic()),
-        sample(Submitted { job: Some(job()), duplicate: true }),
-        sample(JobPage { jobs: vec![job(), job().basic()], next: Some("t".to_owned()) }),
+        sample(Submitted { job: Some(job().basic()), duplicate: true }),
+        sample(JobPage { jobs: vec![job().basic()], next: Some("t".to_owned()) }),
         sample(GetJob { job: job_id(), detail: Detail::Basic }),
         sample(CancelJob { job: job_id(), reason: "no".to_owned() }),
         sample(TailLogs {
