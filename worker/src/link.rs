@@ -89,6 +89,11 @@ impl Link {
         }
     }
 
+    /// Says whether somebody may be listening.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(*self.lock(), State::Up(_))
+    }
+
     /// Says nothing any more; what was said is still sent.
     pub(crate) fn finish(&self) {
         *self.lock() = State::Finished;

@@ -129,9 +129,11 @@ pub async fn serve_until(
         _ended = driver => Err(ServeError::Fatal { reason: LOOP_ENDED.to_owned() }),
         served = server => Err(ServeError::Peers(served.ok().and_then(Result::err))),
     };
-    shell.link.finish();
-    // What was said is sent first, if anybody listens.
-    let _ = timeout(FAREWELL, session).await;
+    if shell.link.is_up() {
+        shell.link.finish();
+        // What was said is sent first.
+        let _ = timeout(FAREWELL, session).await;
+    }
     tracing::info!("ended");
     result
 }

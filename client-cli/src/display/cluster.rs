@@ -68,7 +68,7 @@ pub(crate) fn status(view: &ClusterView, address: &str, now: WallTime, paint: Pa
         cell(format!("{address}  v{}  epoch {}  up {up}", view.version, view.epoch)),
     ]);
     table.row([cell("workers").tone(Tone::Soft), cell(worker_counts(view))]);
-    table.row([cell("jobs").tone(Tone::Soft), cell(job_counts(view))]);
+    table.row([cell("open jobs").tone(Tone::Soft), cell(job_counts(view))]);
     table.row([
         cell("journal").tone(Tone::Soft),
         cell(format!(

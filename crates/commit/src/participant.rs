@@ -93,7 +93,7 @@ impl Participant {
             (_, Event::Received { message, log }) => self.hear(now, message, log),
             (Phase::Checking(promise), Event::Checked { txn, result }) if promise.txn == txn => {
                 let promise = promise.clone();
-                self.conclude(now, promise, result)
+                self.conclude_check(now, promise, result)
             }
             (_, Event::PeerAsked { txn, by, .. }) => self.tell(by, txn),
             (Phase::Prepared(doubt), Event::PeerAnswered { txn, knowledge })
@@ -198,7 +198,7 @@ impl Participant {
                 Reaction::perform([ParticipantAction::Raise(Alarm::CommitOutOfDoubt { txn })])
             }
             (Phase::Staged | Phase::Checking(_) | Phase::Prepared(_), Message::Abort { job }) => {
-                self.phase = Phase::Aborted { due: None };
+                self.conclude_job(Phase::Aborted { due: None });
                 self.discard().durably(ParticipantRecord::Aborted { job })
             }
             (Phase::Aborted { .. }, Message::Abort { .. })
@@ -221,8 +221,7 @@ impl Participant {
                 Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Aborted { .. },
                 Message::Release { job },
             ) => {
-                self.phase = Phase::Released { due: now.after(TOMBSTONE), swept: true };
-                self.refused.clear();
+                self.conclude_job(Phase::Released { due: now.after(TOMBSTONE), swept: true });
                 self.discard().durably(ParticipantRecord::Released { job })
             }
             // A question asked before the job ended is answered by presumption after it.
@@ -276,7 +275,7 @@ impl Participant {
         Reaction::perform([check])
     }
 
-    fn conclude(&mut self, now: Moment, promise: Arc<Promise>, result: Vote) -> Reaction {
+    fn conclude_check(&mut self, now: Moment, promise: Arc<Promise>, result: Vote) -> Reaction {
         let txn = promise.txn.clone();
         match result {
             Vote::Yes => {
@@ -311,8 +310,13 @@ impl Participant {
             pledges: promise.pledges.clone(),
         };
         let reaction = publish(&promise).durably(record);
-        self.phase = Phase::Finishing { promise, due: None };
+        self.conclude_job(Phase::Finishing { promise, due: None });
         reaction
+    }
+
+    /// Enters a phase that answers every question, whatever round it is about.
+    pub(crate) fn conclude_job(&mut self, phase: Phase) {
+        *self = Self { phase, ..Self::new(self.job.clone()) };
     }
 
     fn leave_doubt(&mut self) -> Reaction {

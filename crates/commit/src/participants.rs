@@ -81,7 +81,7 @@ impl Participants {
         })
     }
 
-    /// Returns the rounds that were refused and whose jobs are not released.
+    /// Returns the rounds that were refused and whose jobs are not decided here.
     pub fn refusals(&self) -> impl Iterator<Item = &TxnId> {
         self.jobs.values().flat_map(|job| &job.refused)
     }

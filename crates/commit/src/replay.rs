@@ -209,10 +209,10 @@ fn next_participant(
             if doubt.promise.txn == txn && doubt.promise.pledges == pledges =>
         {
             let promise = doubt.promise.clone();
-            participant.phase = Phase::Finishing { promise, due: Some(Moment::START) };
+            participant.conclude_job(Phase::Finishing { promise, due: Some(Moment::START) });
         }
         (Phase::Staged | Phase::Prepared(_), Record::Aborted { .. }) => {
-            participant.phase = Phase::Aborted { due: Some(Moment::START) };
+            participant.conclude_job(Phase::Aborted { due: Some(Moment::START) });
         }
         // What a task seals long after the release begins anew, until it is told so.
         (Phase::Released { .. }, record) => {
@@ -221,8 +221,7 @@ fn next_participant(
         }
         // A later round may have ended the doubt without a record before the release came.
         (_, Record::Released { .. }) => {
-            participant.phase = Phase::Released { due: Moment::START, swept: false };
-            participant.refused.clear();
+            participant.conclude_job(Phase::Released { due: Moment::START, swept: false });
         }
         (_, _) => return Err(corrupt),
     }

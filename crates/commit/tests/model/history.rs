@@ -449,7 +449,7 @@ impl World {
         let own = self.own(history, worker);
         let mut log = (*self.tables.worker_logs.value(history.workers[worker].log)).clone();
         log.extend_from_slice(records);
-        history.workers[worker].log = self.tables.worker_logs.number(log);
+        history.workers[worker].log = self.tables.worker_log(own, log);
         for record in records {
             if let ParticipantRecord::Prepared { txn, .. } = record {
                 self.happens(history, Fact::Promised(own, txn.clone()));

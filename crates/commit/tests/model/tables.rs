@@ -100,6 +100,8 @@ pub(crate) struct Tables {
     chief_events: Memory<(u16, CoordinatorEvent), Step<CoordinatorRecord>>,
     worker_steps: Memory<(usize, u16, u16), Step<ParticipantRecord>>,
     worker_events: Memory<(usize, u16, ParticipantEvent), Step<ParticipantRecord>>,
+    /// One log of each that a restart cannot tell apart.
+    likenesses: Memory<u16, u16>,
     chief_rows: Memory<u16, Row>,
     worker_rows: Memory<(usize, u16), Row>,
 }
@@ -119,6 +121,7 @@ impl Tables {
             chief_events: Memory::new(),
             worker_steps: Memory::new(),
             worker_events: Memory::new(),
+            likenesses: Memory::new(),
             chief_rows: Memory::new(),
             worker_rows: Memory::new(),
         }
@@ -204,6 +207,17 @@ impl Tables {
         Some(self.participants.number(machine))
     }
 
+    /// Returns the number of a worker's log, or of another that comes to the same.
+    ///
+    /// Replay is a fold, so logs that come to the same state go on to the same states.
+    pub(crate) fn worker_log(&self, own: WorkerUid, log: Vec<ParticipantRecord>) -> u16 {
+        let log = self.worker_logs.number(log);
+        match self.worker_replays(own, log) {
+            Some(machine) => *self.likenesses.recall(machine, || log),
+            None => log,
+        }
+    }
+
     /// Returns what the coordinator would do with the letters that exist.
     pub(crate) fn chief_row(&self, chief: u16) -> std::sync::Arc<Row> {
         let letters = self.count_letters();
@@ -253,7 +267,9 @@ impl Tables {
             None => Row { says: self.questions(worker, own, machine), ..Row::empty() },
         };
         let known = self.participants.value(machine);
-        let released = known.jobs().next().is_none() && known.next_deadline().is_some();
+        let decided = known.jobs().next().is_none()
+            || known.committed().next().is_some()
+            || known.aborted().next().is_some();
         for letter in row.letters..letters {
             if let Some(step) = self.worker_receives(worker, own, machine, letter) {
                 let changes = step.machine != machine || step.record.is_some();
@@ -268,8 +284,9 @@ impl Tables {
                     event: ParticipantEvent::Checked { .. } | ParticipantEvent::Published { .. },
                     ..
                 } if *to == worker && !row.matters.contains(letter) => row.dead.insert(letter),
-                // A job that was released here does not begin again.
-                Letter::ToWorker { worker: to, .. } if *to == worker && released && !row.matters.contains(letter) =>
+                // A job that is decided here does not begin again.
+                Letter::ToWorker { worker: to, .. }
+                    if *to == worker && decided && !row.is_answered(letter) =>
                 {
                     row.spent.insert(letter);
                 }
@@ -458,6 +475,10 @@ impl Row {
             dead: Net::EMPTY,
             spent: Net::EMPTY,
         }
+    }
+
+    fn is_answered(&self, letter: u16) -> bool {
+        self.matters.contains(letter) || self.answers.iter().any(|(number, _)| *number == letter)
     }
 
     fn enter(&mut self, letter: u16, changes: bool, acts: &[Act]) {

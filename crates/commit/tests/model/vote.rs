@@ -402,9 +402,9 @@ impl Model for Ballot {
             }));
         }
         if self.bounds.rounds > 1 && self.bounds.workers > 1 && self.bounds.reads.is_none() {
-            let claim = "everybody commits after a round was refused";
+            let claim = "a commit is decided after a round was refused";
             properties.push(Property::sometimes(claim, |model: &Self, it: &History| {
-                model.has_committed(it) && model.has_refused(it)
+                model.has_decided(it) && model.has_refused(it)
             }));
         }
         properties
@@ -413,9 +413,12 @@ impl Model for Ballot {
 
 impl Ballot {
     fn has_committed(&self, history: &History) -> bool {
-        let facts = self.world.facts(history);
-        facts.iter().any(|fact| matches!(**fact, Fact::Decided(_)))
-            && !self.world.somebody_unpublished(history)
+        self.has_decided(history) && !self.world.somebody_unpublished(history)
+    }
+
+    fn has_decided(&self, history: &History) -> bool {
+        let decided = |fact: &Arc<Fact>| matches!(**fact, Fact::Decided(_));
+        self.world.facts(history).iter().any(decided)
     }
 
     fn has_aborted(&self, history: &History) -> bool {
