@@ -211,7 +211,7 @@ fn the_cluster_fits_on_one_screen() {
         "
 coordinator  127.0.0.1:7070  v0.1.0  epoch 12  up 1d
 workers      2 ready, 1 lost
-jobs         1 running, 412 committed
+open jobs    1 running, 412 committed
 journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
 STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
 QUARANTINED job nightly-1",
