@@ -267,6 +267,10 @@ impl Engine {
                     self.schedule(turn, votum_schedule::Event::Ended { worker, attempt, end });
                 }
             }
+            // Its Release came while it was publishing once more, and was ignored.
+            FromWorker::Commit(Reply::Acked { txn }) if !self.jobs.contains_key(&txn.job) => {
+                self.release_leftover(&worker, txn.job);
+            }
             FromWorker::Commit(reply) => {
                 if !self.quarantined.contains_key(job_of(&reply)) {
                     self.commit(turn, CoordinatorEvent::Received { from, reply });

@@ -107,6 +107,7 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         Invalid::NoTasks
         | Invalid::TooManyTasks { .. }
         | Invalid::TooManyEdges { .. }
+        | Invalid::TooManyOutputs { .. }
         | Invalid::SpecTooLarge { .. }
         | Invalid::Name(_)
         | Invalid::NameTooLong { .. }

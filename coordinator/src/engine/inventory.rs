@@ -43,7 +43,8 @@ impl Engine {
         }
     }
 
-    fn release_leftover(&mut self, worker: &WorkerId, job: JobId) {
+    /// Releases what is left on a worker of a job that is closed here.
+    pub(super) fn release_leftover(&mut self, worker: &WorkerId, job: JobId) {
         if self.may_judge(&job) {
             self.pending.push_back(Pending::Release { worker: worker.clone(), job });
         }

@@ -142,6 +142,17 @@ fn what_a_worker_kept_of_a_closed_job_is_released() {
 }
 
 #[test]
+fn an_acknowledgement_of_a_closed_job_is_answered_with_release() {
+    let mut world = World::new();
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    let settled = world.frame(FromWorker::Commit(Reply::Acked { txn }));
+    assert!(settled.actions.iter().any(|action| matches!(
+        action,
+        Action::SendDurable { frame: FromCoordinator::Commit(Message::Release { .. }), .. }
+    )));
+}
+
+#[test]
 fn replaying_the_records_gives_the_same_picture() {
     let mut world = World::new();
     let _received = world.submit("sales", "s1");

@@ -262,6 +262,8 @@ fn check_output_exists(spec: &JobSpec, task: &TaskId, output: &OutputName) -> Re
 pub const TASKS_MAX: usize = 10_000;
 /// Largest number of dependencies in a job.
 pub const EDGES_MAX: usize = 100_000;
+/// Most outputs of a job: the record of its decision names every one of them.
+pub const OUTPUTS_MAX: usize = 10_000;
 /// Largest number of problems that are reported at a time.
 pub const PROBLEMS_MAX: usize = 50;
 

@@ -37,6 +37,14 @@ pub enum Problem {
         /// How many may be.
         limit: usize,
     },
+    /// The job has too many outputs: one record names them all when it commits.
+    #[error("the job has {count} outputs, at most {limit} are allowed")]
+    TooManyOutputs {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
     /// The spec as a whole is too large.
     #[error("the spec has {bytes} bytes, at most {bytes_max} are allowed")]
     SpecTooLarge {
@@ -205,6 +213,7 @@ impl Problem {
         match self {
             Self::TooManyTasks { .. }
             | Self::TooManyEdges { .. }
+            | Self::TooManyOutputs { .. }
             | Self::SpecTooLarge { .. }
             | Self::ScriptTooLarge { .. } => "SPEC_TOO_LARGE",
             Self::DuplicateName { .. } | Self::VariableCollision { .. } => "DUPLICATE_NAME",

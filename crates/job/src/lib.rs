@@ -11,7 +11,7 @@ mod spec;
 mod suggestion;
 
 pub use assignment::{Assignment, InputSource, ResolvedInput};
-pub use graph::{EDGES_MAX, Graph, PROBLEMS_MAX, TASKS_MAX};
+pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
 pub use invalid::{InvalidJob, Problem};
 pub use inventory::{AttemptState, ListedAttempt};
 pub use report::{AttemptEnd, Failure, FailureKind, StagedOutput, Usage};

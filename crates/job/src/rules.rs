@@ -9,7 +9,7 @@ use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
 
 use crate::{
     JobSpec, Problem, Program, TaskSpec,
-    graph::{Findings, TASKS_MAX},
+    graph::{Findings, OUTPUTS_MAX, TASKS_MAX},
     paths::{ancestors, check_output_path, check_target_path, trimmed},
 };
 
@@ -32,6 +32,10 @@ pub(crate) fn check_job(spec: &JobSpec, findings: &mut Findings) {
     let count = spec.tasks.len();
     if count > TASKS_MAX {
         findings.add("tasks", Problem::TooManyTasks { count, limit: TASKS_MAX });
+    }
+    let count = spec.tasks.values().map(|task| task.outputs.len()).sum();
+    if count > OUTPUTS_MAX {
+        findings.add("tasks", Problem::TooManyOutputs { count, limit: OUTPUTS_MAX });
     }
     let bytes = text_bytes(spec);
     if bytes > SPEC_BYTES_MAX {

@@ -194,8 +194,8 @@ pub enum InvalidEntry {
     PutByForgetting,
 }
 
-/// Largest record as a frame, key changes included.
-pub const RECORD_BYTES_MAX: usize = 4 << 20;
+/// Largest record as a frame, key changes included; four of them fit into a usual segment.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Longest name of a stream.
 pub const STREAM_BYTES_MAX: usize = 200;
 /// Longest key.

@@ -27,7 +27,8 @@ pub(crate) const END_OF_TIME: Moment = Moment::since_start(Duration::MAX);
 
 /// The one job.
 pub(crate) fn job() -> JobId {
-    JobId::new("sales").expect("it is a name")
+    static JOB: LazyLock<JobId> = LazyLock::new(|| JobId::new("sales").expect("it is a name"));
+    JOB.clone()
 }
 
 /// Names a worker.
@@ -76,13 +77,16 @@ pub(crate) fn share(worker: usize, number: u8, updates: bool) -> Share {
 
 /// Returns the one position that every message carries: staleness is not what is modelled.
 pub(crate) fn position() -> LogPosition {
-    let text = "00000000-0000-0000-0000-000000000001";
-    LogPosition {
-        cluster: text.parse::<ClusterId>().expect("it has the form of a UUID"),
-        epoch: Epoch(0),
-        start: text.parse::<Incarnation>().expect("it has the form of a UUID"),
-        lsn: 0,
-    }
+    static POSITION: LazyLock<LogPosition> = LazyLock::new(|| {
+        let text = "00000000-0000-0000-0000-000000000001";
+        LogPosition {
+            cluster: text.parse::<ClusterId>().expect("it has the form of a UUID"),
+            epoch: Epoch(0),
+            start: text.parse::<Incarnation>().expect("it has the form of a UUID"),
+            lsn: 0,
+        }
+    });
+    *POSITION
 }
 
 /// Returns what a start of the coordinator knows.

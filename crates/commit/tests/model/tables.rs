@@ -102,6 +102,8 @@ pub(crate) struct Tables {
     worker_events: Memory<(usize, u16, ParticipantEvent), Step<ParticipantRecord>>,
     /// One log of each that a restart cannot tell apart.
     likenesses: Memory<u16, u16>,
+    chief_replays: Memory<(u8, u16, LogState), Option<u16>>,
+    worker_replays: Memory<(WorkerUid, u16), Option<u16>>,
     chief_rows: Memory<u16, Row>,
     worker_rows: Memory<(usize, u16), Row>,
 }
@@ -122,6 +124,8 @@ impl Tables {
             worker_steps: Memory::new(),
             worker_events: Memory::new(),
             likenesses: Memory::new(),
+            chief_replays: Memory::new(),
+            worker_replays: Memory::new(),
             chief_rows: Memory::new(),
             worker_rows: Memory::new(),
         }
@@ -196,15 +200,20 @@ impl Tables {
 
     /// Starts the coordinator from what its log holds; none if that is contradictory.
     pub(crate) fn chief_replays(&self, epoch: u8, log: u16, state: LogState) -> Option<u16> {
-        let records = (*self.chief_logs.value(log)).clone();
-        let machine = Coordinator::replay(start(epoch, state), records).ok()?;
-        Some(self.chiefs.number(machine))
+        *self.chief_replays.recall((epoch, log, state), || {
+            let records = (*self.chief_logs.value(log)).clone();
+            let machine = Coordinator::replay(start(epoch, state), records).ok()?;
+            Some(self.chiefs.number(machine))
+        })
     }
 
     /// Starts a worker from what its log holds; none if that is contradictory.
     pub(crate) fn worker_replays(&self, own: WorkerUid, log: u16) -> Option<u16> {
-        let machine = Participants::replay(own, (*self.worker_logs.value(log)).clone()).ok()?;
-        Some(self.participants.number(machine))
+        *self.worker_replays.recall((own, log), || {
+            let records = (*self.worker_logs.value(log)).clone();
+            let machine = Participants::replay(own, records).ok()?;
+            Some(self.participants.number(machine))
+        })
     }
 
     /// Returns the number of a worker's log, or of another that comes to the same.

@@ -85,6 +85,16 @@ fn a_job_needs_a_task_and_not_too_many() {
 }
 
 #[test]
+fn too_many_outputs_are_refused() {
+    let mut spec = job_of(std::iter::once(("t".to_owned(), None)));
+    let outputs = (0..=OUTPUTS_MAX)
+        .map(|at| (output(&format!("o{at}")), output_spec(&format!("{at}.csv"), None)));
+    edit(&mut spec, "t").outputs = outputs.collect();
+    let problem = only(&spec, "tasks");
+    assert_eq!(problem, Problem::TooManyOutputs { count: 10_001, limit: OUTPUTS_MAX });
+}
+
+#[test]
 fn too_many_dependencies_are_refused() {
     let mut spec = job_of((0..450).map(|at| (format!("t{at}"), None)));
     let names: Vec<TaskId> = spec.tasks.keys().cloned().collect();
