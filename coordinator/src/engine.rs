@@ -84,7 +84,10 @@ impl Machine for Engine {
                 turn.reply(reply, Answer::Workers(workers));
             }
             Event::ShowCluster { reply } => turn.reply(reply, Answer::Cluster(self.cluster())),
-            Event::SessionOpened(hello) => self.welcome(&mut turn, hello),
+            Event::SessionOpened(hello) => {
+                self.forget_listing(&hello.installation.worker);
+                self.welcome(&mut turn, hello);
+            }
             Event::Frame { from, frame } => {
                 let heard = votum_schedule::Event::Heard {
                     worker: from.worker.clone(),
@@ -106,6 +109,8 @@ impl Machine for Engine {
                 let event = votum_schedule::Event::Disconnected { worker, incarnation };
                 self.schedule(&mut turn, event);
             }
+            // Found twice, it may name an open job that was given the free id since.
+            Event::Expired(closing) if self.jobs.contains_key(&closing.job) => {}
             Event::Expired(closing) => {
                 self.requests.remove(&closing.request);
                 turn.forget(closing);

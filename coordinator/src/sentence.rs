@@ -27,6 +27,7 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
             let (outputs, workers) = view::published(view);
             match outputs {
                 0 => "committed; it publishes nothing".to_owned(),
+                1 => format!("1 output is visible on {}", listed(workers)),
                 _ => format!("{outputs} outputs are visible on {}", listed(workers)),
             }
         }

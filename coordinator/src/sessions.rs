@@ -3,7 +3,8 @@
 //! A worker that connects again replaces its older session, whose last event is
 //! handed in before the first of the newer one. A session that cannot keep up
 //! with its frames is ended: the worker connects again and both compare what
-//! they have.
+//! they have. What was meant for the older session never reaches the newer one
+//! before its Welcome.
 
 use std::{
     collections::BTreeMap,
@@ -36,6 +37,8 @@ pub(crate) struct Sessions {
     log: LogIdentity,
     durable: watch::Receiver<Lsn>,
     open: Arc<Mutex<BTreeMap<WorkerId, Open>>>,
+    /// Held while a session takes the place of another, so that their events cannot mix.
+    opening: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What every frame says about the log behind it.
@@ -49,29 +52,47 @@ pub(crate) struct LogIdentity {
     pub(crate) start: Incarnation,
 }
 
+/// The latest session of a worker, also after its end: its reader may still have something to say.
 #[derive(Debug)]
 struct Open {
     installation: Installation,
-    incarnation: Incarnation,
-    outgoing: mpsc::Sender<Result<SessionResponse, Status>>,
+    /// None once this side has ended the session.
+    outgoing: Option<Outgoing>,
+    welcome: Welcome,
     reader: Option<JoinHandle<()>>,
+}
+
+type Outgoing = mpsc::Sender<Result<SessionResponse, Status>>;
+
+/// Whether Welcome was said, which comes before everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Welcome {
+    Due,
+    Said,
 }
 
 impl Sessions {
     /// Makes an empty list.
     pub(crate) fn new(log: LogIdentity, durable: watch::Receiver<Lsn>) -> Self {
-        Self { log, durable, open: Arc::default() }
+        Self { log, durable, open: Arc::default(), opening: Arc::default() }
     }
 
     /// Sends a frame, if the worker is connected and takes it.
     pub(crate) fn send(&self, worker: &WorkerId, body: FromCoordinator) {
-        let frame = CoordinatorFrame { log: self.position(), body };
         let mut open = self.lock();
-        let Some(session) = open.get(worker) else { return };
-        if session.outgoing.try_send(Ok(frame.to_proto())).is_err() {
+        let Some(session) = open.get_mut(worker) else { return };
+        match (session.welcome, &body) {
+            (_, FromCoordinator::Welcome { .. }) => session.welcome = Welcome::Said,
+            (Welcome::Said, _) => {}
+            // It was meant for the session before; the inventory that follows tells what is lost.
+            (Welcome::Due, _) => return,
+        }
+        let Some(outgoing) = &session.outgoing else { return };
+        let frame = CoordinatorFrame { log: self.position(), body };
+        if outgoing.try_send(Ok(frame.to_proto())).is_err() {
             tracing::warn!(%worker, "ends a session that is gone or does not keep up");
-            // Its reader goes with it and reports the end.
-            open.remove(worker);
+            // Its reader sees the end and reports it, or is ended by the next session.
+            session.outgoing = None;
         }
     }
 
@@ -85,25 +106,21 @@ impl Sessions {
         LogPosition { cluster, epoch, start, lsn: self.durable.borrow().0 }
     }
 
-    /// Takes the place of an older session and returns it, once nothing more comes from it.
-    async fn replace(
-        &self,
-        hello: &Hello,
-        outgoing: mpsc::Sender<Result<SessionResponse, Status>>,
-    ) -> Result<(), Status> {
+    /// Takes the place of an older session, once nothing more comes from that one.
+    async fn replace(&self, hello: &Hello, outgoing: Outgoing) -> Result<(), Status> {
         let worker = &hello.installation.worker;
         let older = {
             let mut open = self.lock();
             if let Some(other) = open.get(worker)
                 && other.installation.uid != hello.installation.uid
-                && !other.outgoing.is_closed()
+                && other.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_closed())
             {
                 return Err(status::worker_name_taken(worker));
             }
             let session = Open {
                 installation: hello.installation.clone(),
-                incarnation: hello.incarnation,
-                outgoing,
+                outgoing: Some(outgoing),
+                welcome: Welcome::Due,
                 reader: None,
             };
             open.insert(worker.clone(), session)
@@ -116,11 +133,11 @@ impl Sessions {
         Ok(())
     }
 
-    fn keep(&self, worker: &WorkerId, incarnation: Incarnation, reader: JoinHandle<()>) {
-        if let Some(session) = self.lock().get_mut(worker)
-            && session.incarnation == incarnation
-        {
-            session.reader = Some(reader);
+    fn keep(&self, worker: &WorkerId, reader: JoinHandle<()>) {
+        match self.lock().get_mut(worker) {
+            Some(session) => session.reader = Some(reader),
+            // The daemon stops.
+            None => reader.abort(),
         }
     }
 
@@ -155,6 +172,7 @@ impl SessionService for SessionApi {
         }
         let (outgoing, frames) = mpsc::channel(OUTGOING_MAX);
         let weak = outgoing.downgrade();
+        let _opening = self.sessions.opening.lock().await;
         self.sessions.replace(&hello, outgoing).await?;
         let Hello { installation, incarnation, .. } = hello.clone();
         tracing::info!(worker = %installation.worker, uid = %installation.uid, "session opened");
@@ -164,7 +182,7 @@ impl SessionService for SessionApi {
         let worker = installation.worker.clone();
         let reader =
             Reader { inbox: self.inbox.clone(), outgoing: weak, installation, incarnation };
-        self.sessions.keep(&worker, incarnation, tokio::spawn(reader.run(incoming)));
+        self.sessions.keep(&worker, tokio::spawn(reader.run(incoming)));
         Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
     }
 }
@@ -222,3 +240,81 @@ impl Reader {
 const OUTGOING_MAX: usize = 4_096;
 /// How long a connection may take to introduce itself.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use uuid::Uuid;
+    use votum_ids::WorkerUid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_said_before_the_welcome() {
+        let sessions = sessions();
+        let (outgoing, mut frames) = mpsc::channel(OUTGOING_MAX);
+        sessions.replace(&hello(), outgoing).await.unwrap();
+        sessions.send(&worker(), release());
+        assert!(frames.try_recv().is_err());
+        sessions.send(&worker(), welcome());
+        sessions.send(&worker(), release());
+        assert!(frames.try_recv().is_ok() && frames.try_recv().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_ended_is_silent_before_the_next() {
+        let sessions = sessions();
+        let (outgoing, frames) = mpsc::channel(1);
+        sessions.replace(&hello(), outgoing).await.unwrap();
+        let (handed_in, mut heard) = mpsc::channel::<()>(1);
+        let reader = tokio::spawn(async move {
+            let _held_until_the_reader_is_gone = handed_in;
+            future::pending::<()>().await;
+        });
+        sessions.keep(&worker(), reader);
+        sessions.send(&worker(), welcome());
+        sessions.send(&worker(), release());
+        assert_eq!(frames.sender_strong_count(), 0);
+
+        let (outgoing, _frames) = mpsc::channel(1);
+        sessions.replace(&hello(), outgoing).await.unwrap();
+        assert_eq!(heard.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    }
+
+    fn sessions() -> Sessions {
+        let log = LogIdentity {
+            cluster: ClusterId(Uuid::nil()),
+            epoch: Epoch(1),
+            start: Incarnation(Uuid::nil()),
+        };
+        Sessions::new(log, watch::channel(Lsn::NONE).1)
+    }
+
+    fn worker() -> WorkerId {
+        WorkerId::new("s1").unwrap()
+    }
+
+    fn hello() -> Hello {
+        Hello {
+            installation: Installation { worker: worker(), uid: WorkerUid(Uuid::nil()) },
+            incarnation: Incarnation(Uuid::nil()),
+            version: "0".to_owned(),
+            labels: BTreeMap::new(),
+            slots: 1,
+            artifact_address: "127.0.0.1:1".to_owned(),
+            publish_roots: Vec::new(),
+            seen: None,
+        }
+    }
+
+    fn welcome() -> FromCoordinator {
+        FromCoordinator::Welcome { lease: HELLO_TIMEOUT, heartbeat_interval: HELLO_TIMEOUT }
+    }
+
+    fn release() -> FromCoordinator {
+        let message =
+            votum_commit::Message::Release { job: votum_ids::JobId::new("sales").unwrap() };
+        FromCoordinator::Commit(message)
+    }
+}

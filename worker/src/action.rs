@@ -103,7 +103,8 @@ pub enum Action {
 impl Awaits for Action {
     fn awaits_lazy_records(&self) -> bool {
         match self {
-            Self::Exit => true,
+            // A crash must not find bytes gone that the log still promises to publish or list.
+            Self::Discard(_) | Self::DiscardJob(_) | Self::Exit => true,
             Self::Greet { .. }
             | Self::Send(_)
             | Self::Heartbeat
@@ -112,8 +113,6 @@ impl Awaits for Action {
             | Self::Run { .. }
             | Self::Stop { .. }
             | Self::Seal(_)
-            | Self::Discard(_)
-            | Self::DiscardJob(_)
             | Self::Check { .. }
             | Self::Publish { .. }
             | Self::AskPeer { .. }

@@ -66,6 +66,7 @@ fn objection(error: &CheckError) -> Objection {
         CheckError::Target(target) => match target {
             TargetError::Occupied { .. } => "TARGET_EXISTS",
             TargetError::OutsideRoots { .. } => "TARGET_OUTSIDE_ROOTS",
+            TargetError::RootGone { .. } => "PUBLISH_ROOT_GONE",
             TargetError::NotWritable { .. } => "TARGET_NOT_WRITABLE",
             TargetError::Overlap { .. } => "TARGET_OVERLAP",
             TargetError::Escapes { .. }

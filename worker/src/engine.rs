@@ -14,7 +14,7 @@ use std::{
 
 use votum_commit::{Installation, LogPosition, Message, ParticipantEvent, Participants};
 use votum_ids::{AttemptId, JobId};
-use votum_job::Assignment;
+use votum_job::{Assignment, AttemptEnd, Failure, FailureKind, Usage};
 use votum_machine::{Machine, Moment};
 use votum_wire::{CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker};
 
@@ -38,7 +38,7 @@ pub struct Engine {
     pub(crate) attempts: Attempts,
     pub(crate) participants: Participants,
     promises: BTreeMap<JobId, Promise>,
-    /// Jobs whose records cannot be understood: nothing of them is touched or answered (V1).
+    /// Jobs whose records cannot be understood: nothing of them is touched, run or promised (V1).
     pub(crate) quarantined: BTreeSet<JobId>,
     /// The largest epoch, as it was recorded.
     epoch: Option<LogPosition>,
@@ -264,11 +264,18 @@ impl Engine {
         }
         // An equal token is that of an attempt that is gone, a larger one fences this one (R1).
         let fenced = self.attempts.newest(&id).is_some_and(|newest| newest >= id.token);
-        let here = self.life == Life::Working
-            && assignment.worker == self.me.worker
-            && !self.quarantined.contains(&id.job);
-        if fenced || !here {
+        let here = self.life == Life::Working && assignment.worker == self.me.worker;
+        if !here {
             return Reaction::none();
+        }
+        if self.quarantined.contains(&id.job) {
+            let message = "this worker's records of the job cannot be understood";
+            return refuse(id, FailureKind::StorageFailed, message);
+        }
+        if fenced {
+            // A log that lost what came later may order it; a mere repeat is known to be over.
+            let message = "this worker has seen the end of it, or a later attempt";
+            return refuse(id, FailureKind::Interrupted, message);
         }
         self.pending.extend(self.attempts.older(&id).into_iter().map(Pending::Discard));
         let (attempt, reaction) = Attempt::accept(now, assignment);
@@ -384,6 +391,13 @@ impl SessionPhase {
             Self::Admitted { heartbeat, .. } => Some(*heartbeat),
         }
     }
+}
+
+/// Says that an attempt cannot run here; silence would leave its job waiting for it for ever.
+fn refuse(attempt: AttemptId, kind: FailureKind, message: &str) -> Reaction {
+    let failure = Failure { kind, message: message.to_owned(), stderr_tail: String::new() };
+    let end = AttemptEnd::Failed { failure, usage: Usage::default() };
+    Reaction::perform([Action::Send(FromWorker::Ended { attempt, end })])
 }
 
 /// How often the directories of old attempts are looked for.

@@ -31,13 +31,15 @@ pub(crate) async fn seal(shell: Arc<Shell>, assignment: Box<Assignment>) {
 fn seal_now(shell: &Shell, assignment: &Assignment) -> Result<Vec<StagedOutput>, Failure> {
     let declared = declared(&assignment.spec)?;
     let staging = shell.shadow.reopen(&assignment.attempt).map_err(|error| match error {
-        StageError::NotEmpty { .. } | StageError::Unknown { .. } | StageError::Storage(_) => {
+        // The program has removed its own folders; another attempt may do the same.
+        StageError::Unknown { .. } => failure(FailureKind::OutputMissing, chain(&error)),
+        StageError::NotEmpty { .. } | StageError::Storage(_) => {
             failure(FailureKind::StorageFailed, chain(&error))
         }
     })?;
     let sealed = staging.seal(&declared).map_err(|error| {
         let kind = match &error {
-            SealError::Missing { .. } => FailureKind::OutputMissing,
+            SealError::Missing { .. } | SealError::NoDirectory => FailureKind::OutputMissing,
             SealError::Overlap { .. }
             | SealError::TargetForm { .. }
             | SealError::Refused { .. }

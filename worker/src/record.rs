@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use votum_commit::{LogPosition, ParticipantRecord};
 use votum_driver::Durable;
-use votum_ids::{AttemptId, JobId};
+use votum_ids::{AttemptId, JobId, TxnId};
 use votum_job::{Failure, StagedOutput, Usage};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
@@ -58,6 +58,12 @@ pub enum Record {
     },
     /// A fact of the commit protocol.
     Participant(ParticipantRecord),
+    /// What the round committed is visible durably. It is not published again after a
+    /// restart: a later job may have made something else visible there since.
+    Published {
+        /// The deciding round.
+        txn: TxnId,
+    },
 }
 
 /// What a record leaves of its job on this worker.
@@ -82,6 +88,7 @@ impl Record {
             | Self::Acknowledged { attempt, .. }
             | Self::Discarded { attempt, .. } => Some(&attempt.job),
             Self::Participant(record) => Some(record.job()),
+            Self::Published { txn } => Some(&txn.job),
         }
     }
 }
@@ -102,7 +109,8 @@ impl Durable for Record {
             Self::Accepted { .. }
             | Self::Failed { .. }
             | Self::Acknowledged { .. }
-            | Self::Discarded { .. } => false,
+            | Self::Discarded { .. }
+            | Self::Published { .. } => false,
             Self::Participant(record) => record.forced(),
         }
     }
@@ -118,6 +126,7 @@ impl Durable for Record {
             | Self::Failed { .. }
             | Self::Acknowledged { rest: Rest::Something, .. }
             | Self::Discarded { rest: Rest::Something, .. }
+            | Self::Published { .. }
             | Self::Participant(
                 ParticipantRecord::Prepared { .. }
                 | ParticipantRecord::Refused { .. }

@@ -115,7 +115,7 @@ fn resume_job(engine: &mut Engine, journal: &OnDisk, job: &JobId) -> Result<(), 
     };
     if let Err(error) = resumed {
         let error = chain(&error);
-        tracing::error!(%job, error, "the job is quarantined: its data is kept, nothing is answered");
+        tracing::error!(%job, error, "the job is quarantined: its data is kept, nothing is run or promised");
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use thiserror::Error;
 use votum_commit::{CorruptTransaction, Installation, ParticipantEvent, ParticipantRecord};
 use votum_ids::{AttemptId, JobId};
+use votum_machine::{Machine, Moment};
 
 use crate::{
     attempt::Attempt,
@@ -68,12 +69,22 @@ impl Engine {
     fn try_resume(&mut self, job: &JobId, records: Vec<Record>) -> Result<(), CorruptJob> {
         let mut attempts = BTreeMap::new();
         let mut promises = Vec::new();
+        let mut published = None;
         for record in records {
-            next(&mut attempts, &mut promises, record)?;
+            if let Record::Published { txn } = record {
+                published = Some(txn);
+            } else {
+                next(&mut attempts, &mut promises, record)?;
+            }
         }
         self.participants.resume(job.clone(), promises.iter().cloned())?;
         for record in &promises {
             self.note(record);
+        }
+        if let Some(txn) = published {
+            // Nobody listens yet: whoever waits for the acknowledgement asks again.
+            let _acknowledgement =
+                self.participants.step(Moment::START, ParticipantEvent::Published { txn });
         }
         let mut staged = false;
         for (id, attempt) in attempts {
@@ -89,7 +100,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Touches nothing of a job from here on, and answers nothing about it.
+    /// Touches nothing of a job from here on, and takes no part in it.
     pub fn quarantine(&mut self, job: JobId) {
         self.quarantined.insert(job);
     }
@@ -120,7 +131,8 @@ fn next(
         None => Err(CorruptJob::NotAccepted { attempt: id.clone() }),
     };
     match record {
-        Record::EpochSeen { .. } => return Err(CorruptJob::Misplaced),
+        // The latter is kept aside by the caller.
+        Record::EpochSeen { .. } | Record::Published { .. } => return Err(CorruptJob::Misplaced),
         Record::Accepted { attempt, number } => {
             attempts.insert(attempt.clone(), Attempt::cut_off(attempt, number));
         }

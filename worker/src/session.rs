@@ -108,7 +108,7 @@ impl Session<'_> {
         let mut incoming = match client.session(frames).await {
             Ok(response) => response.into_inner(),
             Err(status) => {
-                tracing::warn!(reason = status.message(), "the coordinator refused the session");
+                tracing::warn!(reason = status.message(), "no session with the coordinator");
                 return Ended::InSilence;
             }
         };

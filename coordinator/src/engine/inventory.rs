@@ -43,6 +43,22 @@ impl Engine {
         }
     }
 
+    /// Drops what waits of an inventory whose session is over: it would count as said in
+    /// the next session, by a daemon that may have lost it since.
+    pub(super) fn forget_listing(&mut self, lister: &WorkerId) {
+        use votum_schedule::Event;
+        self.pending.retain(|pending| match pending {
+            Pending::Schedule(Event::Listed { worker, .. } | Event::InventoryEnded { worker }) => {
+                worker != lister
+            }
+            Pending::Schedule(_)
+            | Pending::Commit(_)
+            | Pending::Frame { .. }
+            | Pending::Release { .. }
+            | Pending::LogFoundStale { .. } => true,
+        });
+    }
+
     /// Releases what is left on a worker of a job that is closed here.
     pub(super) fn release_leftover(&mut self, worker: &WorkerId, job: JobId) {
         if self.may_judge(&job) {

@@ -31,6 +31,9 @@ impl Engine {
     fn on_schedule_action(&mut self, turn: &mut Turn, action: votum_schedule::Action) {
         use votum_schedule::Action as Asked;
         match action {
+            // The log may lack what was sealed or committed meanwhile: nothing is run over it
+            // and nothing of it is called unwanted (C6, C9). The next inventory asks again.
+            Asked::Start(_) | Asked::Discard { .. } if self.commit.is_stale() => {}
             Asked::Start(assignment) => {
                 turn.changed(&assignment.attempt.job);
                 let worker = assignment.worker.clone();

@@ -153,6 +153,72 @@ fn an_acknowledgement_of_a_closed_job_is_answered_with_release() {
 }
 
 #[test]
+fn an_inventory_ends_with_its_session() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.settle(Event::SessionOpened(hello()));
+    let live = votum_job::ListedAttempt {
+        attempt: attempt.clone(),
+        number: 1,
+        state: votum_job::AttemptState::Live,
+    };
+    let page = Inventory { attempts: vec![live], ..Inventory::default() };
+    for frame in [FromWorker::Inventory(page), FromWorker::InventoryEnded] {
+        let _queued = world.step(Event::Frame { from: installation(), frame });
+    }
+    let restarted = Hello { incarnation: Incarnation(Uuid::from_u128(2)), ..hello() };
+    world.settle(Event::SessionOpened(restarted));
+
+    let reconciled = world.frame(FromWorker::InventoryEnded);
+    assert!(reconciled.sends(|frame| matches!(
+        frame,
+        FromCoordinator::Start(assignment) if assignment.attempt == attempt
+    )));
+}
+
+#[test]
+fn a_stale_log_lets_nothing_be_discarded() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    world.started_attempt();
+    let seen = LogPosition {
+        cluster: ClusterId(Uuid::nil()),
+        epoch: Epoch(9),
+        start: Incarnation(Uuid::from_u128(9)),
+        lsn: 99,
+    };
+    world.settle(Event::SessionOpened(Hello { seen: Some(seen), ..hello() }));
+    let unknown = FencingToken { epoch: Epoch(1), counter: 9 };
+    let listed = votum_job::ListedAttempt {
+        attempt: AttemptId { job: job(), task: task(), token: unknown },
+        number: 1,
+        state: votum_job::AttemptState::Ended(sealed()),
+    };
+    let page = Inventory { attempts: vec![listed], ..Inventory::default() };
+    let settled = world.frame(FromWorker::Inventory(page));
+    assert!(!settled.actions.iter().any(|action| matches!(
+        action,
+        Action::SendDurable { frame: FromCoordinator::Discard { .. }, .. }
+    )));
+}
+
+#[test]
+fn an_expired_job_never_takes_an_open_one_along() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let closing = crate::record::Closing {
+        job: job(),
+        display_name: "sales".to_owned(),
+        decision: votum_commit::Decision::Abort,
+        received: ANCHOR,
+        request: RequestId(Uuid::from_u128(9)),
+        retention: Duration::from_secs(600),
+    };
+    assert_eq!(world.step(Event::Expired(closing)).record, None);
+}
+
+#[test]
 fn replaying_the_records_gives_the_same_picture() {
     let mut world = World::new();
     let _received = world.submit("sales", "s1");

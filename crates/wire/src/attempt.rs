@@ -11,7 +11,7 @@ use crate::{
     Fault, Malformed, Translate,
     spec::{task_from_proto, task_to_proto},
     time::{duration, read_duration},
-    translate::{parse, read, read_all, read_if_any, set, write_all},
+    translate::{cut, parse, read, read_all, read_if_any, set, write_all},
 };
 
 impl Translate for FencingToken {
@@ -230,7 +230,7 @@ impl Translate for StagedOutput {
             digest: parse("digest", &proto.digest)?,
             files: proto.file_count,
             bytes: proto.size_bytes,
-            read_token: proto.read_token,
+            read_token: cut(proto.read_token),
         })
     }
 }
@@ -251,7 +251,7 @@ impl Translate for Failure {
     fn from_proto(proto: pb::Failure) -> Result<Self, Malformed> {
         let kind = kind_from_proto(proto.kind, proto.number)
             .ok_or_else(|| Malformed::new("kind", Fault::UnknownValue(proto.kind)))?;
-        Ok(Self { kind, message: proto.message, stderr_tail: proto.stderr_tail })
+        Ok(Self { kind, message: cut(proto.message), stderr_tail: cut(proto.stderr_tail) })
     }
 }
 

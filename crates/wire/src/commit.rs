@@ -6,7 +6,7 @@ use votum_proto::worker::v1 as pb;
 
 use crate::{
     Fault, Malformed, Translate,
-    translate::{Numbered, enumerated, numbered, parse, read, read_if_any, set, uuid},
+    translate::{Numbered, cut, enumerated, numbered, parse, read, read_if_any, set, uuid},
 };
 
 impl Translate for Installation {
@@ -132,7 +132,7 @@ impl Translate for Objection {
             Ok(pb::ObjectionKind::NotHeld) => Ok(Self::NotHeld),
             Ok(pb::ObjectionKind::WrongInstallation) => Ok(Self::WrongInstallation),
             Ok(pb::ObjectionKind::Failed) => {
-                Ok(Self::Failed { reason: proto.reason, message: proto.message })
+                Ok(Self::Failed { reason: cut(proto.reason), message: cut(proto.message) })
             }
             Ok(pb::ObjectionKind::Unspecified) | Err(_) => {
                 Err(Malformed::new("kind", Fault::UnknownValue(proto.kind)))

@@ -134,7 +134,31 @@ where
     U::try_from(number).map_err(|_| Malformed::new(field, Fault::out_of_range(number)))
 }
 
+/// Cuts words of a peer that are kept for people: a record has a bound, and nothing rests on them.
+pub(crate) fn cut(mut words: String) -> String {
+    if words.len() > WORDS_BYTES_MAX {
+        let end = (0..=WORDS_BYTES_MAX).rev().find(|&end| words.is_char_boundary(end));
+        words.truncate(end.unwrap_or_default());
+    }
+    words
+}
+
+/// Most bytes of one peer's words that are kept.
+const WORDS_BYTES_MAX: usize = 4096;
+
 /// Writes a count into a signed field; what lies beyond its end is shown as its end.
 pub(crate) fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_cut_between_characters() {
+        assert_eq!(cut("short".to_owned()), "short");
+        let long = format!("{}ä", "a".repeat(WORDS_BYTES_MAX - 1));
+        assert_eq!(cut(long).len(), WORDS_BYTES_MAX - 1);
+    }
 }

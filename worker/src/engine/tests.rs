@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use votum_commit::{Knowledge, Objection, Pledge, Reply, Vote};
+use votum_driver::{Awaits, Durable};
 use votum_ids::{AttemptId, ClusterId};
 use votum_job::{AttemptEnd, AttemptState, Failure, FailureKind};
 
@@ -193,14 +194,18 @@ fn a_start_that_comes_twice_runs_once() {
 }
 
 #[test]
-fn an_older_token_is_never_run() {
+fn an_older_token_is_never_run_and_never_left_unanswered() {
+    let refused = |actions: &[Action], token: u64| {
+        matches!(actions, [Action::Send(FromWorker::Ended { attempt: ended, end: AttemptEnd::Failed { .. } })]
+            if *ended == attempt(token))
+    };
     let mut alice = Alice::admitted();
     alice.start(2);
-    assert_eq!(alice.start(1), []);
+    assert!(refused(&alice.start(1), 1));
     alice.hear(1, FromCoordinator::Discard { attempt: attempt(2) });
     alice.happen(2, interrupted());
-    assert_eq!(alice.start(1), [], "an attempt that is gone fences the older ones");
-    assert_eq!(alice.start(2), [], "and itself");
+    assert!(refused(&alice.start(1), 1), "an attempt that is gone fences the older ones");
+    assert!(refused(&alice.start(2), 2), "and itself");
 }
 
 #[test]
@@ -446,15 +451,20 @@ fn what_no_record_knows_of_is_listed_and_kept() {
 }
 
 #[test]
-fn a_corrupt_job_is_neither_touched_nor_answered() {
+fn a_corrupt_job_is_refused_and_not_touched() {
     let mut alice = Alice::new();
     alice.tick();
     let stray = Record::Sealed { attempt: attempt(1), outputs: staged(), usage: usage() };
     alice.engine.resume(&job(), vec![stray]).unwrap_err();
     alice.connect(1);
-    assert_eq!(alice.hear(1, prepare(pledge(1))), []);
+    let refused = alice.hear(1, prepare(pledge(1)));
+    let vote = Vote::No(Objection::NotHeld);
+    assert_eq!(refused, [Action::Send(FromWorker::Commit(Reply::Voted { txn: txn(1), vote }))]);
     assert_eq!(alice.hear(1, FromCoordinator::Discard { attempt: attempt(1) }), []);
-    assert_eq!(alice.start(2), []);
+    let refused = alice.start(2);
+    assert_eq!(failure_of(&refused), Some((attempt(2), FailureKind::StorageFailed)));
+    assert_eq!(alice.hear(1, FromCoordinator::Acknowledged { attempt: attempt(2) }), []);
+    assert!(alice.records.iter().all(|record| record.job().is_none()));
 }
 
 #[test]
@@ -512,4 +522,38 @@ fn a_sealed_output_outlives_its_acknowledgement() {
     let mut alice = alice.restarted();
     let end = AttemptEnd::Sealed { outputs: staged(), usage: usage() };
     assert_eq!(listed(&alice.connect(1)), [AttemptState::Ended(end)]);
+}
+
+#[test]
+fn bytes_go_only_after_the_record_that_lets_them_go() {
+    let mut alice = Alice::admitted();
+    alice.prepare();
+    alice.hear(1, commit());
+    alice.step(Event::Participant(ParticipantEvent::Published { txn: txn(1) }));
+    let release = FromCoordinator::Commit(Message::Release { job: job() });
+    let released = alice.hear(1, release);
+    assert_eq!(released, [Action::DiscardJob(job())]);
+    assert!(alice.records.last().is_some_and(|record| !record.forced()));
+    assert!(released.iter().all(Action::awaits_lazy_records));
+
+    let mut alice = Alice::admitted();
+    alice.seal(1);
+    let discarded = alice.hear(1, FromCoordinator::Discard { attempt: attempt(1) });
+    assert_eq!(discarded, [Action::Discard(attempt(1))]);
+    assert!(discarded.iter().all(Action::awaits_lazy_records));
+}
+
+#[test]
+fn what_is_published_is_not_published_again_after_a_restart() {
+    let mut alice = Alice::admitted();
+    alice.prepare();
+    alice.hear(1, commit());
+    alice.step(Event::Participant(ParticipantEvent::Published { txn: txn(1) }));
+
+    let mut alice = alice.restarted();
+    alice.connect(1);
+    // Whoever still publishes does not acknowledge.
+    let acked = FromWorker::Commit(Reply::Acked { txn: txn(1) });
+    assert_eq!(alice.hear(1, commit()), [Action::Send(acked)]);
+    assert_eq!(alice.records, []);
 }

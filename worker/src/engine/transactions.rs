@@ -1,7 +1,7 @@
 //! Where the engine meets the commit protocol: what a participant asks for, in terms of attempts.
 
 use votum_commit::{
-    Message, Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Pledge, Vote,
+    Message, Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Pledge, Reply, Vote,
 };
 use votum_ids::{AttemptId, JobId, TxnId};
 use votum_machine::{Machine, Moment};
@@ -18,12 +18,18 @@ impl Engine {
     /// Steps the participants, and says what they ask for in terms of attempts.
     pub(super) fn participate(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
         if job_of(&event).is_some_and(|job| self.quarantined.contains(job)) {
-            return Reaction::none();
+            return no_vote_of_quarantined(event);
         }
         let released =
             matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
+        let published =
+            if let ParticipantEvent::Published { txn } = &event { Some(txn.clone()) } else { None };
         let votum_machine::Reaction { record, actions } = self.participants.step(now, event);
         let mut reaction = Reaction::none();
+        // It is acknowledged once; a repeated word about it changes nothing.
+        if let Some(txn) = published.filter(|_| !actions.is_empty()) {
+            reaction = reaction.durably(Record::Published { txn });
+        }
         let end = match (&record, released) {
             (Some(_), true) => JobEnd::Released,
             (None, true) => JobEnd::ReleasedUnknown,
@@ -110,6 +116,15 @@ impl Engine {
         }
         actions
     }
+}
+
+/// Obeys nothing about a job whose records make no sense, but lets no round wait for it.
+fn no_vote_of_quarantined(event: ParticipantEvent) -> Reaction {
+    let ParticipantEvent::Received { message: Message::Prepare { txn, .. }, .. } = event else {
+        return Reaction::none();
+    };
+    let vote = Vote::No(Objection::NotHeld);
+    Reaction::perform([Action::Send(FromWorker::Commit(Reply::Voted { txn, vote }))])
 }
 
 /// Why everything of a job is removed.
