@@ -23,9 +23,13 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
+        Self::start_from(Path::new(env!("CARGO_BIN_EXE_votum")))
+    }
+
+    fn start_from(program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = fs::File::create(folder.path().join("dev.log")).unwrap();
-        let mut process = votum()
+        let mut process = Command::new(program)
             .args(["dev", "--port", "0", "--data"])
             .arg(folder.path().join("cluster"))
             .stdout(Stdio::piped())
@@ -185,5 +189,25 @@ fn a_killed_worker_comes_back_and_its_job_commits() {
     assert_eq!(code(&cluster.run(&["wait", "counts", "--timeout", "60s"])), Some(0));
     let count = fs::read_to_string(cluster.published("s2", "counts/n")).unwrap();
     assert_eq!(count, "2\n");
+    cluster.stop();
+}
+
+#[test]
+fn a_cluster_outlives_a_rebuild_of_its_executable() {
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("votum");
+    fs::copy(env!("CARGO_BIN_EXE_votum"), &program).unwrap();
+    let cluster = Cluster::start_from(&program);
+    fs::remove_file(&program).unwrap();
+    kill_process(cluster.pid("s2"), Signal::KILL).unwrap();
+    let log = cluster.folder.path().join("dev.log");
+    // Every look at the log waits for an answer, so a slow machine is waited for.
+    let told = (0..400).find_map(|_| {
+        cluster.run(&["status"]);
+        let told = fs::read_to_string(&log).unwrap();
+        (told.contains("again, pid") || told.contains("cannot be")).then_some(told)
+    });
+    let told = told.unwrap();
+    assert!(told.contains("s2 runs again"), "{told}");
     cluster.stop();
 }

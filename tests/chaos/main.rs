@@ -4,6 +4,13 @@
 //! workers are killed at random moments, most of them around the vote and the
 //! decision. `VOTUM_SEED` repeats a run, as far as the machine plays along.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and a long one says how far it is"
+)]
+
+mod giving_up;
 mod strike;
 
 use std::{
@@ -15,7 +22,9 @@ use std::{
 use strike::{Moment, Strike};
 use votum_client::ClientError;
 use votum_ids::JobId;
-use votum_tests::{Cluster, Dice, Flavour, Stopwatch, Timing, Trial, let_pass, programs, request};
+use votum_tests::{
+    Cluster, Dice, Flavour, Reader, Stopwatch, Timing, Trial, let_pass, programs, request,
+};
 use votum_wire::{JobState, JobView, Reason, request::SubmitJob};
 
 #[test]
@@ -52,11 +61,37 @@ fn random_kills_leave_every_job_with_one_outcome() {
     );
 }
 
+#[test]
+fn workers_given_up_leave_every_job_with_one_outcome() {
+    let seed = from_environment("VOTUM_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8));
+    let rounds = from_environment("VOTUM_CHAOS_ROUNDS").unwrap_or(ROUNDS).div_ceil(4);
+    println!("seed {seed}, {rounds} rounds with a worker given up");
+    let watch = Stopwatch::start();
+    let mut dice = Dice::new(seed);
+    let mut cluster = Cluster::started(&programs!(), Timing::HASTY);
+    let reader = Reader::start(giving_up::targets(&cluster), cluster.journal("coordinator"));
+    let views: Vec<JobView> =
+        (1..=rounds).map(|round| giving_up::play(&mut cluster, &mut dice, round)).collect();
+
+    let committed: BTreeSet<String> =
+        views.iter().filter_map(giving_up::committed).map(|job| job.to_string()).collect();
+    let again: usize =
+        views.iter().flat_map(|view| &view.tasks).map(|task| task.attempts.len() - 1).sum();
+    let (reads, bad) = reader.bad_reads(&committed);
+    assert!(bad.is_empty(), "read what must not be seen: {bad:#?}");
+    println!(
+        "rounds {rounds} with a worker away, committed {}, attempts placed again {again}, mixed 0, \
+         stuck 0, bad reads 0 of {reads}, in {:?}",
+        committed.len(),
+        watch.elapsed()
+    );
+}
+
 /// Plays one round: a job, some kills, a verdict.
 fn play(cluster: &mut Cluster, dice: &mut Dice, round: u64) -> (JobView, usize) {
     let flavour = match dice.below(10) {
         0 => Flavour::Fails,
-        1 => Flavour::Stumbles,
+        1..=2 => Flavour::Stumbles,
         _ => Flavour::Commits,
     };
     let cancel_after = dice.chance(10).then(|| dice.time_below(LONGEST_WAIT));

@@ -4,6 +4,12 @@
 //! the test. After each kill the daemon starts again and the job must end with
 //! one outcome everywhere.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and a long one says how far it is"
+)]
+
 mod points;
 
 use std::{collections::BTreeSet, sync::Mutex, thread, time::Duration};
@@ -134,7 +140,7 @@ fn submit_and_wait(cluster: &mut Cluster, plan: &Plan, spec: &votum_job::JobSpec
         }
         Role::Supervisor => {
             let job = cluster.submit(spec);
-            cluster.wait_for("an attempt is cut off", &job, |view| is_interrupted(view));
+            cluster.wait_for("an attempt is cut off", &job, is_interrupted);
             cluster.daemon(&plan.daemon).kill();
             cluster.daemon(&plan.daemon).start();
             (job, true)
@@ -163,10 +169,7 @@ fn restart_when_killed(
 }
 
 fn has_ended(job: &JobId) -> impl Fn(&Cluster) -> bool {
-    move |cluster| {
-        let view = cluster.block_on(cluster.client().job(job));
-        view.is_ok_and(|view| view.state.is_final())
-    }
+    move |cluster| cluster.glance(job).is_some_and(|view| view.state.is_final())
 }
 
 fn is_interrupted(view: &JobView) -> bool {

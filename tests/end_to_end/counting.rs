@@ -146,9 +146,9 @@ fn round_of(cluster: &Cluster, job: &JobId) -> String {
     let records = cluster.records_of("coordinator", job);
     let decided =
         records.iter().find_map(|one| one.part(&["job", "commit", "commit_decided", "txn"]));
-    let text = |name: &str| match &decided.unwrap()[name] {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
+    let text = |name: &str| {
+        let value = &decided.unwrap()[name];
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
     };
     format!("{}:{}.{}", text("job"), text("epoch"), text("counter"))
 }

@@ -1,5 +1,7 @@
 //! Whole jobs on real processes: what a user is promised, tried with real kills.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod aborting;
 mod committing;
 mod counting;

@@ -86,6 +86,7 @@ pub struct Cluster {
     workers: BTreeMap<String, Daemon>,
     address: String,
     client: Client,
+    glancing: Client,
     runtime: Runtime,
     home: TempDir,
 }
@@ -127,11 +128,12 @@ impl Cluster {
             .enable_all()
             .build()
             .expect("a runtime");
-        let client = {
+        let connect = |options| {
             let _entered = runtime.enter();
-            Client::connect(&address, OPTIONS).expect("the address is one")
+            Client::connect(&address, options).expect("the address is one")
         };
-        Self { coordinator, workers, address, client, runtime, home }
+        let (client, glancing) = (connect(PATIENT), connect(GLANCING));
+        Self { coordinator, workers, address, client, glancing, runtime, home }
     }
 
     /// Starts everything that does not run, and waits until all workers are ready.
@@ -159,7 +161,7 @@ impl Cluster {
             .map(|one| one.name().into())
             .collect();
         eventually("every worker is ready", LONG, || {
-            let workers = self.block_on(self.client.workers()).ok()?;
+            let workers = self.block_on(self.glancing.workers()).ok()?;
             let is_ready = |name: &String| {
                 workers.iter().any(|worker| {
                     worker.worker.as_str() == name && worker.state == WorkerState::Ready
@@ -293,6 +295,12 @@ impl Cluster {
         view.unwrap_or_else(|error| panic!("{job} cannot be read: {error}: {error:?}"))
     }
 
+    /// Reads a job if the coordinator answers at once.
+    #[must_use]
+    pub fn glance(&self, job: &JobId) -> Option<JobView> {
+        self.block_on(self.glancing.job(job)).ok()
+    }
+
     /// Lists every job, newest first.
     #[track_caller]
     pub fn jobs(&self) -> Vec<JobView> {
@@ -311,7 +319,7 @@ impl Cluster {
     pub fn wait_for(&self, what: &str, job: &JobId, is: impl Fn(&JobView) -> bool) -> JobView {
         let mut last = None;
         let found = within(LONG, || {
-            let view = self.block_on(self.client.job(job)).ok()?;
+            let view = self.glance(job)?;
             last = Some(view.clone());
             is(&view).then_some(view)
         });
@@ -459,8 +467,10 @@ fn entries_below(folder: &Path) -> Vec<PathBuf> {
 /// The workers of every cluster.
 const WORKERS: [&str; 3] = ["s1", "s2", "s3"];
 /// A client that sees a daemon away for a moment asks again.
-const OPTIONS: Options =
+const PATIENT: Options =
     Options { timeout: Duration::from_secs(10), patience: Duration::from_secs(20) };
+/// One that would rather look again later.
+const GLANCING: Options = Options { timeout: Duration::from_secs(5), patience: Duration::ZERO };
 /// Whatever is to happen at all has happened by then, also on a busy machine.
 const LONG: Duration = Duration::from_mins(1);
 /// How long killed processes may take to be gone.

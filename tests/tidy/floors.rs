@@ -38,10 +38,12 @@ fn package(folder: &Path) -> Package {
     for line in manifest.lines() {
         if line.starts_with('[') {
             inside = line == "[dependencies]";
-        } else if inside && let Some(name) = line.split(['.', ' ', '=']).next() {
-            if !name.is_empty() && !name.starts_with('#') {
-                libraries.push(name.to_owned());
-            }
+        } else if inside
+            && let Some(name) = line.split(['.', ' ', '=']).next()
+            && !name.is_empty()
+            && !name.starts_with('#')
+        {
+            libraries.push(name.to_owned());
         }
     }
     let ours = |name: &&String| name.starts_with("votum-");

@@ -68,7 +68,9 @@ impl Recipe {
     /// then stops the others in order.
     pub(crate) fn start(self) -> io::Result<Member> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let child = Command::new(std::env::current_exe()?)
+        // A build may have put another executable in this one's place.
+        let child = Command::new("/proc/self/exe")
+            .arg0(std::env::args_os().next().unwrap_or_else(|| "votum".into()))
             .args(&self.arguments)
             .env_remove("VOTUM_CONFIG")
             .env_remove("VOTUM_WORKER_CONFIG")

@@ -32,6 +32,8 @@ pub enum CoordinatorAction {
         txn: TxnId,
     },
     /// Report: every participant has acknowledged; the job is committed.
+    ///
+    /// With nobody to publish it is the only report, and its record is lazy.
     Committed {
         /// The job.
         job: JobId,

@@ -89,6 +89,11 @@ impl Coordinator {
         self.open.keys()
     }
 
+    /// Returns the jobs whose records contradict each other, in order.
+    pub fn quarantined(&self) -> impl Iterator<Item = &JobId> {
+        self.quarantined.iter()
+    }
+
     pub(crate) fn epoch(&self) -> Epoch {
         self.start.epoch
     }

@@ -33,7 +33,7 @@
 //! | Finishing | No | | Commit | published: ack | | | |
 //! | Ended | No | | Commit | ack again | | | *Released* |
 //! | Aborted | No | | Refused | alarm | discard | | *Released* |
-//! | unknown | No | | unknown | ack again | discard | | discard |
+//! | Released, unknown | No | | unknown | ack again | discard | | discard |
 //!
 //! A participant in doubt asks the coordinator, and when that stays silent its
 //! peers: cooperative termination. A peer that has not voted may end the

@@ -5,6 +5,9 @@ use crate::Problem;
 /// Longest path, as Linux takes it.
 pub(crate) const PATH_BYTES_MAX: usize = 4096;
 
+/// Longest name of a file or directory, as Linux takes it.
+const COMPONENT_BYTES_MAX: usize = 255;
+
 /// Where a worker keeps its own files below a publish root.
 const RESERVED_COMPONENT: &str = ".votum";
 
@@ -71,6 +74,10 @@ fn check_components(path: &str) -> Result<(), &'static str> {
         "'..' may not stand in it"
     } else if trimmed(path).split('/').any(|component| component == ".") {
         "'.' may not stand in it"
+    } else if trimmed(path).chars().any(char::is_control) {
+        "a control character may not stand in it"
+    } else if components(path).any(|component| component.len() > COMPONENT_BYTES_MAX) {
+        "a component is longer than 255 bytes"
     } else {
         return Ok(());
     };
@@ -107,6 +114,15 @@ mod tests {
             &long,
         ] {
             assert!(check_output_path(path).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_filesystem_takes_is_refused_at_once() {
+        assert_eq!(check_target_path(&format!("a/{}", "b".repeat(255))), Ok(()));
+        for path in [format!("a/{}", "b".repeat(256)), "a\u{1b}[2J".to_owned()] {
+            assert!(check_target_path(&path).is_err(), "{path:?}");
+            assert!(check_output_path(&path).is_err(), "{path:?}");
         }
     }
 

@@ -167,8 +167,11 @@ impl std::fmt::Display for Fault {
             ),
             Self::Log(error) => write!(f, "a write or sync failed: {error}"),
             Self::Index(error) => {
-                let cause = std::error::Error::source(error);
-                write!(f, "{error}, the next start rebuilds it: {cause:?}")
+                write!(f, "{error}")?;
+                if let Some(cause) = std::error::Error::source(error) {
+                    write!(f, ": {cause}")?;
+                }
+                f.write_str("; the next start rebuilds it")
             }
             Self::Damaged { segment, offset } => {
                 write!(f, "the segment that starts with {segment} is damaged at offset {offset}")

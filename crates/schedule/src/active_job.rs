@@ -150,6 +150,12 @@ impl ActiveJob {
         })
     }
 
+    /// Says whether a worker has listed a later attempt of the task, which proves that this one
+    /// was over before the log lost its end.
+    pub(crate) fn is_superseded(&self, task: usize, live: &Attempt) -> bool {
+        self.orphans.get(&task).is_some_and(|orphan| orphan.attempt.token > live.id.token)
+    }
+
     /// Applies the record that an attempt was given to a worker.
     pub(crate) fn assign(
         &mut self,

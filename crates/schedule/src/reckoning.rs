@@ -127,7 +127,10 @@ impl Loss {
             let pinned = job.task_spec(task).placement.worker.is_some();
             if let Some(attempt) = job.live_attempt(task) {
                 let foreign = attempt.uid != worker.registration.uid;
-                if (foreign || (worker.is_lost() && (aborting || !pinned))) && loss.takes(attempt) {
+                let gone = foreign
+                    || (worker.is_lost() && (aborting || !pinned))
+                    || job.is_superseded(task, attempt);
+                if gone && loss.takes(attempt) {
                     loss.attempts.push(attempt.id.clone());
                 }
             } else if let Some(attempt) = job.held_attempt(task)

@@ -123,8 +123,11 @@ impl Scheduler {
         let Some(attempt) = attempts.iter().rfind(|attempt| attempt.id == *id) else {
             let newest = attempts.last().is_none_or(|last| last.id.token < id.token);
             let open = match job.tasks[task].state {
-                TaskState::Pending | TaskState::Retrying(_) => job.phase == Phase::Running,
-                TaskState::Live | TaskState::Staged | TaskState::Failed(_) => false,
+                // It was given out because the live one of the log was over: that is lost as well.
+                TaskState::Pending | TaskState::Retrying(_) | TaskState::Live => {
+                    job.phase == Phase::Running
+                }
+                TaskState::Staged | TaskState::Failed(_) => false,
             };
             let earlier = id.token.epoch < self.epoch;
             let adoptable = newest && open && earlier && uid.is_some();
@@ -180,6 +183,8 @@ impl Scheduler {
             actions.push(Action::Discard { worker, attempt });
         }
         let keeper = self.jobs[&id].orphans.get(&task).map(|orphan| orphan.worker.clone());
+        let superseded = self.jobs[&id].live_attempt(task).map(|live| live.worker.clone());
+        self.reckonings.extend(superseded.map(|holder| (holder, id.clone())));
         if let Some(keeper) = keeper {
             self.roster.change(&keeper, |worker| worker.orphans.insert((id.clone(), task)));
         }

@@ -40,6 +40,16 @@ impl Anchor {
         let (dir, device) = open().map_err(fault("open", path))?;
         Ok(Self { named: path.to_owned(), path: canonical, dir, device })
     }
+
+    /// Tells whether its name still leads to the directory that was opened.
+    pub(crate) fn stands(&self) -> Result<bool, Errno> {
+        let opened = fs::fstat(&self.dir)?;
+        match fs::stat(&self.named) {
+            Ok(named) => Ok((named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
 }
 
 /// Opens a directory without following any link; `.` is `base` itself.

@@ -112,7 +112,10 @@ impl Staging {
             .shadow
             .open_attempt(&self.attempt)
             .map_err(fault("open", &layout::attempt_path(&self.attempt)))?;
-        let out = open_dir(&folder, layout::OUT).map_err(fault("open", layout::OUT))?;
+        let out = open_dir(&folder, layout::OUT).map_err(|errno| match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS => SealError::NoDirectory,
+            errno => fault("open", layout::OUT)(errno).into(),
+        })?;
 
         let mut budget = Budget::new(None);
         let mut collected = Vec::new();
@@ -193,6 +196,9 @@ pub enum SealError {
         /// Where it was expected.
         path: OutputPath,
     },
+    /// The program removed or replaced the output directory itself.
+    #[error("the output directory was removed or replaced")]
+    NoDirectory,
     /// Something in an output is no plain content.
     #[error("the output {output} cannot hold {path:?}: {refusal}")]
     Refused {

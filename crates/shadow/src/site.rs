@@ -42,7 +42,7 @@ impl Shadow {
             roots.first().and_then(|root| Some((root, target.below(&root.path)?)))
         };
         match found {
-            Some((root, path)) => Ok(Site { target, root, path }),
+            Some((root, path)) => Site { target, root, path }.standing(),
             None => Err(TargetError::OutsideRoots { target: target.clone() }),
         }
     }
@@ -93,6 +93,15 @@ impl Ground {
 }
 
 impl Site<'_> {
+    /// Refuses a place whose root was moved away: what is published there is found by nobody.
+    fn standing(self) -> Result<Self, TargetError> {
+        if self.root.stands().map_err(self.fault("look at the root of"))? {
+            return Ok(self);
+        }
+        let (target, root) = (self.target.clone(), self.root.named.clone());
+        Err(TargetError::RootGone { target, root })
+    }
+
     /// Checks that the target could be made to appear; changes nothing.
     pub(crate) fn survey(&self) -> Result<Survey, TargetError> {
         let (dir, missing) = self.nearest()?;
@@ -219,6 +228,17 @@ pub enum TargetError {
     OutsideRoots {
         /// The target.
         target: TargetPath,
+    },
+    /// Its root was removed, or another directory took its name.
+    #[error(
+        "the target {target} has lost its publish root {root:?}: put it back and start the worker \
+         again"
+    )]
+    RootGone {
+        /// The target.
+        target: TargetPath,
+        /// The root, as the configuration has it.
+        root: PathBuf,
     },
     /// One of its parents is a link that leads out of the root.
     #[error("the target {target} lies behind a link out of its publish root")]

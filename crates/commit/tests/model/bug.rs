@@ -5,12 +5,12 @@
 
 use votum_commit::{
     Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation, Message,
-    Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Reply, Stage, Vote,
+    ParticipantAction, ParticipantEvent, ParticipantRecord, Reply, Stage, Vote,
 };
 use votum_ids::WorkerUid;
 use votum_machine::{Machine, Reaction};
 
-use crate::cast::{END_OF_TIME, job};
+use crate::cast::{END_OF_TIME, cancel, job};
 
 /// One mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    /// Every bug.
+    /// Says whether this is the bug that is planted.
     pub(crate) fn is(self, bug: Option<Self>) -> bool {
         bug == Some(self)
     }
@@ -78,18 +78,16 @@ impl Bug {
         else {
             return event;
         };
-        match event {
-            CoordinatorEvent::Received { from, reply: Reply::Voted { txn, vote } } => {
-                let txn = if Self::VotesCarriedOver.is(bug) { current } else { txn };
-                let named = votes.keys().find(|named| named.worker == from.worker);
-                let from = match named {
-                    Some(named) if Self::InstallationNotChecked.is(bug) => named.clone(),
-                    Some(_) | None => from,
-                };
-                CoordinatorEvent::Received { from, reply: Reply::Voted { txn, vote } }
-            }
-            other => other,
-        }
+        let CoordinatorEvent::Received { from, reply: Reply::Voted { txn, vote } } = event else {
+            return event;
+        };
+        let txn = if Self::VotesCarriedOver.is(bug) { current } else { txn };
+        let named = votes.keys().find(|named| named.worker == from.worker);
+        let from = match named {
+            Some(named) if Self::InstallationNotChecked.is(bug) => named.clone(),
+            Some(_) | None => from,
+        };
+        CoordinatorEvent::Received { from, reply: Reply::Voted { txn, vote } }
     }
 
     /// Changes what the coordinator wants.
@@ -118,8 +116,7 @@ impl Bug {
         if Self::AbortAfterCommit.is(bug)
             && reaction.actions.contains(&CoordinatorAction::TooLate { job: job() })
         {
-            let crate_cancel = crate::cast::cancel();
-            let CoordinatorEvent::AbortAsked { job, cause } = crate_cancel else { return };
+            let CoordinatorEvent::AbortAsked { job, cause } = cancel() else { return };
             *reaction = Reaction::none().durably(CoordinatorRecord::Aborting { job, cause });
         }
     }
@@ -130,28 +127,24 @@ impl Bug {
         own: WorkerUid,
         event: ParticipantEvent,
     ) -> ParticipantEvent {
-        match event {
-            ParticipantEvent::PeerAsked { txn, updates, by, .. }
-                if Self::WipedInstallationRefuses.is(bug) =>
-            {
-                ParticipantEvent::PeerAsked { txn, asked: own, updates, by }
-            }
-            ParticipantEvent::Received {
-                message: Message::Prepare { txn, mut holder, pledges, peers },
-                log,
-            } if Self::InstallationNotChecked.is(bug) => {
-                holder.uid = own;
-                let message = Message::Prepare { txn, holder, pledges, peers };
-                ParticipantEvent::Received { message, log }
-            }
-            other => other,
+        let mut event = event;
+        if let ParticipantEvent::PeerAsked { asked, .. } = &mut event
+            && Self::WipedInstallationRefuses.is(bug)
+        {
+            *asked = own;
         }
+        if let ParticipantEvent::Received { message: Message::Prepare { holder, .. }, .. } =
+            &mut event
+            && Self::InstallationNotChecked.is(bug)
+        {
+            holder.uid = own;
+        }
+        event
     }
 
     /// Changes what a worker wants.
     pub(crate) fn twist_worker_reaction(
         bug: Option<Self>,
-        event: &ParticipantEvent,
         reaction: &mut Reaction<ParticipantRecord, ParticipantAction>,
     ) {
         let recorded = reaction.record.as_ref();
@@ -166,6 +159,5 @@ impl Bug {
             let ack = ParticipantAction::Send(Reply::Acked { txn: txn.clone() });
             reaction.actions.insert(0, ack);
         }
-        let _ = (event, Objection::Refused);
     }
 }

@@ -95,8 +95,8 @@ impl<'a> Course<'a> {
                     return false; // They talk without end.
                 }
                 match flying {
-                    Flying::ToChief(event) => self.to_chief(event),
-                    Flying::ToWorker(worker, event) => self.to_worker(worker, event),
+                    Flying::ToChief(event) => self.tell_chief(event),
+                    Flying::ToWorker(worker, event) => self.tell_worker(worker, event),
                 }
             }
             if self.is_settled() {
@@ -131,20 +131,20 @@ impl<'a> Course<'a> {
                 let shares = self.world.shares(self.history);
                 let prepare_timeout = std::time::Duration::from_secs(30);
                 let job = job();
-                self.to_chief(CoordinatorEvent::AllStaged { job, shares, prepare_timeout });
+                self.tell_chief(CoordinatorEvent::AllStaged { job, shares, prepare_timeout });
             }
             Some(Stage::Preparing { .. } | Stage::Delivering { .. }) => {
-                self.to_chief(CoordinatorEvent::Tick);
+                self.tell_chief(CoordinatorEvent::Tick);
             }
             Some(Stage::Aborting { .. }) => {
-                self.to_chief(CoordinatorEvent::Stopped { job: job() });
+                self.tell_chief(CoordinatorEvent::Stopped { job: job() });
             }
             Some(Stage::Quarantined) => {}
         }
         for worker in 0..self.workers.len() {
-            self.to_worker(worker, ParticipantEvent::Connected);
+            self.tell_worker(worker, ParticipantEvent::Connected);
             if self.workers[worker].next_deadline().is_some() {
-                self.to_worker(worker, ParticipantEvent::Tick);
+                self.tell_worker(worker, ParticipantEvent::Tick);
             }
         }
     }
@@ -157,7 +157,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn to_chief(&mut self, event: CoordinatorEvent) {
+    fn tell_chief(&mut self, event: CoordinatorEvent) {
         let reaction = self.chief.step(END_OF_TIME, event);
         let ended = matches!(reaction.record, Some(CoordinatorRecord::Ended { .. }));
         for action in reaction.actions {
@@ -180,7 +180,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn to_worker(&mut self, worker: usize, event: ParticipantEvent) {
+    fn tell_worker(&mut self, worker: usize, event: ParticipantEvent) {
         let now = match event {
             ParticipantEvent::Tick => END_OF_TIME,
             ParticipantEvent::Sealed { .. }

@@ -8,7 +8,10 @@ use std::{
 
 /// Gives equal values equal numbers, from zero on.
 #[derive(Debug)]
-pub(crate) struct Interner<T>(RwLock<(HashMap<Arc<T>, u16, Quick>, Vec<Arc<T>>)>);
+pub(crate) struct Interner<T>(RwLock<Numbered<T>>);
+
+/// Each value with its number, and each number with its value.
+type Numbered<T> = (HashMap<Arc<T>, u16, Quick>, Vec<Arc<T>>);
 
 impl<T: Eq + Hash> Interner<T> {
     pub(crate) fn new() -> Self {

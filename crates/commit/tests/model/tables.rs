@@ -4,6 +4,8 @@
 //! event, and its result can be kept. What a state of the model holds are the
 //! numbers of machines, logs, letters and facts.
 
+use std::sync::Arc;
+
 use votum_commit::{
     Alarm, Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation,
     Knowledge, LogState, Message, Objection, ParticipantAction, ParticipantEvent,
@@ -136,7 +138,7 @@ impl Tables {
         &self,
         chief: u16,
         letter: u16,
-    ) -> Option<std::sync::Arc<Step<CoordinatorRecord>>> {
+    ) -> Option<Arc<Step<CoordinatorRecord>>> {
         let content = self.letters.value(letter);
         let Letter::ToChief(event) = &*content else { return None };
         let step = || (*self.chief_does(chief, event.clone())).clone();
@@ -150,7 +152,7 @@ impl Tables {
         own: WorkerUid,
         machine: u16,
         letter: u16,
-    ) -> Option<std::sync::Arc<Step<ParticipantRecord>>> {
+    ) -> Option<Arc<Step<ParticipantRecord>>> {
         let content = self.letters.value(letter);
         let Letter::ToWorker { worker: to, only, event } = &*content else { return None };
         if *to != worker || only.is_some_and(|only| only != own) {
@@ -165,7 +167,7 @@ impl Tables {
         &self,
         chief: u16,
         event: CoordinatorEvent,
-    ) -> std::sync::Arc<Step<CoordinatorRecord>> {
+    ) -> Arc<Step<CoordinatorRecord>> {
         self.chief_events.recall((chief, event.clone()), || {
             let mut machine = (*self.chiefs.value(chief)).clone();
             let event = Bug::twist_chief_event(self.bug, &machine, event);
@@ -185,12 +187,12 @@ impl Tables {
         own: WorkerUid,
         machine: u16,
         event: ParticipantEvent,
-    ) -> std::sync::Arc<Step<ParticipantRecord>> {
+    ) -> Arc<Step<ParticipantRecord>> {
         self.worker_events.recall((worker, machine, event.clone()), || {
             let mut machine = (*self.participants.value(machine)).clone();
             let event = Bug::twist_worker_event(self.bug, own, event);
-            let mut reaction = machine.step(NOON, event.clone());
-            Bug::twist_worker_reaction(self.bug, &event, &mut reaction);
+            let mut reaction = machine.step(NOON, event);
+            Bug::twist_worker_reaction(self.bug, &mut reaction);
             let acts = reaction.actions.into_iter();
             let acts = acts.flat_map(|action| self.worker_acts(worker, own, action)).collect();
             let record = reaction.record;
@@ -228,7 +230,7 @@ impl Tables {
     }
 
     /// Returns what the coordinator would do with the letters that exist.
-    pub(crate) fn chief_row(&self, chief: u16) -> std::sync::Arc<Row> {
+    pub(crate) fn chief_row(&self, chief: u16) -> Arc<Row> {
         let letters = self.count_letters();
         let old = self.chief_rows.get(&chief);
         if let Some(row) = old.as_ref().filter(|row| row.letters >= letters) {
@@ -260,12 +262,7 @@ impl Tables {
     }
 
     /// Returns what a worker would do with the letters that exist.
-    pub(crate) fn worker_row(
-        &self,
-        worker: usize,
-        own: WorkerUid,
-        machine: u16,
-    ) -> std::sync::Arc<Row> {
+    pub(crate) fn worker_row(&self, worker: usize, own: WorkerUid, machine: u16) -> Arc<Row> {
         let letters = self.count_letters();
         let old = self.worker_rows.get(&(worker, machine));
         if let Some(row) = old.as_ref().filter(|row| row.letters >= letters) {
@@ -339,7 +336,8 @@ impl Tables {
         match action {
             CoordinatorAction::Send { to, message } => {
                 let worker = role(to.as_str());
-                let event = ParticipantEvent::Received { message: message.clone(), log: position() };
+                let event =
+                    ParticipantEvent::Received { message: message.clone(), log: position() };
                 let letter = self.letter(Letter::ToWorker { worker, only: None, event });
                 match message {
                     Message::Prepare { txn, holder, peers, .. } => {

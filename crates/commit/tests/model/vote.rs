@@ -437,16 +437,19 @@ impl Ballot {
 
     /// Tells a counterexample in words.
     pub(crate) fn tell(&self, turn: &Turn) -> String {
-        let letter = |cause: &Cause| match cause {
-            Cause::Letter(letter) => format!("{:?}", self.world.tables.letters.value(*letter)),
-            other => format!("{other:?}"),
-        };
-        match turn {
-            Turn::Whole(cause) => letter(cause),
-            Turn::Cut { cause, acts, kept } => {
-                format!("{} | dies after {acts} acts, keeps {kept}", letter(cause))
+        let say = |cause: &Cause| {
+            if let Cause::Letter(letter) = cause {
+                format!("{:?}", self.world.tables.letters.value(*letter))
+            } else {
+                format!("{cause:?}")
             }
-            other => format!("{other:?}"),
+        };
+        if let Turn::Whole(cause) = turn {
+            say(cause)
+        } else if let Turn::Cut { cause, acts, kept } = turn {
+            format!("{}, but dies after {acts} acts and keeps {kept} lazy records", say(cause))
+        } else {
+            format!("{turn:?}")
         }
     }
 }

@@ -84,15 +84,15 @@ impl World {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["workers", names @ ..] => self.hire(names),
-            ["open"] => self.to_chief(CoordinatorEvent::Opened { job: job(), deadline: None }),
+            ["open"] => self.tell_chief(CoordinatorEvent::Opened { job: job(), deadline: None }),
             ["open", "deadline", time] => {
                 let deadline = Some(moment(duration(time), self.chief.started));
-                self.to_chief(CoordinatorEvent::Opened { job: job(), deadline });
+                self.tell_chief(CoordinatorEvent::Opened { job: job(), deadline });
             }
             ["stage", names @ ..] => self.stage(names),
-            ["withdraw"] => self.to_chief(CoordinatorEvent::Withdrawn { job: job() }),
+            ["withdraw"] => self.tell_chief(CoordinatorEvent::Withdrawn { job: job() }),
             ["cancel", by] => self.cancel(by),
-            ["stopped"] => self.to_chief(CoordinatorEvent::Stopped { job: job() }),
+            ["stopped"] => self.tell_chief(CoordinatorEvent::Stopped { job: job() }),
             ["release"] => self.release(),
             ["deliver"] => {
                 while !self.flight.is_empty() {
@@ -125,12 +125,15 @@ impl World {
             ["start", who] => self.start_worker(who),
             ["meet", who] => self.meet(who),
             ["wipe", who] => self.wipe(who),
-            ["seal", who] => self.to_worker(who, ParticipantEvent::Sealed { job: job() }),
+            ["seal", who] => self.tell_worker(who, ParticipantEvent::Sealed { job: job() }),
             ["state"] => self.say_state(),
             ["count"] => {
                 let (chief, workers, messages) = self.tally();
-                writeln!(self.said, "forced by C {chief}, by workers {workers}; {messages} messages")
-                    .expect("a string takes everything");
+                writeln!(
+                    self.said,
+                    "forced by C {chief}, by workers {workers}; {messages} messages"
+                )
+                .expect("a string takes everything");
             }
             other => panic!("no such command: {other:?}"),
         }
@@ -169,7 +172,7 @@ impl World {
         let names: Vec<String> = self.workers.keys().filter(chosen).cloned().collect();
         let shares = names.iter().map(|name| self.share(name)).collect();
         let prepare_timeout = Duration::from_secs(30);
-        self.to_chief(CoordinatorEvent::AllStaged { job: job(), shares, prepare_timeout });
+        self.tell_chief(CoordinatorEvent::AllStaged { job: job(), shares, prepare_timeout });
     }
 
     fn cancel(&mut self, by: &str) {
@@ -178,7 +181,7 @@ impl World {
             message: format!("{by} cancelled the job"),
             by: by.to_owned(),
         };
-        self.to_chief(CoordinatorEvent::AbortAsked { job: job(), cause });
+        self.tell_chief(CoordinatorEvent::AbortAsked { job: job(), cause });
     }
 
     /// Stands for the engine, which tells everybody when the job is over.
@@ -212,22 +215,22 @@ impl World {
         let Parcel { from, to, uid, content } = parcel;
         match content {
             Content::Down(message, log) => {
-                self.to_worker(&to, ParticipantEvent::Received { message, log });
+                self.tell_worker(&to, ParticipantEvent::Received { message, log });
             }
             Content::Up(reply) => {
                 let uid = uid.expect("every reply names its installation");
                 let from = Installation { worker: worker_id(&from), uid };
-                self.to_chief(CoordinatorEvent::Received { from, reply });
+                self.tell_chief(CoordinatorEvent::Received { from, reply });
             }
             Content::Ask { peer, txn } => {
                 let uid = uid.expect("every question names its installation");
                 let by = Installation { worker: worker_id(&from), uid };
                 let Peer { installation, updates, .. } = peer;
                 let asked = installation.uid;
-                self.to_worker(&to, ParticipantEvent::PeerAsked { txn, asked, updates, by });
+                self.tell_worker(&to, ParticipantEvent::PeerAsked { txn, asked, updates, by });
             }
             Content::Tell { txn, knowledge } => {
-                self.to_worker(&to, ParticipantEvent::PeerAnswered { txn, knowledge });
+                self.tell_worker(&to, ParticipantEvent::PeerAnswered { txn, knowledge });
             }
         }
     }
@@ -236,7 +239,7 @@ impl World {
         let worker = self.worker(who);
         worker.busy = false;
         for event in std::mem::take(&mut worker.work) {
-            self.to_worker(who, event);
+            self.tell_worker(who, event);
         }
     }
 
@@ -255,7 +258,7 @@ impl World {
         let due =
             |at: Option<votum_machine::Moment>, started| at.is_some_and(|at| at <= now(started));
         if chief.as_ref().is_some_and(|machine| due(machine.next_deadline(), started)) {
-            self.to_chief(CoordinatorEvent::Tick);
+            self.tell_chief(CoordinatorEvent::Tick);
             return self.tick();
         }
         let worker = self.workers.iter().find(|(_, worker)| {
@@ -263,7 +266,7 @@ impl World {
             machine.is_some_and(|machine| due(machine.next_deadline(), worker.started))
         });
         if let Some(name) = worker.map(|(name, _)| name.clone()) {
-            self.to_worker(&name, ParticipantEvent::Tick);
+            self.tell_worker(&name, ParticipantEvent::Tick);
             self.tick();
         }
     }
@@ -306,7 +309,7 @@ impl World {
         let machine = Coordinator::replay(start, records).expect("the log is sound");
         self.chief.machine = Some(machine);
         if epoch > Epoch(1) && !decided {
-            self.to_chief(CoordinatorEvent::Opened { job: job(), deadline: None });
+            self.tell_chief(CoordinatorEvent::Opened { job: job(), deadline: None });
         }
         for name in self.workers.keys().cloned().collect::<Vec<_>>() {
             self.meet(&name);
@@ -322,7 +325,7 @@ impl World {
         let machine = Participants::replay(worker.uid, records).expect("the log is sound");
         worker.machine = Some(machine);
         if worker.holds {
-            self.to_worker(who, ParticipantEvent::Sealed { job: job() });
+            self.tell_worker(who, ParticipantEvent::Sealed { job: job() });
         }
         self.meet(who);
         self.tick();
@@ -336,13 +339,13 @@ impl World {
         let seen = machine.seen();
         let committed: Vec<(TxnId, Vec<Pledge>)> =
             machine.committed().map(|(txn, pledges)| (txn.clone(), pledges.to_vec())).collect();
-        self.to_chief(CoordinatorEvent::Met { from: from.clone(), seen });
+        self.tell_chief(CoordinatorEvent::Met { from: from.clone(), seen });
         for (txn, pledges) in committed {
             let share = Share { holder: from.clone(), address: address(who), pledges };
             let from = from.clone();
-            self.to_chief(CoordinatorEvent::FoundCommitted { from, txn, share });
+            self.tell_chief(CoordinatorEvent::FoundCommitted { from, txn, share });
         }
-        self.to_worker(who, ParticipantEvent::Connected);
+        self.tell_worker(who, ParticipantEvent::Connected);
         self.tick();
     }
 
@@ -356,7 +359,7 @@ impl World {
         self.start_worker(who);
     }
 
-    fn to_chief(&mut self, event: CoordinatorEvent) {
+    fn tell_chief(&mut self, event: CoordinatorEvent) {
         let now = moment(self.time, self.chief.started);
         let Some(machine) = &mut self.chief.machine else { return };
         let reaction = machine.step(now, event);
@@ -378,20 +381,24 @@ impl World {
     }
 
     fn act_for_chief(&mut self, action: CoordinatorAction) {
-        match action {
+        match &action {
             CoordinatorAction::Send { to, message } => {
                 let log = self.position();
-                self.post("C", to.as_str(), None, Content::Down(message, log));
+                self.post("C", to.as_str(), None, Content::Down(message.clone(), log));
             }
             CoordinatorAction::Raise(alarm) => self.say_line("C", &format!("alarm: {alarm}")),
-            report => {
-                let report = words::report(&report);
-                self.say_line("C", &format!("report {report}"));
+            CoordinatorAction::Preparing { .. }
+            | CoordinatorAction::ShareLost { .. }
+            | CoordinatorAction::Committing { .. }
+            | CoordinatorAction::Committed { .. }
+            | CoordinatorAction::Aborting { .. }
+            | CoordinatorAction::TooLate { .. } => {
+                self.say_line("C", &format!("report {}", words::report(&action)));
             }
         }
     }
 
-    fn to_worker(&mut self, who: &str, event: ParticipantEvent) {
+    fn tell_worker(&mut self, who: &str, event: ParticipantEvent) {
         let time = self.time;
         let worker = self.worker(who);
         let now = moment(time, worker.started);
@@ -454,7 +461,7 @@ impl World {
     /// Ends slow work at once, unless the worker is busy.
     fn labour(&mut self, who: &str, done: ParticipantEvent) {
         let worker = self.worker(who);
-        if worker.busy { worker.work.push(done) } else { self.to_worker(who, done) }
+        if worker.busy { worker.work.push(done) } else { self.tell_worker(who, done) }
     }
 
     fn post(&mut self, from: &str, to: &str, uid: Option<WorkerUid>, content: Content) {

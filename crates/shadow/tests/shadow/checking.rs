@@ -8,7 +8,8 @@ use std::{
 
 use votum_ids::Digest;
 use votum_shadow::{
-    CheckError, Depth, Existing, Pledge, SealedOutput, Target, TargetError, TargetPath,
+    CheckError, Depth, Existing, Pledge, PublishError, SealedOutput, Target, TargetError,
+    TargetPath,
 };
 
 use crate::field::{Field, attempt, file_at, name, picture, pledge, set_mode, tree_at, write};
@@ -135,6 +136,24 @@ fn a_target_must_lie_below_a_root() {
         assert!(matches!(error, TargetError::Blocked { .. }), "{path}: {error:?}");
     }
     assert_eq!(picture(&field.outside()).len(), 1);
+}
+
+#[test]
+fn a_root_that_was_moved_away_takes_nothing() {
+    for again in [false, true] {
+        let field = Field::new();
+        let alice = attempt("sales", 1);
+        let sealed = field.seal_site(&alice, &[("a", "1")]);
+        fs::rename(field.root(), field.outside().join("aside")).unwrap();
+        if again {
+            fs::create_dir(field.root()).unwrap();
+        }
+        let error = target_error(&field, "x");
+        assert!(matches!(error, TargetError::RootGone { .. }), "{error:?}");
+        let published = field.shadow.publish(&alice, &sealed.outputs[0], &tree_at("site"));
+        let error = published.unwrap_err();
+        assert!(matches!(error, PublishError::Target(TargetError::RootGone { .. })), "{error:?}");
+    }
 }
 
 #[test]

@@ -104,6 +104,22 @@ fn a_missing_output_fails_unless_optional() {
 }
 
 #[test]
+fn a_program_may_not_take_its_output_directory_away() {
+    let field = Field::new();
+    let rows = declared("rows", "rows");
+    let staging = field.stage(&attempt("sales", 1));
+    fs::remove_dir_all(staging.output_dir()).unwrap();
+    let removed = staging.seal(std::slice::from_ref(&rows));
+    assert!(matches!(removed, Err(SealError::NoDirectory)), "{removed:?}");
+    let staging = field.stage(&attempt("sales", 2));
+    fs::remove_dir_all(staging.output_dir()).unwrap();
+    write(&field.outside().join("rows"), "x");
+    symlink(field.outside(), staging.output_dir()).unwrap();
+    let replaced = staging.seal(&[rows]);
+    assert!(matches!(replaced, Err(SealError::NoDirectory)), "{replaced:?}");
+}
+
+#[test]
 fn a_too_large_output_is_refused_before_it_is_read() {
     let field = Field::new();
     let staging = field.stage(&attempt("sales", 1));
