@@ -77,9 +77,13 @@ fn account(kind: FailureKind, policy: &RetryPolicy) -> Account {
 }
 
 /// A lost machine has been waited for already; a full disk or a cut line may last.
+///
+/// An interruption is worth trying again at once, but one that repeats (supervisors that the
+/// machine kills for memory) must not burn all attempts within a second.
 fn mishap_wait(kind: FailureKind, policy: &RetryPolicy, mishaps: u32) -> Duration {
     match kind {
-        FailureKind::Interrupted | FailureKind::WorkerLost => Duration::ZERO,
+        FailureKind::WorkerLost => Duration::ZERO,
+        FailureKind::Interrupted => INTERRUPTION_WAIT_STEP * mishaps.saturating_sub(1),
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)
         | FailureKind::TimedOut
@@ -104,6 +108,9 @@ pub const MISHAPS_MAX: u32 = 20;
 const HOPELESS_EXIT_CODES: [i32; 2] = [126, 127];
 /// Keeps a policy without backoff from burning all attempts on one full disk.
 const MISHAP_WAIT_MIN: Duration = Duration::from_millis(500);
+
+/// How much longer each further interruption is waited for.
+const INTERRUPTION_WAIT_STEP: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -140,6 +147,15 @@ mod tests {
         }
         assert_eq!(budget.failures, 0);
         assert_eq!(budget.charge(FailureKind::Interrupted, &policy(1)), Verdict::Final);
+    }
+
+    #[test]
+    fn repeated_interruptions_wait_longer_each_time() {
+        let mut budget = Budget::default();
+        let mut charge = || budget.charge(FailureKind::Interrupted, &policy(1));
+        assert_eq!(charge(), Verdict::Retry(Duration::ZERO));
+        assert_eq!(charge(), Verdict::Retry(Duration::from_secs(1)));
+        assert_eq!(charge(), Verdict::Retry(Duration::from_secs(2)));
     }
 
     #[test]
