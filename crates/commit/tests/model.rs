@@ -94,7 +94,7 @@ fn larger_worlds_keep_every_promise_as_well() {
     let stormy = Bounds { chief_crashes: 1, worker_crashes: 1, ..CALM };
     let only = std::env::var("VOTUM_MODEL_WORLD").ok();
     let worlds = [
-        ("three rounds", Bounds { rounds: 3, ..stormy }, 0),
+        ("three rounds", Bounds { rounds: 3, ..stormy }, 7_901_481),
         ("lost disk", Bounds { rounds: 2, wipes: 1, ..stormy }, 1_606_072),
         ("three workers", Bounds { workers: 3, ..stormy }, 300_004),
         ("three workers, lost disk", Bounds { workers: 3, wipes: 1, ..stormy }, 1_897_840),
