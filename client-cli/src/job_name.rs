@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use votum_client::{Client, ClientError};
 use votum_ids::JobId;
+use votum_job::closest;
 use votum_wire::{JobView, Reason, request::Detail};
 
-use crate::{exit::Exit, fault::Fault, job_file::closest, last};
+use crate::{exit::Exit, fault::Fault, last};
 
 /// Finds the job that is meant.
 pub(crate) async fn resolve(client: &Client, text: &str) -> Result<JobId, Fault> {

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use votum_ids::WorkerId;
+use votum_job::closest;
 use votum_wire::{Reason, Translate as _, json, request::WorkerPage};
 
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     display,
     exit::Exit,
     fault::{Fault, Outcome},
-    job_file::closest,
     screen,
 };
 

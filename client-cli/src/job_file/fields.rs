@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use votum_job::closest;
+
 use super::{
     Problem, params, quantity,
-    suggestion::closest,
     yaml::{Key, Node, Position, Value},
 };
 

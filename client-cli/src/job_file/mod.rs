@@ -12,7 +12,6 @@ mod lower;
 mod output;
 mod params;
 mod quantity;
-mod suggestion;
 mod task;
 mod yaml;
 
@@ -37,7 +36,6 @@ pub(crate) use self::{
     diagnostics::Rejection,
     params::{GivenParams, MissingParams, pair},
     quantity::duration,
-    suggestion::closest,
 };
 
 /// Reads the bytes of a job file, at most one more than a job file may have; `-` is standard input.

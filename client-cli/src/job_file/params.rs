@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt};
 
 use votum_ids::OutputName;
+use votum_job::closest;
 
 use super::{
     Problem,
     fields::{Reader, at_key},
-    suggestion::closest,
     yaml::{Node, Position, Value},
 };
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use votum_ids::{OutputName, TaskId};
 
-use crate::{InputSpec, InvalidJob, JobSpec, Problem, rules, suggestion::nearest};
+use crate::{InputSpec, InvalidJob, JobSpec, Problem, rules, suggestion::closest};
 
 /// A checked directed acyclic graph of tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,8 +244,9 @@ fn check_task_exists(spec: &JobSpec, task: &TaskId) -> Result<(), Problem> {
     if spec.tasks.contains_key(task) {
         return Ok(());
     }
-    let names = spec.tasks.keys().map(|name| (name.as_str(), name.clone()));
-    Err(Problem::UnknownTask { task: task.clone(), suggestion: nearest(task.as_str(), names) })
+    let meant = closest(task.as_str(), spec.tasks.keys().map(TaskId::as_str));
+    let suggestion = meant.and_then(|meant| TaskId::new(meant).ok());
+    Err(Problem::UnknownTask { task: task.clone(), suggestion })
 }
 
 fn check_output_exists(spec: &JobSpec, task: &TaskId, output: &OutputName) -> Result<(), Problem> {
@@ -253,8 +254,8 @@ fn check_output_exists(spec: &JobSpec, task: &TaskId, output: &OutputName) -> Re
     if outputs.contains_key(output) {
         return Ok(());
     }
-    let names = outputs.keys().map(|name| (name.as_str(), name.clone()));
-    let suggestion = nearest(output.as_str(), names);
+    let meant = closest(output.as_str(), outputs.keys().map(OutputName::as_str));
+    let suggestion = meant.and_then(|meant| OutputName::new(meant).ok());
     Err(Problem::UnknownOutput { task: task.clone(), output: output.clone(), suggestion })
 }
 

@@ -24,3 +24,4 @@ pub use spec::{
     PREPARE_TIMEOUT_DEFAULT, Placement, Program, RETENTION_DEFAULT, RetryPolicy, TIMEOUT_DEFAULT,
     TaskSpec,
 };
+pub use suggestion::closest;

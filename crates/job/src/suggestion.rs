@@ -1,50 +1,57 @@
-//! What was perhaps meant: the known name that is nearest to a mistyped one.
+//! "Did you mean": the known name that is closest to a mistyped one.
 
-/// Returns the name nearest to `wanted`, if it is near enough to be a slip.
-pub(crate) fn nearest<'a, T>(wanted: &str, names: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
-    let tolerance = (wanted.len() / 3).max(1);
-    names
-        .filter(|(name, _)| name.len().abs_diff(wanted.len()) <= tolerance)
-        .map(|(name, value)| (distance(wanted, name), value))
-        .filter(|(distance, _)| *distance <= tolerance)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, value)| value)
+/// Returns the closest of `known`, if it is close enough to be meant.
+pub fn closest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = (typed.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|name| (distance(typed, name), name))
+        .filter(|&(distance, _)| distance <= near)
+        .min()
+        .map(|(_, name)| name)
 }
 
-/// Counts the single-character edits that turn one text into the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+/// Counts the insertions, deletions, replacements and swaps of neighbours between two names
+/// (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.chars().take(NAME_CHARS_MAX).collect(), b.chars().take(NAME_CHARS_MAX).collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut next = vec![i];
+        for j in 1..=b.len() {
+            let replaced = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
-    row[other.len()]
+    row[b.len()]
 }
+
+/// Longer texts are no names, and comparing them would take long.
+const NAME_CHARS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_counts_edits() {
-        assert_eq!(distance("load", "load"), 0);
-        assert_eq!(distance("laod", "load"), 2);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
+    fn a_slip_of_the_finger_finds_the_name_that_was_meant() {
+        let known = ["timeout", "retry", "outputs", "inputs", "needs"];
+        assert_eq!(closest("timout", known), Some("timeout"));
+        assert_eq!(closest("retrys", known), Some("retry"));
+        assert_eq!(closest("ouptuts", known), Some("outputs"));
+        assert_eq!(closest("need", known), Some("needs"));
     }
 
     #[test]
-    fn a_slip_is_recognised_and_a_stranger_is_not() {
-        let names = ["extract", "load", "transform"];
-        let near = |wanted| nearest(wanted, names.into_iter().map(|name| (name, name)));
-        assert_eq!(near("extrat"), Some("extract"));
-        assert_eq!(near("loads"), Some("load"));
-        assert_eq!(near("publish"), None);
+    fn a_strange_word_suggests_nothing() {
+        assert_eq!(closest("checkpoint", ["timeout", "retry"]), None);
+        assert_eq!(closest("", ["timeout"]), None);
     }
 }
