@@ -48,6 +48,9 @@ pub(crate) async fn run(args: &ListArgs, context: &Context) -> Outcome {
         }
         Format::Table => display::jobs::list(&page.jobs, screen::now()).text(context.screen.paint),
     })?;
+    if context.screen.format == Format::Table && page.jobs.len() == args.limit {
+        context.screen.remark(&format!("the newest {}; --limit shows more", args.limit))?;
+    }
     Ok(Exit::Done)
 }
 
