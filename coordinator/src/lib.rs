@@ -1,6 +1,6 @@
 //! The coordinator: receives jobs, runs their tasks on workers, and commits them as a unit.
 //!
-//! One loop around one pure [`Engine`](engine::Engine): what comes in over gRPC
+//! One loop around one pure `Engine` (`engine.rs`): what comes in over gRPC
 //! becomes an event, what the engine asks for becomes a frame, an answer or a
 //! wake-up, and nothing is said before it is durable.
 

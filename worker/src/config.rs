@@ -77,7 +77,7 @@ pub struct Settings {
     /// Folder for the journal, the logs and the staging of this worker [default: /var/lib/votum/worker].
     #[arg(long, env = "VOTUM_WORKER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Folder for undecided outputs, on the filesystem of the publish roots [default: <data-dir>/staging].
+    /// Folder for undecided outputs, on the filesystem of the publish roots [default: DATA_DIR/staging].
     #[arg(long, env = "VOTUM_STAGING_DIR", value_name = "DIR")]
     pub staging_dir: Option<PathBuf>,
     /// Where to serve artifacts and logs [default: 127.0.0.1:0].
