@@ -200,7 +200,7 @@ fn a_lock_file_chooses_the_crates_and_tells_the_absent_ones() {
     let entry = |name: &str, version: &str| {
         format!(
             "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
-             source = \"registry+https://github.com/rust-lang/crates.io-index\"\n\n"
+             source = \"registry+https://registry.example/index\"\n\n"
         )
     };
     let own = "[[package]]\nname = \"mine\"\nversion = \"0.1.0\"\n\n";
