@@ -344,4 +344,4 @@ fn release(worker: WorkerId, job: JobId) -> Action {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

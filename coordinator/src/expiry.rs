@@ -40,3 +40,56 @@ fn expired(reader: &Reader, clock: &Clock) -> Vec<Closing> {
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Most jobs that one look hands in.
 const AT_ONCE: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use votum_commit::Decision;
+    use votum_journal::Journal;
+
+    use super::*;
+    use crate::{
+        engine::tests::{job, submission},
+        record::{JobRecord, LIST_KEYS, Record},
+        recovery::{Recovered, recover, tests::config},
+    };
+
+    #[tokio::test]
+    async fn a_closed_job_is_forgotten_after_its_retention() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::start();
+        let mut recovered = recover(&config(folder.path()), &clock).await.unwrap();
+
+        record(&mut recovered, &clock, closed(Duration::from_secs(3600))).await;
+        assert_eq!(expired(&recovered.reader, &clock), []);
+        let closing = closing(Duration::ZERO);
+        record(&mut recovered, &clock, closed(Duration::ZERO)).await;
+        clock.sleep_until(Some(clock.now().after(Duration::from_millis(2)))).await;
+        assert_eq!(expired(&recovered.reader, &clock), std::slice::from_ref(&closing));
+        record(&mut recovered, &clock, Record::Forgotten(closing)).await;
+        assert_eq!(expired(&recovered.reader, &clock), []);
+        assert_eq!(recovered.reader.scan(LIST_KEYS.as_bytes(), None, 10).unwrap(), []);
+    }
+
+    /// Appends a record and waits until it is durable, and so indexed.
+    async fn record(recovered: &mut Recovered, clock: &Clock, record: Record) {
+        let lsn = recovered.journal.append(votum_driver::entry(clock.wall(), &record));
+        recovered.durable.wait_for(|durable| *durable >= lsn).await.unwrap();
+    }
+
+    fn closed(retention: Duration) -> Record {
+        let closing = Some(closing(retention));
+        let record = JobRecord { job: job(), schedule: None, commit: None, closing };
+        Record::Job(Box::new(record))
+    }
+
+    fn closing(retention: Duration) -> Closing {
+        Closing {
+            job: job(),
+            display_name: "sales".to_owned(),
+            decision: Decision::Commit,
+            received: votum_machine::WallTime(1_000),
+            request: submission().request,
+            retention,
+        }
+    }
+}

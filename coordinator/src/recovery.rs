@@ -182,3 +182,98 @@ fn draw() -> Incarnation {
 
 /// Below the data directory.
 const JOURNAL_FOLDER: &str = "journal";
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use votum_journal::{Bearing, Entry, Urgency};
+    use votum_machine::{Machine, Moment, Reaction};
+
+    use super::*;
+    use crate::{
+        action::{Action, Answer},
+        engine::tests::{job, spec, submission},
+        event::Event,
+        record::job_stream,
+        replies::{Replies, ReplyId},
+    };
+
+    #[tokio::test]
+    async fn one_unreadable_job_leaves_the_others_recovered() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let clock = Clock::start();
+        let mut first = recover(&config, &clock).await.unwrap();
+        first.journal.append(votum_driver::entry(clock.wall(), &received()));
+        let bad = JobId::new("bad-1").unwrap();
+        first.journal.append(unreadable(&bad));
+        drop(first);
+
+        let mut second = recover(&config, &clock).await.unwrap();
+        let shown = ask(&mut second.engine, |reply| Event::ShowCluster { reply });
+        assert!(matches!(shown, Answer::Cluster(cluster) if cluster.quarantined == [bad]));
+        let jobs = vec![job()];
+        let shown = ask(&mut second.engine, |reply| Event::ShowJobs { reply, jobs });
+        assert!(matches!(shown, Answer::Jobs(jobs) if jobs[0].job == job()));
+    }
+
+    #[tokio::test]
+    async fn every_start_raises_the_epoch_durably() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        for epoch in 1..=3 {
+            let recovered = recover(&config, &Clock::start()).await.unwrap();
+            assert_eq!(recovered.log.epoch, Epoch(epoch));
+        }
+    }
+
+    fn ask(engine: &mut Engine, event: impl FnOnce(ReplyId) -> Event) -> Answer {
+        let (reply, _caller) = Replies::default().register();
+        let Reaction { actions, .. } = engine.step(Moment::START, event(reply));
+        let answer = actions.into_iter().find_map(|action| match action {
+            Action::Reply { answer, .. } => Some(answer),
+            Action::Send { .. }
+            | Action::SendDurable { .. }
+            | Action::JobChanged { .. }
+            | Action::Raise { .. } => None,
+        });
+        answer.expect("a question is answered in its step")
+    }
+
+    fn received() -> Record {
+        let schedule = votum_schedule::Record::Received {
+            job: job(),
+            spec: Box::new(spec("sales", "s1")),
+            submission: submission(),
+        };
+        let record =
+            JobRecord { job: job(), schedule: Some(schedule), commit: None, closing: None };
+        Record::Job(Box::new(record))
+    }
+
+    /// A frame whose checksum holds and whose content means nothing (V3).
+    fn unreadable(job: &JobId) -> Entry {
+        Entry {
+            stream: job_stream(job),
+            urgency: Urgency::Forced,
+            version: 1,
+            bearing: Bearing::Continues,
+            keys: Vec::new(),
+            payload: b"no record".to_vec(),
+        }
+    }
+
+    pub(crate) fn config(folder: &Path) -> Config {
+        Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data_dir: folder.to_owned(),
+            lease: Duration::from_secs(15),
+            heartbeat_interval: Duration::from_secs(3),
+            stop_grace: Duration::from_secs(10),
+            lost_after: Duration::from_secs(3600),
+            jobs_open_max: 10,
+            lazy_sync: Duration::from_millis(100),
+        }
+    }
+}

@@ -358,7 +358,7 @@ fn hello() -> Hello {
     }
 }
 
-fn spec(name: &str, worker: &str) -> JobSpec {
+pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
     let target = Target {
         path: "report.html".to_owned(),
         kind: TargetKind::File,
@@ -409,7 +409,7 @@ fn sealed() -> AttemptEnd {
     AttemptEnd::Sealed { outputs: vec![output], usage: Usage::default() }
 }
 
-fn submission() -> Submission {
+pub(crate) fn submission() -> Submission {
     Submission {
         uid: Uuid::nil(),
         by: "ana".to_owned(),
@@ -426,7 +426,7 @@ fn token() -> FencingToken {
     FencingToken { epoch: Epoch(1), counter: 1 }
 }
 
-fn job() -> JobId {
+pub(crate) fn job() -> JobId {
     JobId::new("sales-1").unwrap()
 }
 
