@@ -9,7 +9,7 @@ mod inventory;
 mod joints;
 mod resume;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use votum_commit::{Cause, Coordinator, CoordinatorEvent, Installation, Message, Reply};
 use votum_ids::{JobId, RequestId, WorkerId};
@@ -38,7 +38,7 @@ pub(crate) struct Engine {
     commit: Coordinator,
     jobs: BTreeMap<JobId, OpenJob>,
     requests: BTreeMap<RequestId, KnownRequest>,
-    quarantined: BTreeMap<JobId, String>,
+    quarantined: BTreeSet<JobId>,
     pending: VecDeque<Pending>,
     lease: Lease,
 }
@@ -146,7 +146,7 @@ impl Engine {
             commit,
             jobs: BTreeMap::new(),
             requests: BTreeMap::new(),
-            quarantined: BTreeMap::new(),
+            quarantined: BTreeSet::new(),
             pending: VecDeque::new(),
             lease,
         }
@@ -216,7 +216,7 @@ impl Engine {
         if self.jobs.len() >= self.jobs_open_max {
             return Err(Refusal::TooManyJobs { max: self.jobs_open_max });
         }
-        if self.jobs.contains_key(job) || self.quarantined.contains_key(job) {
+        if self.jobs.contains_key(job) || self.quarantined.contains(job) {
             return Err(Refusal::IdTaken { job: job.clone() });
         }
         admission::check(spec, &self.scheduler)
@@ -277,7 +277,7 @@ impl Engine {
                 self.release_leftover(&worker, txn.job);
             }
             FromWorker::Commit(reply) => {
-                if !self.quarantined.contains_key(job_of(&reply)) {
+                if !self.quarantined.contains(job_of(&reply)) {
                     self.commit(turn, CoordinatorEvent::Received { from, reply });
                 }
             }
@@ -288,7 +288,7 @@ impl Engine {
 
     /// Says whether what is not known of a job may be called unwanted (C9).
     fn may_judge(&self, job: &JobId) -> bool {
-        let complete = !self.commit.is_stale() && !self.quarantined.contains_key(job);
+        let complete = !self.commit.is_stale() && !self.quarantined.contains(job);
         complete || self.jobs.contains_key(job)
     }
 
@@ -299,7 +299,7 @@ impl Engine {
 
     fn cluster(&self) -> Cluster {
         let mut cluster = Cluster {
-            quarantined: self.quarantined.keys().cloned().collect(),
+            quarantined: self.quarantined.iter().cloned().collect(),
             stale: self.commit.is_stale(),
             ..Cluster::default()
         };

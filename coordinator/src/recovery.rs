@@ -135,7 +135,7 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
             };
             if let Err(why) = resumed {
                 tracing::error!(%job, why = %format!("{why:#}"), "quarantines a job");
-                quarantined.push((job, format!("{why:#}")));
+                quarantined.push(job);
             }
         } else if stream.as_str().starts_with(WORKER_STREAMS) {
             for stored in reader.read(stream)? {
@@ -146,8 +146,8 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
             }
         }
     }
-    for (job, why) in quarantined {
-        engine.quarantine(job, why);
+    for job in quarantined {
+        engine.quarantine(job);
     }
     Ok(())
 }

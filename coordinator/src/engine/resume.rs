@@ -48,11 +48,11 @@ impl Engine {
     }
 
     /// Sets a job aside whose records cannot be read: it is neither run, decided nor released.
-    pub(crate) fn quarantine(&mut self, job: JobId, why: String) {
+    pub(crate) fn quarantine(&mut self, job: JobId) {
         let closed = votum_schedule::Event::Closed { job: job.clone() };
         let _discards = self.scheduler.step(Moment::START, closed);
         self.jobs.remove(&job);
-        self.quarantined.insert(job, why);
+        self.quarantined.insert(job);
     }
 
     /// Remembers a worker that introduced itself before.
