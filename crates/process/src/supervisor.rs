@@ -14,9 +14,10 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     process::{
-        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid, getsid,
-        kill_process_group, set_child_subreaper, setsid, wait, waitid,
+        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid, kill_process_group,
+        set_child_subreaper, setsid, wait, waitid,
     },
     stdio::dup2_stdout,
 };
@@ -72,8 +73,11 @@ fn run(dir: &Path) -> Result<(), SupervisorError> {
 
 /// Leaves the daemon's session, and becomes the parent of every orphan below.
 fn detach() -> io::Result<()> {
-    if getsid(None)? != getpid() {
-        setsid()?;
+    // The id of the present session is not asked for: where its leader lives outside the
+    // pid namespace it reads as 0, which is no process.
+    match setsid() {
+        Ok(_) | Err(Errno::PERM) => {}
+        Err(error) => return Err(error.into()),
     }
     set_child_subreaper(Some(getpid()))?;
     Ok(())
