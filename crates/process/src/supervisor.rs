@@ -206,7 +206,7 @@ impl Watch {
                     }
                 }
                 Ok(None) => break,
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 // No child: every process of the attempt was a descendant, and all are reaped.
                 Err(_) => return true,
             }
