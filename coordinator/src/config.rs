@@ -160,3 +160,17 @@ const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 const LOST_AFTER_DEFAULT: Duration = Duration::from_hours(1);
 const JOBS_OPEN_MAX_DEFAULT: usize = 100_000;
 const LAZY_SYNC_DEFAULT: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clear_text_for_other_machines_must_be_asked_for() {
+        let open =
+            ConfigArgs { listen: Some("192.0.2.1:7070".parse().unwrap()), ..ConfigArgs::default() };
+        let refused = open.clone().resolve().unwrap_err().to_string();
+        assert!(refused.contains("192.0.2.1:7070") && refused.contains("--insecure"), "{refused}");
+        assert!(ConfigArgs { insecure: true, ..open }.resolve().is_ok());
+    }
+}

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use votum_tests::{
-    Content, JobDraft, TaskDraft, Timing, Visible, content_of, eventually, let_pass,
+    Cluster, Content, JobDraft, TaskDraft, Timing, Visible, content_of, eventually, let_pass,
+    programs,
 };
 use votum_wire::{JobState, WorkerState};
 
@@ -17,7 +18,7 @@ fn a_coordinator_that_stood_still_expires_nobody() {
         cluster.submit(&JobDraft::trio_with("frozen", "rows.txt", &cluster.runs(), &gate).spec());
     eventually("t3 runs", LIMIT, || (cluster.runs_of(&job, "t3") == 1).then_some(()));
     cluster.coordinator().freeze();
-    let_pass(Timing::HASTY.lease + Timing::HASTY.stop_grace + Duration::from_secs(1));
+    let_pass(Timing::HASTY.lease * 3 + Timing::HASTY.stop_grace);
     cluster.coordinator().thaw();
     cluster.wait_until_ready();
     open_gate(&cluster, "gate");
@@ -28,6 +29,31 @@ fn a_coordinator_that_stood_still_expires_nobody() {
         assert_eq!(task.attempts.len(), 1, "{task:#?}");
     }
     assert_eq!(cluster.visible(&job, "rows.txt"), Visible::Everything);
+}
+
+#[test]
+fn a_worker_that_stood_still_for_a_while_restarts_nothing() {
+    let timing = Timing { stop_grace: Duration::from_mins(1), ..Timing::HASTY };
+    let mut cluster = Cluster::started(&programs!(), timing);
+    let gate = wait_for_file(&cluster, "gate");
+    let job =
+        cluster.submit(&JobDraft::trio_with("paused", "rows.txt", &cluster.runs(), &gate).spec());
+    eventually("t3 runs", LIMIT, || (cluster.runs_of(&job, "t3") == 1).then_some(()));
+    cluster.worker("s3").freeze();
+    eventually("s3 is suspect", LIMIT, || {
+        let workers = cluster.block_on(cluster.client().workers()).unwrap();
+        (workers[2].state == WorkerState::Suspect).then_some(())
+    });
+    cluster.worker("s3").thaw();
+    cluster.wait_until_ready();
+    open_gate(&cluster, "gate");
+
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
+    for task in &view.tasks {
+        assert_eq!(task.attempts.len(), 1, "{task:#?}");
+        assert_eq!(cluster.runs_of(&job, task.task.as_str()), 1);
+    }
 }
 
 #[test]

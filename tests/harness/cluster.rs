@@ -22,6 +22,7 @@ use votum_wire::{
 use crate::{
     daemon::Daemon,
     journal::{Written, written},
+    network::Network,
     patience::{eventually, within},
     port::free_port,
     processes::{Alive, kill, processes_mentioning},
@@ -89,6 +90,8 @@ pub struct Cluster {
     glancing: Client,
     runtime: Runtime,
     home: TempDir,
+    /// Goes last: nothing of the cluster is left in it then.
+    network: Option<Network>,
 }
 
 impl Cluster {
@@ -106,22 +109,42 @@ impl Cluster {
     /// If the folders or the client cannot be made.
     #[must_use]
     pub fn prepared(programs: &Programs, timing: Timing) -> Self {
+        Self::laid_out(programs, timing, None)
+    }
+
+    /// Starts the same cluster with every daemon on a machine of its own, as far as the
+    /// network goes: see [`Cluster::network`].
+    ///
+    /// # Errors
+    /// Says why this machine does not allow it.
+    pub fn started_apart(programs: &Programs, timing: Timing) -> Result<Self, String> {
+        let nodes: Vec<&str> = WORKERS.into_iter().chain(["coordinator"]).collect();
+        let network = Network::made(&nodes)?;
+        let mut cluster = Self::laid_out(programs, timing, Some(network));
+        cluster.start_all();
+        Ok(cluster)
+    }
+
+    fn laid_out(programs: &Programs, timing: Timing, network: Option<Network>) -> Self {
         let home = tempfile::Builder::new().prefix("votum-test-").tempdir().expect("a folder");
         let base = home.path();
         for folder in ["logs", "runs", "coordinator"] {
             fs::create_dir(base.join(folder)).expect("a folder");
         }
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = listening(network.as_ref(), "coordinator");
         let log = |name: &str| base.join("logs").join(format!("{name}.log"));
         let arguments = coordinator_arguments(&address, &base.join("coordinator"), timing);
+        let placed = |daemon| placed(network.as_ref(), daemon);
         let coordinator =
             Daemon::new("coordinator", &programs.coordinator, arguments, log("coordinator"));
+        let coordinator = placed(coordinator);
         let mut workers = BTreeMap::new();
         for name in WORKERS {
             fs::create_dir_all(base.join(name).join("public")).expect("a folder");
-            let arguments = worker_arguments(name, &address, &base.join(name));
+            let artifacts = listening(network.as_ref(), name);
+            let arguments = worker_arguments(name, &address, &artifacts, &base.join(name));
             let daemon = Daemon::new(name, &programs.worker, arguments, log(name));
-            workers.insert(name.to_owned(), daemon);
+            workers.insert(name.to_owned(), placed(daemon));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -133,7 +156,7 @@ impl Cluster {
             Client::connect(&address, options).expect("the address is one")
         };
         let (client, glancing) = (connect(PATIENT), connect(GLANCING));
-        Self { coordinator, workers, address, client, glancing, runtime, home }
+        Self { coordinator, workers, address, client, glancing, runtime, home, network }
     }
 
     /// Starts everything that does not run, and waits until all workers are ready.
@@ -184,6 +207,15 @@ impl Cluster {
     /// Returns the daemon of this name, the coordinator's included.
     pub fn daemon(&mut self, name: &str) -> &mut Daemon {
         if name == "coordinator" { self.coordinator() } else { self.worker(name) }
+    }
+
+    /// Returns the network between the daemons, in which each direction can be cut.
+    ///
+    /// # Panics
+    /// If they were not started apart.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("the daemons were started apart")
     }
 
     /// Returns the client.
@@ -448,13 +480,31 @@ fn coordinator_arguments(address: &str, data_dir: &Path, timing: Timing) -> Vec<
     arguments
 }
 
-fn worker_arguments(name: &str, coordinator: &str, base: &Path) -> Vec<String> {
+/// Returns where a daemon listens.
+fn listening(network: Option<&Network>, name: &str) -> String {
+    match network {
+        Some(network) => format!("{}:{PORT}", network.address(name)),
+        None => format!("127.0.0.1:{}", free_port()),
+    }
+}
+
+/// Puts a daemon on its machine; one that others can reach must be told that this is meant.
+fn placed(network: Option<&Network>, mut daemon: Daemon) -> Daemon {
+    if let Some(network) = network {
+        let wrapper = network.wrapper(daemon.name());
+        daemon.wrap(&wrapper.each_ref().map(String::as_str));
+        daemon.add_argument("--insecure");
+    }
+    daemon
+}
+
+fn worker_arguments(name: &str, coordinator: &str, artifacts: &str, base: &Path) -> Vec<String> {
     vec![
         format!("--name={name}"),
         format!("--coordinator=http://{coordinator}"),
         format!("--data-dir={}", base.join("data").display()),
         format!("--publish-root={}", base.join("public").display()),
-        format!("--artifact-listen=127.0.0.1:{}", free_port()),
+        format!("--artifact-listen={artifacts}"),
         "--slots=4".to_owned(),
     ]
 }
@@ -466,6 +516,8 @@ fn entries_below(folder: &Path) -> Vec<PathBuf> {
 
 /// The workers of every cluster.
 const WORKERS: [&str; 3] = ["s1", "s2", "s3"];
+/// Where a daemon listens on a machine of its own.
+const PORT: u16 = 7070;
 /// A client that sees a daemon away for a moment asks again.
 const PATIENT: Options =
     Options { timeout: Duration::from_secs(10), patience: Duration::from_secs(20) };

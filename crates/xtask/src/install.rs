@@ -39,9 +39,11 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-const TOOLS: [Tool; 4] = [
+const TOOLS: [Tool; 6] = [
     Tool { program: "strace", package: "strace" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "losetup", package: "mount" },
     Tool { program: "python3", package: "python3-minimal" },
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "nsenter", package: "util-linux" },
 ];
