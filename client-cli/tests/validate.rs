@@ -51,6 +51,16 @@ fn assert_told(file: &str, code: i32) {
 }
 
 #[test]
+fn everything_about_the_conduct_of_a_task_is_read() {
+    assert_told("conduct.yaml", 0);
+}
+
+#[test]
+fn everything_wrong_with_the_conduct_of_a_task_is_told() {
+    assert_told("conduct-broken.yaml", 2);
+}
+
+#[test]
 fn a_cycle_is_named_as_a_whole() {
     assert_told("cycle.yaml", 2);
 }

@@ -8,7 +8,7 @@ use std::{
 
 use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    InputSpec, JobSpec, OutputSpec, Placement, Program, RETENTION_DEFAULT, RetryPolicy, TaskSpec,
+    InputSpec, JobSpec, OnExhausted, OutputSpec, Program, RETENTION_DEFAULT, RetryPolicy, TaskSpec,
 };
 
 /// A job while it is written.
@@ -35,6 +35,8 @@ impl JobDraft {
             timeout: Duration::from_mins(10),
             retention: RETENTION_DEFAULT,
             prepare_timeout: Duration::from_secs(20),
+            on_exhausted: OnExhausted::Abort,
+            keep_staged: Duration::ZERO,
             tasks: BTreeMap::new(),
         })
     }
@@ -94,15 +96,6 @@ impl TaskDraft {
     #[must_use]
     pub fn new(id: &str) -> Self {
         let spec = TaskSpec {
-            placement: Placement::default(),
-            needs: BTreeSet::new(),
-            program: Program::Script {
-                text: String::new(),
-                interpreter: vec!["sh".to_owned(), "-eu".to_owned()],
-            },
-            env: BTreeMap::new(),
-            inputs: BTreeMap::new(),
-            outputs: BTreeMap::new(),
             timeout: Duration::from_mins(2),
             grace_period: Duration::from_millis(500),
             retry: RetryPolicy {
@@ -111,6 +104,10 @@ impl TaskDraft {
                 backoff_max: Duration::from_millis(200),
                 never_on: BTreeSet::new(),
             },
+            ..TaskSpec::of(Program::Script {
+                text: String::new(),
+                interpreter: vec!["sh".to_owned(), "-eu".to_owned()],
+            })
         };
         Self { id: TaskId::new(id).expect("the test gives a name"), spec }
     }

@@ -222,6 +222,10 @@ fn plan(
             let path = path.to_string_lossy().into_owned();
             interpreter.iter().cloned().chain([path]).collect()
         }
+        Program::Steps(_) => {
+            let message = "this worker runs no steps".to_owned();
+            return Err(failure(FailureKind::SpawnFailed, message));
+        }
     };
     let inherited = shell
         .config

@@ -1,9 +1,6 @@
 //! Values that the tests of this crate share: one job, its tasks and its workers.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 use votum_commit::{Installation, LogPosition, Pledge};
@@ -11,9 +8,7 @@ use votum_ids::{
     AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName,
     Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
-use votum_job::{
-    Assignment, OutputSpec, Placement, Program, RetryPolicy, StagedOutput, TaskSpec, Usage,
-};
+use votum_job::{Assignment, OutputSpec, Program, StagedOutput, TaskSpec, Usage};
 
 pub(crate) fn job() -> JobId {
     JobId::new("sales-7").unwrap()
@@ -59,15 +54,10 @@ pub(crate) fn assignment(counter: u64) -> Assignment {
         worker: alice().worker,
         job_name: "sales".to_owned(),
         spec: TaskSpec {
-            placement: Placement::default(),
-            needs: BTreeSet::new(),
-            program: Program::Command(vec!["true".to_owned()]),
-            env: BTreeMap::new(),
-            inputs: BTreeMap::new(),
             outputs: BTreeMap::from([(output("rows"), rows)]),
             timeout: Duration::from_mins(1),
             grace_period: Duration::from_secs(10),
-            retry: RetryPolicy::default(),
+            ..TaskSpec::of(Program::Command(vec!["true".to_owned()]))
         },
         job_env: BTreeMap::new(),
         params: BTreeMap::new(),

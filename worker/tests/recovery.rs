@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -23,8 +23,7 @@ use votum_ids::{
     TargetKind, TaskId, TxnId, WorkerId,
 };
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, FailureKind, OutputSpec, Placement, Program, RetryPolicy,
-    StagedOutput, TaskSpec,
+    Assignment, AttemptEnd, AttemptState, FailureKind, OutputSpec, Program, StagedOutput, TaskSpec,
 };
 use votum_proto::worker::v1::{
     SessionRequest, SessionResponse,
@@ -371,15 +370,10 @@ fn start(script: &str) -> FromCoordinator {
         worker: WorkerId::new("alice").unwrap(),
         job_name: "sales".to_owned(),
         spec: TaskSpec {
-            placement: Placement::default(),
-            needs: BTreeSet::new(),
-            program,
-            env: BTreeMap::new(),
-            inputs: BTreeMap::new(),
             outputs: BTreeMap::from([(OutputName::new("rows").unwrap(), rows)]),
             timeout: Duration::from_mins(5),
             grace_period: Duration::from_secs(2),
-            retry: RetryPolicy::default(),
+            ..TaskSpec::of(program)
         },
         job_env: BTreeMap::new(),
         params: BTreeMap::new(),

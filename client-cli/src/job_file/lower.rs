@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{JobId, TaskId};
 use votum_job::{
-    JobSpec, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TASKS_MAX, TIMEOUT_DEFAULT, TaskSpec,
+    JobSpec, OnExhausted, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TASKS_MAX, TIMEOUT_DEFAULT,
+    TaskSpec,
 };
 
 use super::{
@@ -33,6 +34,14 @@ pub(super) fn job(
         |name, default| fields.find(name).map_or(Some(default), |node| reader.duration(node));
     let timeout = duration("timeout", TIMEOUT_DEFAULT);
     let retention = duration("retention", RETENTION_DEFAULT);
+    let keep_staged = duration("keep_staged", Duration::ZERO);
+    let on_exhausted = fields.find("on_exhausted").map_or(Some(OnExhausted::Abort), |node| {
+        reader.parsed(node, |text| match text {
+            "abort" => Ok(OnExhausted::Abort),
+            "pause" => Ok(OnExhausted::Pause),
+            _ => Err("write `abort` or `pause`"),
+        })
+    });
     let prepare_timeout = prepare_timeout(reader, &fields);
     let tasks = tasks(reader, &fields);
     Some(JobSpec {
@@ -44,6 +53,8 @@ pub(super) fn job(
         timeout: timeout?,
         retention: retention?,
         prepare_timeout: prepare_timeout?,
+        on_exhausted: on_exhausted?,
+        keep_staged: keep_staged?,
         tasks,
     })
 }
@@ -104,7 +115,7 @@ fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskS
     tasks
 }
 
-const JOB_FIELDS: [&str; 10] = [
+const JOB_FIELDS: [&str; 12] = [
     "version",
     "name",
     "description",
@@ -113,6 +124,8 @@ const JOB_FIELDS: [&str; 10] = [
     "env",
     "timeout",
     "retention",
+    "on_exhausted",
+    "keep_staged",
     "commit",
     "tasks",
 ];

@@ -4,6 +4,7 @@
 //! field by field, so that one look shows all problems and each points at its
 //! line.
 
+mod conduct;
 mod diagnostics;
 mod fields;
 mod limits;
@@ -11,6 +12,7 @@ mod locate;
 mod lower;
 mod output;
 mod params;
+mod program;
 mod quantity;
 mod task;
 mod yaml;
@@ -101,6 +103,8 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         | Invalid::ProtectedVariable { .. }
         | Invalid::VariableCollision { .. }
         | Invalid::DuplicateName { .. }
+        | Invalid::Alone { .. }
+        | Invalid::TooManySteps { .. }
         | Invalid::TooManyVariables { .. } => (field, Half::Name),
         Invalid::NoTasks
         | Invalid::TooManyTasks { .. }
@@ -120,6 +124,9 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         | Invalid::OverlappingOutputs { .. }
         | Invalid::KindMismatch { .. }
         | Invalid::Duration { .. }
+        | Invalid::NestedSteps
+        | Invalid::Zero
+        | Invalid::Failures { .. }
         | Invalid::Attempts { .. } => (field, Half::Value),
     }
 }

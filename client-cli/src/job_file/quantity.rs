@@ -31,6 +31,19 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(*factor).ok_or_else(|| "larger than any disk".to_owned())
 }
 
+/// Reads processor cores as thousandths of one.
+pub(crate) fn cores(text: &str) -> Result<u32, String> {
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 3 {
+        return Err(CORES_RULE.to_owned());
+    }
+    let thousandths = format!("{whole}{fraction:0<3}");
+    thousandths.parse().map_err(|_| "more cores than any machine has".to_owned())
+}
+
+const CORES_RULE: &str = "cores are written as `2`, `0.5` or `1.25`, in thousandths at most";
 const DURATION_RULE: &str = "a duration is written as `90s`, `45m`, `1h 30m` or `30d`";
 const SIZE_RULE: &str = "a size is written as `500`, `20kB`, `64MiB` or `4GiB`";
 const UNITS: [(&str, u64); 10] = [
@@ -67,6 +80,17 @@ mod tests {
         assert!(duration("1 month").is_err());
         assert!(duration("-5s").is_err());
         assert!(duration("").is_err());
+    }
+
+    #[test]
+    fn cores_are_read_as_thousandths() {
+        assert_eq!(cores("2"), Ok(2_000));
+        assert_eq!(cores("0.5"), Ok(500));
+        assert_eq!(cores("1.125"), Ok(1_125));
+        assert_eq!(cores("0.0001"), Err(CORES_RULE.to_owned()));
+        assert_eq!(cores(".5"), Err(CORES_RULE.to_owned()));
+        assert_eq!(cores("-1"), Err(CORES_RULE.to_owned()));
+        assert!(cores("5000000").is_err());
     }
 
     #[test]

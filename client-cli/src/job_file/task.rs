@@ -4,14 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{OutputName, TaskId, WorkerId};
 use votum_job::{
-    GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, Placement, Program, RetryPolicy,
-    TIMEOUT_DEFAULT, TaskSpec,
+    GRACE_PERIOD_DEFAULT, InputSpec, Placement, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
 };
 
 use super::{
-    Problem,
+    conduct,
     fields::{Fields, Reader, at_key},
-    output,
+    output, program,
     yaml::{Key, Node, Value},
 };
 
@@ -21,23 +20,24 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<Ta
     let fields = reader.fields(node, &what, &TASK_FIELDS);
     let placement = placement(reader, &fields);
     let needs = fields.find("needs").map(|node| reader.set(node, str::parse::<TaskId>));
-    let program = program(reader, key, &fields);
+    let program = program::read(reader, key, &fields);
     let env = fields.find("env").map(|node| reader.texts(node));
     let inputs = fields.find("inputs").map(|node| inputs(reader, node));
     let outputs = fields.find("outputs").map(|node| output::read_all(reader, node));
     let timeout = duration(reader, &fields, "timeout", TIMEOUT_DEFAULT);
     let grace_period = duration(reader, &fields, "grace_period", GRACE_PERIOD_DEFAULT);
     let retry = fields.find("retry").map(|node| retry(reader, node));
+    let spec = conduct::read(reader, &fields, program);
     Some(TaskSpec {
         placement,
         needs: needs.unwrap_or_default(),
-        program: program?,
         env: env.unwrap_or_default(),
         inputs: inputs.unwrap_or_default(),
         outputs: outputs.unwrap_or_default(),
         timeout: timeout?,
         grace_period: grace_period?,
         retry: retry.unwrap_or_default(),
+        ..spec?
     })
 }
 
@@ -47,50 +47,6 @@ fn placement(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Placement {
         .and_then(|node| reader.parsed_substituted(node, str::parse::<WorkerId>));
     let labels = fields.find("labels").map(|node| reader.texts(node)).unwrap_or_default();
     Placement { worker, labels }
-}
-
-fn program(reader: &mut Reader<'_>, key: &Key, fields: &Fields<'_>) -> Option<Program> {
-    match (fields.find("run"), fields.find("command")) {
-        (Some(run), None) => {
-            let text = reader.text(run)?.to_owned();
-            let interpreter = match fields.find("interpreter") {
-                None => INTERPRETER_DEFAULT.map(str::to_owned).to_vec(),
-                Some(node) => words(reader, node)?,
-            };
-            Some(Program::Script { text, interpreter })
-        }
-        (None, Some(command)) => {
-            if let Some(key) = fields.key("interpreter") {
-                reader.report(at_key(key, "`interpreter` belongs to `run`".to_owned()));
-            }
-            words(reader, command).map(Program::Command)
-        }
-        (Some(_), Some(_)) => {
-            let second = fields.key("command").unwrap_or(key);
-            reader.report(
-                at_key(second, format!("task `{}` has both `run` and `command`", key.text))
-                    .help("`run` is a script, `command` one program without a shell"),
-            );
-            None
-        }
-        (None, None) => {
-            reader.report(
-                at_key(key, format!("task `{}` has neither `run` nor `command`", key.text))
-                    .help("`run` is a script, `command` one program without a shell"),
-            );
-            None
-        }
-    }
-}
-
-/// Reads an argument vector; parameters are put in word by word, so none can become two.
-fn words(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
-    let items = reader.items(node);
-    let words: Vec<String> = items.iter().filter_map(|item| reader.substituted(item)).collect();
-    if items.is_empty() {
-        reader.report(Problem::new(node.at, "a list of words, the program first".to_owned()));
-    }
-    (!items.is_empty() && words.len() == items.len()).then_some(words)
 }
 
 fn inputs(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputName, InputSpec> {
@@ -165,17 +121,26 @@ fn duration(
     fields.find(name).map_or(Some(default), |node| reader.duration(node))
 }
 
-const TASK_FIELDS: [&str; 12] = [
+const TASK_FIELDS: [&str; 21] = [
     "worker",
     "labels",
     "needs",
     "run",
     "command",
+    "steps",
     "interpreter",
     "env",
     "inputs",
     "outputs",
     "timeout",
+    "start_timeout",
+    "progress_timeout",
+    "health",
+    "stop_signal",
     "grace_period",
     "retry",
+    "checkpoint",
+    "resources",
+    "exclusive",
+    "on_unreachable",
 ];

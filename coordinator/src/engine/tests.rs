@@ -12,7 +12,7 @@ use votum_ids::{
     TargetKind, TaskId, TxnId, WorkerUid,
 };
 use votum_job::{
-    AttemptEnd, OutputSpec, Placement, Program, RetryPolicy, StagedOutput, TaskSpec, Usage,
+    AttemptEnd, OnExhausted, OutputSpec, Placement, Program, StagedOutput, TaskSpec, Usage,
 };
 use votum_journal::Bearing;
 use votum_wire::{Inventory, view::JobState};
@@ -376,14 +376,10 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
             worker: Some(WorkerId::new(worker).unwrap()),
             labels: BTreeMap::new(),
         },
-        needs: [].into(),
-        program: Program::Command(vec!["true".to_owned()]),
-        env: BTreeMap::new(),
-        inputs: BTreeMap::new(),
         outputs: [(output_name(), output)].into(),
         timeout: Duration::from_secs(60),
         grace_period: Duration::from_secs(1),
-        retry: RetryPolicy::default(),
+        ..TaskSpec::of(Program::Command(vec!["true".to_owned()]))
     };
     JobSpec {
         display_name: name.to_owned(),
@@ -394,6 +390,8 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
         timeout: Duration::from_secs(600),
         retention: Duration::from_secs(600),
         prepare_timeout: Duration::from_secs(60),
+        on_exhausted: OnExhausted::Abort,
+        keep_staged: Duration::ZERO,
         tasks: [(task(), task_spec)].into(),
     }
 }

@@ -11,6 +11,6 @@ mod unique;
 
 pub use digest::{Digest, MalformedDigest};
 pub use fencing::{AttemptId, Epoch, FencingToken, MalformedTxnId, TxnId};
-pub use name::{InvalidName, JobId, OutputName, TaskId, WorkerId};
+pub use name::{InvalidName, JobId, OutputName, StepName, TaskId, WorkerId};
 pub use target::{Existing, Target, TargetKind};
 pub use unique::{ClusterId, Incarnation, RequestId, WorkerUid};

@@ -97,6 +97,10 @@ name!(
     WorkerId, "worker", underscore: false
 );
 name!(
+    /// Names a step within its task.
+    StepName, "step", underscore: true
+);
+name!(
     /// Names an output within its task.
     OutputName, "output", underscore: true
 );

@@ -196,6 +196,34 @@ pub enum Problem {
         /// The longest allowed.
         max: Duration,
     },
+    /// There are too many steps.
+    #[error("there are {count} steps, at most {limit} are allowed")]
+    TooManySteps {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// A step consists of steps.
+    #[error("a step cannot have steps of its own")]
+    NestedSteps,
+    /// A limit of zero allows nothing.
+    #[error("it must be more than zero")]
+    Zero,
+    /// A field means nothing without another.
+    #[error("it means nothing without {needed:?}")]
+    Alone {
+        /// The other field.
+        needed: &'static str,
+    },
+    /// The number of failures is out of range.
+    #[error("{given} failures are not allowed: at least 1 and at most {limit}")]
+    Failures {
+        /// What was given.
+        given: u32,
+        /// How many may be.
+        limit: u32,
+    },
     /// The number of attempts is out of range.
     #[error("{given} attempts are not allowed: at least 1 and at most {limit}")]
     Attempts {
@@ -215,7 +243,8 @@ impl Problem {
             | Self::TooManyEdges { .. }
             | Self::TooManyOutputs { .. }
             | Self::SpecTooLarge { .. }
-            | Self::ScriptTooLarge { .. } => "SPEC_TOO_LARGE",
+            | Self::ScriptTooLarge { .. }
+            | Self::TooManySteps { .. } => "SPEC_TOO_LARGE",
             Self::DuplicateName { .. } | Self::VariableCollision { .. } => "DUPLICATE_NAME",
             Self::UnknownTask { .. } => "UNKNOWN_TASK",
             Self::UnknownOutput { .. } => "UNKNOWN_OUTPUT",
@@ -234,6 +263,10 @@ impl Problem {
             | Self::OverlappingOutputs { .. }
             | Self::KindMismatch { .. }
             | Self::Duration { .. }
+            | Self::NestedSteps
+            | Self::Zero
+            | Self::Alone { .. }
+            | Self::Failures { .. }
             | Self::Attempts { .. } => "INVALID_SPEC",
         }
     }

@@ -1,27 +1,37 @@
 //! What a job is: data and pure rules.
 
 mod assignment;
+mod checkpoint;
 mod graph;
+mod health;
 mod invalid;
 mod inventory;
 mod paths;
 mod report;
+mod resources;
 mod rules;
+mod signal;
 mod spec;
 mod suggestion;
 
 pub use assignment::{Assignment, InputSource, ResolvedInput};
+pub use checkpoint::CheckpointPolicy;
 pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
+pub use health::{
+    HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT, HealthCheck,
+};
 pub use invalid::{InvalidJob, Problem};
 pub use inventory::{AttemptState, ListedAttempt};
 pub use report::{AttemptEnd, Failure, FailureKind, StagedOutput, Usage};
+pub use resources::Resources;
 pub use rules::{
-    ATTEMPTS_MAX, DISPLAY_NAME_BYTES_MAX, DURATION_MAX, SCRIPT_BYTES_MAX, SPEC_BYTES_MAX,
-    VARIABLES_MAX,
+    ATTEMPTS_MAX, DISPLAY_NAME_BYTES_MAX, DURATION_MAX, HEALTH_FAILURES_MAX, SCRIPT_BYTES_MAX,
+    SPEC_BYTES_MAX, STEPS_MAX, VARIABLES_MAX,
 };
+pub use signal::{TaskSignal, UnknownSignal};
 pub use spec::{
-    GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OutputSpec,
-    PREPARE_TIMEOUT_DEFAULT, Placement, Program, RETENTION_DEFAULT, RetryPolicy, TIMEOUT_DEFAULT,
-    TaskSpec,
+    GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted, OnUnreachable,
+    OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, RETENTION_DEFAULT, RetryPolicy, Step,
+    TIMEOUT_DEFAULT, TaskSpec,
 };
 pub use suggestion::closest;

@@ -8,7 +8,7 @@ use std::{
 use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
 
 use crate::{
-    JobSpec, Problem, Program, TaskSpec,
+    HealthCheck, JobSpec, OnUnreachable, Problem, Program, Step, TaskSpec,
     graph::{Findings, OUTPUTS_MAX, TASKS_MAX},
     paths::{ancestors, check_output_path, check_target_path, trimmed},
 };
@@ -25,6 +25,10 @@ pub(crate) fn check_job(spec: &JobSpec, findings: &mut Findings) {
         ("prepare_timeout", spec.prepare_timeout),
     ] {
         findings.add_if(|| field.into(), check_duration(duration));
+    }
+    // Zero is the wish to keep nothing.
+    if !spec.keep_staged.is_zero() {
+        findings.add_if(|| "keep_staged".into(), check_duration(spec.keep_staged));
     }
     if spec.tasks.is_empty() {
         findings.add("tasks", Problem::NoTasks);
@@ -46,7 +50,9 @@ pub(crate) fn check_job(spec: &JobSpec, findings: &mut Findings) {
 /// Checks what belongs to one task alone.
 pub(crate) fn check_task(task: &TaskId, spec: &TaskSpec, job: &JobSpec, findings: &mut Findings) {
     let field = |rest: &str| format!("tasks.{task}.{rest}");
-    check_program(&spec.program, field, findings);
+    check_program(&spec.program, &format!("tasks.{task}"), findings);
+    check_conduct(spec, field, findings);
+    check_resources(spec, field, findings);
     check_env(&field("env"), &spec.env, findings);
     let count = spec.env.keys().chain(job.env.keys()).collect::<BTreeSet<_>>().len();
     if count > VARIABLES_MAX && spec.env.len() <= VARIABLES_MAX && job.env.len() <= VARIABLES_MAX {
@@ -168,8 +174,80 @@ fn check_params(spec: &JobSpec, findings: &mut Findings) {
     check_variables(spec.params.keys().map(String::as_str), "params", findings);
 }
 
-fn check_program(program: &Program, field: impl Fn(&str) -> String, findings: &mut Findings) {
+/// Checks how a task is watched, kept and stopped while it runs.
+fn check_conduct(spec: &TaskSpec, field: impl Fn(&str) -> String, findings: &mut Findings) {
+    let checkpoint = spec.checkpoint.as_ref();
+    for (rest, duration) in [
+        ("start_timeout", spec.start_timeout),
+        ("progress_timeout", spec.progress_timeout),
+        ("checkpoint.every", checkpoint.and_then(|policy| policy.every)),
+        ("health.interval", spec.health.as_ref().map(|health| health.interval)),
+        ("health.timeout", spec.health.as_ref().map(|health| health.timeout)),
+    ] {
+        findings.add_if(|| field(rest), duration.map_or(Ok(()), check_duration));
+    }
+    if checkpoint.is_some_and(|policy| policy.signal.is_some() && policy.every.is_none()) {
+        findings.add(field("checkpoint.signal"), Problem::Alone { needed: "every" });
+    }
+    if checkpoint.is_some_and(|policy| policy.bytes_max == Some(0)) {
+        findings.add(field("checkpoint.bytes_max"), Problem::Zero);
+    }
+    if spec.on_unreachable == OnUnreachable::Proceed && !spec.exclusive {
+        findings.add(field("on_unreachable"), Problem::Alone { needed: "exclusive" });
+    }
+    if let Some(HealthCheck { command, failures: given, .. }) = &spec.health {
+        check_arguments(command, &field("health.command"), findings);
+        if !(1..=HEALTH_FAILURES_MAX).contains(given) {
+            let problem = Problem::Failures { given: *given, limit: HEALTH_FAILURES_MAX };
+            findings.add(field("health.failures"), problem);
+        }
+    }
+}
+
+/// Checks that every limit allows something.
+fn check_resources(spec: &TaskSpec, field: impl Fn(&str) -> String, findings: &mut Findings) {
+    let resources = spec.resources;
+    for (rest, given) in [
+        ("resources.cpu", resources.cpu_millis.map(u64::from)),
+        ("resources.memory", resources.memory_bytes),
+        ("resources.processes", resources.processes.map(u64::from)),
+        ("resources.disk", resources.disk_bytes),
+    ] {
+        if given == Some(0) {
+            findings.add(field(rest), Problem::Zero);
+        }
+    }
+}
+
+fn check_steps(steps: &[Step], place: &str, findings: &mut Findings) {
+    let count = steps.len();
+    if count > STEPS_MAX {
+        let problem = Problem::TooManySteps { count, limit: STEPS_MAX };
+        return findings.add(format!("{place}.steps"), problem);
+    }
+    if steps.is_empty() {
+        findings.add(format!("{place}.steps"), Problem::NothingToRun);
+    }
+    let mut names = BTreeSet::new();
+    for (at, step) in steps.iter().enumerate() {
+        let place = format!("{place}.steps[{at}]");
+        if !names.insert(&step.name) {
+            let problem = Problem::DuplicateName { name: step.name.to_string() };
+            findings.add(format!("{place}.name"), problem);
+        }
+        match &step.program {
+            Program::Steps(_) => findings.add(place, Problem::NestedSteps),
+            program @ (Program::Command(_) | Program::Script { .. }) => {
+                check_program(program, &place, findings);
+            }
+        }
+    }
+}
+
+fn check_program(program: &Program, place: &str, findings: &mut Findings) {
+    let field = |rest: &str| format!("{place}.{rest}");
     let (name, arguments) = match program {
+        Program::Steps(steps) => return check_steps(steps, place, findings),
         Program::Command(arguments) => ("command", arguments),
         Program::Script { text, interpreter } => {
             let bytes = text.len();
@@ -184,11 +262,15 @@ fn check_program(program: &Program, field: impl Fn(&str) -> String, findings: &m
             ("interpreter", interpreter)
         }
     };
+    check_arguments(arguments, &field(name), findings);
+}
+
+fn check_arguments(arguments: &[String], field: &str, findings: &mut Findings) {
     if arguments.first().is_none_or(String::is_empty) {
-        findings.add(field(name), Problem::NothingToRun);
+        findings.add(field, Problem::NothingToRun);
     }
     for (at, argument) in arguments.iter().enumerate() {
-        findings.add_if(|| field(&format!("{name}[{at}]")), check_no_nul(argument));
+        findings.add_if(|| format!("{field}[{at}]"), check_no_nul(argument));
     }
 }
 
@@ -278,18 +360,33 @@ fn text_bytes(spec: &JobSpec) -> usize {
         map.iter().map(|(name, value)| name.len() + value.len()).sum()
     };
     let task = |task: &TaskSpec| {
-        let program = match &task.program {
-            Program::Command(arguments) => arguments.iter().map(String::len).sum(),
-            Program::Script { text, interpreter } => {
-                text.len() + interpreter.iter().map(String::len).sum::<usize>()
-            }
-        };
+        let health = task.health.as_ref().map_or(0, |health| texts(&health.command));
         let targets = published_outputs(task).map(|(_, target)| target.path.len()).sum::<usize>();
         let outputs = task.outputs.values().map(|output| output.path.len()).sum::<usize>();
-        program + targets + outputs + pairs(&task.env) + pairs(&task.placement.labels)
+        program_bytes(&task.program)
+            + health
+            + targets
+            + outputs
+            + pairs(&task.env)
+            + pairs(&task.placement.labels)
     };
     let tasks: usize = spec.tasks.iter().map(|(name, spec)| name.as_str().len() + task(spec)).sum();
     tasks + pairs(&spec.params) + pairs(&spec.env) + pairs(&spec.labels) + spec.description.len()
+}
+
+fn program_bytes(program: &Program) -> usize {
+    match program {
+        Program::Command(arguments) => texts(arguments),
+        Program::Script { text, interpreter } => text.len() + texts(interpreter),
+        Program::Steps(steps) => {
+            let step = |step: &Step| step.name.as_str().len() + program_bytes(&step.program);
+            steps.iter().map(step).sum()
+        }
+    }
+}
+
+fn texts(texts: &[String]) -> usize {
+    texts.iter().map(String::len).sum()
 }
 
 /// Largest spec, encoded after its parameters were filled in.
@@ -302,6 +399,10 @@ pub const DISPLAY_NAME_BYTES_MAX: usize = 54;
 pub const VARIABLES_MAX: usize = 256;
 /// Largest number of attempts that a retry policy may ask for.
 pub const ATTEMPTS_MAX: u32 = 100;
+/// Largest number of steps of one task.
+pub const STEPS_MAX: usize = 256;
+/// Largest number of failures in a row that a health check may ask for.
+pub const HEALTH_FAILURES_MAX: u32 = 100;
 /// Longest duration anywhere in a spec.
 pub const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 /// Longest name of a variable or a parameter.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use votum_ids::{OutputName, Target, TaskId, WorkerId};
+use votum_ids::{OutputName, StepName, Target, TaskId, WorkerId};
+
+use crate::{CheckpointPolicy, HealthCheck, Resources, TaskSignal};
 
 /// A job: a graph of tasks that commits as a unit. Immutable once received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,12 @@ pub struct JobSpec {
     pub retention: Duration,
     /// How long a round waits for every vote.
     pub prepare_timeout: Duration,
+    /// What it means that a task has failed for the last time.
+    #[serde(default)]
+    pub on_exhausted: OnExhausted,
+    /// How long what is staged outlives an abort, for a rescue; zero: not at all.
+    #[serde(default)]
+    pub keep_staged: Duration,
     /// The nodes of the graph, by name.
     pub tasks: BTreeMap<TaskId, TaskSpec>,
 }
@@ -50,13 +58,63 @@ pub struct TaskSpec {
     pub outputs: BTreeMap<OutputName, OutputSpec>,
     /// How long one attempt may run.
     pub timeout: Duration,
-    /// From SIGTERM to SIGKILL.
+    /// From the order to run an attempt to its program's start; absent: as long as it may run.
+    #[serde(default)]
+    pub start_timeout: Option<Duration>,
+    /// Longest silence of the report file; absent: silence means nothing.
+    #[serde(default)]
+    pub progress_timeout: Option<Duration>,
+    /// A command that tells whether the task is well.
+    #[serde(default)]
+    pub health: Option<HealthCheck>,
+    /// What asks the program to end.
+    #[serde(default)]
+    pub stop_signal: TaskSignal,
+    /// From the stop signal to SIGKILL.
     pub grace_period: Duration,
     /// When a failed or lost attempt is followed by another.
     pub retry: RetryPolicy,
+    /// How progress survives an attempt; absent: an attempt starts from nothing, or with its
+    /// first step that is not done.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointPolicy>,
+    /// What one attempt may use.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Whether an attempt has effects outside of its staging, so that two must never run at once:
+    /// the worker itself ends it when its lease is over (R3).
+    #[serde(default)]
+    pub exclusive: bool,
+    /// What becomes of an exclusive attempt whose machine cannot be reached.
+    #[serde(default)]
+    pub on_unreachable: OnUnreachable,
 }
 
 impl TaskSpec {
+    /// Makes a task that runs this, anywhere, once, with nothing to read and nothing to write.
+    #[must_use]
+    pub fn of(program: Program) -> Self {
+        Self {
+            placement: Placement::default(),
+            needs: BTreeSet::new(),
+            program,
+            env: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            timeout: TIMEOUT_DEFAULT,
+            start_timeout: None,
+            progress_timeout: None,
+            health: None,
+            stop_signal: TaskSignal::default(),
+            grace_period: GRACE_PERIOD_DEFAULT,
+            retry: RetryPolicy::default(),
+            checkpoint: None,
+            resources: Resources::default(),
+            exclusive: false,
+            on_unreachable: OnUnreachable::default(),
+        }
+    }
+
     /// Returns every task that must be staged before this one starts.
     #[must_use]
     pub fn predecessors(&self) -> BTreeSet<&TaskId> {
@@ -90,6 +148,40 @@ pub enum Program {
         /// Argument vector of the interpreter; the script's path follows it.
         interpreter: Vec<String>,
     },
+    /// One after another in one attempt; each is durable before the next begins.
+    Steps(Vec<Step>),
+}
+
+/// One step of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique in its task.
+    pub name: StepName,
+    /// What it runs; no steps of its own.
+    pub program: Program,
+}
+
+/// What becomes of an exclusive attempt whose machine cannot be reached, so that nobody knows
+/// whether its processes are gone (R3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnreachable {
+    /// No other attempt starts before the machine or a person has said that it ended.
+    #[default]
+    Wait,
+    /// Another attempt starts after the lease and the grace for stopping.
+    Proceed,
+}
+
+/// What it means that a task has failed for the last time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExhausted {
+    /// The job aborts.
+    #[default]
+    Abort,
+    /// The job pauses, so that a person can mend the cause and try again.
+    Pause,
 }
 
 /// One thing a task reads.

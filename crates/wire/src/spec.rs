@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{OutputName, TaskId};
 use votum_job::{
-    GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OutputSpec,
-    PREPARE_TIMEOUT_DEFAULT, Placement, Program, RETENTION_DEFAULT, RetryPolicy, TIMEOUT_DEFAULT,
+    CheckpointPolicy, GRACE_PERIOD_DEFAULT, HealthCheck, InputSpec, JobSpec, OutputSpec,
+    PREPARE_TIMEOUT_DEFAULT, Placement, RETENTION_DEFAULT, Resources, RetryPolicy, TIMEOUT_DEFAULT,
     TaskSpec,
 };
 use votum_proto::v1;
@@ -16,8 +16,9 @@ use votum_proto::v1;
 use crate::{
     Fault, Malformed, Translate,
     names::{read_worker_name, worker_name},
+    program::{program_from_proto, program_to_proto},
     time::{duration, read_duration_if_any},
-    translate::{count, number, parse, read_if_any, set},
+    translate::{Numbered as _, count, enumerated_if_any, number, parse, read_if_any, set},
 };
 
 /// Writes a job.
@@ -34,6 +35,8 @@ pub fn job_spec_to_proto(spec: &JobSpec) -> v1::JobSpec {
         tasks: spec.tasks.iter().map(task).collect(),
         commit: Some(v1::CommitPolicy { prepare_timeout: duration(spec.prepare_timeout) }),
         retention: duration(spec.retention),
+        on_exhausted: spec.on_exhausted.number(),
+        keep_staged: duration(spec.keep_staged),
     }
 }
 
@@ -61,6 +64,8 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
     let prepare_timeout =
         found.note(read_duration_if_any("commit.prepare_timeout", prepare_timeout)).flatten();
     let retention = found.note(read_duration_if_any("retention", proto.retention)).flatten();
+    let on_exhausted = found.note(enumerated_if_any("on_exhausted", proto.on_exhausted)).flatten();
+    let keep_staged = found.note(read_duration_if_any("keep_staged", proto.keep_staged)).flatten();
     found.finish(JobSpec {
         display_name: proto.display_name,
         description: proto.description,
@@ -70,6 +75,8 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         retention: retention.unwrap_or(RETENTION_DEFAULT),
         prepare_timeout: prepare_timeout.unwrap_or(PREPARE_TIMEOUT_DEFAULT),
+        on_exhausted: on_exhausted.unwrap_or_default(),
+        keep_staged: keep_staged.unwrap_or_default(),
         tasks,
     })
 }
@@ -87,6 +94,14 @@ pub(crate) fn task_to_proto(id: &TaskId, spec: &TaskSpec) -> v1::TaskSpec {
         timeout: duration(spec.timeout),
         grace_period: duration(spec.grace_period),
         retry: Some(spec.retry.to_proto()),
+        start_timeout: spec.start_timeout.and_then(duration),
+        progress_timeout: spec.progress_timeout.and_then(duration),
+        health: spec.health.as_ref().map(Translate::to_proto),
+        stop_signal: spec.stop_signal.number(),
+        checkpoint: spec.checkpoint.as_ref().map(Translate::to_proto),
+        resources: (!spec.resources.is_unlimited()).then(|| spec.resources.to_proto()),
+        exclusive: spec.exclusive,
+        on_unreachable: spec.on_unreachable.number(),
     }
 }
 
@@ -125,7 +140,7 @@ impl Found {
             needs.extend(inner.note(parse::<TaskId>(&format!("depends_on[{i}]"), task)));
         }
         let placement = inner.note(read_if_any::<Placement>("placement", proto.placement));
-        let program = inner.note(set("action", proto.action)).map(program_from_proto);
+        let program = inner.note(set("action", proto.action).and_then(program_from_proto));
         let inputs = inner.read_named("inputs", proto.inputs, |input| {
             (input.name.clone(), input_from_proto(input))
         });
@@ -135,6 +150,15 @@ impl Found {
         let timeout = inner.note(read_duration_if_any("timeout", proto.timeout));
         let grace_period = inner.note(read_duration_if_any("grace_period", proto.grace_period));
         let retry = inner.note(read_if_any::<RetryPolicy>("retry", proto.retry));
+        let start_timeout = inner.note(read_duration_if_any("start_timeout", proto.start_timeout));
+        let progress_timeout =
+            inner.note(read_duration_if_any("progress_timeout", proto.progress_timeout));
+        let health = inner.note(read_if_any::<HealthCheck>("health", proto.health));
+        let stop_signal = inner.note(enumerated_if_any("stop_signal", proto.stop_signal));
+        let checkpoint =
+            inner.note(read_if_any::<CheckpointPolicy>("checkpoint", proto.checkpoint));
+        let resources = inner.note(read_if_any::<Resources>("resources", proto.resources));
+        let on_unreachable = inner.note(enumerated_if_any("on_unreachable", proto.on_unreachable));
         let below = |malformed: Malformed| {
             if field.is_empty() { malformed } else { malformed.below(field) }
         };
@@ -153,6 +177,14 @@ impl Found {
             timeout: timeout?.unwrap_or(TIMEOUT_DEFAULT),
             grace_period: grace_period?.unwrap_or(GRACE_PERIOD_DEFAULT),
             retry: retry?.unwrap_or_default(),
+            start_timeout: start_timeout?,
+            progress_timeout: progress_timeout?,
+            health: health?,
+            stop_signal: stop_signal?.unwrap_or_default(),
+            checkpoint: checkpoint?,
+            resources: resources?.unwrap_or_default(),
+            exclusive: proto.exclusive,
+            on_unreachable: on_unreachable?.unwrap_or_default(),
         })
     }
 
@@ -227,32 +259,6 @@ impl Translate for RetryPolicy {
             backoff_max: backoff_max.unwrap_or(default.backoff_max),
             never_on: proto.fatal_exit_codes.into_iter().collect(),
         })
-    }
-}
-
-fn program_to_proto(program: &Program) -> v1::task_spec::Action {
-    match program {
-        Program::Command(argv) => {
-            v1::task_spec::Action::Command(v1::Command { argv: argv.clone() })
-        }
-        Program::Script { text, interpreter } => v1::task_spec::Action::Script(v1::Script {
-            text: text.clone(),
-            interpreter: interpreter.clone(),
-        }),
-    }
-}
-
-fn program_from_proto(action: v1::task_spec::Action) -> Program {
-    match action {
-        v1::task_spec::Action::Command(command) => Program::Command(command.argv),
-        v1::task_spec::Action::Script(script) => {
-            let interpreter = if script.interpreter.is_empty() {
-                INTERPRETER_DEFAULT.map(str::to_owned).to_vec()
-            } else {
-                script.interpreter
-            };
-            Program::Script { text: script.text, interpreter }
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_stream::{Iter, iter, wrappers::TcpListenerStream};
 use tonic::{Request, Response, Status, transport::Server};
 use uuid::Uuid;
 use votum_ids::JobId;
-use votum_job::JobSpec;
+use votum_job::{JobSpec, OnExhausted};
 use votum_machine::WallTime;
 use votum_proto::v1::{
     CancelJobRequest, CancelJobResponse, GetJobRequest, GetJobResponse, ListJobsRequest,
@@ -225,6 +225,8 @@ pub(crate) fn spec() -> JobSpec {
         timeout: limit,
         retention: limit,
         prepare_timeout: limit,
+        on_exhausted: OnExhausted::Abort,
+        keep_staged: limit,
         tasks: BTreeMap::new(),
     }
 }

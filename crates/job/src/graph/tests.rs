@@ -5,10 +5,13 @@ use std::{
     time::Duration,
 };
 
-use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId};
+use votum_ids::{Existing, OutputName, StepName, Target, TargetKind, TaskId, WorkerId};
 
 use super::*;
-use crate::{OutputSpec, Placement, Program, RetryPolicy, TaskSpec};
+use crate::{
+    CheckpointPolicy, HEALTH_FAILURES_MAX, HealthCheck, OnExhausted, OnUnreachable, OutputSpec,
+    Program, Resources, STEPS_MAX, Step, TaskSignal, TaskSpec,
+};
 
 #[test]
 fn every_task_comes_after_its_predecessors() {
@@ -357,6 +360,71 @@ fn only(spec: &JobSpec, field: &str) -> Problem {
 }
 
 /// Breaks one rule of a good job and returns what is found.
+#[test]
+fn steps_have_names_of_their_own_and_no_steps() {
+    let steps = |names: &[&str]| {
+        let step = |name: &&str| Step {
+            name: StepName::new(name).unwrap(),
+            program: Program::Command(vec!["true".into()]),
+        };
+        let steps: Vec<Step> = names.iter().map(step).collect();
+        move |spec: &mut JobSpec| edit(spec, "load").program = Program::Steps(steps)
+    };
+    let problem = only_after(steps(&["fetch", "sort", "fetch"]), "tasks.load.steps[2].name");
+    assert_eq!(problem, Problem::DuplicateName { name: "fetch".into() });
+    assert_eq!(only_after(steps(&[]), "tasks.load.steps"), Problem::NothingToRun);
+    let problem = only_after(steps(&["again"; STEPS_MAX + 1]), "tasks.load.steps");
+    assert_eq!(problem, Problem::TooManySteps { count: STEPS_MAX + 1, limit: STEPS_MAX });
+    let nested = |spec: &mut JobSpec| {
+        let program = Program::Steps(vec![]);
+        let step = Step { name: StepName::new("inner").unwrap(), program };
+        edit(spec, "load").program = Program::Steps(vec![step]);
+    };
+    assert_eq!(only_after(nested, "tasks.load.steps[0]"), Problem::NestedSteps);
+}
+
+#[test]
+fn what_means_nothing_alone_is_refused() {
+    let signal = |spec: &mut JobSpec| {
+        let policy = CheckpointPolicy { signal: Some(TaskSignal::Usr1), ..Default::default() };
+        edit(spec, "load").checkpoint = Some(policy);
+    };
+    let problem = only_after(signal, "tasks.load.checkpoint.signal");
+    assert_eq!(problem, Problem::Alone { needed: "every" });
+    let proceed = |spec: &mut JobSpec| edit(spec, "load").on_unreachable = OnUnreachable::Proceed;
+    let problem = only_after(proceed, "tasks.load.on_unreachable");
+    assert_eq!(problem, Problem::Alone { needed: "exclusive" });
+}
+
+#[test]
+fn a_limit_of_zero_is_refused() {
+    for (field, resources) in [
+        ("cpu", Resources { cpu_millis: Some(0), ..Resources::default() }),
+        ("memory", Resources { memory_bytes: Some(0), ..Resources::default() }),
+        ("processes", Resources { processes: Some(0), ..Resources::default() }),
+        ("disk", Resources { disk_bytes: Some(0), ..Resources::default() }),
+    ] {
+        let limited = |spec: &mut JobSpec| edit(spec, "load").resources = resources;
+        assert_eq!(only_after(limited, &format!("tasks.load.resources.{field}")), Problem::Zero);
+    }
+}
+
+#[test]
+fn a_health_check_runs_something_and_may_fail() {
+    let health = |command: &[&str], failures| {
+        let health = HealthCheck {
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            failures,
+        };
+        move |spec: &mut JobSpec| edit(spec, "load").health = Some(health)
+    };
+    assert_eq!(only_after(health(&[], 1), "tasks.load.health.command"), Problem::NothingToRun);
+    let problem = only_after(health(&["true"], 0), "tasks.load.health.failures");
+    assert_eq!(problem, Problem::Failures { given: 0, limit: HEALTH_FAILURES_MAX });
+}
+
 fn only_after(edit: impl FnOnce(&mut JobSpec), field: &str) -> Problem {
     let mut spec = job(&[("load", "")]);
     assert_eq!(Graph::check(&spec).err(), None);
@@ -374,15 +442,10 @@ fn job(tasks: &[(&str, &str)]) -> JobSpec {
 
 fn job_of(tasks: impl Iterator<Item = (String, Option<String>)>) -> JobSpec {
     let spec = |needs: Option<String>| TaskSpec {
-        placement: Placement::default(),
         needs: needs.iter().map(|name| task(name)).collect(),
-        program: Program::Command(vec!["true".into()]),
-        env: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        outputs: BTreeMap::new(),
         timeout: Duration::from_secs(60),
         grace_period: Duration::from_secs(10),
-        retry: RetryPolicy::default(),
+        ..TaskSpec::of(Program::Command(vec!["true".into()]))
     };
     JobSpec {
         display_name: "sales".into(),
@@ -393,6 +456,8 @@ fn job_of(tasks: impl Iterator<Item = (String, Option<String>)>) -> JobSpec {
         timeout: Duration::from_secs(3600),
         retention: Duration::from_secs(3600),
         prepare_timeout: Duration::from_secs(60),
+        on_exhausted: OnExhausted::Abort,
+        keep_staged: Duration::ZERO,
         tasks: tasks.map(|(name, needs)| (task(&name), spec(needs))).collect(),
     }
 }

@@ -1,9 +1,6 @@
 //! The cast: jobs, workers and reports, written as short texts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 use votum_ids::{
@@ -11,8 +8,8 @@ use votum_ids::{
     Target, TargetKind, TaskId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    AttemptEnd, Failure, FailureKind, InputSpec, JobSpec, OutputSpec, Placement, Program,
-    RetryPolicy, StagedOutput, TaskSpec, Usage,
+    AttemptEnd, Failure, FailureKind, InputSpec, JobSpec, OnExhausted, OutputSpec, Program,
+    StagedOutput, TaskSpec, Usage,
 };
 use votum_schedule::{Registration, Submission};
 
@@ -68,6 +65,8 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         timeout: Duration::from_hours(24),
         retention: Duration::from_hours(24),
         prepare_timeout: Duration::from_secs(60),
+        on_exhausted: OnExhausted::Abort,
+        keep_staged: Duration::ZERO,
         tasks: BTreeMap::new(),
     };
     for line in lines {
@@ -83,17 +82,8 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
 }
 
 fn task_spec<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> TaskSpec {
-    let mut task = TaskSpec {
-        placement: Placement::default(),
-        needs: BTreeSet::new(),
-        program: Program::Command(vec!["true".into()]),
-        env: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        outputs: BTreeMap::new(),
-        timeout: Duration::from_hours(1),
-        grace_period: Duration::from_secs(10),
-        retry: RetryPolicy::default(),
-    };
+    let program = Program::Command(vec!["true".into()]);
+    let mut task = TaskSpec { timeout: Duration::from_hours(1), ..TaskSpec::of(program) };
     while let Some(word) = words.next() {
         let value = words.next().unwrap();
         match word {

@@ -1,10 +1,6 @@
 //! One value of everything that has a form on the wire, with every field set.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Debug,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use prost::{Message, Name};
 use uuid::Uuid;
@@ -14,11 +10,12 @@ use votum_commit::{
 };
 use votum_ids::{
     AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName,
-    Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
+    StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, InputSource, InputSpec, JobSpec,
-    ListedAttempt, OutputSpec, Placement, Program, ResolvedInput, RetryPolicy, StagedOutput,
+    Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind, HealthCheck,
+    InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnreachable, OutputSpec,
+    Placement, Program, ResolvedInput, Resources, RetryPolicy, StagedOutput, Step, TaskSignal,
     TaskSpec, Usage,
 };
 use votum_machine::WallTime;
@@ -218,18 +215,22 @@ fn assignment() -> Assignment {
 
 /// Returns a job that uses everything a job can have.
 pub(crate) fn spec() -> JobSpec {
+    let step = |name: &str, program| Step { name: StepName::new(name).unwrap(), program };
     let fetch = TaskSpec {
-        placement: Placement::default(),
-        needs: BTreeSet::new(),
-        program: Program::Command(vec!["true".to_owned()]),
-        env: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        outputs: BTreeMap::new(),
         timeout: Duration::from_secs(5),
         grace_period: Duration::ZERO,
-        retry: RetryPolicy::default(),
+        ..TaskSpec::of(Program::Steps(vec![
+            step("first", Program::Command(vec!["true".to_owned()])),
+            step(
+                "second",
+                Program::Script { text: "true".to_owned(), interpreter: vec!["sh".to_owned()] },
+            ),
+        ]))
     };
-    let tasks = [(task_id(), load()), (TaskId::new("fetch").unwrap(), fetch)];
+    let check = TaskSpec::of(Program::Command(vec!["true".to_owned()]));
+    let tasks =
+        [("check", check), ("fetch", fetch)].map(|(id, task)| (TaskId::new(id).unwrap(), task));
+    let tasks = tasks.into_iter().chain([(task_id(), load())]);
     JobSpec {
         display_name: "nightly".to_owned(),
         description: "loads the day's sales".to_owned(),
@@ -239,7 +240,9 @@ pub(crate) fn spec() -> JobSpec {
         timeout: Duration::from_secs(3600),
         retention: Duration::from_hours(24),
         prepare_timeout: Duration::from_millis(1500),
-        tasks: tasks.into(),
+        on_exhausted: OnExhausted::Pause,
+        keep_staged: Duration::from_hours(2),
+        tasks: tasks.collect(),
     }
 }
 
@@ -283,6 +286,29 @@ fn load() -> TaskSpec {
             backoff_max: Duration::from_secs(7),
             never_on: [2, 64].into(),
         },
+        start_timeout: Some(Duration::from_secs(30)),
+        progress_timeout: Some(Duration::from_secs(40)),
+        health: Some(HealthCheck {
+            command: vec!["curl".to_owned(), "-f".to_owned()],
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+            failures: 4,
+        }),
+        stop_signal: TaskSignal::Int,
+        checkpoint: Some(CheckpointPolicy {
+            every: Some(Duration::from_secs(90)),
+            signal: Some(TaskSignal::Usr1),
+            replicate: true,
+            bytes_max: Some(1 << 30),
+        }),
+        resources: Resources {
+            cpu_millis: Some(1500),
+            memory_bytes: Some(1 << 31),
+            processes: Some(64),
+            disk_bytes: Some(1 << 33),
+        },
+        exclusive: true,
+        on_unreachable: OnUnreachable::Proceed,
     }
 }
 

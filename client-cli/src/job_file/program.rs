@@ -1,0 +1,93 @@
+//! What a task of a job file runs: a script, a command, or steps of them.
+
+use votum_ids::StepName;
+use votum_job::{INTERPRETER_DEFAULT, Program, STEPS_MAX, Step};
+
+use super::{
+    Problem,
+    fields::{Fields, Reader, at_key},
+    yaml::{Key, Node},
+};
+
+/// Reads what the task called `key` runs.
+pub(super) fn read(reader: &mut Reader<'_>, key: &Key, fields: &Fields<'_>) -> Option<Program> {
+    let what = format!("task `{}`", key.text);
+    let Some((steps_key, steps)) = fields.key("steps").zip(fields.find("steps")) else {
+        return one(reader, key, &what, fields);
+    };
+    for other in ["run", "command", "interpreter"] {
+        if let Some(other) = fields.key(other) {
+            let message = format!("{what} has both `steps` and `{}`", other.text);
+            reader.report(at_key(other, message).help("each step has a `run` or a `command`"));
+        }
+    }
+    let items = reader.items(steps);
+    if items.len() > STEPS_MAX {
+        let message = format!("{} steps; a task has at most {STEPS_MAX}", items.len());
+        reader.report(at_key(steps_key, message));
+        return None;
+    }
+    let read: Vec<Step> = items.iter().filter_map(|item| step(reader, steps_key, item)).collect();
+    (read.len() == items.len()).then_some(Program::Steps(read))
+}
+
+fn step(reader: &mut Reader<'_>, steps: &Key, node: &Node) -> Option<Step> {
+    let fields = reader.fields(node, "a step", &["name", "run", "command", "interpreter"]);
+    let Some(named) = fields.find("name") else {
+        reader
+            .report(Problem::new(fields.at(), "a step has no `name`".to_owned()).help(
+                "a restarted task goes on with the first step that is not done, by its name",
+            ));
+        return None;
+    };
+    let name = reader.parsed(named, str::parse::<StepName>);
+    let what =
+        reader.text(named).map_or_else(|| "a step".to_owned(), |name| format!("step `{name}`"));
+    let program = one(reader, fields.key("name").unwrap_or(steps), &what, &fields);
+    Some(Step { name: name?, program: program? })
+}
+
+/// Reads one program: a script or a command.
+fn one(reader: &mut Reader<'_>, key: &Key, what: &str, fields: &Fields<'_>) -> Option<Program> {
+    match (fields.find("run"), fields.find("command")) {
+        (Some(run), None) => {
+            let text = reader.text(run)?.to_owned();
+            let interpreter = match fields.find("interpreter") {
+                None => INTERPRETER_DEFAULT.map(str::to_owned).to_vec(),
+                Some(node) => words(reader, node)?,
+            };
+            Some(Program::Script { text, interpreter })
+        }
+        (None, Some(command)) => {
+            if let Some(key) = fields.key("interpreter") {
+                reader.report(at_key(key, "`interpreter` belongs to `run`".to_owned()));
+            }
+            words(reader, command).map(Program::Command)
+        }
+        (Some(_), Some(_)) => {
+            let second = fields.key("command").unwrap_or(key);
+            reader.report(
+                at_key(second, format!("{what} has both `run` and `command`"))
+                    .help("`run` is a script, `command` one program without a shell"),
+            );
+            None
+        }
+        (None, None) => {
+            reader.report(
+                at_key(key, format!("{what} has neither `run` nor `command`"))
+                    .help("`run` is a script, `command` one program without a shell"),
+            );
+            None
+        }
+    }
+}
+
+/// Reads an argument vector; parameters are put in word by word, so none can become two.
+pub(super) fn words(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    let items = reader.items(node);
+    let words: Vec<String> = items.iter().filter_map(|item| reader.substituted(item)).collect();
+    if items.is_empty() {
+        reader.report(Problem::new(node.at, "a list of words, the program first".to_owned()));
+    }
+    (!items.is_empty() && words.len() == items.len()).then_some(words)
+}
