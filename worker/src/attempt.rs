@@ -16,7 +16,8 @@ use std::{mem, time::Duration};
 
 use votum_ids::{AttemptId, Digest, OutputName};
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, ListedAttempt, StagedOutput, Usage,
+    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, ListedAttempt, SelfReport,
+    StagedOutput, Usage,
 };
 use votum_machine::Moment;
 use votum_wire::FromWorker;
@@ -34,6 +35,8 @@ pub(crate) struct Attempt {
     id: AttemptId,
     number: u32,
     phase: Phase,
+    /// What its program has said of itself.
+    told: Option<Box<SelfReport>>,
 }
 
 #[derive(Debug)]
@@ -89,13 +92,14 @@ impl Attempt {
         let reaction = Reaction::perform([Action::Fetch(assignment.clone())])
             .durably(Record::Accepted { attempt: id.clone(), number });
         let until = now.after(assignment.time_limit);
-        (Self { id, number, phase: Phase::Fetching { assignment, until } }, reaction)
+        let phase = Phase::Fetching { assignment, until };
+        (Self { id, number, phase, told: None }, reaction)
     }
 
     /// Remembers an attempt that was under way when the daemon ended.
     pub(crate) fn cut_off(id: AttemptId, number: u32) -> Self {
         let cause = Cause::interrupted("the worker's daemon began again");
-        Self { id, number, phase: Phase::Stopping { cause } }
+        Self { id, number, phase: Phase::Stopping { cause }, told: None }
     }
 
     /// Applies what happened to it here.
@@ -109,6 +113,14 @@ impl Attempt {
             (Phase::Running { assignment, until, .. }, AttemptEvent::Started { pid }) => {
                 self.phase = Phase::Running { assignment, pid: Some(pid), until };
                 Reaction::perform(self.report())
+            }
+            (
+                phase @ (Phase::Running { .. } | Phase::Sealing { .. }),
+                AttemptEvent::Reported { report, checkpoints: _ },
+            ) => {
+                self.phase = phase;
+                self.told = Some(report);
+                Reaction::none()
             }
             (Phase::Running { assignment, .. }, AttemptEvent::Exited { usage }) => {
                 self.phase = Phase::Sealing { usage };
@@ -359,7 +371,7 @@ impl Attempt {
     fn stopped(&mut self, Cause { kind, message }: Cause, event: AttemptEvent) -> Reaction {
         let (stderr_tail, usage) = match event {
             // The process began while it was asked to end; its end is still to come.
-            AttemptEvent::Started { .. } => {
+            AttemptEvent::Started { .. } | AttemptEvent::Reported { .. } => {
                 self.phase = Phase::Stopping { cause: Cause { kind, message } };
                 return Reaction::none();
             }

@@ -205,6 +205,11 @@ impl Config {
         self.data_dir.join("attempts")
     }
 
+    /// Returns where the commands lie that tasks find in their `PATH`.
+    pub(crate) fn tools_dir(&self) -> PathBuf {
+        self.data_dir.join("bin")
+    }
+
     /// Returns where the key of the read tokens lies.
     pub(crate) fn secret_file(&self) -> PathBuf {
         self.data_dir.join("read-token.key")

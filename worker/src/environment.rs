@@ -13,6 +13,8 @@ use votum_ids::OutputName;
 use votum_job::Assignment;
 use votum_machine::WallTime;
 
+use crate::tools::path_with;
+
 /// Where everything of an attempt lies, as its program is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
@@ -28,6 +30,10 @@ pub(crate) struct Places {
     pub(crate) inputs: BTreeMap<OutputName, PathBuf>,
     /// Appears right before SIGTERM, with the reason in it.
     pub(crate) cancel_file: PathBuf,
+    /// The program appends to it what it says of itself.
+    pub(crate) report: PathBuf,
+    /// Commands that come first in the `PATH`.
+    pub(crate) tools: PathBuf,
 }
 
 /// Returns the environment of a task.
@@ -42,6 +48,8 @@ pub(crate) fn environment(
     env.extend(assignment.job_env.clone());
     env.extend(spec.env.clone());
     env.retain(|name, _| !name.starts_with(PREFIX));
+    let path = path_with(&places.tools, env.get(PATH).map(String::as_str));
+    env.insert(PATH.to_owned(), path);
 
     let mut set = |name: &str, value: String| env.insert(format!("{PREFIX}{name}"), value);
     set("WORK_DIR", text(&places.work_dir));
@@ -67,6 +75,7 @@ pub(crate) fn environment(
     set("TIMEOUT_SECONDS", assignment.time_limit.as_secs().max(1).to_string());
     set("DEADLINE", rfc_3339(start.after(assignment.time_limit)));
     set("CANCEL_FILE", text(&places.cancel_file));
+    set("REPORT", text(&places.report));
     env
 }
 
@@ -87,6 +96,7 @@ fn text(path: &Path) -> String {
 
 /// What begins like this is said by the worker and by nobody else.
 const PREFIX: &str = "VOTUM_";
+const PATH: &str = "PATH";
 
 #[cfg(test)]
 mod tests {
@@ -104,6 +114,8 @@ mod tests {
             inputs_dir: "/s/inputs".into(),
             inputs: BTreeMap::from([(output, "/s/inputs/daily-rows/rows.csv".into())]),
             cancel_file: "/d/cancel".into(),
+            report: "/d/report".into(),
+            tools: "/w/bin".into(),
         }
     }
 
@@ -117,7 +129,7 @@ mod tests {
         let env = environment(&assignment, &places(), inherited, WallTime(0));
         assert_eq!(
             (env["A"].as_str(), env["B"].as_str(), env["PATH"].as_str()),
-            ("task", "b", "/bin")
+            ("task", "b", "/w/bin:/bin")
         );
         assert_eq!(env["VOTUM_JOB_ID"], "sales-7");
     }

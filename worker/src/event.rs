@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use votum_commit::ParticipantEvent;
 use votum_driver::Tick;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Failure, StagedOutput, Usage};
+use votum_job::{Failure, SelfReport, StagedOutput, Usage};
 use votum_wire::CoordinatorFrame;
 
 /// What happens to a worker.
@@ -60,6 +60,14 @@ pub enum AttemptEvent {
     Started {
         /// Of its process group leader.
         pid: u32,
+    },
+    /// The program said something of itself, perhaps not for the first time.
+    Reported {
+        /// Everything that it has said so far.
+        report: Box<SelfReport>,
+        /// Seals of its checkpoint directory that it asked for since its last report, by the
+        /// words that name the requests.
+        checkpoints: Vec<String>,
     },
     /// The program exited with 0 and all its processes are gone.
     Exited {

@@ -9,6 +9,7 @@
 mod action;
 mod attempt;
 mod attempts;
+mod attendance;
 mod commit;
 mod config;
 mod engine;
@@ -26,6 +27,7 @@ mod perform;
 mod record;
 mod recovery;
 mod replay;
+mod report_file;
 mod run;
 mod serve;
 mod session;
@@ -33,6 +35,7 @@ mod shell;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod tools;
 
 pub use action::Action;
 pub use config::{Config, ConfigError, LogFormat, SLOTS_MAX, Settings};

@@ -23,11 +23,13 @@ use votum_process::{
 use votum_shadow::Staging;
 
 use crate::{
+    attendance::Attendance,
     config::Config,
     environment::{Places, environment},
     event::AttemptEvent,
     inputs,
     outputs::declared,
+    report_file::{ReportFile, report_path},
     session::chain,
     shell::{End, Shell, failed, failure, on_disk, turn},
 };
@@ -143,7 +145,9 @@ fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failur
         )));
     }
     let dir = attempt_dir(&shell.config, &assignment.attempt);
-    write_number(&dir, assignment.number).map_err(|error| storage_failed(chain(&error)))?;
+    write_number(&dir, assignment.number)
+        .and_then(|()| ReportFile::create(&dir))
+        .map_err(|error| storage_failed(chain(&error)))?;
     let outputs = declared(&assignment.spec)?;
     let staging = shell.shadow.stage(&assignment.attempt);
     let staging = staging.map_err(|error| storage_failed(chain(&error)))?;
@@ -180,8 +184,10 @@ pub(crate) async fn run(
     let task = supervised.task().ok().flatten().unwrap_or(supervised.identity().supervisor);
     let pid = u32::try_from(task.pid).unwrap_or_default();
     shell.tell(&run.id, AttemptEvent::Started { pid }).await;
+    let attendance = Attendance::begin(&shell, &run.id, &dir);
     match watch_until_gone(&mut run, &dir, supervised).await {
         Ok(ended) => {
+            attendance.end().await;
             let event = on_disk(&shell, move |_| conclude(&dir, &ended)).await;
             run.end(event).await;
         }
@@ -211,6 +217,8 @@ fn plan(
         inputs_dir: staging.inputs_dir(),
         inputs,
         cancel_file: cancel_file(dir),
+        report: report_path(dir),
+        tools: shell.config.tools_dir(),
     };
     let argv = match &assignment.spec.program {
         Program::Command(argv) => argv.clone(),

@@ -31,6 +31,7 @@ use crate::{
     session,
     shell::{Bounds, End, Ending, Shell, blocking},
     tokens::ReadTokens,
+    tools,
 };
 
 /// Is the daemon: settings to exit code, with log lines and signals.
@@ -143,6 +144,7 @@ fn open(config: &Config) -> Result<(Recovered, Shadow, ReadTokens), ServeError> 
     let recovered = recovery::recover(config)?;
     let shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
     let tokens = ReadTokens::open(&config.secret_file()).map_err(ServeError::Secret)?;
+    tools::install(config).map_err(ServeError::Tools)?;
     Ok((recovered, shadow, tokens))
 }
 
@@ -212,6 +214,9 @@ pub enum ServeError {
     /// The key of the read tokens cannot be used.
     #[error("cannot read or make the key of the read tokens")]
     Secret(#[source] io::Error),
+    /// The commands for tasks cannot be put where they find them.
+    #[error("cannot write the commands for tasks")]
+    Tools(#[source] io::Error),
     /// The address for artifacts and logs cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {

@@ -8,8 +8,10 @@ mod invalid;
 mod inventory;
 mod paths;
 mod report;
+mod report_line;
 mod resources;
 mod rules;
+mod self_report;
 mod signal;
 mod spec;
 mod suggestion;
@@ -23,11 +25,13 @@ pub use health::{
 pub use invalid::{InvalidJob, Problem};
 pub use inventory::{AttemptState, ListedAttempt};
 pub use report::{AttemptEnd, Failure, FailureKind, StagedOutput, Usage};
+pub use report_line::{MalformedLine, ReportLine};
 pub use resources::Resources;
 pub use rules::{
     ATTEMPTS_MAX, DISPLAY_NAME_BYTES_MAX, DURATION_MAX, HEALTH_FAILURES_MAX, SCRIPT_BYTES_MAX,
     SPEC_BYTES_MAX, STEPS_MAX, VARIABLES_MAX,
 };
+pub use self_report::{Amount, Progress, SelfReport, WHOLE};
 pub use signal::{TaskSignal, UnknownSignal};
 pub use spec::{
     GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted, OnUnreachable,
