@@ -148,7 +148,7 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Ask for a job to be aborted.
     Cancel(CancelArgs),
-    /// Look at the workers.
+    /// Look at the workers, and drain, resume or remove them.
     #[command(subcommand)]
     Worker(WorkerCommand),
     /// Show the cluster on one screen.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use votum_commit::Installation;
 use votum_driver::Awaits;
-use votum_ids::{JobId, WorkerId};
+use votum_ids::{JobId, WorkerId, WorkerUid};
 use votum_wire::{
     FromCoordinator,
     view::{JobState, JobView, WorkerState, WorkerView},
@@ -28,6 +29,13 @@ pub(crate) enum Action {
         /// What.
         frame: FromCoordinator,
     },
+    /// End the session of a worker that is not admitted, and say why.
+    Refuse {
+        /// Whose session it is.
+        installation: Installation,
+        /// Why.
+        refusal: Refusal,
+    },
     /// Answer a client.
     Reply {
         /// Whom.
@@ -50,7 +58,10 @@ pub(crate) enum Action {
 impl Awaits for Action {
     fn awaits_lazy_records(&self) -> bool {
         match self {
-            Self::SendDurable { .. } | Self::Reply { .. } | Self::JobChanged { .. } => true,
+            Self::SendDurable { .. }
+            | Self::Refuse { .. }
+            | Self::Reply { .. }
+            | Self::JobChanged { .. } => true,
             Self::Send { .. } | Self::Raise { .. } => false,
         }
     }
@@ -74,6 +85,8 @@ pub(crate) enum Answer {
     Jobs(Vec<JobView>),
     /// Every worker.
     Workers(Vec<WorkerView>),
+    /// The order about the worker is durable.
+    Ordered(Box<WorkerView>),
     /// The cluster.
     Cluster(Cluster),
     /// Nothing was changed, and why.
@@ -141,6 +154,58 @@ pub(crate) enum Refusal {
         path: String,
         /// The worker.
         worker: WorkerId,
+    },
+    /// There is no such worker, or it was removed.
+    #[error("there is no worker {worker}")]
+    NoWorker {
+        /// The name.
+        worker: WorkerId,
+    },
+    /// The worker is connected, so it is not gone for good.
+    #[error("worker {worker} is connected")]
+    WorkerConnected {
+        /// The worker.
+        worker: WorkerId,
+        /// How many attempts run there.
+        running: usize,
+        /// How many open jobs have outputs staged there.
+        holding: usize,
+    },
+    /// The vote or the commit of some jobs depends on the worker.
+    #[error("worker {worker} is part of a vote or a commit that is not over")]
+    WorkerInDoubt {
+        /// The worker.
+        worker: WorkerId,
+        /// The jobs, by name.
+        jobs: Vec<JobId>,
+    },
+    /// The name belongs to another installation.
+    #[error("the name {worker} belongs to another installation, {holder}")]
+    NameTaken {
+        /// The name.
+        worker: WorkerId,
+        /// Whose it is.
+        holder: WorkerUid,
+    },
+    /// An operator has removed the installation for good.
+    #[error("installation {uid} of worker {worker} was removed")]
+    WorkerRemoved {
+        /// Its name.
+        worker: WorkerId,
+        /// The installation.
+        uid: WorkerUid,
+        /// Who removed it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// So many installations of one name were removed that no further one is recorded.
+    #[error("{max} installations named {worker} were removed, as many as are recorded")]
+    TooManyRemovals {
+        /// The name.
+        worker: WorkerId,
+        /// The limit.
+        max: usize,
     },
     /// The log of this coordinator is behind what a worker has seen.
     #[error("this coordinator's log is older than what its workers have seen; it admits no jobs")]

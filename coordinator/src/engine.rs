@@ -7,6 +7,7 @@
 
 mod inventory;
 mod joints;
+mod operations;
 mod resume;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -84,10 +85,21 @@ impl Machine for Engine {
                 turn.reply(reply, Answer::Workers(workers));
             }
             Event::ShowCluster { reply } => turn.reply(reply, Answer::Cluster(self.cluster())),
-            Event::SessionOpened(hello) => {
-                self.forget_listing(&hello.installation.worker);
-                self.welcome(&mut turn, hello);
+            Event::Operate { reply, worker, operation, by, reason } => {
+                let answer = self.operate(&mut turn, worker, operation, by, reason);
+                turn.reply(reply, answer);
             }
+            Event::SessionOpened(hello) => match self.refuse(&hello.installation) {
+                Some(refusal) => {
+                    turn.act(Action::Refuse { installation: hello.installation, refusal });
+                }
+                None => {
+                    self.forget_listing(&hello.installation.worker);
+                    self.welcome(&mut turn, hello);
+                }
+            },
+            // What a refused session says counts as little as its Hello.
+            Event::Frame { from, .. } if self.refuse(&from).is_some() => {}
             Event::Frame { from, frame } => {
                 let heard = votum_schedule::Event::Heard {
                     worker: from.worker.clone(),

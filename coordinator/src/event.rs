@@ -1,5 +1,7 @@
 //! What the coordinator reacts to.
 
+use std::time::Duration;
+
 use votum_commit::{Cause, Installation};
 use votum_driver::Tick;
 use votum_ids::{Incarnation, JobId, WorkerId};
@@ -51,6 +53,19 @@ pub(crate) enum Event {
         /// Whom to answer.
         reply: ReplyId,
     },
+    /// An operator orders something about a worker.
+    Operate {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// The worker.
+        worker: WorkerId,
+        /// What shall be done with it.
+        operation: Operation,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
+    },
     /// A worker opened a session; its frames follow.
     SessionOpened(Hello),
     /// A worker spoke on its session.
@@ -80,6 +95,20 @@ pub(crate) enum Intent {
     Receive,
     /// It shall be checked, and nothing else.
     Check,
+}
+
+/// What an operator wants done with a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// It shall take no further attempts, and end what runs after a while, if one is given.
+    Drain {
+        /// How long what runs may go on.
+        time_limit: Option<Duration>,
+    },
+    /// It shall take attempts again.
+    Resume,
+    /// Its installation is gone for good.
+    Remove,
 }
 
 impl Tick for Event {

@@ -2,7 +2,7 @@
 
 use votum_driver::Perform;
 
-use crate::{action::Action, changes::Changes, replies::Replies, sessions::Sessions};
+use crate::{action::Action, api::refused, changes::Changes, replies::Replies, sessions::Sessions};
 
 /// The coordinator's hands. Nothing here waits.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ impl Perform<Action> for Performer {
         match action {
             Action::Send { worker, frame } | Action::SendDurable { worker, frame } => {
                 self.sessions.send(&worker, frame);
+            }
+            Action::Refuse { installation, refusal } => {
+                tracing::warn!(worker = %installation.worker, %refusal, "refuses a session");
+                self.sessions.refuse(&installation, refused(&refusal));
             }
             Action::Reply { reply, answer } => self.replies.answer(reply, answer),
             Action::JobChanged { job } => self.changes.wake(&job),

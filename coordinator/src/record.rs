@@ -7,7 +7,7 @@ use votum_driver::Durable;
 use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, WorkerId};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
-use votum_schedule::Registration;
+use votum_schedule::{Orders, Registration};
 
 /// A fact of the coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ pub(crate) enum Record {
     },
     /// A worker introduced itself differently than before.
     Registered(Registration),
+    /// An operator has ordered something about a worker; states everything that stands.
+    Ordered {
+        /// Whom it is about.
+        worker: WorkerId,
+        /// All that stands of it from here on.
+        orders: Orders,
+    },
     /// Something about one job.
     Job(Box<JobRecord>),
     /// A closed job's retention has ended: its bytes may be reclaimed.
@@ -98,6 +105,7 @@ impl Durable for Record {
         match self {
             Self::EpochStarted { .. } | Self::LogFoundStale { .. } => cluster_stream(),
             Self::Registered(registration) => worker_stream(registration.worker.as_str()),
+            Self::Ordered { worker, .. } => stream(format!("{ORDER_STREAMS}{worker}")),
             Self::Job(record) => job_stream(&record.job),
             Self::Forgotten(closing) => job_stream(&closing.job),
         }
@@ -105,8 +113,12 @@ impl Durable for Record {
 
     fn forced(&self) -> bool {
         match self {
-            Self::EpochStarted { .. } | Self::LogFoundStale { .. } => true,
-            Self::Registered(_) | Self::Forgotten(_) => false,
+            // Who bears a name is durable before the bearer is admitted.
+            Self::EpochStarted { .. }
+            | Self::LogFoundStale { .. }
+            | Self::Registered(_)
+            | Self::Ordered { .. } => true,
+            Self::Forgotten(_) => false,
             Self::Job(record) => {
                 record.schedule.as_ref().is_some_and(votum_schedule::Record::forced)
                     || record.commit.as_ref().is_some_and(CoordinatorRecord::forced)
@@ -116,7 +128,9 @@ impl Durable for Record {
 
     fn bearing(&self) -> Bearing {
         match self {
-            Self::EpochStarted { .. } | Self::Registered(_) => Bearing::Restates,
+            Self::EpochStarted { .. } | Self::Registered(_) | Self::Ordered { .. } => {
+                Bearing::Restates
+            }
             Self::Job(record) if record.closing.is_some() => Bearing::Closes,
             Self::Job(_) | Self::LogFoundStale { .. } => Bearing::Continues,
             Self::Forgotten(_) => Bearing::Forgets,
@@ -130,6 +144,7 @@ impl Durable for Record {
             Self::EpochStarted { .. }
             | Self::LogFoundStale { .. }
             | Self::Registered(_)
+            | Self::Ordered { .. }
             | Self::Forgotten(_) => Vec::new(),
         }
     }
@@ -196,6 +211,9 @@ fn put(key: Vec<u8>, value: &impl Serialize) -> KeyChange {
 pub(crate) const JOB_STREAMS: &str = "job/";
 /// Prefix of the streams of workers.
 pub(crate) const WORKER_STREAMS: &str = "worker/";
+/// Prefix of the streams of what operators have ordered about workers; apart from the workers'
+/// own, whose records do not state it.
+pub(crate) const ORDER_STREAMS: &str = "orders/";
 /// Prefix of the list of jobs.
 pub(crate) const LIST_KEYS: &str = "jobs/";
 /// Prefix of the order in which retention ends.

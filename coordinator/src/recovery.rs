@@ -18,7 +18,7 @@ use votum_schedule::Scheduler;
 use crate::{
     config::Config,
     engine::{Engine, Lease},
-    record::{JOB_STREAMS, JobRecord, Record, WORKER_STREAMS, cluster_stream},
+    record::{JOB_STREAMS, JobRecord, ORDER_STREAMS, Record, WORKER_STREAMS, cluster_stream},
     sessions::LogIdentity,
 };
 
@@ -116,7 +116,10 @@ impl Past {
                     past = Self { epoch: epoch.max(past.epoch), start, stale };
                 }
                 Record::LogFoundStale { .. } => past.stale = true,
-                Record::Registered(_) | Record::Job(_) | Record::Forgotten(_) => {}
+                Record::Registered(_)
+                | Record::Ordered { .. }
+                | Record::Job(_)
+                | Record::Forgotten(_) => {}
             }
         }
         Ok(past)
@@ -144,6 +147,13 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
                     engine.register(at, registration)?;
                 }
             }
+        } else if stream.as_str().starts_with(ORDER_STREAMS) {
+            for stored in reader.read(stream)? {
+                let Stamped { at, record } = decode::<Record>(&stored)?;
+                if let Record::Ordered { worker, orders } = record {
+                    engine.order(at, worker, orders)?;
+                }
+            }
         }
     }
     for job in quarantined {
@@ -165,6 +175,7 @@ pub(crate) fn read_job(
             Record::EpochStarted { .. }
             | Record::LogFoundStale { .. }
             | Record::Registered(_)
+            | Record::Ordered { .. }
             | Record::Forgotten(_) => None,
         })
     };
@@ -236,6 +247,7 @@ pub(crate) mod tests {
             Action::Send { .. }
             | Action::SendDurable { .. }
             | Action::JobChanged { .. }
+            | Action::Refuse { .. }
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")

@@ -84,7 +84,10 @@ fn absence(now: Moment, name: &WorkerId, scheduler: &Scheduler) -> String {
     };
     let silent = now.since(worker.heard).as_secs();
     match worker.state {
-        WorkerState::Ready | WorkerState::Reconciling => format!("{name} to publish"),
+        WorkerState::Ready
+        | WorkerState::Draining
+        | WorkerState::Drained
+        | WorkerState::Reconciling => format!("{name} to publish"),
         WorkerState::Suspect => format!("{name}, which is suspect (silent for {silent} s)"),
         WorkerState::Absent => format!("{name}, which is not connected (silent for {silent} s)"),
         WorkerState::Lost => {

@@ -56,6 +56,7 @@ pub(crate) struct LogIdentity {
 #[derive(Debug)]
 struct Open {
     installation: Installation,
+    incarnation: Incarnation,
     /// None once this side has ended the session.
     outgoing: Option<Outgoing>,
     welcome: Welcome,
@@ -96,6 +97,17 @@ impl Sessions {
         }
     }
 
+    /// Ends the session of an installation that is not admitted, and tells it why.
+    pub(crate) fn refuse(&self, installation: &Installation, why: Status) {
+        let mut open = self.lock();
+        let session = open.get_mut(&installation.worker);
+        let theirs = session.filter(|session| session.installation == *installation);
+        if let Some(outgoing) = theirs.and_then(|session| session.outgoing.take()) {
+            // A worker that has gone needs no reason.
+            let _ = outgoing.try_send(Err(why));
+        }
+    }
+
     /// Ends every session: the daemon stops.
     pub(crate) fn close(&self) {
         self.lock().clear();
@@ -106,8 +118,13 @@ impl Sessions {
         LogPosition { cluster, epoch, start, lsn: self.durable.borrow().0 }
     }
 
-    /// Takes the place of an older session, once nothing more comes from that one.
-    async fn replace(&self, hello: &Hello, outgoing: Outgoing) -> Result<(), Status> {
+    /// Takes the place of an older session, once nothing more comes from that one; returns the
+    /// start of another installation's daemon whose session it was.
+    async fn replace(
+        &self,
+        hello: &Hello,
+        outgoing: Outgoing,
+    ) -> Result<Option<Incarnation>, Status> {
         let worker = &hello.installation.worker;
         let older = {
             let mut open = self.lock();
@@ -115,22 +132,24 @@ impl Sessions {
                 && other.installation.uid != hello.installation.uid
                 && other.outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_closed())
             {
-                return Err(status::worker_name_taken(worker));
+                return Err(status::worker_name_taken(worker, other.installation.uid));
             }
             let session = Open {
                 installation: hello.installation.clone(),
+                incarnation: hello.incarnation,
                 outgoing: Some(outgoing),
                 welcome: Welcome::Due,
                 reader: None,
             };
             open.insert(worker.clone(), session)
         };
-        if let Some(reader) = older.and_then(|older| older.reader) {
+        let Some(Open { installation, incarnation, reader, .. }) = older else { return Ok(None) };
+        if let Some(reader) = reader {
             reader.abort();
             // Aborted or ended: either way its last event has been handed in.
             let _ = reader.await;
         }
-        Ok(())
+        Ok((installation.uid != hello.installation.uid).then_some(incarnation))
     }
 
     fn keep(&self, worker: &WorkerId, reader: JoinHandle<()>) {
@@ -173,7 +192,12 @@ impl SessionService for SessionApi {
         let (outgoing, frames) = mpsc::channel(OUTGOING_MAX);
         let weak = outgoing.downgrade();
         let _opening = self.sessions.opening.lock().await;
-        self.sessions.replace(&hello, outgoing).await?;
+        let other = self.sessions.replace(&hello, outgoing).await?;
+        if let Some(incarnation) = other {
+            // Whether or not this one is admitted, the other's session is over.
+            let worker = hello.installation.worker.clone();
+            self.inbox.send(Event::SessionClosed { worker, incarnation }).await;
+        }
         let Hello { installation, incarnation, .. } = hello.clone();
         tracing::info!(worker = %installation.worker, uid = %installation.uid, "session opened");
         if !self.inbox.send(Event::SessionOpened(hello)).await {

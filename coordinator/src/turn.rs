@@ -127,6 +127,9 @@ impl Turn {
             Some(votum_schedule::Record::Registered(registration)) => {
                 return Some(Record::Registered(registration));
             }
+            Some(votum_schedule::Record::Ordered { worker, orders }) => {
+                return Some(Record::Ordered { worker, orders });
+            }
             schedule => schedule,
         };
         let commit = self.commit.take();

@@ -12,8 +12,8 @@ use votum_schedule::{Attempt, Scheduler, TaskStanding};
 use votum_wire::{
     names::AttemptName,
     view::{
-        AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView,
-        TaskState, TaskView, WorkerState, WorkerView,
+        AttemptView, DrainView, JobState, JobView, Outcome, OutputState, OutputView,
+        ParticipantView, TaskState, TaskView, WorkerState, WorkerView,
     },
 };
 
@@ -89,6 +89,15 @@ pub(crate) fn closed(
 /// Shows every worker, by name.
 pub(crate) fn workers(anchor: WallTime, scheduler: &Scheduler) -> Vec<WorkerView> {
     scheduler.workers().map(|worker| shown_worker(anchor, worker, scheduler)).collect()
+}
+
+/// Shows one worker.
+pub(crate) fn worker(
+    anchor: WallTime,
+    worker: votum_schedule::WorkerView,
+    scheduler: &Scheduler,
+) -> WorkerView {
+    shown_worker(anchor, worker, scheduler)
 }
 
 /// Returns the state of an open job.
@@ -322,6 +331,8 @@ fn shown_worker(
             votum_schedule::WorkerState::Suspect => WorkerState::Suspect,
             votum_schedule::WorkerState::Absent => WorkerState::Absent,
             votum_schedule::WorkerState::Lost => WorkerState::Lost,
+            votum_schedule::WorkerState::Draining => WorkerState::Draining,
+            votum_schedule::WorkerState::Drained => WorkerState::Drained,
         },
         labels: registration.labels,
         version: registration.version,
@@ -330,6 +341,13 @@ fn shown_worker(
         last_seen: (worker.heard > Moment::START).then(|| anchor.at(worker.heard)),
         slots: registration.slots,
         free_bytes: (worker.free_bytes > 0).then_some(worker.free_bytes),
+        holds: worker.holds,
+        drain: worker.drain.map(|drain| DrainView {
+            deadline: drain.deadline(),
+            by: drain.by,
+            reason: drain.reason,
+            ordered: drain.ordered,
+        }),
     }
 }
 

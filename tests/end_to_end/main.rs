@@ -7,6 +7,7 @@ mod committing;
 mod counting;
 mod fencing;
 mod losing;
+mod operating;
 mod partitions;
 mod refusing;
 mod restarting;

@@ -15,7 +15,7 @@ use votum_client::{Client, ClientError, Options};
 use votum_ids::{JobId, RequestId};
 use votum_job::JobSpec;
 use votum_wire::{
-    ClusterView, JobView, WorkerState,
+    ClusterView, JobView, WorkerState, WorkerView,
     request::{Detail, SubmitJob, Submitted},
 };
 
@@ -202,6 +202,23 @@ impl Cluster {
     /// Returns a worker's daemon.
     pub fn worker(&mut self, name: &str) -> &mut Daemon {
         self.workers.get_mut(name).unwrap_or_else(|| panic!("there is no worker {name}"))
+    }
+
+    /// Returns the data directory of a worker: what makes it the same installation.
+    #[must_use]
+    pub fn data_dir(&self, worker: &str) -> PathBuf {
+        self.home.path().join(worker).join("data")
+    }
+
+    /// Reads a worker as people are shown it; none if there is none of this name.
+    ///
+    /// # Panics
+    /// If the coordinator cannot be reached.
+    #[track_caller]
+    #[must_use]
+    pub fn shown(&self, name: &str) -> Option<WorkerView> {
+        let workers = self.block_on(self.client.workers()).expect("the coordinator answers");
+        workers.into_iter().find(|view| view.worker.as_str() == name)
     }
 
     /// Returns the daemon of this name, the coordinator's included.

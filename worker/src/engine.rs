@@ -105,7 +105,7 @@ impl Machine for Engine {
             Event::Attempt(attempt, event) => self.attempt_changed(now, &attempt, event),
             Event::Found { attempt, number } => self.found(attempt, number),
             Event::Participant(event) => self.participate(now, event),
-            Event::Terminated => self.leave(),
+            Event::Terminated | Event::Removed => self.leave(),
             Event::Tick => self.tick(now),
         };
         if self.life == Life::Leaving && self.attempts.live().next().is_none() {

@@ -38,6 +38,8 @@ pub enum Event {
     Participant(ParticipantEvent),
     /// The operator wants the daemon to end.
     Terminated,
+    /// An operator has removed this installation for good: nothing that runs here is wanted.
+    Removed,
     /// Time has passed; does the one most urgent thing that is due.
     Tick,
 }

@@ -1,6 +1,14 @@
 //! The daemon from its start to its end.
 
-use std::{fmt, future::Future, io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::{
@@ -122,7 +130,15 @@ pub async fn serve_until(
     }
     let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, stop.clone()));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
-    let session = tokio::spawn(session::keep(endpoint, inbox, link, clock, stop.clone()));
+    let removed = Arc::new(OnceLock::new());
+    let session = tokio::spawn(session::keep(
+        endpoint,
+        inbox,
+        link,
+        clock,
+        stop.clone(),
+        Arc::clone(&removed),
+    ));
     tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
 
     let result = tokio::select! {
@@ -136,7 +152,10 @@ pub async fn serve_until(
         let _ = timeout(FAREWELL, session).await;
     }
     tracing::info!("ended");
-    result
+    match removed.get() {
+        Some(why) => Err(ServeError::Removed { why: why.clone() }),
+        None => result,
+    }
 }
 
 /// Opens everything that lies on the disk.
@@ -228,6 +247,12 @@ pub enum ServeError {
     /// Artifacts and logs are not served any more.
     #[error("artifacts and logs are not served any more")]
     Peers(#[source] Option<tonic::transport::Error>),
+    /// An operator has removed this installation for good; a restart changes nothing.
+    #[error("{why}")]
+    Removed {
+        /// The coordinator's sentence.
+        why: String,
+    },
     /// Going on could break a promise; a restart replays.
     #[error("{reason}")]
     Fatal {

@@ -3,15 +3,18 @@
 //! The end of a stream means nothing but "connect again and compare inventories"
 //! (R4). What comes in becomes events; what goes out is put in by the performer.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
+use tonic::{Status, transport::Endpoint};
 use uuid::Uuid;
 use votum_driver::{Clock, Inbox};
 use votum_proto::worker::v1::session_service_client::SessionServiceClient;
-use votum_wire::{CoordinatorFrame, Translate};
+use votum_wire::{CoordinatorFrame, Problem, Reason, Translate};
 
 use crate::{
     event::{Event, SessionNumber},
@@ -25,6 +28,7 @@ pub(crate) async fn keep(
     link: Link,
     clock: Clock,
     stop: CancellationToken,
+    removed: Arc<OnceLock<String>>,
 ) {
     let endpoint = endpoint
         .tcp_nodelay(true)
@@ -43,6 +47,13 @@ pub(crate) async fn keep(
             Ended::InSilence => {}
             Ended::AfterTalk => pause = PAUSE_MIN,
             Ended::ForEver => return,
+            Ended::Removed { why } => {
+                tracing::error!(why, "ends for good");
+                // Whoever reads it first has ended the daemon already.
+                let _ = removed.set(why);
+                inbox.send(Event::Removed).await;
+                return;
+            }
         }
         let resume = clock.now().after(jittered(pause));
         tokio::select! {
@@ -67,6 +78,11 @@ enum Ended {
     AfterTalk,
     /// This worker has nothing to say any more.
     ForEver,
+    /// An operator has removed this installation; the coordinator's sentence about it.
+    Removed {
+        /// For people.
+        why: String,
+    },
 }
 
 impl Session<'_> {
@@ -107,10 +123,7 @@ impl Session<'_> {
         let frames = ReceiverStream::new(outgoing).map(|frame| frame.to_proto());
         let mut incoming = match client.session(frames).await {
             Ok(response) => response.into_inner(),
-            Err(status) => {
-                tracing::warn!(reason = status.message(), "no session with the coordinator");
-                return Ended::InSilence;
-            }
+            Err(status) => return refused(&status),
         };
         let mut ended = Ended::InSilence;
         let mut heard = true;
@@ -121,6 +134,8 @@ impl Session<'_> {
                     tracing::info!("the coordinator ended the session");
                     return ended;
                 }
+                // Refused before a word was said.
+                Err(status) if matches!(ended, Ended::InSilence) => return refused(&status),
                 Err(status) => {
                     tracing::info!(
                         reason = status.message(),
@@ -144,6 +159,16 @@ impl Session<'_> {
             heard = heard && self.inbox.send(Event::Received { session: self.number, frame }).await;
         }
     }
+}
+
+/// Says what follows from a refusal; all but a removal may be settled by an operator meanwhile.
+fn refused(status: &Status) -> Ended {
+    let problem = Problem::from_status(status);
+    if problem.reason == Reason::WorkerRemoved {
+        return Ended::Removed { why: problem.message };
+    }
+    tracing::warn!(reason = problem.message, "no session with the coordinator");
+    Ended::InSilence
 }
 
 /// Spreads the returns of many workers after a restart of the coordinator.

@@ -1,9 +1,16 @@
-//! `votum worker list` and `votum worker show`.
+//! `votum worker`: look at the workers, drain them, take them up again, remove them.
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use votum_client::ClientError;
 use votum_ids::WorkerId;
 use votum_job::closest;
-use votum_wire::{Reason, Translate as _, json, request::WorkerPage};
+use votum_wire::{
+    Reason, Translate as _, WorkerView, json,
+    operation::{DeleteWorker, DrainWorker},
+    request::WorkerPage,
+};
 
 use crate::{
     args::Format,
@@ -11,10 +18,11 @@ use crate::{
     display,
     exit::Exit,
     fault::{Fault, Outcome},
+    job_file::duration,
     screen,
 };
 
-/// Look at the workers.
+/// Look at the workers, and operate them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
     /// List the workers.
@@ -22,6 +30,12 @@ pub(crate) enum WorkerCommand {
     List,
     /// Show one worker.
     Show(ShowArgs),
+    /// Give a worker no further attempts: what runs there finishes, what is staged there counts.
+    Drain(DrainArgs),
+    /// Give a drained worker attempts again.
+    Resume(ResumeArgs),
+    /// Remove a worker that is gone for good.
+    Delete(DeleteArgs),
 }
 
 /// Show one worker.
@@ -33,11 +47,50 @@ pub(crate) struct ShowArgs {
     worker: WorkerId,
 }
 
+/// Give a worker no further attempts.
+#[derive(Debug, Args)]
+#[command(after_help = DRAIN_HELP)]
+pub(crate) struct DrainArgs {
+    /// The worker.
+    #[arg(value_name = "WORKER")]
+    worker: WorkerId,
+    /// Stop what still runs after this long, and run it elsewhere; never if not given.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    deadline: Option<Duration>,
+    /// Told to the tasks that are stopped, and shown with the worker.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+/// Give a drained worker attempts again.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  votum worker resume s1")]
+pub(crate) struct ResumeArgs {
+    /// The worker.
+    #[arg(value_name = "WORKER")]
+    worker: WorkerId,
+}
+
+/// Remove a worker that is gone for good.
+#[derive(Debug, Args)]
+#[command(after_help = DELETE_HELP)]
+pub(crate) struct DeleteArgs {
+    /// The worker.
+    #[arg(value_name = "WORKER")]
+    worker: WorkerId,
+    /// Told to the installation if it returns.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
 /// Prints the workers, or one.
 pub(crate) async fn run(command: &WorkerCommand, context: &Context) -> Outcome {
     match command {
         WorkerCommand::List => list(context).await,
         WorkerCommand::Show(args) => show(args, context).await,
+        WorkerCommand::Drain(args) => drain(args, context).await,
+        WorkerCommand::Resume(args) => resume(args, context).await,
+        WorkerCommand::Delete(args) => delete(args, context).await,
     }
 }
 
@@ -78,3 +131,73 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
     })?;
     Ok(Exit::Done)
 }
+
+async fn drain(args: &DrainArgs, context: &Context) -> Outcome {
+    let DrainArgs { worker, deadline, reason } = args;
+    let order =
+        DrainWorker { worker: worker.clone(), time_limit: *deadline, reason: reason.clone() };
+    let view = context.client(Patience::Long)?.drain_worker(&order).await.map_err(hinted)?;
+    let left = display::cluster::left(&view);
+    print(
+        context,
+        &view,
+        format!("draining {worker}: {left}\n  look again:  votum worker show {worker}"),
+    )
+}
+
+async fn resume(args: &ResumeArgs, context: &Context) -> Outcome {
+    let view = context.client(Patience::Long)?.resume_worker(&args.worker).await.map_err(hinted)?;
+    print(context, &view, format!("{} takes attempts again", args.worker))
+}
+
+async fn delete(args: &DeleteArgs, context: &Context) -> Outcome {
+    let DeleteArgs { worker, reason } = args;
+    let order = DeleteWorker { worker: worker.clone(), reason: reason.clone() };
+    let view = context.client(Patience::Short)?.delete_worker(&order).await.map_err(hinted)?;
+    let lost = match (view.running.len(), view.holds.len()) {
+        (0, 0) => "nothing of an open job was there".to_owned(),
+        (running, jobs) => format!(
+            "{running} attempts are lost, and staged outputs of {jobs} open jobs; what is needed \
+             runs again elsewhere"
+        ),
+    };
+    print(context, &view, format!("removed {worker} ({}): {lost}", view.uid))
+}
+
+fn print(context: &Context, view: &WorkerView, sentence: String) -> Outcome {
+    context.screen.result(&match context.screen.format {
+        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Name => view.worker.to_string(),
+        Format::Table => sentence,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Says what to do about a refusal.
+fn hinted(error: ClientError) -> Fault {
+    let fault = Fault::from(error);
+    if fault.is(&Reason::WorkerNotFound) {
+        fault.hint("which there are:  votum worker list")
+    } else if fault.is(&Reason::WorkerConnected) {
+        fault.hint("take its work away first:  votum worker drain WORKER")
+    } else if fault.is(&Reason::WorkerInDoubt) {
+        fault.hint("what each waits for:  votum show JOB")
+    } else {
+        fault
+    }
+}
+
+const DRAIN_HELP: &str = "\
+Examples:
+  votum worker drain s1
+  votum worker drain s1 --deadline 10m --reason 'another disk'
+
+A worker is DRAINED once nothing of any open job is there: then its machine may be switched off.
+What is stopped at the deadline runs again elsewhere and pays no attempt for it.";
+const DELETE_HELP: &str = "\
+Example:
+  votum worker delete s1 --reason 'the disk burnt'
+
+What it ran and held is lost at once, and its installation is never admitted again; another one
+may then have the name. Refused (exit 6) while it is connected, or while a vote or a commit waits
+for it.";

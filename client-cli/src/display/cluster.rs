@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use votum_machine::WallTime;
-use votum_wire::view::{ClusterView, IndexState, JobState, WorkerState, WorkerView};
+use votum_wire::view::{ClusterView, DrainView, IndexState, JobState, WorkerState, WorkerView};
 
 use super::{
     amount,
@@ -38,6 +38,9 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     };
     line("Worker", format!("{}  ({})", view.worker, view.uid));
     line("State", view.state.word().to_owned());
+    if let Some(drain) = &view.drain {
+        line("Drained", drained(view, drain, now));
+    }
     let seen = view.last_seen.map(|at| amount::age(now.since(at)) + " ago");
     line("Last seen", seen.unwrap_or_else(|| "never since the coordinator started".to_owned()));
     line("Version", format!("{}, incarnation {}", view.version, view.incarnation));
@@ -49,7 +52,38 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     for attempt in &view.running {
         line("", format!("{}/{}/{}", attempt.job, attempt.task, attempt.number));
     }
+    if !view.holds.is_empty() {
+        let jobs: Vec<&str> = view.holds.iter().map(|job| job.as_str()).collect();
+        line("Staged", format!("outputs of {}", jobs.join(", ")));
+    }
     table
+}
+
+/// Says what is left on a worker that is drained.
+pub(crate) fn left(view: &WorkerView) -> String {
+    let runs = match view.running.len() {
+        0 => "nothing runs there".to_owned(),
+        1 => "1 attempt runs there".to_owned(),
+        count => format!("{count} attempts run there"),
+    };
+    match view.holds.len() {
+        0 => format!("{runs}, nothing of an open job is staged there"),
+        1 => format!("{runs}, outputs of 1 open job are staged there"),
+        count => format!("{runs}, outputs of {count} open jobs are staged there"),
+    }
+}
+
+fn drained(view: &WorkerView, drain: &DrainView, now: WallTime) -> String {
+    let age = amount::age(now.since(drain.ordered));
+    let why = if drain.reason.is_empty() { String::new() } else { format!(": {}", drain.reason) };
+    let until = match drain.deadline {
+        Some(at) if at > now => {
+            format!("; what runs is stopped in {}", amount::duration(at.since(now)))
+        }
+        Some(_) => "; what runs is being stopped".to_owned(),
+        None => String::new(),
+    };
+    format!("by {} {age} ago{why}; {}{until}", drain.by, left(view))
 }
 
 fn labels(view: &WorkerView) -> String {

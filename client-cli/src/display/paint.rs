@@ -48,7 +48,11 @@ impl Tone {
     pub(crate) fn of_worker(state: WorkerState) -> Self {
         match state {
             WorkerState::Ready => Self::Good,
-            WorkerState::Suspect | WorkerState::Reconciling | WorkerState::Absent => Self::Odd,
+            WorkerState::Suspect
+            | WorkerState::Reconciling
+            | WorkerState::Absent
+            | WorkerState::Draining
+            | WorkerState::Drained => Self::Odd,
             WorkerState::Lost => Self::Bad,
         }
     }

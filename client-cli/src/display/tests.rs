@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
-use votum_wire::view::{ClusterView, IndexState, JobState, JournalView, WorkerState, WorkerView};
+use votum_wire::view::{
+    ClusterView, DrainView, IndexState, JobState, JournalView, WorkerState, WorkerView,
+};
 
 use super::{
     cluster,
@@ -233,7 +235,18 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
         running: Vec::new(),
         slots: 4,
         free_bytes: Some(5 << 30),
+        holds: vec!["sales-1".parse().unwrap()],
+        drain: Some(DrainView {
+            by: "carol".to_owned(),
+            reason: "another disk".to_owned(),
+            ordered: at(0),
+            deadline: Some(at(62)),
+        }),
     };
+    assert!(cluster::worker(&view, at(2)).text(Paint::Off).contains(
+        "by carol 2s ago: another disk; nothing runs there, outputs of 1 open job are staged \
+         there; what runs is stopped in 1m 00s"
+    ));
     assert_shown(
         &cluster::workers(&[view], at(2)).text(Paint::Off),
         "

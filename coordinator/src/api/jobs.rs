@@ -17,7 +17,7 @@ use votum_wire::{
     view::JobView,
 };
 
-use super::{Desk, logs, refused, watch};
+use super::{Desk, caller, logs, read, refused, watch};
 use crate::{
     action::{Answer, Refusal},
     event::{Event, Intent},
@@ -233,22 +233,6 @@ impl Desk {
     }
 }
 
-/// Reads a request whose every fault is a malformed field.
-fn read<T: Translate>(request: Request<T::Proto>) -> Result<T, Status> {
-    T::from_proto(request.into_inner()).map_err(|malformed| status::malformed(&malformed))
-}
-
-/// Says who calls: what the client claims, else where it connects from. Nothing rests on it.
-fn caller<T>(request: &Request<T>) -> String {
-    let claimed = request.metadata().get(USER_KEY).and_then(|user| user.to_str().ok());
-    let claimed = claimed.filter(|user| !user.is_empty() && user.len() <= USER_BYTES_MAX);
-    match (claimed, request.remote_addr()) {
-        (Some(user), _) => user.to_owned(),
-        (None, Some(address)) => address.ip().to_string(),
-        (None, None) => "unknown".to_owned(),
-    }
-}
-
 /// Makes an id of the display name and the random end of the UUID.
 fn job_id(display_name: &str, uid: Uuid) -> Result<JobId, Status> {
     let mut random = uid.as_u128();
@@ -275,10 +259,6 @@ fn draw_request() -> RequestId {
 const RECORD_SPEC_BYTES_MAX: usize = 3 << 20;
 /// RFC 4648, lower case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Metadata in which a client says who it is.
-const USER_KEY: &str = "votum-user";
-/// Longest name of a user.
-const USER_BYTES_MAX: usize = 64;
 /// Most jobs on a page that shows everything of them: a spec may take a mebibyte.
 const FULL_PAGE_MAX: usize = 20;
 /// Most looks into the index that one page costs; then the page ends short.

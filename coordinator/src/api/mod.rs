@@ -13,11 +13,11 @@ pub(crate) use admin::AdminApi;
 pub(crate) use jobs::JobApi;
 pub(crate) use workers::WorkerApi;
 
-use tonic::Status;
+use tonic::{Request, Status};
 use votum_driver::{Clock, Inbox};
 use votum_ids::JobId;
 use votum_journal::Reader;
-use votum_wire::{status, view::JobView};
+use votum_wire::{Translate, status, view::JobView};
 
 use crate::{
     action::{Answer, Refusal},
@@ -78,7 +78,7 @@ impl Desk {
 }
 
 /// Translates the engine's refusals; the one table of them.
-fn refused(refusal: &Refusal) -> Status {
+pub(crate) fn refused(refusal: &Refusal) -> Status {
     match refusal {
         Refusal::NotOpen { job } => status::job_not_found(job),
         Refusal::AlreadyCommitting { job } => status::already_decided(job),
@@ -88,7 +88,38 @@ fn refused(refusal: &Refusal) -> Status {
         Refusal::OutsideRoots { task, output, path, worker } => {
             status::publish_root_not_allowed(task, output, path, worker)
         }
+        Refusal::NoWorker { worker } => status::worker_not_found(worker),
+        Refusal::WorkerConnected { worker, running, holding } => {
+            status::worker_connected(worker, *running, *holding)
+        }
+        Refusal::WorkerInDoubt { worker, jobs } => status::worker_in_doubt(worker, jobs),
+        Refusal::NameTaken { worker, holder } => status::worker_name_taken(worker, *holder),
+        Refusal::WorkerRemoved { worker, uid, by, reason } => {
+            status::worker_removed(worker, *uid, by, reason)
+        }
+        Refusal::TooManyRemovals { max, .. } => status::quota_exceeded("removals", max),
         Refusal::LogStale => status::log_stale(),
         Refusal::TooManyJobs { max } => status::quota_exceeded("jobs", max),
     }
 }
+
+/// Reads a request whose every fault is a malformed field.
+fn read<T: Translate>(request: Request<T::Proto>) -> Result<T, Status> {
+    T::from_proto(request.into_inner()).map_err(|malformed| status::malformed(&malformed))
+}
+
+/// Says who calls: what the client claims, else where it connects from. Nothing rests on it.
+fn caller<T>(request: &Request<T>) -> String {
+    let claimed = request.metadata().get(USER_KEY).and_then(|user| user.to_str().ok());
+    let claimed = claimed.filter(|user| !user.is_empty() && user.len() <= USER_BYTES_MAX);
+    match (claimed, request.remote_addr()) {
+        (Some(user), _) => user.to_owned(),
+        (None, Some(address)) => address.ip().to_string(),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// Metadata in which a client says who it is.
+const USER_KEY: &str = "votum-user";
+/// Longest name of a user.
+const USER_BYTES_MAX: usize = 64;

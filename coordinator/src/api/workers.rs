@@ -1,20 +1,26 @@
-//! Workers, as they stand.
+//! Workers as they stand, and what operators order about them.
 
 use tonic::{Request, Response, Status};
+use votum_ids::WorkerId;
 use votum_proto::v1::{
+    DeleteWorkerRequest, DeleteWorkerResponse, DrainWorkerRequest, DrainWorkerResponse,
     GetWorkerRequest, GetWorkerResponse, ListWorkersRequest, ListWorkersResponse,
-    worker_service_server::WorkerService,
+    ResumeWorkerRequest, ResumeWorkerResponse, worker_service_server::WorkerService,
 };
 use votum_wire::{
     Translate,
     names::read_worker_name,
+    operation::{DeleteWorker, DrainWorker},
     request::{ListWorkers, WorkerPage},
     status,
     view::WorkerView,
 };
 
-use super::Desk;
-use crate::{action::Answer, event::Event};
+use super::{Desk, caller, read};
+use crate::{
+    action::Answer,
+    event::{Event, Operation},
+};
 
 /// The service about workers.
 #[derive(Debug)]
@@ -48,9 +54,61 @@ impl WorkerService for WorkerApi {
         let view = view.ok_or_else(|| status::worker_not_found(&worker))?;
         Ok(Response::new(GetWorkerResponse { worker: Some(view.to_proto()) }))
     }
+
+    async fn drain_worker(
+        &self,
+        request: Request<DrainWorkerRequest>,
+    ) -> Result<Response<DrainWorkerResponse>, Status> {
+        let by = caller(&request);
+        let DrainWorker { worker, time_limit, reason } = read(request)?;
+        let operation = Operation::Drain { time_limit };
+        let worker = Some(self.0.operate(worker, operation, by, reason).await?.to_proto());
+        Ok(Response::new(DrainWorkerResponse { worker }))
+    }
+
+    async fn resume_worker(
+        &self,
+        request: Request<ResumeWorkerRequest>,
+    ) -> Result<Response<ResumeWorkerResponse>, Status> {
+        let by = caller(&request);
+        let worker = read_worker_name("name", &request.get_ref().name)
+            .map_err(|malformed| status::malformed(&malformed))?;
+        let view = self.0.operate(worker, Operation::Resume, by, String::new()).await?;
+        Ok(Response::new(ResumeWorkerResponse { worker: Some(view.to_proto()) }))
+    }
+
+    async fn delete_worker(
+        &self,
+        request: Request<DeleteWorkerRequest>,
+    ) -> Result<Response<DeleteWorkerResponse>, Status> {
+        let by = caller(&request);
+        let DeleteWorker { worker, reason } = read(request)?;
+        let worker = Some(self.0.operate(worker, Operation::Remove, by, reason).await?.to_proto());
+        Ok(Response::new(DeleteWorkerResponse { worker }))
+    }
 }
 
 impl Desk {
+    async fn operate(
+        &self,
+        worker: WorkerId,
+        operation: Operation,
+        by: String,
+        reason: String,
+    ) -> Result<WorkerView, Status> {
+        let event = |reply| Event::Operate { reply, worker, operation, by, reason };
+        match self.ask(event).await? {
+            Answer::Ordered(view) => Ok(*view),
+            Answer::Received { .. }
+            | Answer::Valid
+            | Answer::Cancelling(_)
+            | Answer::Jobs(_)
+            | Answer::Workers(_)
+            | Answer::Cluster(_)
+            | Answer::Refused(_) => Err(status::shutting_down()),
+        }
+    }
+
     /// Shows every worker, by name.
     pub(super) async fn workers(&self) -> Result<Vec<WorkerView>, Status> {
         match self.ask(|reply| Event::ShowWorkers { reply }).await? {
@@ -59,6 +117,7 @@ impl Desk {
             | Answer::Valid
             | Answer::Cancelling(_)
             | Answer::Jobs(_)
+            | Answer::Ordered(_)
             | Answer::Cluster(_)
             | Answer::Refused(_) => Err(status::shutting_down()),
         }

@@ -3,9 +3,9 @@
 use anyhow::Context;
 use votum_commit::{CoordinatorEvent, Decision};
 use votum_driver::Stamped;
-use votum_ids::JobId;
+use votum_ids::{JobId, WorkerId};
 use votum_machine::{Machine, Moment, WallTime};
-use votum_schedule::{CorruptSchedule, Registration};
+use votum_schedule::{CorruptSchedule, Orders, Registration};
 
 use super::{Engine, Pending};
 use crate::{
@@ -65,6 +65,19 @@ impl Engine {
         registration: Registration,
     ) -> Result<(), CorruptSchedule> {
         self.scheduler.replay(at, &votum_schedule::Record::Registered(registration))
+    }
+
+    /// Remembers what operators have ordered about a worker.
+    ///
+    /// # Errors
+    /// When the record does not follow from those before it.
+    pub(crate) fn order(
+        &mut self,
+        at: WallTime,
+        worker: WorkerId,
+        orders: Orders,
+    ) -> Result<(), CorruptSchedule> {
+        self.scheduler.replay(at, &votum_schedule::Record::Ordered { worker, orders })
     }
 
     /// Turns the recorded deadline into a moment; one that has passed is due at once (V5).

@@ -2,6 +2,8 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an assertion names what it wants")]
 
+mod operations;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;

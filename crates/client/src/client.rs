@@ -9,12 +9,13 @@ use tonic::{
 };
 use votum_ids::{JobId, WorkerId};
 use votum_proto::v1::{
-    GetClusterInfoRequest, GetWorkerRequest, ListWorkersRequest,
+    GetClusterInfoRequest, GetWorkerRequest, ListWorkersRequest, ResumeWorkerRequest,
     admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
     worker_service_client::WorkerServiceClient,
 };
 use votum_wire::{
     ClusterView, Fault, JobState, JobView, Malformed, Translate, WorkerView, names,
+    operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, WorkerPage},
 };
 
@@ -197,8 +198,56 @@ impl Client {
                 async move { service.get_worker(request).await }
             })
             .await?;
-        let missing = || Malformed { field: "worker".to_owned(), fault: Fault::Missing };
-        Ok(WorkerView::from_proto(answer.worker.ok_or_else(missing)?)?)
+        read_worker(answer.worker)
+    }
+
+    /// Asks that a worker takes no further attempts; the answer says what is left there.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `WORKER_NOT_FOUND`.
+    pub async fn drain_worker(&self, order: &DrainWorker) -> Result<WorkerView, ClientError> {
+        let request = order.to_proto();
+        let answer = self
+            .repeat(|| {
+                let mut service = WorkerServiceClient::new(self.channel.clone());
+                let request = request.clone();
+                async move { service.drain_worker(request).await }
+            })
+            .await?;
+        read_worker(answer.worker)
+    }
+
+    /// Asks that a drained worker takes attempts again.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `WORKER_NOT_FOUND`.
+    pub async fn resume_worker(&self, worker: &WorkerId) -> Result<WorkerView, ClientError> {
+        let request = ResumeWorkerRequest { name: names::worker_name(worker) };
+        let answer = self
+            .repeat(|| {
+                let mut service = WorkerServiceClient::new(self.channel.clone());
+                let request = request.clone();
+                async move { service.resume_worker(request).await }
+            })
+            .await?;
+        read_worker(answer.worker)
+    }
+
+    /// Removes an installation for good; the answer is the worker as it was before. Tried once: a
+    /// second try would meet whoever bears the name by then.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `WORKER_NOT_FOUND`, `WORKER_CONNECTED` or `WORKER_IN_DOUBT`.
+    pub async fn delete_worker(&self, order: &DeleteWorker) -> Result<WorkerView, ClientError> {
+        let request = order.to_proto();
+        let answer = self
+            .once(|| {
+                let mut service = WorkerServiceClient::new(self.channel.clone());
+                let request = request.clone();
+                async move { service.delete_worker(request).await }
+            })
+            .await?;
+        read_worker(answer.worker)
     }
 
     /// Asks who the coordinator is and how it fares.
@@ -264,6 +313,12 @@ impl Client {
 pub(crate) fn read_job(job: Option<votum_proto::v1::Job>) -> Result<JobView, ClientError> {
     let missing = || Malformed { field: "job".to_owned(), fault: Fault::Missing };
     Ok(JobView::from_proto(job.ok_or_else(missing)?)?)
+}
+
+/// Reads a worker that an answer must hold.
+fn read_worker(worker: Option<votum_proto::v1::Worker>) -> Result<WorkerView, ClientError> {
+    let missing = || Malformed { field: "worker".to_owned(), fault: Fault::Missing };
+    Ok(WorkerView::from_proto(worker.ok_or_else(missing)?)?)
 }
 
 /// A machine that does not answer is not there.

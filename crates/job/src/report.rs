@@ -77,6 +77,8 @@ pub enum FailureKind {
     Stopped,
     /// Lost with its worker; said by the coordinator, never by a worker.
     WorkerLost,
+    /// Stopped because an operator drains its worker; said by the coordinator, never by a worker.
+    Drained,
 }
 
 impl FailureKind {
@@ -95,6 +97,7 @@ impl FailureKind {
             Self::Interrupted => "INTERRUPTED",
             Self::Stopped => "STOPPED",
             Self::WorkerLost => "WORKER_LOST",
+            Self::Drained => "DRAINED",
         }
     }
 }

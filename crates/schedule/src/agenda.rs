@@ -16,6 +16,8 @@ pub(crate) enum Due {
     Retry(JobId, usize),
     /// An attempt ran past its limit and its worker said nothing.
     Overrun(JobId, usize),
+    /// What still runs on a drained worker is stopped.
+    Drained(WorkerId),
 }
 
 /// The deadlines, each at most once.

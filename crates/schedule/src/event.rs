@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use votum_ids::{AttemptId, Incarnation, JobId, WorkerId, WorkerUid};
 use votum_job::{AttemptEnd, JobSpec, ListedAttempt};
 
-use crate::Submission;
+use crate::{Drain, Removal, Submission};
 
 /// What happens to the scheduler.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,25 @@ pub enum Event {
         attempt: AttemptId,
         /// How.
         end: AttemptEnd,
+    },
+    /// An operator wants a worker to take no further attempts.
+    DrainOrdered {
+        /// Whom.
+        worker: WorkerId,
+        /// Who ordered it and why, and how long what runs may go on.
+        drain: Drain,
+    },
+    /// An operator wants a drained worker to take attempts again.
+    ResumeOrdered {
+        /// Whom.
+        worker: WorkerId,
+    },
+    /// An operator removes the installation that bears a name, for good; it is not connected.
+    RemovalOrdered {
+        /// Whom.
+        worker: WorkerId,
+        /// Who ordered it and why.
+        removal: Removal,
     },
     /// The commit coordinator reports that a holder no longer has its share.
     ShareLost {

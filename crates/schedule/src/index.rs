@@ -20,12 +20,13 @@ impl Scheduler {
         self.agenda = Agenda::default();
         // A wall clock that went back makes the rest of every deadline start anew.
         let wall = self.anchor.at(now).max(self.last_recorded);
-        let workers: Vec<WorkerId> = self.roster.iter().map(|(name, _)| name.clone()).collect();
+        let workers: Vec<WorkerId> = self.roster.present().map(|(name, _)| name.clone()).collect();
         for worker in workers {
             self.roster.change(&worker, |worker| {
                 worker.heard = now;
                 worker.unsettled = true;
             });
+            self.arm_drain(now, &worker);
             self.agenda.set(Due::Silence(worker), now.after(self.config.lease));
         }
         let mut jobs: Vec<(WallTime, JobId, usize)> =

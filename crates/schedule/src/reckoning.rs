@@ -55,8 +55,10 @@ impl Scheduler {
                 }
             });
             let running = self.jobs.get(id).is_some_and(|job| job.phase == Phase::Running);
+            // A drained worker begins nothing, not even what it was given before.
+            let drained = self.roster.get(name).is_some_and(|known| known.orders.drain.is_some());
             let assignment = match attempt.started {
-                None if running => self.assignment(now, &attempt.id),
+                None if running && !drained => self.assignment(now, &attempt.id),
                 None | Some(_) => None,
             };
             match assignment {
@@ -126,7 +128,7 @@ impl Loss {
         for task in worker.tasks_of(&job.id) {
             let pinned = job.task_spec(task).placement.worker.is_some();
             if let Some(attempt) = job.live_attempt(task) {
-                let foreign = attempt.uid != worker.registration.uid;
+                let foreign = worker.is_foreign(attempt.uid);
                 let gone = foreign
                     || (worker.is_lost() && (aborting || !pinned))
                     || job.is_superseded(task, attempt);
@@ -137,7 +139,7 @@ impl Loss {
                 && !aborting
                 && !attempt.held_outputs().is_empty()
             {
-                let foreign = attempt.uid != worker.registration.uid;
+                let foreign = worker.is_foreign(attempt.uid);
                 let waits = pinned && job.is_needed(task);
                 let gone =
                     foreign || worker.is_missing(&attempt.id) || (worker.is_lost() && !waits);

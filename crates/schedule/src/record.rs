@@ -5,7 +5,7 @@ use uuid::Uuid;
 use votum_ids::{AttemptId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
 use votum_job::{AttemptEnd, JobSpec};
 
-use crate::Registration;
+use crate::{Orders, Registration};
 
 /// A fact of the scheduler.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,13 @@ pub enum Record {
     },
     /// A worker introduced itself differently than before; states its whole registration.
     Registered(Registration),
+    /// An operator has ordered something about a worker; states everything that stands.
+    Ordered {
+        /// Whom it is about.
+        worker: WorkerId,
+        /// All that stands of it from here on.
+        orders: Orders,
+    },
 }
 
 impl Record {
@@ -65,7 +72,7 @@ impl Record {
     #[must_use]
     pub fn forced(&self) -> bool {
         match self {
-            Self::Received { .. } => true,
+            Self::Received { .. } | Self::Ordered { .. } => true,
             Self::Assigned { .. }
             | Self::Started { .. }
             | Self::Ended { .. }
@@ -82,7 +89,7 @@ impl Record {
             Self::Assigned { attempt, .. }
             | Self::Started { attempt }
             | Self::Ended { attempt, .. } => Some(&attempt.job),
-            Self::Registered(_) => None,
+            Self::Registered(_) | Self::Ordered { .. } => None,
         }
     }
 }

@@ -134,6 +134,10 @@ impl Scheduler {
                 self.roster.register(registration.clone());
                 Ok(Fallout::default())
             }
+            Record::Ordered { worker, orders } => {
+                self.roster.order(worker.clone(), orders.clone());
+                Ok(Fallout::default())
+            }
         }
     }
 

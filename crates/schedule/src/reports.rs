@@ -83,6 +83,10 @@ impl Scheduler {
         number: Option<u32>,
         end: AttemptEnd,
     ) -> Reaction {
+        let end = match self.jobs.get(&attempt.job) {
+            Some(job) => self.excuse_drained(worker, &job.phase, end),
+            None => end,
+        };
         let sealed = matches!(end, AttemptEnd::Sealed { .. });
         let acknowledge = Action::Acknowledge { worker: worker.clone(), attempt: attempt.clone() };
         let discard = Action::Discard { worker: worker.clone(), attempt: attempt.clone() };

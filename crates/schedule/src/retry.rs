@@ -20,6 +20,8 @@ enum Account {
     User,
     /// Bad luck of the machines; bounded by [`MISHAPS_MAX`].
     Mishap,
+    /// An operator, who sees it: another attempt follows, as often as this happens.
+    Operator,
     /// Nobody: another attempt would not help.
     Nobody,
 }
@@ -38,6 +40,7 @@ impl Budget {
     pub(crate) fn charge(&mut self, kind: FailureKind, policy: &RetryPolicy) -> Verdict {
         match account(kind, policy) {
             Account::Nobody => Verdict::Final,
+            Account::Operator => Verdict::Retry(Duration::ZERO),
             Account::User => {
                 self.failures += 1;
                 if self.failures >= policy.attempts {
@@ -73,6 +76,7 @@ fn account(kind: FailureKind, policy: &RetryPolicy) -> Account {
         | FailureKind::StorageFailed
         | FailureKind::Interrupted
         | FailureKind::WorkerLost => Account::Mishap,
+        FailureKind::Drained => Account::Operator,
     }
 }
 
@@ -82,7 +86,7 @@ fn account(kind: FailureKind, policy: &RetryPolicy) -> Account {
 /// machine kills for memory) must not burn all attempts within a second.
 fn mishap_wait(kind: FailureKind, policy: &RetryPolicy, mishaps: u32) -> Duration {
     match kind {
-        FailureKind::WorkerLost => Duration::ZERO,
+        FailureKind::WorkerLost | FailureKind::Drained => Duration::ZERO,
         FailureKind::Interrupted => INTERRUPTION_WAIT_STEP * mishaps.saturating_sub(1),
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)

@@ -5,11 +5,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use votum_ids::{AttemptId, Incarnation, JobId, WorkerId};
+use votum_ids::{AttemptId, Incarnation, JobId, WorkerId, WorkerUid};
 use votum_job::Placement;
 use votum_machine::Moment;
 
-use crate::Registration;
+use crate::{Orders, Registration};
 
 /// Every worker that this cluster has ever met.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub(crate) struct Roster {
     vacancies: BTreeSet<Vacancy>,
     /// Where each task is that is with a worker.
     seats: BTreeMap<(JobId, usize), Seat>,
+    /// What operators have ordered, also about names that nobody bears.
+    orders: BTreeMap<WorkerId, Orders>,
 }
 
 /// A worker as the coordinator knows it.
@@ -38,6 +40,10 @@ pub(crate) struct Worker {
     pub(crate) orphans: BTreeSet<(JobId, usize)>,
     /// Whether it may still list, after a restart, attempts that the log forgot.
     pub(crate) unsettled: bool,
+    /// What operators have ordered about it.
+    pub(crate) orders: Orders,
+    /// Whether its drain is past its deadline.
+    pub(crate) overdue: bool,
     vacancy: Option<Vacancy>,
 }
 
@@ -97,10 +103,21 @@ impl Roster {
         match self.workers.get_mut(&name) {
             Some(worker) => worker.registration = registration,
             None => {
-                self.workers.insert(name.clone(), Worker::new(registration));
+                let orders = self.orders.get(&name).cloned().unwrap_or_default();
+                self.workers.insert(name.clone(), Worker::new(registration, orders));
             }
         }
         self.refresh(&name);
+    }
+
+    /// Notes everything that operators have ordered about a name.
+    pub(crate) fn order(&mut self, name: WorkerId, orders: Orders) {
+        self.change(&name, |worker| worker.orders = orders.clone());
+        self.orders.insert(name, orders);
+    }
+
+    pub(crate) fn orders(&self, name: &WorkerId) -> Option<&Orders> {
+        self.orders.get(name)
     }
 
     pub(crate) fn get(&self, worker: &WorkerId) -> Option<&Worker> {
@@ -109,6 +126,11 @@ impl Roster {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
         self.workers.iter()
+    }
+
+    /// Returns every worker that was not removed.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.workers.iter().filter(|(_, worker)| !worker.is_removed())
     }
 
     /// Changes a worker and keeps the order of preference in step.
@@ -199,7 +221,7 @@ impl Roster {
 }
 
 impl Worker {
-    fn new(registration: Registration) -> Self {
+    fn new(registration: Registration, orders: Orders) -> Self {
         Self {
             registration,
             session: Session::Absent,
@@ -210,6 +232,8 @@ impl Worker {
             held: BTreeSet::new(),
             orphans: BTreeSet::new(),
             unsettled: false,
+            orders,
+            overdue: false,
             vacancy: None,
         }
     }
@@ -221,7 +245,19 @@ impl Worker {
 
     /// Says whether attempts may be placed on it.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.session, Session::Ready { .. }) && self.liveness == Liveness::Fresh
+        matches!(self.session, Session::Ready { .. })
+            && self.liveness == Liveness::Fresh
+            && self.orders.drain.is_none()
+    }
+
+    /// Says whether an operator has removed this installation for good.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.orders.removed.contains_key(&self.registration.uid)
+    }
+
+    /// Says whether what this installation was given is not with the worker any more.
+    pub(crate) fn is_foreign(&self, uid: WorkerUid) -> bool {
+        self.registration.uid != uid || self.is_removed()
     }
 
     pub(crate) fn is_lost(&self) -> bool {

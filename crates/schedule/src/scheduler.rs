@@ -72,6 +72,9 @@ impl Machine for Scheduler {
             }
             Event::Started { worker, attempt } => self.start(now, &worker, attempt),
             Event::Ended { worker, attempt, end } => self.end(now, &worker, attempt, end),
+            Event::DrainOrdered { worker, drain } => self.order_drain(now, &worker, drain),
+            Event::ResumeOrdered { worker } => self.order_resume(now, &worker),
+            Event::RemovalOrdered { worker, removal } => self.order_removal(now, &worker, removal),
             Event::ShareLost { job, worker, uid } => self.lose_share(now, &job, &worker, uid),
             Event::Aborting { job } => self.abort(now, &job),
             Event::Committing { job } => self.commit(now, &job),
@@ -221,6 +224,7 @@ impl Scheduler {
                 }
                 Reaction::none()
             }
+            Due::Drained(worker) => Reaction::perform(self.end_drain(now, &worker)),
             Due::Overrun(job, task) => {
                 let stop = self.stop(&job, task, "the attempt ran past its time limit");
                 if stop.is_some() {
@@ -316,13 +320,14 @@ impl Scheduler {
         let gone = match &record {
             // Another installation has never heard of these attempts.
             Record::Lost { worker, uid, .. } => {
-                self.roster.get(worker).is_none_or(|worker| worker.registration.uid != *uid)
+                self.roster.get(worker).is_none_or(|worker| worker.is_foreign(*uid))
             }
             Record::Received { .. }
             | Record::Assigned { .. }
             | Record::Started { .. }
             | Record::Ended { .. }
-            | Record::Registered(_) => false,
+            | Record::Registered(_)
+            | Record::Ordered { .. } => false,
         };
         if !gone {
             let discard = |(worker, attempt)| Action::Discard { worker, attempt };
@@ -341,5 +346,5 @@ impl Scheduler {
     }
 }
 
-/// After this long without an end an attempt that ran past its limit is stopped once more.
-const STOP_REPETITION: std::time::Duration = std::time::Duration::from_secs(60);
+/// After this long without an end an attempt that is to end is stopped once more.
+pub(crate) const STOP_REPETITION: std::time::Duration = std::time::Duration::from_secs(60);

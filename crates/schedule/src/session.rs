@@ -7,7 +7,7 @@ use votum_job::{AttemptState, ListedAttempt};
 use votum_machine::Moment;
 
 use crate::{
-    Action, Record, Registration, Scheduler,
+    Action, Admission, Record, Registration, Scheduler,
     active_job::Phase,
     agenda::Due,
     reports::Standing,
@@ -20,6 +20,9 @@ impl Scheduler {
     pub(crate) fn join(&mut self, now: Moment, registration: Registration) -> Reaction {
         let name = registration.worker.clone();
         let incarnation = registration.incarnation;
+        if let Admission::Removed(_) = self.admission(&name, registration.uid) {
+            return Reaction::none();
+        }
         let known = self.roster.get(&name).map(|worker| worker.registration.clone());
         let same = known.as_ref().is_some_and(|known| {
             *known == Registration { incarnation: known.incarnation, ..registration.clone() }
@@ -112,6 +115,10 @@ impl Scheduler {
         self.reports.extend(jobs);
         self.unpark(now, name);
         self.heat_for(name);
+        if self.roster.get(name).is_some_and(|worker| worker.overdue) {
+            // The order to stop may have been lost with the session before.
+            self.agenda.set(Due::Drained(name.clone()), now);
+        }
         actions.push(Action::WorkerChanged { worker: name.clone() });
         Reaction::perform(actions)
     }
@@ -167,7 +174,9 @@ impl Scheduler {
 
     /// Moves a silent worker from fresh to suspect to lost to given up (R2).
     pub(crate) fn count_silence(&mut self, now: Moment, name: WorkerId) -> Vec<Action> {
-        let Some(worker) = self.roster.get(&name) else { return Vec::new() };
+        let Some(worker) = self.roster.get(&name).filter(|worker| !worker.is_removed()) else {
+            return Vec::new();
+        };
         let (heard, was) = (worker.heard, worker.liveness);
         let lost_at = heard.after(self.config.lease).after(self.config.stop_grace);
         let given_up_at = heard.after(self.config.lost_after).max(lost_at);
@@ -199,7 +208,7 @@ impl Scheduler {
 
     /// Begins every lease anew: while nobody listened, silence proves nothing.
     pub(crate) fn renew_leases(&mut self, now: Moment) {
-        let names: Vec<WorkerId> = self.roster.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<WorkerId> = self.roster.present().map(|(name, _)| name.clone()).collect();
         for name in names {
             let lost = self.roster.change(&name, |worker| {
                 worker.heard = now;
@@ -221,7 +230,7 @@ impl Scheduler {
         }
     }
 
-    fn drop_orphans_of(&mut self, now: Moment, name: &WorkerId) {
+    pub(crate) fn drop_orphans_of(&mut self, now: Moment, name: &WorkerId) {
         let orphans = self.roster.change(name, |worker| std::mem::take(&mut worker.orphans));
         for (id, task) in orphans.unwrap_or_default() {
             if let Some(job) = self.jobs.get_mut(&id) {

@@ -7,7 +7,7 @@ use votum_job::{JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
 
 use crate::{
-    Attempt, Registration, Scheduler, Submission,
+    Attempt, Drain, Registration, Scheduler, Submission,
     active_job::{ActiveJob, Phase, TaskState},
     agenda::Due,
     roster::{Liveness, Session, Worker},
@@ -115,8 +115,14 @@ pub struct WorkerView {
     pub free_slots: u32,
     /// What runs there.
     pub running: Vec<AttemptId>,
-    /// Jobs that have something staged there.
+    /// Jobs that have outputs staged there.
     pub holds: Vec<JobId>,
+    /// Why it takes no attempts, if an operator wants it so.
+    pub drain: Option<Drain>,
+    /// Whether it has a session.
+    pub connected: bool,
+    /// How many earlier installations of its name were removed.
+    pub removals: usize,
 }
 
 /// Whether a worker can be used.
@@ -124,6 +130,10 @@ pub struct WorkerView {
 pub enum WorkerState {
     /// It takes attempts.
     Ready,
+    /// It takes no further attempts; something still runs there or is staged there.
+    Draining,
+    /// It takes no further attempts, and nothing of any open job is there.
+    Drained,
     /// It is connected and says what it has.
     Reconciling,
     /// It has been silent for longer than its lease.
@@ -180,21 +190,22 @@ impl Scheduler {
         attempts.flat_map(|task| &task.attempts).map(|attempt| attempt.worker.clone()).collect()
     }
 
-    /// Says whether a worker of this name has ever joined.
+    /// Says whether a worker of this name has joined and was not removed.
     #[must_use]
     pub fn is_known_worker(&self, worker: &WorkerId) -> bool {
-        self.roster.get(worker).is_some()
+        self.roster.get(worker).is_some_and(|worker| !worker.is_removed())
     }
 
-    /// Returns one worker.
+    /// Returns one worker, unless it was removed.
     #[must_use]
     pub fn worker(&self, worker: &WorkerId) -> Option<WorkerView> {
-        self.roster.get(worker).map(|worker| self.worker_view(worker))
+        let known = self.roster.get(worker).filter(|worker| !worker.is_removed());
+        known.map(|worker| self.worker_view(worker))
     }
 
-    /// Returns every worker that has ever joined, by name.
+    /// Returns every worker that has joined and was not removed, by name.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
-        self.roster.iter().map(|(_, worker)| self.worker_view(worker))
+        self.roster.present().map(|(_, worker)| self.worker_view(worker))
     }
 
     fn summarise(&self, job: &ActiveJob) -> JobSummary {
@@ -251,15 +262,28 @@ impl Scheduler {
             let attempt = self.jobs.get(job)?.live_attempt(*task)?;
             Some(attempt.id.clone())
         };
-        let holds: BTreeSet<JobId> = worker.held.iter().map(|(job, _)| job.clone()).collect();
+        let staged = |(job, task): &&(JobId, usize)| {
+            let held = self.jobs.get(job).and_then(|job| job.held_attempt(*task));
+            held.is_some_and(|attempt| !attempt.held_outputs().is_empty())
+        };
+        let holds: BTreeSet<JobId> =
+            worker.held.iter().filter(staged).map(|(job, _)| job.clone()).collect();
+        let (state, idle) = (state(worker), worker.live.is_empty() && holds.is_empty());
         WorkerView {
             registration: worker.registration.clone(),
-            state: state(worker),
+            state: if idle && state == WorkerState::Draining {
+                WorkerState::Drained
+            } else {
+                state
+            },
             heard: worker.heard,
             free_bytes: worker.free_bytes,
             free_slots: worker.free_slots(),
             running: worker.live.iter().filter_map(live).collect(),
             holds: holds.into_iter().collect(),
+            drain: worker.orders.drain.clone(),
+            connected: worker.session != Session::Absent,
+            removals: worker.orders.removed.len(),
         }
     }
 }
@@ -301,6 +325,8 @@ impl WorkerState {
     pub fn word(self) -> &'static str {
         match self {
             Self::Ready => "READY",
+            Self::Draining => "DRAINING",
+            Self::Drained => "DRAINED",
             Self::Reconciling => "RECONCILING",
             Self::Suspect => "SUSPECT",
             Self::Absent => "ABSENT",
@@ -332,6 +358,9 @@ pub(crate) fn state(worker: &Worker) -> WorkerState {
         (Liveness::Suspect, _) => WorkerState::Suspect,
         (Liveness::Fresh, Session::Absent) => WorkerState::Absent,
         (Liveness::Fresh, Session::Reconciling { .. }) => WorkerState::Reconciling,
+        (Liveness::Fresh, Session::Ready { .. }) if worker.orders.drain.is_some() => {
+            WorkerState::Draining
+        }
         (Liveness::Fresh, Session::Ready { .. }) => WorkerState::Ready,
     }
 }

@@ -60,7 +60,7 @@ impl Scheduler {
     }
 
     fn why_not_on(&self, name: &WorkerId, placement: &Placement) -> String {
-        let Some(worker) = self.roster.get(name) else {
+        let Some(worker) = self.roster.get(name).filter(|worker| !worker.is_removed()) else {
             return format!("no worker named {name} is known");
         };
         if !worker.matches(placement) {
@@ -70,6 +70,7 @@ impl Scheduler {
             WorkerState::Absent | WorkerState::Lost => {
                 format!("no worker named {name} is connected")
             }
+            WorkerState::Draining | WorkerState::Drained => format!("worker {name} is drained"),
             WorkerState::Reconciling => format!("worker {name} is being reconciled"),
             WorkerState::Suspect => format!("worker {name} has been silent for too long"),
             WorkerState::Ready if worker.free_slots() > 0 => "is placed next".to_owned(),
@@ -87,6 +88,12 @@ impl Scheduler {
             format!(" with {}", Labels(placement))
         };
         if open.is_empty() {
+            let drained = |(_, worker): (&WorkerId, &Worker)| {
+                worker.matches(placement) && state(worker) == WorkerState::Draining
+            };
+            if self.roster.iter().any(drained) {
+                return format!("every connected worker{with} is drained");
+            }
             return format!("no worker{with} is connected");
         }
         if open.iter().any(|worker| worker.free_slots() > 0) {

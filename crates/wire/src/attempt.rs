@@ -268,6 +268,7 @@ fn kind_to_proto(kind: FailureKind) -> (pb::FailureKind, i32) {
         FailureKind::Interrupted => (pb::FailureKind::Interrupted, 0),
         FailureKind::Stopped => (pb::FailureKind::Stopped, 0),
         FailureKind::WorkerLost => (pb::FailureKind::WorkerLost, 0),
+        FailureKind::Drained => (pb::FailureKind::Drained, 0),
     }
 }
 
@@ -285,6 +286,7 @@ fn kind_from_proto(kind: i32, number: i32) -> Option<FailureKind> {
         pb::FailureKind::Interrupted => FailureKind::Interrupted,
         pb::FailureKind::Stopped => FailureKind::Stopped,
         pb::FailureKind::WorkerLost => FailureKind::WorkerLost,
+        pb::FailureKind::Drained => FailureKind::Drained,
     })
 }
 

@@ -210,7 +210,7 @@ fn outcome_number(outcome: &Outcome) -> v1::AttemptOutcome {
     };
     match failure.kind {
         FailureKind::TimedOut => v1::AttemptOutcome::TimedOut,
-        FailureKind::Stopped => v1::AttemptOutcome::Cancelled,
+        FailureKind::Stopped | FailureKind::Drained => v1::AttemptOutcome::Cancelled,
         FailureKind::WorkerLost => v1::AttemptOutcome::Lost,
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)
@@ -273,7 +273,7 @@ fn failure_from_proto(proto: &v1::Attempt) -> Result<Failure, Malformed> {
 }
 
 /// Every kind of failure that its reason alone tells.
-const KINDS_WITHOUT_NUMBER: [FailureKind; 9] = [
+const KINDS_WITHOUT_NUMBER: [FailureKind; 10] = [
     FailureKind::TimedOut,
     FailureKind::SpawnFailed,
     FailureKind::OutputMissing,
@@ -283,6 +283,7 @@ const KINDS_WITHOUT_NUMBER: [FailureKind; 9] = [
     FailureKind::Interrupted,
     FailureKind::Stopped,
     FailureKind::WorkerLost,
+    FailureKind::Drained,
 ];
 
 fn usage_to_proto(usage: &Usage) -> v1::Usage {

@@ -15,6 +15,7 @@ mod job;
 pub mod json;
 mod malformed;
 pub mod names;
+pub mod operation;
 pub mod page;
 pub mod problem;
 mod program;
@@ -39,7 +40,7 @@ pub use problem::{Problem, Reason};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{
-    AttemptView, ClusterView, IndexState, JobState, JobView, JournalView, LogPiece, LogStream,
-    Outcome, OutputState, OutputView, ParticipantView, TaskState, TaskView, WorkerState,
+    AttemptView, ClusterView, DrainView, IndexState, JobState, JobView, JournalView, LogPiece,
+    LogStream, Outcome, OutputState, OutputView, ParticipantView, TaskState, TaskView, WorkerState,
     WorkerView,
 };

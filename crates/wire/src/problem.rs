@@ -283,6 +283,12 @@ reasons! {
     LogStale = "LOG_STALE", FailedPrecondition;
     /// The worker belongs to another cluster.
     ForeignCluster = "FOREIGN_CLUSTER", FailedPrecondition;
+    /// The worker is connected, so it is not gone for good.
+    WorkerConnected = "WORKER_CONNECTED", FailedPrecondition;
+    /// The commit of a job depends on the worker.
+    WorkerInDoubt = "WORKER_IN_DOUBT", FailedPrecondition;
+    /// An operator has removed this installation of the worker for good.
+    WorkerRemoved = "WORKER_REMOVED", FailedPrecondition;
     /// A session begins with Hello and has one.
     HelloExpected = "HELLO_EXPECTED", FailedPrecondition;
     /// There is no such job.
@@ -301,7 +307,7 @@ reasons! {
     JobIdTaken = "JOB_ID_TAKEN", AlreadyExists;
     /// The request id was used for another spec.
     RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists;
-    /// A living worker has the name.
+    /// Another installation has the name, connected or not.
     WorkerNameTaken = "WORKER_NAME_TAKEN", AlreadyExists;
     /// A later start of the daemon took the session over.
     Fenced = "FENCED", Aborted;

@@ -290,12 +290,18 @@ impl Translate for CancelJob {
     }
 
     fn from_proto(proto: v1::CancelJobRequest) -> Result<Self, Malformed> {
-        if proto.reason.len() > REASON_BYTES_MAX {
-            let fault = Fault::TooMany { count: proto.reason.len(), limit: REASON_BYTES_MAX };
-            return Err(Malformed::new("reason", fault));
-        }
-        Ok(Self { job: read_job_name("name", &proto.name)?, reason: proto.reason })
+        let reason = checked_reason(proto.reason)?;
+        Ok(Self { job: read_job_name("name", &proto.name)?, reason })
     }
+}
+
+/// Bounds a reason that a person gave.
+pub(crate) fn checked_reason(reason: String) -> Result<String, Malformed> {
+    if reason.len() > REASON_BYTES_MAX {
+        let fault = Fault::TooMany { count: reason.len(), limit: REASON_BYTES_MAX };
+        return Err(Malformed::new("reason", fault));
+    }
+    Ok(reason)
 }
 
 /// A reason is recorded for ever, so it stays a sentence.

@@ -3,7 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use tonic::Status;
-use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId};
+use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId, WorkerUid};
 use votum_job::InvalidJob;
 
 use crate::{
@@ -224,12 +224,74 @@ pub fn request_id_reused(request: RequestId, job: &JobId) -> Status {
         .into()
 }
 
-/// A living worker has the name.
+/// Another installation has the name, connected or not.
 #[must_use]
-pub fn worker_name_taken(worker: &WorkerId) -> Status {
-    Problem::words(Reason::WorkerNameTaken, format!("another worker named {worker} is connected"))
+pub fn worker_name_taken(worker: &WorkerId, holder: WorkerUid) -> Status {
+    let words = format!(
+        "the name {worker} belongs to another installation ({holder}); start this one under \
+         another --name, or, if that one is gone for good:  votum worker delete {worker}"
+    );
+    Problem::words(Reason::WorkerNameTaken, words)
         .with("worker", worker)
+        .with("holder", holder)
         .resource("votum.v1.Worker", worker_name(worker))
+        .into()
+}
+
+/// An operator has removed this installation for good.
+#[must_use]
+pub fn worker_removed(worker: &WorkerId, uid: WorkerUid, by: &str, reason: &str) -> Status {
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let words = format!(
+        "{by} has removed this installation ({uid}) of worker {worker} for good{why}; to use the \
+         machine again, start the worker with an empty data directory"
+    );
+    Problem::words(Reason::WorkerRemoved, &words)
+        .with("worker", worker)
+        .with("uid", uid)
+        .precondition(worker_name(worker), words)
+        .into()
+}
+
+/// The worker is connected, so it is not gone for good.
+#[must_use]
+pub fn worker_connected(worker: &WorkerId, running: usize, holding: usize) -> Status {
+    let left = match (running, holding) {
+        (0, 0) => "nothing of an open job is there".to_owned(),
+        (running, holding) => {
+            format!("it runs {running} attempts and holds staged outputs of {holding} open jobs")
+        }
+    };
+    let words = format!(
+        "worker {worker} is connected ({left}); drain it and stop its daemon, then delete it"
+    );
+    Problem::words(Reason::WorkerConnected, &words)
+        .with("worker", worker)
+        .with("running", running)
+        .with("holding", holding)
+        .precondition(worker_name(worker), words)
+        .into()
+}
+
+/// The commit of some jobs depends on the worker: removing it would decide what it must decide.
+#[must_use]
+pub fn worker_in_doubt(worker: &WorkerId, jobs: &[JobId]) -> Status {
+    let names: Vec<&str> = jobs.iter().take(NAMES_MAX).map(JobId::as_str).collect();
+    let more = match jobs.len().saturating_sub(NAMES_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let words = format!(
+        "worker {worker} is part of a vote or a commit that is not over, of {}{more}; bring it \
+         back so that it can finish",
+        names.join(", ")
+    );
+    let problem = Problem::words(Reason::WorkerInDoubt, &words)
+        .with("worker", worker)
+        .with("jobs", names.join(","));
+    jobs.iter()
+        .take(NAMES_MAX)
+        .fold(problem, |problem, job| problem.precondition(job_name(job), &words))
         .into()
 }
 
@@ -298,5 +360,7 @@ fn sentence(found: &[impl Display]) -> String {
     }
 }
 
+/// So many names stand in a sentence.
+const NAMES_MAX: usize = 8;
 /// A restart takes about as long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -299,6 +299,23 @@ pub struct WorkerView {
     pub slots: u32,
     /// Free bytes of its staging, if it said so.
     pub free_bytes: Option<u64>,
+    /// Open jobs whose staged outputs it holds.
+    pub holds: Vec<JobId>,
+    /// Why it takes no further attempts, if an operator wants it so.
+    pub drain: Option<DrainView>,
+}
+
+/// Why a worker takes no further attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainView {
+    /// Who ordered it.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When it was ordered.
+    pub ordered: WallTime,
+    /// When what still runs is stopped and placed elsewhere; never if none.
+    pub deadline: Option<WallTime>,
 }
 
 /// The life of a worker.
@@ -314,6 +331,10 @@ pub enum WorkerState {
     Reconciling,
     /// Not connected; its lease is not yet over.
     Absent,
+    /// Takes no further attempts; something runs there or is staged there.
+    Draining,
+    /// Takes no further attempts, and nothing of any open job is there.
+    Drained,
 }
 
 impl WorkerState {
@@ -326,6 +347,8 @@ impl WorkerState {
             Self::Lost => "LOST",
             Self::Reconciling => "RECONCILING",
             Self::Absent => "ABSENT",
+            Self::Draining => "DRAINING",
+            Self::Drained => "DRAINED",
         }
     }
 }

@@ -4,10 +4,12 @@ use votum_ids::{Incarnation, WorkerUid};
 use votum_proto::v1;
 
 use crate::{
-    Malformed, Translate, WorkerState, WorkerView,
-    names::{AttemptName, read_attempt_name, read_worker_name, worker_name},
-    time::{read_timestamp_if_any, timestamp},
-    translate::{Numbered, count, enumerated, number, numbered, uuid},
+    DrainView, Malformed, Translate, WorkerState, WorkerView,
+    names::{
+        AttemptName, job_name, read_attempt_name, read_job_name, read_worker_name, worker_name,
+    },
+    time::{read_timestamp, read_timestamp_if_any, timestamp},
+    translate::{Numbered, count, enumerated, number, numbered, read_if_any, uuid},
 };
 
 numbered!(WorkerState, v1::WorkerState {
@@ -16,6 +18,8 @@ numbered!(WorkerState, v1::WorkerState {
     Lost = Lost,
     Reconciling = Reconciling,
     Absent = Absent,
+    Draining = Draining,
+    Drained = Drained,
 });
 
 impl Translate for WorkerView {
@@ -35,6 +39,8 @@ impl Translate for WorkerView {
             running_attempts: self.running.iter().map(AttemptName::to_string).collect(),
             slots: i32::try_from(self.slots).unwrap_or(i32::MAX),
             free_bytes: self.free_bytes.map(count),
+            holding_jobs: self.holds.iter().map(job_name).collect(),
+            drain: self.drain.as_ref().map(Translate::to_proto),
         }
     }
 
@@ -42,6 +48,8 @@ impl Translate for WorkerView {
         let running = proto.running_attempts.iter().enumerate();
         let running =
             running.map(|(i, name)| read_attempt_name(&format!("running_attempts[{i}]"), name));
+        let holds = proto.holding_jobs.iter().enumerate();
+        let holds = holds.map(|(i, name)| read_job_name(&format!("holding_jobs[{i}]"), name));
         Ok(Self {
             worker: read_worker_name("name", &proto.name)?,
             uid: WorkerUid(uuid("uid", &proto.uid)?),
@@ -55,6 +63,30 @@ impl Translate for WorkerView {
             running: running.collect::<Result<_, _>>()?,
             slots: number("slots", proto.slots)?,
             free_bytes: proto.free_bytes.map(|bytes| number("free_bytes", bytes)).transpose()?,
+            holds: holds.collect::<Result<_, _>>()?,
+            drain: read_if_any("drain", proto.drain)?,
+        })
+    }
+}
+
+impl Translate for DrainView {
+    type Proto = v1::Drain;
+
+    fn to_proto(&self) -> v1::Drain {
+        v1::Drain {
+            creator: self.by.clone(),
+            reason: self.reason.clone(),
+            create_time: Some(timestamp(self.ordered)),
+            deadline_time: self.deadline.map(timestamp),
+        }
+    }
+
+    fn from_proto(proto: v1::Drain) -> Result<Self, Malformed> {
+        Ok(Self {
+            by: proto.creator,
+            reason: proto.reason,
+            ordered: read_timestamp("create_time", proto.create_time)?,
+            deadline: read_timestamp_if_any("deadline_time", proto.deadline_time)?,
         })
     }
 }

@@ -13,7 +13,7 @@ use votum_job::{
     Assignment, AttemptEnd, AttemptState, FailureKind, Graph, InputSource, InputSpec, JobSpec,
     ListedAttempt,
 };
-use votum_schedule::{Action, Event, Outcome, Record, TaskStanding};
+use votum_schedule::{Action, Drain, Event, Outcome, Record, Removal, TaskStanding};
 
 use crate::{
     cast::{failed, job, registration, sealed, spec, submission, worker},
@@ -122,6 +122,7 @@ impl Chaos {
             30..=33 => self.decide(),
             34 => self.abort_any(),
             35 => self.forget_one(&name),
+            46..=47 => self.operate(&name),
             36..=38 => self.report_again(&name),
             39..=44 => {
                 let millis = self.random.below(1500);
@@ -232,6 +233,34 @@ impl Chaos {
         sim.uid += 1;
         sim.attempts.clear();
         self.connect(name);
+    }
+
+    /// Drains a worker, takes it up again, or removes it and gives its name to another one.
+    fn operate(&mut self, name: &WorkerId) {
+        let (by, reason, ordered) = ("carol".to_owned(), String::new(), self.world.wall());
+        let worker = name.clone();
+        match self.random.below(5) {
+            0..=1 => {
+                let limit = self.random.below(30);
+                let time_limit = (limit > 10).then(|| Duration::from_secs(limit - 10));
+                let drain = Drain { by, reason, ordered, time_limit };
+                self.world.step(Event::DrainOrdered { worker, drain });
+            }
+            2..=3 => self.world.step(Event::ResumeOrdered { worker }),
+            _ => {
+                if self.workers[name].connected {
+                    self.disconnect(name);
+                }
+                let removal = Removal { by, reason, ordered };
+                self.world.step(Event::RemovalOrdered { worker, removal });
+                self.durable = self.world.records.len();
+                if self.random.below(2) == 0 {
+                    self.world.settle();
+                }
+                self.wipe(name);
+            }
+        }
+        self.durable = self.world.records.len();
     }
 
     /// Lets a worker lose one sealed attempt and come back without it.
@@ -560,6 +589,9 @@ impl Chaos {
     /// Ends all faults: every job must come to an end, and nothing may be left over.
     fn heal(&mut self) {
         self.healing = true;
+        for worker in self.workers.keys().cloned().collect::<Vec<_>>() {
+            self.world.step(Event::ResumeOrdered { worker });
+        }
         for round in 0.. {
             assert!(
                 round < HEALING_ROUNDS_MAX,

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use votum_ids::{JobId, WorkerId};
 use votum_job::{AttemptEnd, AttemptState, FailureKind, ListedAttempt};
-use votum_schedule::Event;
+use votum_schedule::{Drain, Event, Removal};
 
 use crate::{
     cast::{attempt, duration, failed, job, registration, sealed, spec, submission, worker},
@@ -123,6 +123,13 @@ impl Stage {
                 let (job, worker) = (job(name), worker(holder));
                 self.world.step(Event::ShareLost { job, worker, uid });
             }
+            ["drain", name, options @ ..] => self.drain(name, options),
+            ["resume", name] => self.world.step(Event::ResumeOrdered { worker: worker(name) }),
+            ["remove", name] => {
+                let ordered = self.world.wall();
+                let removal = Removal { by: "carol".into(), reason: "scrapped".into(), ordered };
+                self.world.step(Event::RemovalOrdered { worker: worker(name), removal });
+            }
             ["show", name] => return self.show(&job(name)),
             ["workers"] => return self.workers(),
             other => panic!("no command {other:?}"),
@@ -147,6 +154,14 @@ impl Stage {
         }
         self.world.speaking.insert(worker(name), registration.incarnation);
         self.world.step(Event::Joined(registration));
+    }
+
+    fn drain(&mut self, name: &str, options: &[&str]) {
+        let time_limit = options.first().map(|limit| duration(limit));
+        let ordered = self.world.wall();
+        let drain =
+            Drain { by: "carol".into(), reason: "another disk".into(), ordered, time_limit };
+        self.world.step(Event::DrainOrdered { worker: worker(name), drain });
     }
 
     fn leave(&mut self, name: &WorkerId) {

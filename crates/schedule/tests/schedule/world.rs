@@ -43,6 +43,10 @@ impl World {
         Moment::since_start(self.now)
     }
 
+    pub(crate) fn wall(&self) -> WallTime {
+        self.anchor.at(self.now())
+    }
+
     /// Hands one event to the scheduler and tells what it asks for.
     pub(crate) fn step(&mut self, event: Event) {
         let reaction = self.scheduler.step(self.now(), event);
@@ -105,7 +109,8 @@ impl World {
     /// Says how every undecided job and its tasks stand, without the clock.
     pub(crate) fn portrait(&self) -> String {
         let jobs = self.scheduler.jobs().filter(|job| self.is_undecided(job));
-        jobs.map(|job| portrait(&self.scheduler, self.now(), job)).collect()
+        let jobs = jobs.map(|job| portrait(&self.scheduler, self.now(), job));
+        workers(&self.scheduler).chain(jobs).collect()
     }
 
     /// Says the same of a coordinator that starts from the records right away.
@@ -113,7 +118,8 @@ impl World {
         let anchor = self.anchor.at(self.now());
         let later = replayed(&self.records, self.epoch.next(), anchor);
         let jobs = later.jobs().filter(|job| self.is_undecided(job));
-        jobs.map(|job| portrait(&later, Moment::START, job)).collect()
+        let jobs = jobs.map(|job| portrait(&later, Moment::START, job));
+        workers(&later).chain(jobs).collect()
     }
 
     fn is_undecided(&self, job: &JobId) -> bool {
@@ -144,6 +150,14 @@ pub(crate) fn show(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
         shown.push('\n');
     }
     shown
+}
+
+/// Says what operators have ordered about each worker that was not removed.
+fn workers(scheduler: &Scheduler) -> impl Iterator<Item = String> {
+    let line = |worker: votum_schedule::WorkerView| {
+        format!("{} drained {:?}\n", worker.registration.worker, worker.drain)
+    };
+    scheduler.workers().map(line)
 }
 
 fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
@@ -179,6 +193,14 @@ fn tell_record(record: &Record) -> String {
             registration.worker,
             registration.uid.0.as_u128()
         ),
+        Record::Ordered { worker, orders } => {
+            let drain = orders.drain.as_ref().map_or("not drained".to_owned(), |drain| {
+                let limit = drain.time_limit.map(|limit| format!(" within {limit:?}"));
+                format!("drained{}: {}", limit.unwrap_or_default(), drain.reason)
+            });
+            let removed: Vec<u128> = orders.removed.keys().map(|uid| uid.0.as_u128()).collect();
+            format!("ordered {worker}: {drain}, removed {removed:?}")
+        }
     };
     format!("record {text}{}\n", if record.forced() { " (forced)" } else { "" })
 }

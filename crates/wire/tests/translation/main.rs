@@ -92,15 +92,19 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 18] = [
     "votum.v1.GetJobResponse.",
     "votum.v1.WatchJobRequest.",
     "votum.v1.WatchJobResponse.",
     "votum.v1.CancelJobResponse.",
+    "votum.v1.DeleteWorkerResponse.",
+    "votum.v1.DrainWorkerResponse.",
     "votum.v1.GetWorkerRequest.",
     "votum.v1.GetWorkerResponse.",
     "votum.v1.ListJobsRequest.",
     "votum.v1.ListWorkersRequest.",
+    "votum.v1.ResumeWorkerRequest.",
+    "votum.v1.ResumeWorkerResponse.",
     "votum.v1.SubmitJobRequest.",
     "votum.worker.v1.GetArtifactResponse.",
     "votum.worker.v1.ManifestEntry.",

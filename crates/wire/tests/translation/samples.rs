@@ -20,12 +20,13 @@ use votum_job::{
 };
 use votum_machine::WallTime;
 use votum_wire::{
-    ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, FromCoordinator,
-    FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView, LogPiece, LogStream,
-    Malformed, Outcome, OutputState, OutputView, ParticipantView, PeerInquiry, TaskState, TaskView,
-    Translate, WorkerState, WorkerView,
+    ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, DrainView,
+    FromCoordinator, FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView,
+    LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PeerInquiry,
+    TaskState, TaskView, Translate, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     names::{AttemptName, Scope, TaskScope},
+    operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
 };
 
@@ -105,6 +106,12 @@ pub(crate) fn samples() -> Vec<Sample> {
             offset: 3,
             data: "y".into(),
         }),
+        sample(DrainWorker {
+            worker: worker_id(),
+            time_limit: Some(Duration::from_secs(9)),
+            reason: "another disk".to_owned(),
+        }),
+        sample(DeleteWorker { worker: worker_id(), reason: "scrapped".to_owned() }),
         sample(WorkerPage { workers: vec![worker()], next: Some("w".to_owned()) }),
         sample(cluster()),
     ]);
@@ -390,6 +397,13 @@ fn worker() -> WorkerView {
         running: vec![attempt_name()],
         slots: 8,
         free_bytes: Some(0),
+        holds: vec![job_id()],
+        drain: Some(DrainView {
+            by: "carol".to_owned(),
+            reason: "another disk".to_owned(),
+            ordered: WallTime(1_800_000_000_040),
+            deadline: Some(WallTime(1_800_000_000_050)),
+        }),
     }
 }
 
@@ -421,6 +435,7 @@ fn failures() -> Vec<Failure> {
         FailureKind::Interrupted,
         FailureKind::Stopped,
         FailureKind::WorkerLost,
+        FailureKind::Drained,
     ];
     let failure =
         |kind| Failure { kind, message: "it failed".to_owned(), stderr_tail: "oh no\n".to_owned() };

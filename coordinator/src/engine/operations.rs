@@ -1,0 +1,91 @@
+//! What operators order about workers, and who may bear a worker's name.
+
+use votum_commit::{Installation, Stage};
+use votum_ids::{JobId, WorkerId};
+use votum_schedule::{Admission, Drain, REMOVALS_MAX, Removal, WorkerView};
+
+use super::Engine;
+use crate::{
+    action::{Answer, Refusal},
+    event::Operation,
+    turn::Turn,
+    view,
+};
+
+impl Engine {
+    /// Does what an operator orders; the order is durable before the answer (C12).
+    pub(super) fn operate(
+        &mut self,
+        turn: &mut Turn,
+        worker: WorkerId,
+        operation: Operation,
+        by: String,
+        reason: String,
+    ) -> Answer {
+        let Some(before) = self.scheduler.worker(&worker) else {
+            return Answer::Refused(Refusal::NoWorker { worker });
+        };
+        let ordered = self.anchor.at(turn.now());
+        let event = match operation {
+            Operation::Drain { time_limit } => {
+                let drain = Drain { by, reason, ordered, time_limit };
+                votum_schedule::Event::DrainOrdered { worker: worker.clone(), drain }
+            }
+            Operation::Resume => votum_schedule::Event::ResumeOrdered { worker: worker.clone() },
+            Operation::Remove => {
+                if let Some(refusal) = self.keep(&before) {
+                    return Answer::Refused(refusal);
+                }
+                let removal = Removal { by, reason, ordered };
+                votum_schedule::Event::RemovalOrdered { worker: worker.clone(), removal }
+            }
+        };
+        self.schedule(turn, event);
+        // What was removed is shown as it was.
+        let shown = self.scheduler.worker(&worker).unwrap_or(before);
+        Answer::Ordered(Box::new(view::worker(self.anchor, shown, &self.scheduler)))
+    }
+
+    /// Says why a worker cannot be removed; none: it can.
+    fn keep(&self, view: &WorkerView) -> Option<Refusal> {
+        let worker = view.registration.worker.clone();
+        if self.commit.is_stale() {
+            return Some(Refusal::LogStale);
+        }
+        if view.connected {
+            let (running, holding) = (view.running.len(), view.holds.len());
+            return Some(Refusal::WorkerConnected { worker, running, holding });
+        }
+        let installation = Installation { worker: worker.clone(), uid: view.registration.uid };
+        let jobs = self.undecided_without(&installation);
+        if !jobs.is_empty() {
+            return Some(Refusal::WorkerInDoubt { worker, jobs });
+        }
+        let max = REMOVALS_MAX;
+        (view.removals >= max).then_some(Refusal::TooManyRemovals { worker, max })
+    }
+
+    /// Returns the jobs whose vote or commit waits for an installation: removing it would decide.
+    fn undecided_without(&self, installation: &Installation) -> Vec<JobId> {
+        let waits = |job: &&JobId| match self.commit.phase(job).map(|standing| standing.stage) {
+            Some(Stage::Preparing { votes, .. }) => votes.contains_key(installation),
+            Some(Stage::Delivering { unacked, .. }) => unacked.contains(installation),
+            Some(Stage::Working | Stage::Aborting { .. } | Stage::Quarantined) | None => false,
+        };
+        self.commit.jobs().filter(waits).cloned().collect()
+    }
+
+    /// Says why an installation is not admitted under its name; none: it is.
+    pub(super) fn refuse(&self, installation: &Installation) -> Option<Refusal> {
+        let Installation { worker, uid } = installation;
+        match self.scheduler.admission(worker, *uid) {
+            Admission::Admitted => None,
+            Admission::NameTaken { uid: holder } => {
+                Some(Refusal::NameTaken { worker: worker.clone(), holder })
+            }
+            Admission::Removed(Removal { by, reason, .. }) => {
+                Some(Refusal::WorkerRemoved { worker: worker.clone(), uid: *uid, by, reason })
+            }
+        }
+    }
+}
