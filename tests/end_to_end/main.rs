@@ -9,6 +9,7 @@ mod fencing;
 mod losing;
 mod operating;
 mod partitions;
+mod readopting;
 mod refusing;
 mod restarting;
 mod serving;

@@ -1,16 +1,18 @@
 //! One attempt on this worker, from its acceptance until nobody wants it any more.
 //!
-//! | phase | Fetched | Exited | Sealed | Failed | Stop | Discard | Tick (due) |
-//! |---|---|---|---|---|---|---|---|
-//! | Fetching | run | – | – | record `Failed`, report | Stopping | Discarding | Stopping |
-//! | Running | – | seal | – | record `Failed`, report | Stopping | Discarding | Stopping |
-//! | Stopping | record `Failed`, report | same | – | same | – | Discarding | – |
-//! | Sealing | – | – | record `Sealed` (forced), report | record `Failed`, report | Stopping | Discarding | – |
-//! | Sealed, Failed | – | – | – | – | report again | record `Discarded`, discard | – |
-//! | Discarding | discard | discard | discard | discard | – | – | – |
+//! | phase | Adopted | Fetched | Exited | Sealed | Failed | Stop | Discard | Tick (due) |
+//! |---|---|---|---|---|---|---|---|---|
+//! | CutOff | Running | – | – | – | record `Failed`, report | Stopping | Discarding | – |
+//! | Fetching | – | run | – | – | record `Failed`, report | Stopping | Discarding | Stopping |
+//! | Running | – | – | seal | – | record `Failed`, report | Stopping | Discarding | Stopping |
+//! | Stopping | stop | record `Failed`, report | same | – | same | – | Discarding | – |
+//! | Sealing | – | – | – | record `Sealed` (forced), report | record `Failed`, report | Stopping | Discarding | – |
+//! | Sealed, Failed | – | – | – | – | – | report again | record `Discarded`, discard | – |
+//! | Discarding | stop | discard | discard | discard | discard | – | – | – |
 //!
-//! An attempt that a crash cut off is found in *Stopping*: whatever of it still
-//! runs is ended before it is reported as interrupted.
+//! A restart begins in *CutOff* and decides there (R6): on proof of its
+//! processes, or of their end, the attempt is adopted and goes on as if nothing
+//! had happened; otherwise whatever was left of it has been ended, and it failed.
 
 use std::{mem, time::Duration};
 
@@ -41,6 +43,8 @@ pub(crate) struct Attempt {
 
 #[derive(Debug)]
 enum Phase {
+    /// It was under way when the daemon ended; what is left of it is looked for.
+    CutOff,
     /// Its inputs are on their way.
     Fetching { assignment: Box<Assignment>, until: Moment },
     /// Its program was asked for, and runs if it has a process id.
@@ -98,8 +102,37 @@ impl Attempt {
 
     /// Remembers an attempt that was under way when the daemon ended.
     pub(crate) fn cut_off(id: AttemptId, number: u32) -> Self {
-        let cause = Cause::interrupted("the worker's daemon began again");
-        Self { id, number, phase: Phase::Stopping { cause }, told: None }
+        Self { id, number, phase: Phase::CutOff, told: None }
+    }
+
+    /// Goes on with its program, or with the end of it, after a restart (R6).
+    ///
+    /// It may run for as long as it could have without the restart.
+    pub(crate) fn adopt(
+        &mut self,
+        now: Moment,
+        assignment: Box<Assignment>,
+        pid: Option<u32>,
+        elapsed: Duration,
+    ) -> Reaction {
+        let reason = match &self.phase {
+            Phase::CutOff => {
+                let until = now.after(assignment.time_limit.saturating_sub(elapsed));
+                self.phase = Phase::Running { assignment, pid, until };
+                return Reaction::perform(self.report());
+            }
+            // That it should end was known before the restart.
+            Phase::Stopping { cause } => cause.message.clone(),
+            Phase::Discarding => UNWANTED.to_owned(),
+            Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. }
+            | Phase::Gone => return Reaction::none(),
+        };
+        let (attempt, grace) = (self.id.clone(), assignment.spec.grace_period);
+        Reaction::perform([Action::Stop { attempt, grace, reason }])
     }
 
     /// Applies what happened to it here.
@@ -130,7 +163,7 @@ impl Attempt {
                 self.seal(outputs, usage)
             }
             (
-                Phase::Fetching { .. } | Phase::Running { .. },
+                Phase::CutOff | Phase::Fetching { .. } | Phase::Running { .. },
                 AttemptEvent::Failed { failure, usage },
             )
             | (Phase::Sealing { usage }, AttemptEvent::Failed { failure, .. }) => {
@@ -147,7 +180,8 @@ impl Attempt {
             ) => Reaction::perform([Action::Discard(self.id.clone())]),
             // A repeated answer, or one that was overtaken by the end.
             (
-                phase @ (Phase::Fetching { .. }
+                phase @ (Phase::CutOff
+                | Phase::Fetching { .. }
                 | Phase::Running { .. }
                 | Phase::Sealing { .. }
                 | Phase::Sealed { .. }
@@ -175,6 +209,11 @@ impl Attempt {
                 let (attempt, reason) = (self.id.clone(), reason.to_owned());
                 Reaction::perform([Action::Stop { attempt, grace, reason }])
             }
+            // Nothing of it is in reach yet; what is found is stopped.
+            Phase::CutOff => {
+                self.phase = Phase::Stopping { cause };
+                Reaction::none()
+            }
             Phase::Sealed { .. } | Phase::Failed { .. } => self.repeat(),
             Phase::Stopping { .. } | Phase::Discarding | Phase::Gone => Reaction::none(),
         }
@@ -192,7 +231,8 @@ impl Attempt {
                 self.phase = Phase::Gone;
                 Reaction::perform([Action::Discard(self.id.clone())]).durably(record)
             }
-            Phase::Fetching { .. }
+            Phase::CutOff
+            | Phase::Fetching { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -207,11 +247,11 @@ impl Attempt {
         let attempt = self.id.clone();
         let action = match self.phase {
             Phase::Fetching { .. } | Phase::Running { .. } | Phase::Sealing { .. } => {
-                let (grace, reason) = (self.grace(), "nobody wants this attempt".to_owned());
+                let (grace, reason) = (self.grace(), UNWANTED.to_owned());
                 self.phase = Phase::Discarding;
                 Some(Action::Stop { attempt: attempt.clone(), grace, reason })
             }
-            Phase::Stopping { .. } => {
+            Phase::CutOff | Phase::Stopping { .. } => {
                 self.phase = Phase::Discarding;
                 None
             }
@@ -233,7 +273,8 @@ impl Attempt {
             Phase::Running { assignment, until, .. } if *until <= now => {
                 (assignment.time_limit, "it did not end")
             }
-            Phase::Fetching { .. }
+            Phase::CutOff
+            | Phase::Fetching { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -251,7 +292,8 @@ impl Attempt {
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match &self.phase {
             Phase::Fetching { until, .. } | Phase::Running { until, .. } => Some(*until),
-            Phase::Stopping { .. }
+            Phase::CutOff
+            | Phase::Stopping { .. }
             | Phase::Sealing { .. }
             | Phase::Sealed { .. }
             | Phase::Failed { .. }
@@ -267,7 +309,8 @@ impl Attempt {
                 assignment.spec.grace_period
             }
             // No program runs, or it is being stopped already.
-            Phase::Stopping { .. }
+            Phase::CutOff
+            | Phase::Stopping { .. }
             | Phase::Sealing { .. }
             | Phase::Sealed { .. }
             | Phase::Failed { .. }
@@ -292,7 +335,8 @@ impl Attempt {
     /// Says whether something of it may still be under way.
     pub(crate) fn is_live(&self) -> bool {
         match self.phase {
-            Phase::Fetching { .. }
+            Phase::CutOff
+            | Phase::Fetching { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -322,7 +366,8 @@ impl Attempt {
             Phase::Sealed { outputs, .. } => {
                 outputs.iter().any(|sealed| sealed.name == *output && sealed.digest == *digest)
             }
-            Phase::Fetching { .. }
+            Phase::CutOff
+            | Phase::Fetching { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -383,7 +428,7 @@ impl Attempt {
     }
 
     /// Tells the coordinator where it stands.
-    fn report(&self) -> Option<Action> {
+    pub(crate) fn report(&self) -> Option<Action> {
         let attempt = self.id.clone();
         if let Some(end) = self.end() {
             return Some(Action::Send(FromWorker::Ended { attempt, end }));
@@ -392,7 +437,8 @@ impl Attempt {
             Phase::Running { pid: Some(pid), .. } => {
                 Some(Action::Send(FromWorker::Started { attempt, pid }))
             }
-            Phase::Fetching { .. }
+            Phase::CutOff
+            | Phase::Fetching { .. }
             | Phase::Running { pid: None, .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -411,7 +457,8 @@ impl Attempt {
             Phase::Failed { failure, usage } => {
                 Some(AttemptEnd::Failed { failure: failure.clone(), usage: *usage })
             }
-            Phase::Fetching { .. }
+            Phase::CutOff
+            | Phase::Fetching { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -420,3 +467,6 @@ impl Attempt {
         }
     }
 }
+
+/// Told to a task whose attempt was discarded.
+const UNWANTED: &str = "nobody wants this attempt";

@@ -7,7 +7,7 @@ use votum_ids::{AttemptId, FencingToken, JobId, TaskId};
 use votum_job::ListedAttempt;
 use votum_machine::Moment;
 
-use crate::{attempt::Attempt, engine::Reaction};
+use crate::{action::Action, attempt::Attempt, engine::Reaction};
 
 /// Every attempt that this worker knows of.
 #[derive(Debug, Default)]
@@ -103,6 +103,11 @@ impl Attempts {
     /// Returns the attempts of which something may be under way.
     pub(crate) fn live(&self) -> impl Iterator<Item = &AttemptId> {
         self.live.iter()
+    }
+
+    /// Says of each attempt whose program runs that it does.
+    pub(crate) fn reports_of_running(&self) -> Vec<Action> {
+        self.live.iter().filter_map(|id| self.find(id)?.report()).collect()
     }
 
     /// Returns one line for each attempt that the coordinator should know of.

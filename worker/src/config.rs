@@ -52,6 +52,8 @@ pub struct Config {
     pub grace_period: Duration,
     /// With less free space than this, nothing is taken on and no round is agreed to.
     pub shadow_reserve: u64,
+    /// Whether running tasks end with the daemon when it is asked to end.
+    pub stop_tasks: bool,
     /// Whether others than this machine may reach it in clear text.
     pub insecure: bool,
     /// What runs the program of an attempt and outlives this daemon.
@@ -103,6 +105,9 @@ pub struct Settings {
     /// Let tasks inherit this variable; may be repeated [default: PATH, HOME, LANG, TZ].
     #[arg(long, env = "VOTUM_ENV_ALLOW", value_name = "NAME", value_delimiter = ',')]
     pub env_allow: Vec<String>,
+    /// Stop running tasks when asked to end, instead of leaving them to the next start.
+    #[arg(long, env = "VOTUM_STOP_TASKS")]
+    pub stop_tasks: bool,
     /// Serve others than this machine in clear text.
     #[arg(long, env = "VOTUM_INSECURE")]
     pub insecure: bool,
@@ -172,6 +177,7 @@ impl Config {
             log_retention: file.tasks.log_retention.map_or(LOG_RETENTION_DEFAULT, |span| span.0),
             grace_period: file.tasks.grace_period.map_or(GRACE_PERIOD_DEFAULT, |span| span.0),
             shadow_reserve: file.tasks.shadow_reserve.map_or(SHADOW_RESERVE_DEFAULT, |size| size.0),
+            stop_tasks: settings.stop_tasks || file.tasks.stop_at_end,
             insecure: settings.insecure || file.insecure,
             supervisor,
             log: settings.log.or(file.log).unwrap_or_else(|| LOG_DEFAULT.to_owned()),
@@ -308,6 +314,7 @@ struct TasksSection {
     log_limit: Option<Bytes>,
     log_retention: Option<Span>,
     shadow_reserve: Option<Bytes>,
+    stop_at_end: bool,
 }
 
 impl File {

@@ -22,7 +22,7 @@ use crate::{
     action::Action,
     attempt::{Attempt, Cause},
     attempts::Attempts,
-    event::{AttemptEvent, Event, SessionNumber},
+    event::{AttemptEvent, Event, Parting, SessionNumber},
     inventory,
     record::{Record, Rest},
 };
@@ -103,9 +103,13 @@ impl Machine for Engine {
             Event::Disconnected(number) => self.disconnected(number),
             Event::Received { session, frame } => self.receive(now, session, *frame),
             Event::Attempt(attempt, event) => self.attempt_changed(now, &attempt, event),
+            Event::Adopted { assignment, pid, elapsed } => {
+                self.adopt(now, assignment, pid, elapsed)
+            }
             Event::Found { attempt, number } => self.found(attempt, number),
             Event::Participant(event) => self.participate(now, event),
-            Event::Terminated | Event::Removed => self.leave(),
+            Event::Terminated(parting) => self.leave(parting),
+            Event::Removed => self.leave(Parting::TasksStop),
             Event::Tick => self.tick(now),
         };
         if self.life == Life::Leaving && self.attempts.live().next().is_none() {
@@ -215,7 +219,9 @@ impl Engine {
         );
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
         self.release_aborted(log);
-        let reaction = Reaction::perform(frames.into_iter().map(Action::Send));
+        // Who runs is listed without saying so; that it runs may have been said to nobody.
+        let running = self.attempts.reports_of_running();
+        let reaction = Reaction::perform(frames.into_iter().map(Action::Send).chain(running));
         if !raised {
             return reaction;
         }
@@ -331,10 +337,49 @@ impl Engine {
         Reaction::none().durably(Record::Accepted { attempt, number })
     }
 
-    fn leave(&mut self) -> Reaction {
+    /// Continues an attempt of an earlier start, unless a later one has taken its place (R1).
+    fn adopt(
+        &mut self,
+        now: Moment,
+        assignment: Box<Assignment>,
+        pid: Option<u32>,
+        elapsed: Duration,
+    ) -> Reaction {
+        let (id, number) = (assignment.attempt.clone(), assignment.number);
+        if self.quarantined.contains(&id.job) {
+            return Reaction::none();
+        }
+        self.pending.extend(self.attempts.older(&id).into_iter().map(Pending::Discard));
+        if self.attempts.newest(&id).is_some_and(|newest| newest > id.token) {
+            self.pending.push_back(Pending::Discard(id.clone()));
+        }
+        let known = self.attempts.find(&id).is_some();
+        if !known {
+            // Its record was lazy and got lost; the coordinator says whether it is wanted.
+            self.attempts.insert(&id, Attempt::cut_off(id.clone(), number));
+        }
+        let mut reaction =
+            self.attempts.react(&id, |attempt| attempt.adopt(now, assignment, pid, elapsed));
+        if self.promises.get(&id.job) == Some(&Promise::Aborted) {
+            reaction.actions.extend(self.attempts.alter(&id, Attempt::abort).flatten());
+        }
+        if known { reaction } else { reaction.durably(Record::Accepted { attempt: id, number }) }
+    }
+
+    fn leave(&mut self, parting: Parting) -> Reaction {
         if self.life != Life::Working {
             return Reaction::none();
         }
+        match parting {
+            Parting::TasksGoOn => {
+                self.life = Life::Left;
+                Reaction::perform([Action::Exit])
+            }
+            Parting::TasksStop => self.stop_all(),
+        }
+    }
+
+    fn stop_all(&mut self) -> Reaction {
         self.life = Life::Leaving;
         let message = "the worker's daemon was asked to end";
         let grace_max = self.grace_max;

@@ -1,11 +1,11 @@
 //! What a worker reacts to.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use votum_commit::ParticipantEvent;
 use votum_driver::Tick;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Failure, SelfReport, StagedOutput, Usage};
+use votum_job::{Assignment, Failure, SelfReport, StagedOutput, Usage};
 use votum_wire::CoordinatorFrame;
 
 /// What happens to a worker.
@@ -24,6 +24,18 @@ pub enum Event {
     },
     /// Something happened to an attempt here.
     Attempt(AttemptId, AttemptEvent),
+    /// An attempt that an earlier start of the daemon ran goes on, or ended meanwhile (R6).
+    ///
+    /// Its processes have proven to be its own, or its end was recorded. What
+    /// becomes of it follows as its own events.
+    Adopted {
+        /// What it was told to do.
+        assignment: Box<Assignment>,
+        /// Of its process group leader, if it runs.
+        pid: Option<u32>,
+        /// For how long it has run already.
+        elapsed: Duration,
+    },
     /// Something of an attempt was found at the start that no record knows of.
     ///
     /// Its record was lazy and got lost: nobody was promised anything. It is
@@ -37,7 +49,7 @@ pub enum Event {
     /// A check or a publication ended, or a peer spoke.
     Participant(ParticipantEvent),
     /// The operator wants the daemon to end.
-    Terminated,
+    Terminated(Parting),
     /// An operator has removed this installation for good: nothing that runs here is wanted.
     Removed,
     /// Time has passed; does the one most urgent thing that is due.
@@ -48,6 +60,15 @@ impl Tick for Event {
     fn tick() -> Self {
         Self::Tick
     }
+}
+
+/// What becomes of running tasks when the daemon is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// They go on; the next start of the daemon adopts them.
+    TasksGoOn,
+    /// They are stopped, and the daemon ends after the last of them.
+    TasksStop,
 }
 
 /// What happens to one attempt.

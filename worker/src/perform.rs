@@ -11,7 +11,7 @@ use votum_wire::{FromWorker, Hello};
 
 use crate::{
     action::Action,
-    commit, outputs, peer,
+    commit, order, outputs, peer,
     recovery::attempts_below,
     run::{self, Runs, StopOrder},
     session::chain,
@@ -86,15 +86,33 @@ async fn beat(shell: Arc<Shell>) {
 async fn discard_attempt(shell: Arc<Shell>, attempt: AttemptId) {
     let _permit = turn(&shell.bounds.discards).await;
     let id = attempt.clone();
-    let discarded = on_disk(&shell, move |shell| shell.shadow.discard_attempt(&id)).await;
+    let discarded = on_disk(&shell, move |shell| {
+        forget_order(&run::attempt_dir(&shell.config, &id));
+        shell.shadow.discard_attempt(&id)
+    })
+    .await;
     complain(&attempt, discarded);
 }
 
 async fn discard_job(shell: Arc<Shell>, job: JobId) {
     let _permit = turn(&shell.bounds.discards).await;
     let id = job.clone();
-    let discarded = on_disk(&shell, move |shell| shell.shadow.discard_job(&id)).await;
+    let discarded = on_disk(&shell, move |shell| {
+        let attempts = fs::read_dir(shell.config.attempts_dir().join(id.as_str()));
+        for attempt in attempts.into_iter().flatten().flatten() {
+            forget_order(&attempt.path());
+        }
+        shell.shadow.discard_job(&id)
+    })
+    .await;
     complain(&job, discarded);
+}
+
+/// What is being removed is not to be gone on with after a crash.
+fn forget_order(dir: &Path) {
+    if let Err(error) = order::forget(dir) {
+        tracing::warn!(error = chain(&error), "cannot forget an order");
+    }
 }
 
 /// What could not be removed is found at the next start, and listed.

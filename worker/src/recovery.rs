@@ -1,33 +1,26 @@
-//! From what a crash left to a worker that may be heard: journal, processes, staging.
-//!
-//! Nothing is reported before it is true. An attempt that was under way is
-//! reported as interrupted only when every process of it is gone, and nothing
-//! staged is removed here at all (C9).
+//! From what a crash left to a worker that may be heard: its journal.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 use uuid::Uuid;
 use votum_commit::Installation;
 use votum_driver::decode;
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId, WorkerUid};
-use votum_job::{Failure, FailureKind};
 use votum_journal::{Journal as _, Lsn, OnDisk, OpenError, Options, ReadError};
 use votum_process::SupervisionError;
-use votum_shadow::{Shadow, StorageError, Verdict};
+use votum_shadow::StorageError;
 
 use crate::{
     config::Config,
     engine::Engine,
-    event::{AttemptEvent, Event},
     record::{Record, job_of, worker_stream},
-    run::{attempt_dir, end_whatever_is_left, exit_file, read_number, stderr_tail, usage},
     session::chain,
 };
 
@@ -118,57 +111,6 @@ fn resume_job(engine: &mut Engine, journal: &OnDisk, job: &JobId) -> Result<(), 
         tracing::error!(%job, error, "the job is quarantined: its data is kept, nothing is run or promised");
     }
     Ok(())
-}
-
-/// Ends every process that earlier starts left; returns what the engine must hear of it.
-pub(crate) async fn end_leftovers(
-    config: &Config,
-    engine: &Engine,
-    shadow: &Shadow,
-) -> Result<Vec<Event>, RecoveryError> {
-    let attempts_dir = config.attempts_dir();
-    let listed = attempts_below(&attempts_dir)
-        .map_err(|source| RecoveryError::Directory { path: attempts_dir, source })?;
-    let staged = shadow.sweep(&|_| Verdict::Keep)?;
-    for path in &staged.foreign {
-        tracing::warn!(path = %path.display(), "what lies in the staging belongs to no attempt");
-    }
-    let cut_off: BTreeSet<&AttemptId> = engine.cut_off().collect();
-    let found: BTreeSet<&AttemptId> =
-        staged.kept.iter().filter(|attempt| !engine.knows(attempt)).collect();
-
-    // A process may be left wherever an attempt was launched and no exit is recorded.
-    let unfinished = listed.iter().filter(|(_, dir)| !exit_file(dir).exists()).map(|(id, _)| id);
-    let mut ends = JoinSet::new();
-    let suspects: BTreeSet<AttemptId> =
-        unfinished.chain(cut_off.iter().copied()).chain(found.iter().copied()).cloned().collect();
-    for id in suspects {
-        let dir = attempt_dir(config, &id);
-        ends.spawn(async move {
-            let ended = end_whatever_is_left(&dir, &id).await?;
-            Ok::<_, SupervisionError>((id, stderr_tail(&dir), usage(&ended)))
-        });
-    }
-    let mut ended = BTreeMap::new();
-    while let Some(end) = ends.join_next().await {
-        let end = end.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        let (id, stderr_tail, usage) = end?;
-        ended.insert(id, (stderr_tail, usage));
-    }
-    let mut events = Vec::new();
-    for (id, (stderr_tail, usage)) in ended {
-        if found.contains(&id) {
-            tracing::warn!(attempt = %id, "found something staged that no record knows of");
-            let number = read_number(&attempt_dir(config, &id));
-            events.push(Event::Found { attempt: id.clone(), number });
-        } else if !cut_off.contains(&id) {
-            continue;
-        }
-        let (kind, message) = (FailureKind::Interrupted, String::new());
-        let failure = Failure { kind, message, stderr_tail };
-        events.push(Event::Attempt(id, AttemptEvent::Failed { failure, usage }));
-    }
-    Ok(events)
 }
 
 /// Returns every directory of an attempt below the given one.

@@ -1,4 +1,4 @@
-//! The work of an attempt before its sealing: its directories, its inputs, its program.
+//! The work of an attempt until its program runs: its directories, its inputs, its launch.
 //!
 //! Whatever is under way for an attempt can be asked to end. It then still
 //! answers with one event, so that the engine knows when nothing is left.
@@ -14,24 +14,20 @@ use std::{
 
 use tokio::sync::watch;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, FailureKind, Program, Usage};
-use votum_process::{
-    Ended, Exit, Found, Launch, SpawnFailure, StartError, Supervised, SupervisionError, find,
-    output::{self, LogStream},
-    start,
-};
+use votum_job::{Assignment, Failure, FailureKind, Program};
+use votum_process::{Launch, StartError, start};
 use votum_shadow::Staging;
 
 use crate::{
-    attendance::Attendance,
     config::Config,
     environment::{Places, environment},
     event::AttemptEvent,
-    inputs,
+    inputs, order,
     outputs::declared,
     report_file::{ReportFile, report_path},
     session::chain,
-    shell::{End, Shell, failed, failure, on_disk, turn},
+    shell::{Shell, failed, failure, on_disk, turn},
+    watch::{pid_of, watch},
 };
 
 /// What is under way, by attempt.
@@ -48,8 +44,8 @@ pub(crate) struct StopOrder {
 /// Work for one attempt that is under way until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Run {
-    shell: Arc<Shell>,
-    id: AttemptId,
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) id: AttemptId,
     stop: watch::Receiver<Option<StopOrder>>,
 }
 
@@ -80,7 +76,7 @@ impl Runs {
 
 impl Run {
     /// Waits until it is asked to end.
-    async fn stopped(&mut self) -> StopOrder {
+    pub(crate) async fn stopped(&mut self) -> StopOrder {
         match self.stop.wait_for(Option::is_some).await.map(|order| order.clone()) {
             Ok(Some(order)) => order,
             // Nobody can ask any more.
@@ -93,7 +89,7 @@ impl Run {
     }
 
     /// Ends the work, and says how.
-    async fn end(self, event: AttemptEvent) {
+    pub(crate) async fn end(self, event: AttemptEvent) {
         let (shell, id) = (Arc::clone(&self.shell), self.id.clone());
         drop(self);
         shell.tell(&id, event).await;
@@ -157,7 +153,7 @@ fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failur
 
 /// Runs the program of an attempt to its end.
 pub(crate) async fn run(
-    mut run: Run,
+    run: Run,
     assignment: Box<Assignment>,
     inputs: BTreeMap<OutputName, PathBuf>,
 ) {
@@ -180,23 +176,12 @@ pub(crate) async fn run(
         Ok(supervised) => supervised,
         Err(failure) => return run.end(failed(failure)).await,
     };
-    // The supervisor's own number stands in for a task that has already ended.
-    let task = supervised.task().ok().flatten().unwrap_or(supervised.identity().supervisor);
-    let pid = u32::try_from(task.pid).unwrap_or_default();
-    shell.tell(&run.id, AttemptEvent::Started { pid }).await;
-    let attendance = Attendance::begin(&shell, &run.id, &dir);
-    match watch_until_gone(&mut run, &dir, supervised).await {
-        Ok(ended) => {
-            attendance.end().await;
-            let event = on_disk(&shell, move |_| conclude(&dir, &ended)).await;
-            run.end(event).await;
-        }
-        // Whether it runs cannot be told: only a restart can prove what is left of it.
-        Err(error) => shell.ending.end(End::Fatal(chain(&error))),
-    }
+    shell.tell(&run.id, AttemptEvent::Started { pid: pid_of(&supervised) }).await;
+    watch(run, dir, supervised).await;
 }
 
-/// Writes down what to run; everything the supervisor needs is in it.
+/// Writes down the order, which a restart goes on with, and then what to run; everything
+/// the supervisor needs is in that.
 fn plan(
     shell: &Shell,
     dir: &Path,
@@ -204,6 +189,7 @@ fn plan(
     inputs: BTreeMap<OutputName, PathBuf>,
 ) -> Result<Launch, Failure> {
     let storage_failed = |message: String| failure(FailureKind::StorageFailed, message);
+    order::write(dir, assignment).map_err(|error| storage_failed(chain(&error)))?;
     let staging = shell.shadow.reopen(&assignment.attempt);
     let staging = staging.map_err(|error| storage_failed(chain(&error)))?;
     let outputs = declared(&assignment.spec)?;
@@ -250,70 +236,6 @@ fn plan(
     })
 }
 
-async fn watch_until_gone(
-    run: &mut Run,
-    dir: &Path,
-    supervised: Supervised,
-) -> Result<Ended, SupervisionError> {
-    let ended = tokio::select! {
-        ended = supervised.exited() => ended,
-        order = run.stopped() => {
-            supervised.stop(order.grace, &order.reason, &cancel_file(dir)).await
-        }
-    };
-    match ended {
-        Ok(ended) => Ok(ended),
-        Err(error) => {
-            let error = chain(&error);
-            tracing::error!(attempt = %run.id, error, "lost sight of the supervisor");
-            end_whatever_is_left(dir, &run.id).await
-        }
-    }
-}
-
-/// Ends whatever a directory of an attempt says may run, and waits until nothing of it is left.
-pub(crate) async fn end_whatever_is_left(
-    dir: &Path,
-    id: &AttemptId,
-) -> Result<Ended, SupervisionError> {
-    match find(dir, id).await? {
-        Found::Running(supervised) => supervised.kill().await,
-        Found::Ended(ended) => Ok(ended),
-        Found::NeverStarted => Ok(Ended {
-            exit: Exit::Vanished,
-            elapsed: Duration::ZERO,
-            cpu: Duration::ZERO,
-            stdout_bytes: 0,
-            stderr_bytes: 0,
-            recorded_at: None,
-        }),
-    }
-}
-
-/// Says what an exit means for the attempt.
-fn conclude(dir: &Path, ended: &Ended) -> AttemptEvent {
-    let usage = usage(ended);
-    let (kind, message) = match &ended.exit {
-        Exit::Code(0) => return AttemptEvent::Exited { usage },
-        Exit::Code(code) => (FailureKind::ExitCode(*code), format!("exit code {code}")),
-        Exit::Signal(signal) => (FailureKind::Signal(*signal), format!("ended by signal {signal}")),
-        Exit::SpawnFailed {
-            failure: SpawnFailure::NotFound | SpawnFailure::NotExecutable,
-            reason,
-        } => (FailureKind::SpawnFailed, reason.clone()),
-        Exit::SpawnFailed { failure: SpawnFailure::System, reason } => {
-            (FailureKind::StorageFailed, reason.clone())
-        }
-        Exit::Vanished => {
-            (FailureKind::Interrupted, "its supervisor was killed from outside".to_owned())
-        }
-    };
-    AttemptEvent::Failed {
-        failure: Failure { kind, message, stderr_tail: stderr_tail(dir) },
-        usage,
-    }
-}
-
 fn not_started(error: &StartError) -> Failure {
     let kind = match error {
         StartError::StartedBefore { .. } => FailureKind::Interrupted,
@@ -329,26 +251,6 @@ fn stopped_before_start() -> Failure {
     failure(FailureKind::Stopped, "it was stopped before its program ran")
 }
 
-/// Returns what an ended attempt used.
-pub(crate) fn usage(ended: &Ended) -> Usage {
-    Usage { cpu_time: ended.cpu, run_time: ended.elapsed, rss_bytes_max: 0 }
-}
-
-/// Returns the last lines of standard error; a log that cannot be read has none.
-pub(crate) fn stderr_tail(dir: &Path) -> String {
-    let read = |offset| output::read(dir, LogStream::Stderr, offset, STDERR_TAIL_BYTES_MAX);
-    let tail = || {
-        let end = read(u64::MAX)?.end;
-        Ok::<_, io::Error>(read(end.saturating_sub(STDERR_TAIL_BYTES_MAX as u64))?.data)
-    };
-    let data = tail().unwrap_or_default();
-    let text = String::from_utf8_lossy(&data);
-    // A replaced byte takes three, so the text may be longer than what was read.
-    let from = text.len().saturating_sub(STDERR_TAIL_BYTES_MAX);
-    let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    text[from..].trim_end().to_owned()
-}
-
 /// Returns where the launch, the exit and the logs of an attempt lie.
 pub(crate) fn attempt_dir(config: &Config, id: &AttemptId) -> PathBuf {
     config.attempts_dir().join(id.job.as_str()).join(format!("{}.{}", id.task, id.token))
@@ -359,7 +261,7 @@ pub(crate) fn exit_file(dir: &Path) -> PathBuf {
     dir.join("exit.json")
 }
 
-fn cancel_file(dir: &Path) -> PathBuf {
+pub(crate) fn cancel_file(dir: &Path) -> PathBuf {
     dir.join("cancel")
 }
 
@@ -376,5 +278,3 @@ pub(crate) fn read_number(dir: &Path) -> u32 {
 
 const SCRIPT: &str = "script";
 const NUMBER: &str = "number";
-/// Longest end of standard error in a report.
-const STDERR_TAIL_BYTES_MAX: usize = 2048;

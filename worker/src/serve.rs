@@ -28,8 +28,9 @@ use votum_transfer::artifact_service;
 use crate::{
     SupervisorProgram,
     config::{Config, Settings},
-    event::Event,
+    event::{Event, Parting},
     holdings::ReadLately,
+    leftovers::find_leftovers,
     link::Link,
     logging,
     peer::PeerDesk,
@@ -80,7 +81,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     serve_until(config, asked).await
 }
 
-/// Serves until `asked`; then ends what runs, and says goodbye.
+/// Serves until `asked`; then leaves what runs to the next start, or ends it, as configured.
 ///
 /// # Errors
 /// [`ServeError`] when it cannot start, or must not go on.
@@ -96,7 +97,7 @@ pub async fn serve_until(
         blocking(move || open(&config)).await?
     };
     let Recovered { engine, me, journal, durable } = recovered;
-    let leftovers = recovery::end_leftovers(&config, &engine, &shadow).await?;
+    let leftovers = find_leftovers(&config, &engine, &shadow).await?;
 
     let listen = config.artifact_listen;
     let in_listen = |source| ServeError::Listen { address: listen, source };
@@ -125,9 +126,7 @@ pub async fn serve_until(
     let _stop_all = stop.clone().drop_guard();
     let driver = Driver::new(engine, journal, Performer(Arc::clone(&shell)), clock);
     let driver = AbortOnDropHandle::new(tokio::spawn(driver.run(events, durable)));
-    for event in leftovers {
-        shell.inbox.send(event).await;
-    }
+    leftovers.hand_over(&shell).await;
     let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, stop.clone()));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
     let removed = Arc::new(OnceLock::new());
@@ -175,7 +174,8 @@ async fn until_the_end(
     let asked = async {
         asked.await;
         tracing::info!("asked to end");
-        shell.inbox.send(Event::Terminated).await;
+        let parting = if shell.config.stop_tasks { Parting::TasksStop } else { Parting::TasksGoOn };
+        shell.inbox.send(Event::Terminated(parting)).await;
         std::future::pending().await
     };
     let end = tokio::select! {

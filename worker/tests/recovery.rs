@@ -23,7 +23,8 @@ use votum_ids::{
     TargetKind, TaskId, TxnId, WorkerId,
 };
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, FailureKind, OutputSpec, Program, StagedOutput, TaskSpec,
+    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, OutputSpec, Program, StagedOutput,
+    TaskSpec,
 };
 use votum_proto::worker::v1::{
     SessionRequest, SessionResponse,
@@ -71,26 +72,118 @@ async fn what_was_sealed_survives_a_kill_and_is_published() {
 }
 
 #[tokio::test]
-async fn a_program_that_outlived_the_daemon_is_ended_and_reported() {
+async fn a_program_that_outlived_the_daemon_goes_on() {
+    let mut world = World::new().await;
+    let daemon = world.start_daemon();
+    let mut session = world.session().await;
+    session.say(start(&world.until_gate("printf hello > \"$VOTUM_OUTPUT_ROWS\""))).await;
+    let pid = session.started().await;
+    drop(daemon);
+
+    let _daemon = world.start_daemon();
+    let mut session = world.session().await;
+    assert_eq!(session.listed_state(), AttemptState::Live);
+    assert_eq!(session.started().await, pid);
+    world.open_gate();
+    session.sealed().await;
+    let outputs = world.staging().join(job().as_str()).join("load.1.1/out/rows.csv");
+    assert_eq!(fs::read_to_string(outputs).unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn what_ended_while_no_daemon_lived_is_reported() {
+    for (script, code) in [("printf hello > \"$VOTUM_OUTPUT_ROWS\"", 0), ("exit 7", 7)] {
+        let mut world = World::new().await;
+        let daemon = world.start_daemon();
+        let mut session = world.session().await;
+        session.say(start(&world.until_gate(script))).await;
+        session.started().await;
+        drop(daemon);
+        world.open_gate();
+        let exit = world.attempt_dir().join("exit.json");
+        until(|| exit.exists()).await;
+
+        let _daemon = world.start_daemon();
+        let mut session = world.session().await;
+        let end = match session.listed_state() {
+            AttemptState::Live => session.ended().await,
+            AttemptState::Ended(end) => end,
+        };
+        match end {
+            AttemptEnd::Sealed { outputs, .. } => assert_eq!((outputs[0].bytes, code), (5, 0)),
+            AttemptEnd::Failed { failure, .. } => {
+                assert_eq!(failure.kind, FailureKind::ExitCode(code));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_adopted_program_is_stopped_on_request() {
+    let mut world = World::new().await;
+    let daemon = world.start_daemon();
+    let mut session = world.session().await;
+    let script = "trap 'cat \"$VOTUM_CANCEL_FILE\" >&2; exit 3' TERM; sleep 1000 & wait";
+    session.say(start(script)).await;
+    session.started().await;
+    drop(daemon);
+
+    let _daemon = world.start_daemon();
+    let mut session = world.session().await;
+    session.started().await;
+    let (grace, reason) = (Duration::from_secs(20), "bob said so".to_owned());
+    session.say(FromCoordinator::Stop { attempt: attempt(), grace, reason }).await;
+    let AttemptEnd::Failed { failure, .. } = session.ended().await else { panic!("it failed") };
+    assert_eq!((failure.kind, failure.stderr_tail.as_str()), (FailureKind::Stopped, "bob said so"));
+}
+
+#[tokio::test]
+async fn a_program_without_its_order_is_ended_and_reported() {
     let mut world = World::new().await;
     let daemon = world.start_daemon();
     let mut session = world.session().await;
     session.say(start("echo started >&2; sleep 1000 & wait")).await;
-    let FromWorker::Started { pid, .. } = session.hear().await else { panic!("it never ran") };
-    let program = PathBuf::from(format!("/proc/{pid}"));
+    let program = PathBuf::from(format!("/proc/{}", session.started().await));
     drop(daemon);
     assert!(program.exists(), "the daemon's end is not the program's");
+    fs::write(world.attempt_dir().join("order.json"), "{}").unwrap();
 
     let _daemon = world.start_daemon();
     let session = world.session().await;
     assert!(!program.exists());
-    let [listed] = session.inventory.attempts.as_slice() else { panic!("{:?}", session.inventory) };
-    let AttemptState::Ended(AttemptEnd::Failed { failure, .. }) = &listed.state else {
-        panic!("{listed:?}");
-    };
+    let failure = session.listed_failure();
     assert_eq!(failure.kind, FailureKind::Interrupted);
+    assert!(failure.message.contains("order.json"), "{failure:?}");
     session.say(FromCoordinator::Discard { attempt: attempt() }).await;
     until(|| !world.staging().join(job().as_str()).exists()).await;
+}
+
+#[tokio::test]
+async fn a_reused_process_id_is_neither_adopted_nor_signalled() {
+    let mut world = World::new().await;
+    let daemon = world.start_daemon();
+    let mut session = world.session().await;
+    session.say(start("echo $PPID > supervisor; sleep 1000 & wait")).await;
+    session.started().await;
+    let work = world.staging().join(job().as_str()).join("load.1.1/work/supervisor");
+    until(|| fs::read_to_string(&work).is_ok_and(|text| text.ends_with('\n'))).await;
+    let supervisor: u32 = fs::read_to_string(&work).unwrap().trim().parse().unwrap();
+    drop(daemon);
+    send(supervisor, rustix::process::Signal::KILL);
+    // Somebody else has the number of the supervisor, so to speak.
+    let mut innocent = Command::new("sleep").arg("1000").spawn().unwrap();
+    let identity = world.attempt_dir().join("identity.json");
+    let text = fs::read_to_string(&identity).unwrap();
+    let forged = text.replace(&supervisor.to_string(), &innocent.id().to_string());
+    assert_ne!(text, forged);
+    fs::write(&identity, forged).unwrap();
+
+    let _daemon = world.start_daemon();
+    let session = world.session().await;
+    assert_eq!(session.listed_failure().kind, FailureKind::Interrupted);
+    assert!(innocent.try_wait().unwrap().is_none(), "a stranger was signalled");
+    innocent.kill().unwrap();
+    innocent.wait().unwrap();
 }
 
 #[tokio::test]
@@ -107,17 +200,32 @@ async fn an_installation_keeps_who_it_is() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_asked_to_end_says_goodbye() {
+async fn a_worker_that_is_asked_to_end_leaves_its_tasks_alone() {
     let mut world = World::new().await;
     let mut daemon = world.start_daemon();
     let mut session = world.session().await;
-    session.say(start("sleep 1000")).await;
-    assert!(matches!(session.hear().await, FromWorker::Started { .. }));
+    session.say(start(&world.until_gate("touch \"$VOTUM_OUTPUT_ROWS\""))).await;
+    let pid = session.started().await;
     daemon.terminate();
-    let FromWorker::Ended { end: AttemptEnd::Failed { failure, .. }, .. } = session.hear().await
-    else {
-        panic!("its attempt was not reported");
-    };
+    until(|| daemon.0.try_wait().unwrap().is_some_and(|status| status.success())).await;
+    assert!(PathBuf::from(format!("/proc/{pid}")).exists());
+
+    let _daemon = world.start_daemon();
+    let mut session = world.session().await;
+    assert_eq!(session.started().await, pid);
+    world.open_gate();
+    session.sealed().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_its_tasks_says_goodbye() {
+    let mut world = World::new().await;
+    let mut daemon = world.start_daemon_with(&["--stop-tasks"]);
+    let mut session = world.session().await;
+    session.say(start("sleep 1000")).await;
+    session.started().await;
+    daemon.terminate();
+    let AttemptEnd::Failed { failure, .. } = session.ended().await else { panic!("it failed") };
     assert_eq!(failure.kind, FailureKind::Interrupted);
     assert_eq!(session.hear().await, FromWorker::Goodbye);
     until(|| daemon.0.try_wait().unwrap().is_some_and(|status| status.success())).await;
@@ -151,12 +259,17 @@ impl World {
     }
 
     fn start_daemon(&self) -> Daemon {
+        self.start_daemon_with(&[])
+    }
+
+    fn start_daemon_with(&self, arguments: &[&str]) -> Daemon {
         let child = Command::new(env!("CARGO_BIN_EXE_votum-worker"))
             .args(["--name", "alice", "--coordinator", &self.url])
             .arg("--data-dir")
             .arg(self.dir.path().join("data"))
             .arg("--publish-root")
             .arg(self.dir.path().join("srv"))
+            .args(arguments)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -210,6 +323,27 @@ impl World {
     fn staging(&self) -> PathBuf {
         self.dir.path().join("data/staging")
     }
+
+    fn attempt_dir(&self) -> PathBuf {
+        self.dir.path().join("data/attempts").join(job().as_str()).join("load.1.1")
+    }
+
+    /// A script that waits for [`World::open_gate`] before it does the rest.
+    fn until_gate(&self, rest: &str) -> String {
+        let gate = self.dir.path().join("gate");
+        format!("while [ ! -e {} ]; do sleep 0.02; done; {rest}", gate.display())
+    }
+
+    fn open_gate(&self) {
+        fs::write(self.dir.path().join("gate"), "").unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A task that a failed test left behind waits for ever otherwise.
+        self.open_gate();
+    }
 }
 
 struct Door(mpsc::Sender<Opened>);
@@ -257,15 +391,40 @@ impl Session {
         self.outgoing.send(Ok(frame.to_proto())).await.unwrap();
     }
 
-    async fn sealed(&mut self) -> StagedOutput {
+    /// Waits until the program runs, and returns its process id.
+    async fn started(&mut self) -> u32 {
+        let frame = self.hear().await;
+        let FromWorker::Started { pid, .. } = frame else { panic!("{frame:?} is no start") };
+        pid
+    }
+
+    async fn ended(&mut self) -> AttemptEnd {
         let mut frame = self.hear().await;
         if let FromWorker::Started { .. } = frame {
             frame = self.hear().await;
         }
-        let FromWorker::Ended { end: AttemptEnd::Sealed { mut outputs, .. }, .. } = frame else {
-            panic!("{frame:?} is not the wanted end");
-        };
+        let FromWorker::Ended { end, .. } = frame else { panic!("{frame:?} is no end") };
+        end
+    }
+
+    async fn sealed(&mut self) -> StagedOutput {
+        let end = self.ended().await;
+        let AttemptEnd::Sealed { mut outputs, .. } = end else { panic!("{end:?}") };
         outputs.remove(0)
+    }
+
+    /// Returns how the only attempt of the inventory stands.
+    fn listed_state(&self) -> AttemptState {
+        let [listed] = self.inventory.attempts.as_slice() else { panic!("{:?}", self.inventory) };
+        listed.state.clone()
+    }
+
+    fn listed_failure(&self) -> Failure {
+        let state = self.listed_state();
+        let AttemptState::Ended(AttemptEnd::Failed { failure, .. }) = state else {
+            panic!("{state:?}");
+        };
+        failure
     }
 
     fn prepare(&self, sealed: &StagedOutput) -> FromCoordinator {
@@ -288,9 +447,7 @@ struct Daemon(Child);
 
 impl Daemon {
     fn terminate(&mut self) {
-        let pid = i32::try_from(self.0.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        send(self.0.id(), rustix::process::Signal::TERM);
     }
 }
 
@@ -299,6 +456,11 @@ impl Drop for Daemon {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn send(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 async fn until(holds: impl FnMut() -> bool) {

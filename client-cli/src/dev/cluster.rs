@@ -132,6 +132,8 @@ fn coordinator(layout: &Layout, address: SocketAddr) -> Recipe {
 
 fn worker(layout: &Layout, coordinator: SocketAddr, number: u16, name: &str) -> Recipe {
     let mut arguments = words(["internal", "worker", "--die-with-parent", "--name", name]);
+    // Nobody would look after a task that outlives its development cluster.
+    arguments.push("--stop-tasks".into());
     arguments.push("--coordinator".into());
     arguments.push(format!("http://{coordinator}").into());
     arguments.push("--data-dir".into());

@@ -8,7 +8,7 @@ use crate::{
     exit::{Ended, Exit},
     identity::{BootId, Claim, IDENTITY, Identity, Taken},
     launch::{LAUNCH, Plan},
-    record,
+    record::{self, RecordError},
     remains::Remains,
     supervised::{Supervised, SupervisionError, blocking},
 };
@@ -50,6 +50,20 @@ pub async fn find(dir: &Path, attempt: &AttemptId) -> Result<Found, SupervisionE
             Ok(Found::Ended(recorded.unwrap_or_else(|| Ended::without_usage(Exit::Vanished))))
         }
     }
+}
+
+/// Says whether the attempt whose files lie in `dir` was launched since the machine was booted.
+///
+/// No power was cut since: whatever any process wrote before it ended is there,
+/// synced or not.
+///
+/// # Errors
+/// [`RecordError`] if its plan or the boot's id cannot be read.
+pub fn launched_since_boot(dir: &Path) -> Result<bool, RecordError> {
+    let path = dir.join(LAUNCH);
+    let boot = BootId::of_this_boot();
+    let boot = boot.map_err(|source| RecordError::Read { path: path.clone(), source })?;
+    Ok(record::read::<Plan>(&path)?.is_some_and(|plan| plan.boot == boot))
 }
 
 /// What the files and the process table say.

@@ -71,7 +71,7 @@ mod stop;
 mod supervised;
 mod supervisor;
 
-pub use adopt::{Found, find};
+pub use adopt::{Found, find, launched_since_boot};
 pub use exit::{Ended, Exit, SpawnFailure};
 pub use identity::{Identity, Stamp};
 pub use launch::{Launch, SupervisorProgram};

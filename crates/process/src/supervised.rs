@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -14,6 +15,7 @@ use votum_ids::AttemptId;
 use crate::{
     exit::{Ended, Exit},
     identity::{Identity, Stamp, TASK},
+    processes::{ticks, uptime},
     record::{self, RecordError},
     remains::Remains,
 };
@@ -47,6 +49,18 @@ impl Supervised {
     /// [`RecordError`] if the supervisor's note of it cannot be read.
     pub fn task(&self) -> Result<Option<Stamp>, RecordError> {
         record::read(&self.dir.join(TASK))
+    }
+
+    /// Returns for how long the task has run, by the kernel's clock since boot.
+    ///
+    /// The supervisor, which is older by a moment, stands in for a task whose
+    /// note was lost.
+    ///
+    /// # Errors
+    /// What the system says of its clock.
+    pub fn elapsed(&self) -> io::Result<Duration> {
+        let since = self.task().ok().flatten().unwrap_or(self.identity.supervisor);
+        Ok(uptime()?.saturating_sub(ticks(since.start)))
     }
 
     /// Waits until the attempt is over and none of its processes is left.

@@ -1,5 +1,7 @@
 //! Whole stories of one worker, asserted on what it asks for and what it records.
 
+mod adopting;
+
 use std::collections::BTreeMap;
 
 use votum_commit::{Knowledge, Objection, Pledge, Reply, Vote};
@@ -484,10 +486,10 @@ fn a_peer_learns_what_this_worker_knows() {
 }
 
 #[test]
-fn a_worker_that_leaves_ends_its_attempts_first() {
+fn a_worker_that_stops_its_tasks_leaves_after_the_last() {
     let mut alice = Alice::admitted();
     alice.start(1);
-    let asked = alice.step(Event::Terminated);
+    let asked = alice.step(Event::Terminated(Parting::TasksStop));
     assert!(matches!(asked.as_slice(), [Action::Stop { grace, .. }] if *grace == GRACE_MAX));
     let mut other = assignment(2);
     other.attempt.task = votum_ids::TaskId::new("other").unwrap();

@@ -1,0 +1,133 @@
+//! The watch over an attempt whose program was started, by this start of the daemon or an earlier one.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use votum_ids::AttemptId;
+use votum_job::{Failure, FailureKind, Usage};
+use votum_process::{
+    Ended, Exit, Found, SpawnFailure, Supervised, SupervisionError, find,
+    output::{self, LogStream},
+};
+
+use crate::{
+    attendance::Attendance,
+    event::AttemptEvent,
+    run::{Run, cancel_file},
+    session::chain,
+    shell::{End, on_disk},
+};
+
+/// Watches a program until it and everything it started is gone, and says how it ended.
+pub(crate) async fn watch(mut run: Run, dir: PathBuf, supervised: Supervised) {
+    let shell = Arc::clone(&run.shell);
+    let attendance = Attendance::begin(&shell, &run.id, &dir);
+    match watch_until_gone(&mut run, &dir, supervised).await {
+        Ok(ended) => {
+            attendance.end().await;
+            let event = on_disk(&shell, move |_| conclude(&dir, &ended)).await;
+            run.end(event).await;
+        }
+        // Whether it runs cannot be told: only a restart can prove what is left of it.
+        Err(error) => shell.ending.end(End::Fatal(chain(&error))),
+    }
+}
+
+/// Returns the number of the task's process.
+///
+/// That of the supervisor stands in for a task that has already ended.
+pub(crate) fn pid_of(supervised: &Supervised) -> u32 {
+    let task = supervised.task().ok().flatten().unwrap_or(supervised.identity().supervisor);
+    u32::try_from(task.pid).unwrap_or_default()
+}
+
+async fn watch_until_gone(
+    run: &mut Run,
+    dir: &Path,
+    supervised: Supervised,
+) -> Result<Ended, SupervisionError> {
+    let ended = tokio::select! {
+        ended = supervised.exited() => ended,
+        order = run.stopped() => {
+            supervised.stop(order.grace, &order.reason, &cancel_file(dir)).await
+        }
+    };
+    match ended {
+        Ok(ended) => Ok(ended),
+        Err(error) => {
+            let error = chain(&error);
+            tracing::error!(attempt = %run.id, error, "lost sight of the supervisor");
+            end_whatever_is_left(dir, &run.id).await
+        }
+    }
+}
+
+/// Ends whatever a directory of an attempt says may run, and waits until nothing of it is left.
+pub(crate) async fn end_whatever_is_left(
+    dir: &Path,
+    id: &AttemptId,
+) -> Result<Ended, SupervisionError> {
+    match find(dir, id).await? {
+        Found::Running(supervised) => supervised.kill().await,
+        Found::Ended(ended) => Ok(ended),
+        Found::NeverStarted => Ok(Ended {
+            exit: Exit::Vanished,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            stdout_bytes: 0,
+            stderr_bytes: 0,
+            recorded_at: None,
+        }),
+    }
+}
+
+/// Says what an exit means for the attempt.
+pub(crate) fn conclude(dir: &Path, ended: &Ended) -> AttemptEvent {
+    let usage = usage(ended);
+    let (kind, message) = match &ended.exit {
+        Exit::Code(0) => return AttemptEvent::Exited { usage },
+        Exit::Code(code) => (FailureKind::ExitCode(*code), format!("exit code {code}")),
+        Exit::Signal(signal) => (FailureKind::Signal(*signal), format!("ended by signal {signal}")),
+        Exit::SpawnFailed {
+            failure: SpawnFailure::NotFound | SpawnFailure::NotExecutable,
+            reason,
+        } => (FailureKind::SpawnFailed, reason.clone()),
+        Exit::SpawnFailed { failure: SpawnFailure::System, reason } => {
+            (FailureKind::StorageFailed, reason.clone())
+        }
+        Exit::Vanished => {
+            (FailureKind::Interrupted, "its supervisor was killed from outside".to_owned())
+        }
+    };
+    AttemptEvent::Failed {
+        failure: Failure { kind, message, stderr_tail: stderr_tail(dir) },
+        usage,
+    }
+}
+
+/// Returns what an ended attempt used.
+pub(crate) fn usage(ended: &Ended) -> Usage {
+    Usage { cpu_time: ended.cpu, run_time: ended.elapsed, rss_bytes_max: 0 }
+}
+
+/// Returns the last lines of standard error; a log that cannot be read has none.
+pub(crate) fn stderr_tail(dir: &Path) -> String {
+    let read = |offset| output::read(dir, LogStream::Stderr, offset, STDERR_TAIL_BYTES_MAX);
+    let tail = || {
+        let end = read(u64::MAX)?.end;
+        Ok::<_, io::Error>(read(end.saturating_sub(STDERR_TAIL_BYTES_MAX as u64))?.data)
+    };
+    let data = tail().unwrap_or_default();
+    let text = String::from_utf8_lossy(&data);
+    // A replaced byte takes three, so the text may be longer than what was read.
+    let from = text.len().saturating_sub(STDERR_TAIL_BYTES_MAX);
+    let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    text[from..].trim_end().to_owned()
+}
+
+/// Longest end of standard error in a report.
+const STDERR_TAIL_BYTES_MAX: usize = 2048;
