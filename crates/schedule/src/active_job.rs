@@ -12,6 +12,7 @@ use votum_machine::WallTime;
 use crate::{
     CorruptSchedule, Submission,
     attempt::{Attempt, Outcome},
+    pause::Pause,
     retry::Budget,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct ActiveJob {
     pub(crate) digest_changes: u32,
     /// The first task that failed for good.
     pub(crate) failed: Option<usize>,
+    /// Why nothing of it is placed.
+    pub(crate) pause: Option<Pause>,
     /// Told by events; never recorded here.
     pub(crate) phase: Phase,
     /// Whether the commit coordinator was told that everything is staged.
@@ -143,6 +146,7 @@ impl ActiveJob {
             live: 0,
             digest_changes: 0,
             failed: None,
+            pause: None,
             phase: Phase::Running,
             offered: false,
             orphans: BTreeMap::new(),
@@ -166,6 +170,7 @@ impl ActiveJob {
         uid: WorkerUid,
     ) -> Result<Fallout, CorruptSchedule> {
         let position = self.position(&id.task)?;
+        let set_aside = self.sets_aside();
         let task = &mut self.tasks[position];
         match task.state {
             TaskState::Pending | TaskState::Retrying(_) => {}
@@ -184,6 +189,7 @@ impl ActiveJob {
             assigned: at,
             started: None,
             ended: None,
+            set_aside,
             outcome: Outcome::Live,
         });
         task.state = TaskState::Live;

@@ -21,6 +21,8 @@ pub struct Attempt {
     pub started: Option<WallTime>,
     /// When its end was recorded.
     pub ended: Option<WallTime>,
+    /// Whether it was asked to stop because its job is paused: that end costs nobody an attempt.
+    pub set_aside: bool,
     /// How it stands.
     pub outcome: Outcome,
 }

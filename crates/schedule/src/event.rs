@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use votum_ids::{AttemptId, Incarnation, JobId, WorkerId, WorkerUid};
+use votum_ids::{AttemptId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
 use votum_job::{AttemptEnd, JobSpec, ListedAttempt};
 
-use crate::{Drain, Removal, Submission};
+use crate::{Drain, LiveAttempts, Removal, Submission};
 
 /// What happens to the scheduler.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +90,33 @@ pub enum Event {
         worker: WorkerId,
         /// The installation that lost it.
         uid: WorkerUid,
+    },
+    /// A person wants a job to be held; ignored once its end is asked for.
+    PauseAsked {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+        /// Why, for people and for the tasks.
+        reason: String,
+        /// What becomes of the attempts that are live.
+        live: LiveAttempts,
+    },
+    /// A person lets a job go on; ignored unless it is held.
+    UnpauseAsked {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+    },
+    /// A person wants tasks to be tried at once; ignored where none is to be tried again.
+    RetryAsked {
+        /// The job.
+        job: JobId,
+        /// Only this one; every one if absent.
+        task: Option<TaskId>,
+        /// Who.
+        by: String,
     },
     /// The abort of a job is durable: stop whatever runs.
     Aborting {

@@ -62,7 +62,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get(id) else { return };
         let spot = Spot { age: job.age, job: id.clone(), task };
         let adoptable = job.is_ready(task) && job.orphans.contains_key(&task);
-        if job.is_ready(task) && !adoptable {
+        if job.is_placeable(task) && !adoptable {
             self.queue.insert(spot, &job.task_spec(task).placement);
         } else {
             self.queue.remove(&spot);

@@ -22,6 +22,10 @@
 //! | Staged | – | – | – | Pending if needed, else Staged without outputs | Pending | – |
 //! | Failed | – | – | – | – | – | – |
 //!
+//! `Paused` holds a job: nothing of it is placed, and no round is opened, until `Unpaused`. That,
+//! or `RetryAsked`, takes a task from Failed or Retrying to Pending. A live attempt that a pause
+//! asked to stop goes from Live to Pending without a charge.
+//!
 //! A pending task is shown as WAITING while a predecessor is not staged and as READY after
 //! that; a live one as STARTING until its program runs. An output is *needed* if it is
 //! published or if a task that is not staged reads it. A task that must run again asks for
@@ -64,6 +68,7 @@ mod event;
 mod index;
 mod operations;
 mod orders;
+mod pause;
 mod placement;
 mod queue;
 mod reckoning;
@@ -84,6 +89,7 @@ pub use config::Config;
 pub use event::{Event, Registration};
 pub use operations::Admission;
 pub use orders::{Drain, Orders, REMOVALS_MAX, Removal};
+pub use pause::{LiveAttempts, Pause, PauseOrigin};
 pub use record::{Record, Submission};
 pub use replay::CorruptSchedule;
 pub use retry::MISHAPS_MAX;

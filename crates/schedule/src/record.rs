@@ -5,7 +5,7 @@ use uuid::Uuid;
 use votum_ids::{AttemptId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
 use votum_job::{AttemptEnd, JobSpec};
 
-use crate::{Orders, Registration};
+use crate::{LiveAttempts, Orders, Registration};
 
 /// A fact of the scheduler.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,33 @@ pub enum Record {
         /// Tasks whose staged outputs are gone and must be made again.
         staged: Vec<TaskId>,
     },
+    /// The job is held by a person.
+    Paused {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+        /// Why, for people.
+        reason: String,
+        /// What became of the attempts that were live.
+        live: LiveAttempts,
+    },
+    /// The job goes on; what failed for good gets a fresh round of attempts.
+    Unpaused {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+    },
+    /// Tasks are tried again at once; those that failed for good get a fresh round of attempts.
+    RetryAsked {
+        /// The job.
+        job: JobId,
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// Who.
+        by: String,
+    },
     /// A worker introduced itself differently than before; states its whole registration.
     Registered(Registration),
     /// An operator has ordered something about a worker; states everything that stands.
@@ -72,7 +99,12 @@ impl Record {
     #[must_use]
     pub fn forced(&self) -> bool {
         match self {
-            Self::Received { .. } | Self::Ordered { .. } => true,
+            // What a person is told was accepted is durable before (C12).
+            Self::Received { .. }
+            | Self::Ordered { .. }
+            | Self::Paused { .. }
+            | Self::Unpaused { .. }
+            | Self::RetryAsked { .. } => true,
             Self::Assigned { .. }
             | Self::Started { .. }
             | Self::Ended { .. }
@@ -85,7 +117,11 @@ impl Record {
     #[must_use]
     pub fn job(&self) -> Option<&JobId> {
         match self {
-            Self::Received { job, .. } | Self::Lost { job, .. } => Some(job),
+            Self::Received { job, .. }
+            | Self::Lost { job, .. }
+            | Self::Paused { job, .. }
+            | Self::Unpaused { job, .. }
+            | Self::RetryAsked { job, .. } => Some(job),
             Self::Assigned { attempt, .. }
             | Self::Started { attempt }
             | Self::Ended { attempt, .. } => Some(&attempt.job),

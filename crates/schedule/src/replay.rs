@@ -6,7 +6,7 @@ use votum_job::InvalidJob;
 use votum_machine::WallTime;
 
 use crate::{
-    Record, Scheduler,
+    Pause, PauseOrigin, Record, Scheduler,
     active_job::{ActiveJob, Fallout},
 };
 
@@ -66,6 +66,20 @@ pub enum CorruptSchedule {
     NotLive {
         /// The attempt.
         attempt: AttemptId,
+    },
+    /// A job was let go that was not held.
+    #[error("job {job} was let go while it was not paused")]
+    NotPaused {
+        /// The job.
+        job: JobId,
+    },
+    /// A task was tried again that neither waited for that nor had failed.
+    #[error("task {task} of job {job} was tried again while it did not wait for that")]
+    NotRetrying {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
     },
     /// Outputs were lost that nobody held.
     #[error("task {task} of job {job} was not staged where it was lost")]
@@ -130,6 +144,14 @@ impl Scheduler {
             Record::Lost { job, worker, attempts, staged, uid: _ } => {
                 self.recorded_job(job)?.lose(at, worker, attempts, staged)
             }
+            Record::Paused { job, by, reason, live } => {
+                let (by, reason) = (by.clone(), reason.clone());
+                let (origin, live) = (PauseOrigin::Asked, *live);
+                let pause = Pause { by, reason, since: at, origin, live };
+                Ok(self.recorded_job(job)?.pause(pause))
+            }
+            Record::Unpaused { job, by: _ } => self.recorded_job(job)?.unpause(),
+            Record::RetryAsked { job, tasks, by: _ } => self.recorded_job(job)?.retry(tasks),
             Record::Registered(registration) => {
                 self.roster.register(registration.clone());
                 Ok(Fallout::default())

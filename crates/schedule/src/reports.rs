@@ -221,7 +221,11 @@ impl Scheduler {
         if let AttemptState::Ended(end) = state {
             self.ends.push_back((worker.clone(), attempt.clone(), end));
         }
-        self.record(now, Record::Assigned { attempt, number, worker, uid })
+        let reaction = self.record(now, Record::Assigned { attempt, number, worker, uid });
+        match self.stop_set_aside(id, task) {
+            Some(stop) => reaction.then(stop),
+            None => reaction,
+        }
     }
 
     /// Reports what a job has come to, if it was not reported.
@@ -254,7 +258,7 @@ impl Scheduler {
     /// Offers a job for commit once everything is staged and every publisher is there.
     fn offer(&mut self, id: &JobId) -> Option<Action> {
         let job = self.jobs.get(id)?;
-        if job.offered || job.staged < job.tasks.len() {
+        if job.offered || job.pause.is_some() || job.staged < job.tasks.len() {
             return None;
         }
         let mut holdings: BTreeMap<WorkerId, Holding> = BTreeMap::new();

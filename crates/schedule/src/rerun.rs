@@ -66,6 +66,10 @@ impl ActiveJob {
         fallout: &mut Fallout,
     ) {
         fallout.touched.insert(position);
+        if self.was_set_aside(position, failure) {
+            self.tasks[position].state = TaskState::Pending;
+            return self.demand_inputs(position, fallout);
+        }
         let policy = &self.spec.tasks[self.graph.name(position)].retry;
         let state = match self.tasks[position].budget.charge(failure.kind, policy) {
             Verdict::Retry(wait) if wait.is_zero() => TaskState::Pending,
@@ -82,7 +86,7 @@ impl ActiveJob {
     }
 
     /// Lets every predecessor run again whose outputs are gone and are read once more.
-    fn demand_inputs(&mut self, position: usize, fallout: &mut Fallout) {
+    pub(crate) fn demand_inputs(&mut self, position: usize, fallout: &mut Fallout) {
         let mut wanting = vec![position];
         while let Some(consumer) = wanting.pop() {
             for source in self.sources(consumer) {

@@ -76,6 +76,9 @@ impl Machine for Scheduler {
             Event::ResumeOrdered { worker } => self.order_resume(now, &worker),
             Event::RemovalOrdered { worker, removal } => self.order_removal(now, &worker, removal),
             Event::ShareLost { job, worker, uid } => self.lose_share(now, &job, &worker, uid),
+            Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
+            Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
+            Event::RetryAsked { job, task, by } => self.try_again(now, job, task.as_ref(), by),
             Event::Aborting { job } => self.abort(now, &job),
             Event::Committing { job } => self.commit(now, &job),
             Event::Closed { job } => self.close(&job),
@@ -326,6 +329,9 @@ impl Scheduler {
             | Record::Assigned { .. }
             | Record::Started { .. }
             | Record::Ended { .. }
+            | Record::Paused { .. }
+            | Record::Unpaused { .. }
+            | Record::RetryAsked { .. }
             | Record::Registered(_)
             | Record::Ordered { .. } => false,
         };

@@ -249,7 +249,7 @@ impl Scheduler {
         });
     }
 
-    /// Repeats the order to stop an attempt of an aborting job.
+    /// Repeats the order to stop an attempt of an aborting job, or of a paused one.
     fn stop_unwanted(&self, attempt: &AttemptId) -> Option<Action> {
         let job = self.jobs.get(&attempt.job)?;
         match job.phase {
@@ -257,7 +257,11 @@ impl Scheduler {
                 let task = job.graph.position(&attempt.task)?;
                 self.stop(&attempt.job, task, "the job is aborted")
             }
-            Phase::Running | Phase::Failing(_) | Phase::Committing => None,
+            Phase::Running => {
+                let task = job.graph.position(&attempt.task)?;
+                self.stop_set_aside(&attempt.job, task)
+            }
+            Phase::Failing(_) | Phase::Committing => None,
         }
     }
 }

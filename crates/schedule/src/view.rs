@@ -7,7 +7,7 @@ use votum_job::{JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
 
 use crate::{
-    Attempt, Drain, Registration, Scheduler, Submission,
+    Attempt, Drain, Pause, Registration, Scheduler, Submission,
     active_job::{ActiveJob, Phase, TaskState},
     agenda::Due,
     roster::{Liveness, Session, Worker},
@@ -41,6 +41,8 @@ pub struct JobSummary {
     pub live: usize,
     /// Why its abort was asked for: a stable word and a sentence.
     pub failure: Option<(String, String)>,
+    /// Why nothing of it is placed.
+    pub pause: Option<Pause>,
 }
 
 /// Where a job stands, as far as the scheduler knows.
@@ -228,6 +230,7 @@ impl Scheduler {
             staged: job.staged,
             live: job.live,
             failure,
+            pause: self.pause(&job.id).cloned(),
         }
     }
 

@@ -33,6 +33,7 @@ impl Scheduler {
                 let rest = retry_at.map_or(Duration::ZERO, |at| at.since(now));
                 Some(format!("retries in {} s", rest.as_millis().div_ceil(1000)))
             }
+            TaskStanding::Ready if job.pause.is_some() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(job, position)),
             TaskStanding::Starting
             | TaskStanding::Running

@@ -13,7 +13,9 @@ use votum_job::{
     Assignment, AttemptEnd, AttemptState, FailureKind, Graph, InputSource, InputSpec, JobSpec,
     ListedAttempt,
 };
-use votum_schedule::{Action, Drain, Event, Outcome, Record, Removal, TaskStanding};
+use votum_schedule::{
+    Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, TaskStanding,
+};
 
 use crate::{
     cast::{failed, job, registration, sealed, spec, submission, worker},
@@ -59,6 +61,8 @@ struct Chaos {
     /// Tasks that may run again although they were sealed, by the records.
     excused: BTreeSet<(JobId, TaskId)>,
     sealed: BTreeMap<(JobId, TaskId), BTreeMap<OutputName, Digest>>,
+    /// Jobs that are paused, by the records.
+    paused: BTreeSet<JobId>,
     records_checked: usize,
     /// Grows with everything that happens; tells two runs apart.
     story: usize,
@@ -97,6 +101,7 @@ impl Chaos {
             decided: BTreeMap::new(),
             excused: BTreeSet::new(),
             sealed: BTreeMap::new(),
+            paused: BTreeSet::new(),
             records_checked: 0,
             story: 0,
             incarnations: 0,
@@ -129,6 +134,9 @@ impl Chaos {
                 self.pass(Duration::from_millis(millis));
             }
             45..=55 => self.start_one(&name),
+            56 => self.pause_any(),
+            57..=58 => self.unpause_any(),
+            59 => self.retry_any(),
             _ => self.end_one(&name),
         }
         if self.random.below(4) > 0 {
@@ -372,11 +380,47 @@ impl Chaos {
     }
 
     fn abort_any(&mut self) {
-        let jobs: Vec<JobId> = self.world.scheduler.jobs().cloned().collect();
-        if !jobs.is_empty() {
-            let at = usize::try_from(self.random.below(jobs.len() as u64)).unwrap();
-            self.abort(jobs[at].clone());
+        if let Some(job) = self.any_job() {
+            self.abort(job);
         }
+    }
+
+    fn pause_any(&mut self) {
+        let live = if self.random.below(2) == 0 { LiveAttempts::GoOn } else { LiveAttempts::Stop };
+        if let Some(job) = self.any_job() {
+            let (by, reason) = ("ana".to_owned(), String::new());
+            self.ask(Event::PauseAsked { job, by, reason, live });
+        }
+    }
+
+    fn unpause_any(&mut self) {
+        if let Some(job) = self.any_job() {
+            self.ask(Event::UnpauseAsked { job, by: "ana".to_owned() });
+        }
+    }
+
+    fn retry_any(&mut self) {
+        if let Some(job) = self.any_job() {
+            self.ask(Event::RetryAsked { job, task: None, by: "ana".to_owned() });
+        }
+    }
+
+    /// Hands in what a person wants; its record is forced.
+    fn ask(&mut self, event: Event) {
+        let before = self.world.records.len();
+        self.world.step(event);
+        if self.world.records.len() > before {
+            self.durable = self.world.records.len();
+        }
+    }
+
+    fn any_job(&mut self) -> Option<JobId> {
+        let jobs: Vec<JobId> = self.world.scheduler.jobs().cloned().collect();
+        if jobs.is_empty() {
+            return None;
+        }
+        let at = usize::try_from(self.random.below(jobs.len() as u64)).unwrap();
+        Some(jobs[at].clone())
     }
 
     fn abort(&mut self, job: JobId) {
@@ -451,6 +495,7 @@ impl Chaos {
                 }
             }
             Action::AllStaged { job, .. } => {
+                assert!(self.world.scheduler.pause(&job).is_none(), "seed {}", self.seed);
                 assert!(self.offered.insert(job), "offered twice, seed {}", self.seed);
             }
             Action::Withdraw { job } => assert!(self.offered.remove(&job), "seed {}", self.seed),
@@ -506,7 +551,21 @@ impl Chaos {
     fn check_records(&mut self) {
         for (_, record) in &self.world.records[self.records_checked..] {
             match record {
+                Record::Paused { job, .. } => {
+                    self.paused.insert(job.clone());
+                }
+                Record::Unpaused { job, .. } => {
+                    self.paused.remove(job);
+                }
                 Record::Assigned { attempt, .. } => {
+                    // What runs already, by an assignment that the log lost, goes on.
+                    let adopted = attempt.token.epoch < self.world.epoch;
+                    assert!(
+                        adopted || !self.paused.contains(&attempt.job),
+                        "{attempt} is placed while its job is paused, seed {}:\n{}",
+                        self.seed,
+                        self.world.told
+                    );
                     let task = (attempt.job.clone(), attempt.task.clone());
                     let again = self.sealed.contains_key(&task);
                     assert!(
@@ -539,6 +598,7 @@ impl Chaos {
     /// Draws the conclusions of the records anew, after some were lost.
     fn recount(&mut self) {
         self.sealed.clear();
+        self.paused.clear();
         self.excused.clear();
         self.records_checked = 0;
         self.check_records();
@@ -591,6 +651,9 @@ impl Chaos {
         self.healing = true;
         for worker in self.workers.keys().cloned().collect::<Vec<_>>() {
             self.world.step(Event::ResumeOrdered { worker });
+        }
+        for job in self.world.scheduler.jobs().cloned().collect::<Vec<_>>() {
+            self.ask(Event::UnpauseAsked { job, by: "ana".to_owned() });
         }
         for round in 0.. {
             assert!(

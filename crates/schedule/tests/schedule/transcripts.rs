@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use votum_ids::{JobId, WorkerId};
 use votum_job::{AttemptEnd, AttemptState, FailureKind, ListedAttempt};
-use votum_schedule::{Drain, Event, Removal};
+use votum_schedule::{Drain, Event, LiveAttempts, Removal};
 
 use crate::{
     cast::{attempt, duration, failed, job, registration, sealed, spec, submission, worker},
@@ -117,6 +117,25 @@ impl Stage {
             }
             ["abort", name] => self.world.step(Event::Aborting { job: job(name) }),
             ["commit", name] => self.world.step(Event::Committing { job: job(name) }),
+            ["pause", name, options @ ..] => {
+                let live = match options {
+                    [] => LiveAttempts::GoOn,
+                    ["stop-running"] => LiveAttempts::Stop,
+                    other => panic!("a pause has no {other:?}"),
+                };
+                let (by, reason) = ("ana".to_owned(), "maintenance".to_owned());
+                self.world.step(Event::PauseAsked { job: job(name), by, reason, live });
+            }
+            ["unpause", name] => {
+                self.world.step(Event::UnpauseAsked { job: job(name), by: "ana".to_owned() });
+            }
+            ["retry", which] => {
+                let (name, task) = which.split_once('/').map_or((*which, None), |(name, task)| {
+                    (name, Some(votum_ids::TaskId::new(task).unwrap()))
+                });
+                let by = "ana".to_owned();
+                self.world.step(Event::RetryAsked { job: job(name), task, by });
+            }
             ["close", name] => self.world.step(Event::Closed { job: job(name) }),
             ["share-lost", name, holder, uid] => {
                 let uid = registration(holder, uid.parse().unwrap(), 0, 1).uid;

@@ -15,7 +15,7 @@ pub(crate) struct World {
     now: Duration,
     /// Wall time of the scheduler's start.
     anchor: WallTime,
-    epoch: Epoch,
+    pub(crate) epoch: Epoch,
     /// Workers that send signs of life, and the start of their daemon.
     pub(crate) speaking: BTreeMap<WorkerId, Incarnation>,
     /// Everything that happened since it was last taken.
@@ -138,7 +138,11 @@ fn replayed(records: &[(WallTime, Record)], epoch: Epoch, anchor: WallTime) -> S
 /// Shows one job as people would see it.
 pub(crate) fn show(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     let Some(view) = scheduler.job(now, job) else { return format!("{job} is not known\n") };
-    let mut shown = format!("{job} {}\n", view.summary.state.word());
+    let mut shown = format!("{job} {}", view.summary.state.word());
+    if let Some(pause) = &view.summary.pause {
+        write!(shown, ", paused by {}: {}", pause.by, pause.reason).unwrap();
+    }
+    shown.push('\n');
     for task in view.tasks {
         write!(shown, "  {} {}", task.task, task.state.word()).unwrap();
         if let Some(worker) = &task.worker {
@@ -162,7 +166,9 @@ fn workers(scheduler: &Scheduler) -> impl Iterator<Item = String> {
 
 fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     let view = scheduler.job(now, job).unwrap();
-    let mut shown = format!("{job} {} of {} staged\n", view.summary.staged, view.summary.tasks);
+    let summary = &view.summary;
+    let mut shown = format!("{job} {} of {} staged", summary.staged, summary.tasks);
+    writeln!(shown, ", {:?}", summary.pause).unwrap();
     for task in view.tasks {
         let state = match task.state {
             // The end of a backoff is no fact: time brings it back.
@@ -188,6 +194,11 @@ fn tell_record(record: &Record) -> String {
         Record::Lost { job, worker, attempts, staged, .. } => {
             format!("lost {job} on {worker}: attempts {attempts:?}, staged {staged:?}")
         }
+        Record::Paused { job, by, reason, live } => {
+            format!("paused {job} by {by}: {reason}, live attempts {live:?}")
+        }
+        Record::Unpaused { job, by } => format!("unpaused {job} by {by}"),
+        Record::RetryAsked { job, tasks, by } => format!("retry of {job} {tasks:?} by {by}"),
         Record::Registered(registration) => format!(
             "registered {} (installation {})",
             registration.worker,
