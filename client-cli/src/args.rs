@@ -11,6 +11,8 @@ use crate::{
         internal::Internal,
         list::ListArgs,
         logs::LogsArgs,
+        pause::{PauseArgs, UnpauseArgs},
+        retry::RetryArgs,
         show::ShowArgs,
         submit::{RunArgs, SubmitArgs},
         validate::ValidateArgs,
@@ -148,6 +150,12 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Ask for a job to be aborted.
     Cancel(CancelArgs),
+    /// Hold a job: nothing more of it is started until `unpause`.
+    Pause(PauseArgs),
+    /// Let a paused job go on.
+    Unpause(UnpauseArgs),
+    /// Try at once what waits for another attempt.
+    Retry(RetryArgs),
     /// Look at the workers, and drain, resume or remove them.
     #[command(subcommand)]
     Worker(WorkerCommand),

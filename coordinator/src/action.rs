@@ -81,6 +81,8 @@ pub(crate) enum Answer {
     Valid,
     /// The abort is durable, or was before.
     Cancelling(Box<JobView>),
+    /// What was wished of the job is durable, or was before.
+    Steered(Box<JobView>),
     /// The jobs asked for that are open.
     Jobs(Vec<JobView>),
     /// Every worker.
@@ -120,6 +122,36 @@ pub(crate) enum Refusal {
     AlreadyCommitting {
         /// The job.
         job: JobId,
+    },
+    /// The job is decided: nothing of it can be held or tried again.
+    #[error("{job} is {}; nothing of it is run any more", .state.word())]
+    Decided {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// The job is not held.
+    #[error("{job} is not paused")]
+    NotPaused {
+        /// The job.
+        job: JobId,
+    },
+    /// No task waits for another attempt.
+    #[error("nothing of {job} waits for another attempt")]
+    NothingToRetry {
+        /// The job.
+        job: JobId,
+        /// The only task that was asked for.
+        task: Option<votum_ids::TaskId>,
+    },
+    /// The job has no such task.
+    #[error("{job} has no task {task}")]
+    NoSuchTask {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: votum_ids::TaskId,
     },
     /// The id belongs to another job.
     #[error("the job id {job} is taken")]

@@ -9,6 +9,7 @@ mod inventory;
 mod joints;
 mod operations;
 mod resume;
+mod steer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -76,6 +77,10 @@ impl Machine for Engine {
                 turn.reply(reply, answer);
             }
             Event::Cancel { reply, job, cause } => self.cancel(&mut turn, reply, &job, cause),
+            Event::Steer { reply, job, by, wish } => {
+                let answer = self.steer(&mut turn, job, by, wish);
+                turn.reply(reply, answer);
+            }
             Event::ShowJobs { reply, jobs } => {
                 let jobs = jobs.iter().filter_map(|job| self.view(now, job)).collect();
                 turn.reply(reply, Answer::Jobs(jobs));

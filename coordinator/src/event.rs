@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use votum_commit::{Cause, Installation};
 use votum_driver::Tick;
-use votum_ids::{Incarnation, JobId, WorkerId};
+use votum_ids::{Incarnation, JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
-use votum_schedule::Submission;
+use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{FromWorker, Hello};
 
 use crate::{record::Closing, replies::ReplyId};
@@ -35,6 +35,17 @@ pub(crate) enum Event {
         job: JobId,
         /// Why, and who.
         cause: Cause,
+    },
+    /// A client wants a job to be held, to go on, or to be tried again at once.
+    Steer {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+        /// What is wanted.
+        wish: Wish,
     },
     /// A client wants to see jobs; those that are not open are left out of the answer.
     ShowJobs {
@@ -109,6 +120,25 @@ pub(crate) enum Operation {
     Resume,
     /// Its installation is gone for good.
     Remove,
+}
+
+/// What a client wants of a job that is not decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Place nothing of it.
+    Pause {
+        /// Why, for people and for the tasks.
+        reason: String,
+        /// What becomes of the attempts that run.
+        live: LiveAttempts,
+    },
+    /// Go on.
+    Unpause,
+    /// Try at once what waits for another attempt.
+    Retry {
+        /// Only this task.
+        task: Option<TaskId>,
+    },
 }
 
 impl Tick for Event {

@@ -5,13 +5,19 @@ use std::fmt::Display;
 use votum_ids::WorkerId;
 use votum_machine::Moment;
 use votum_schedule::{Scheduler, WorkerState};
-use votum_wire::view::{JobState, JobView, TaskState};
+use votum_wire::{
+    PauseOrigin, PauseView,
+    view::{JobState, JobView, TaskState},
+};
 
 use crate::view;
 
 /// Returns the sentence.
 pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     match view.state {
+        JobState::Received | JobState::Running if view.pause.is_some() => {
+            paused(now, view, scheduler)
+        }
         JobState::Received | JobState::Running => running(now, view, scheduler),
         JobState::Preparing => {
             let silent = view.participants.iter().filter(|one| one.vote.is_none());
@@ -41,6 +47,16 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     }
 }
 
+fn paused(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
+    let Some(PauseView { by, reason, origin, .. }) = &view.pause else { return String::new() };
+    let why = match origin {
+        PauseOrigin::Exhausted => format!("paused: {reason}"),
+        PauseOrigin::Asked if reason.is_empty() => format!("paused by {by}"),
+        PauseOrigin::Asked => format!("paused by {by}: {reason}"),
+    };
+    format!("{why}; {}", running(now, view, scheduler))
+}
+
 fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     let tasks = scheduler.job(now, &view.job).map(|job| job.tasks).unwrap_or_default();
     let staged = view.tasks.iter().filter(|task| task.state == TaskState::Staged).count();
@@ -52,7 +68,8 @@ fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         let worker = task.worker.as_ref().map(ToString::to_string).unwrap_or_default();
         format!("{} on {worker}", task.task)
     }));
-    let waiting = tasks.into_iter().filter(|task| {
+    // What is held has one reason, and that was said.
+    let waiting = tasks.into_iter().filter(|_| view.pause.is_none()).filter(|task| {
         matches!(
             task.state,
             votum_schedule::TaskStanding::Ready | votum_schedule::TaskStanding::Retrying

@@ -8,8 +8,9 @@ use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, TaskId, WorkerId};
 use votum_job::{Failure, FailureKind, JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
-use votum_schedule::{Attempt, Scheduler, TaskStanding};
+use votum_schedule::{Attempt, Pause, Scheduler, TaskStanding};
 use votum_wire::{
+    PauseOrigin, PauseView,
     names::AttemptName,
     view::{
         AttemptView, DrainView, JobState, JobView, Outcome, OutputState, OutputView,
@@ -216,6 +217,19 @@ fn picture(
         decided: open.decided,
         ended: open.ended,
         creator: open.submission.by.clone(),
+        pause: scheduler.pause(job).filter(|_| fate.decision.is_none()).map(shown_pause),
+    }
+}
+
+fn shown_pause(pause: &Pause) -> PauseView {
+    PauseView {
+        by: pause.by.clone(),
+        reason: pause.reason.clone(),
+        since: pause.since,
+        origin: match pause.origin {
+            votum_schedule::PauseOrigin::Asked => PauseOrigin::Asked,
+            votum_schedule::PauseOrigin::Exhausted => PauseOrigin::Exhausted,
+        },
     }
 }
 

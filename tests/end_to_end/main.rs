@@ -9,6 +9,7 @@ mod fencing;
 mod losing;
 mod operating;
 mod partitions;
+mod pausing;
 mod readopting;
 mod refusing;
 mod restarting;

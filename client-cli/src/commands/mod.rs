@@ -5,6 +5,8 @@ pub(crate) mod dev;
 pub(crate) mod internal;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod pause;
+pub(crate) mod retry;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
@@ -28,6 +30,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Wait(args) => wait::run(&args, context).await,
         Command::Logs(args) => logs::run(&args, context).await,
         Command::Cancel(args) => cancel::run(&args, context).await,
+        Command::Pause(args) => pause::pause(&args, context).await,
+        Command::Unpause(args) => pause::unpause(&args, context).await,
+        Command::Retry(args) => retry::run(&args, context).await,
         Command::Worker(command) => worker::run(&command, context).await,
         Command::Status => status::run(context).await,
         Command::Dev(args) => dev::run(&args, context).await,

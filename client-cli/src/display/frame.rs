@@ -51,7 +51,7 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
 
 fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     let name = paint.text(Tone::Strong, view.job.as_str());
-    let state = paint.text(Tone::of_job(view.state), view.state.word());
+    let state = paint.text(Tone::of_view(view), view.word());
     format!("{name}  {state}  {}", amount::stopwatch(outcome::elapsed(view, now)))
 }
 

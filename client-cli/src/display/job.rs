@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use votum_commit::{Decision, Vote};
 use votum_machine::WallTime;
+use votum_wire::PauseOrigin;
 use votum_wire::view::{
     AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, TaskState,
     TaskView,
@@ -45,7 +46,7 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     if let Some(spec) = view.spec.as_deref().filter(|spec| !spec.description.is_empty()) {
         line("", spec.description.clone());
     }
-    let state = paint.text(Tone::of_job(view.state), view.state.word());
+    let state = paint.text(Tone::of_view(view), view.word());
     line("State", format!("{state}  {}", state_words(view)).trim_end().to_owned());
     if let Some(cause) = &view.cause {
         line("Because", cause.message.clone());
@@ -230,6 +231,16 @@ fn next(view: &JobView) -> Table {
         (true, Some(task)) => suggest("logs:", format!("votum logs {}/{}", view.job, task.task)),
         (true, None) => suggest("logs:", format!("votum logs {}", view.job)),
         (false, _) => {
+            match view.pause.as_ref().map(|pause| pause.origin) {
+                Some(PauseOrigin::Asked) => {
+                    suggest("go on:", format!("votum unpause {}", view.job))
+                }
+                Some(PauseOrigin::Exhausted) => {
+                    suggest("again:", format!("votum retry {}", view.job));
+                    suggest("give up:", format!("votum cancel {}", view.job));
+                }
+                None => {}
+            }
             suggest("follow:", format!("votum watch {}", view.job));
             suggest("logs:", format!("votum logs {} -f", view.job));
         }

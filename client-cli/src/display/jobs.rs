@@ -15,7 +15,7 @@ pub(crate) fn list(jobs: &[JobView], now: WallTime) -> Table {
     for view in jobs {
         table.row([
             cell(view.job.as_str()),
-            cell(view.state.word()).tone(Tone::of_job(view.state)),
+            cell(view.word()).tone(Tone::of_view(view)),
             cell(format!("{}/{}", done(view), view.tasks.len())).right(),
             cell(amount::age(now.since(view.created))).right(),
             cell(if view.creator.is_empty() { "-" } else { &view.creator }),

@@ -36,7 +36,7 @@ pub(crate) fn sentence(view: &JobView) -> String {
         | JobState::Running
         | JobState::Preparing
         | JobState::Committing
-        | JobState::Aborting => format!("{job} is {}", view.state.word()),
+        | JobState::Aborting => format!("{job} is {}", view.word()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Colour, where it is wanted; the words carry the meaning without it.
 
-use votum_wire::view::{JobState, TaskState, WorkerState};
+use votum_wire::view::{JobState, JobView, TaskState, WorkerState};
 
 /// How something is meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +31,11 @@ impl Tone {
             JobState::Received => Self::Plain,
             JobState::Aborting | JobState::Aborted => Self::Bad,
         }
+    }
+
+    /// Returns the tone of a job: that of its state, unless it is held.
+    pub(crate) fn of_view(view: &JobView) -> Self {
+        if view.pause.is_some() { Self::Odd } else { Self::of_job(view.state) }
     }
 
     /// Returns the tone of a task's state.

@@ -40,6 +40,7 @@ pub(crate) fn received(job: &str) -> JobView {
         decided: None,
         ended: None,
         creator: "ana".to_owned(),
+        pause: None,
     }
 }
 

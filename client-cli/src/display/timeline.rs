@@ -14,8 +14,8 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
         Some((before.state, before.attempts.len()))
     };
     let before_state = before.map(|before| before.state);
-    if before_state != Some(after.state) && !after.state.is_final() {
-        lines.push(format!("job {} {}", after.job, after.state.word()));
+    if before.map(JobView::word) != Some(after.word()) && !after.state.is_final() {
+        lines.push(format!("job {} {}", after.job, after.word()));
     }
     for task in &after.tasks {
         let was = known(task);

@@ -1,4 +1,4 @@
-//! Jobs: hand in, show, list, watch, cancel, read logs.
+//! Jobs: hand in, show, list, watch, cancel, pause, retry, read logs.
 
 use std::pin::Pin;
 
@@ -9,9 +9,10 @@ use votum_commit::Cause;
 use votum_ids::{Digest, JobId, RequestId};
 use votum_job::{Graph, JobSpec};
 use votum_proto::v1::{self, job_service_server::JobService};
-use votum_schedule::Submission;
+use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{
     Translate,
+    hold::{PauseJob, RetryJob, UnpauseJob},
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
     status,
     view::JobView,
@@ -20,7 +21,7 @@ use votum_wire::{
 use super::{Desk, caller, logs, read, refused, watch};
 use crate::{
     action::{Answer, Refusal},
-    event::{Event, Intent},
+    event::{Event, Intent, Wish},
     record::{KnownRequest, LIST_KEYS, Listed, job_stream, request_key},
 };
 
@@ -90,6 +91,37 @@ impl JobService for JobApi {
         let CancelJob { job, reason } = read(request)?;
         let view = self.cancel(job, reason, by).await?;
         Ok(Response::new(v1::CancelJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn pause_job(
+        &self,
+        request: Request<v1::PauseJobRequest>,
+    ) -> Result<Response<v1::PauseJobResponse>, Status> {
+        let by = caller(&request);
+        let PauseJob { job, reason, stop_running } = read(request)?;
+        let live = if stop_running { LiveAttempts::Stop } else { LiveAttempts::GoOn };
+        let view = self.0.steer(job, by, Wish::Pause { reason, live }).await?;
+        Ok(Response::new(v1::PauseJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn unpause_job(
+        &self,
+        request: Request<v1::UnpauseJobRequest>,
+    ) -> Result<Response<v1::UnpauseJobResponse>, Status> {
+        let by = caller(&request);
+        let UnpauseJob { job } = read(request)?;
+        let view = self.0.steer(job, by, Wish::Unpause).await?;
+        Ok(Response::new(v1::UnpauseJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn retry_job(
+        &self,
+        request: Request<v1::RetryJobRequest>,
+    ) -> Result<Response<v1::RetryJobResponse>, Status> {
+        let by = caller(&request);
+        let RetryJob { job, task } = read(request)?;
+        let view = self.0.steer(job, by, Wish::Retry { task }).await?;
+        Ok(Response::new(v1::RetryJobResponse { job: Some(view.to_proto()) }))
     }
 
     async fn tail_logs(

@@ -6,6 +6,7 @@
 mod admin;
 mod jobs;
 mod logs;
+mod steer;
 mod watch;
 mod workers;
 
@@ -82,6 +83,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
     match refusal {
         Refusal::NotOpen { job } => status::job_not_found(job),
         Refusal::AlreadyCommitting { job } => status::already_decided(job),
+        Refusal::Decided { job, state } => status::decided(job, *state),
+        Refusal::NotPaused { job } => status::not_paused(job),
+        Refusal::NothingToRetry { job, task } => status::nothing_to_retry(job, task.as_ref()),
+        Refusal::NoSuchTask { job, task } => status::task_not_found(job, task),
         Refusal::IdTaken { job } => status::job_id_taken(job),
         Refusal::RequestReused { request, job } => status::request_id_reused(*request, job),
         Refusal::NoSuchWorker { task, worker } => status::no_such_worker(task, worker),

@@ -116,6 +116,7 @@ impl Desk {
             Answer::Received { .. }
             | Answer::Valid
             | Answer::Cancelling(_)
+            | Answer::Steered(_)
             | Answer::Jobs(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)

@@ -20,7 +20,7 @@ use votum_journal::Bearing;
 use votum_wire::{Inventory, view::JobState};
 
 use super::*;
-use crate::replies::Replies;
+use crate::{event::Wish, replies::Replies};
 
 #[test]
 fn a_job_is_received_durably_before_the_answer() {
@@ -221,6 +221,69 @@ fn an_expired_job_never_takes_an_open_one_along() {
 }
 
 #[test]
+fn a_pause_is_durable_before_the_answer() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let paused = world.steer(pause());
+    assert!(paused.record.as_ref().is_some_and(Record::forced));
+    assert!(matches!(steered(&paused), Answer::Steered(view) if view.pause.is_some()));
+    let settled = world.settle(Event::Tick);
+    assert!(!settled.sends(|frame| matches!(frame, FromCoordinator::Start(_))));
+
+    let gone_on = world.steer(Wish::Unpause);
+    assert!(gone_on.record.as_ref().is_some_and(Record::forced));
+    world.started_attempt();
+}
+
+#[test]
+fn a_pause_ends_a_round_and_leaves_nobody_in_doubt() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt, end: sealed() });
+    assert_eq!(world.state(), Some(JobState::Preparing));
+
+    let paused = world.steer(pause());
+    assert!(paused.actions.iter().any(|action| matches!(
+        action,
+        Action::Send { frame: FromCoordinator::Commit(Message::RoundEnded { .. }), .. }
+    )));
+    assert_eq!(world.state(), Some(JobState::Running));
+    let late = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    world.frame(FromWorker::Commit(Reply::Voted { txn: late, vote: Vote::Yes }));
+    assert_eq!(world.state(), Some(JobState::Running));
+
+    let _gone_on = world.steer(Wish::Unpause);
+    let asked = world.settle(Event::Tick);
+    assert!(asked.sends(|frame| matches!(frame, FromCoordinator::Commit(Message::Prepare { .. }))));
+}
+
+#[test]
+fn what_cannot_be_wished_is_refused_without_a_record() {
+    let mut world = World::new();
+    let unknown = world.steer(pause());
+    assert!(matches!(steered(&unknown), Answer::Refused(Refusal::NotOpen { .. })));
+    let _received = world.submit("sales", "s1");
+    let retry = |task| Wish::Retry { task };
+    for (wish, refusal) in [
+        (Wish::Unpause, Refusal::NotPaused { job: job() }),
+        (retry(None), Refusal::NothingToRetry { job: job(), task: None }),
+        (
+            retry(Some(TaskId::new("other").unwrap())),
+            Refusal::NoSuchTask { job: job(), task: TaskId::new("other").unwrap() },
+        ),
+    ] {
+        let refused = world.steer(wish);
+        assert_eq!(refused.record, None);
+        assert_eq!(*steered(&refused), Answer::Refused(refusal));
+    }
+    world.started_attempt();
+    let _cancelled = world.cancel();
+    let refused = world.steer(pause());
+    assert!(matches!(steered(&refused), Answer::Refused(Refusal::Decided { .. })));
+}
+
+#[test]
 fn replaying_the_records_gives_the_same_picture() {
     let mut world = World::new();
     let _received = world.submit("sales", "s1");
@@ -295,6 +358,11 @@ impl World {
         self.step(Event::Cancel { reply: self.replies.register().0, job: job(), cause })
     }
 
+    fn steer(&mut self, wish: Wish) -> Reaction<Record, Action> {
+        let (reply, by) = (self.replies.register().0, "ana".to_owned());
+        self.step(Event::Steer { reply, job: job(), by, wish })
+    }
+
     /// Ticks until the job's only task is given to the worker.
     fn started_attempt(&mut self) -> AttemptId {
         let settled = self.settle(Event::Tick);
@@ -334,6 +402,18 @@ impl World {
     fn state(&self) -> Option<JobState> {
         self.engine.view(Moment::START, &job()).map(|view| view.state)
     }
+}
+
+fn pause() -> Wish {
+    Wish::Pause { reason: "later".to_owned(), live: votum_schedule::LiveAttempts::GoOn }
+}
+
+fn steered(reaction: &Reaction<Record, Action>) -> &Answer {
+    let answer = reaction.actions.iter().find_map(|action| match action {
+        Action::Reply { answer, .. } => Some(answer),
+        _ => None,
+    });
+    answer.expect("a wish is answered in its step")
 }
 
 fn engine(epoch: Epoch) -> Engine {

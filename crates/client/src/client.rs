@@ -14,7 +14,9 @@ use votum_proto::v1::{
     worker_service_client::WorkerServiceClient,
 };
 use votum_wire::{
-    ClusterView, Fault, JobState, JobView, Malformed, Translate, WorkerView, names,
+    ClusterView, Fault, JobState, JobView, Malformed, Translate, WorkerView,
+    hold::{PauseJob, RetryJob, UnpauseJob},
+    names,
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, WorkerPage},
 };
@@ -156,6 +158,51 @@ impl Client {
             .repeat(|| {
                 let (mut jobs, request) = (self.jobs_service(), request.clone());
                 async move { jobs.cancel_job(request).await }
+            })
+            .await?;
+        read_job(answer.job)
+    }
+
+    /// Asks for a job to be held; the answer is the job as it is then, and durable.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `ALREADY_DECIDED` once the job is decided.
+    pub async fn pause(&self, wish: &PauseJob) -> Result<JobView, ClientError> {
+        let request = wish.to_proto();
+        let answer = self
+            .repeat(|| {
+                let (mut jobs, request) = (self.jobs_service(), request.clone());
+                async move { jobs.pause_job(request).await }
+            })
+            .await?;
+        read_job(answer.job)
+    }
+
+    /// Lets a job go on. Tried once: a repeat would be told that it is not paused.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `NOT_PAUSED` or `ALREADY_DECIDED`.
+    pub async fn unpause(&self, job: &JobId) -> Result<JobView, ClientError> {
+        let request = UnpauseJob { job: job.clone() }.to_proto();
+        let answer = self
+            .once(|| {
+                let (mut jobs, request) = (self.jobs_service(), request.clone());
+                async move { jobs.unpause_job(request).await }
+            })
+            .await?;
+        read_job(answer.job)
+    }
+
+    /// Asks for tasks to be tried at once. Tried once: a repeat would find nothing to retry.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `NOTHING_TO_RETRY`, `ALREADY_DECIDED` or `TASK_NOT_FOUND`.
+    pub async fn retry(&self, wish: &RetryJob) -> Result<JobView, ClientError> {
+        let request = wish.to_proto();
+        let answer = self
+            .once(|| {
+                let (mut jobs, request) = (self.jobs_service(), request.clone());
+                async move { jobs.retry_job(request).await }
             })
             .await?;
         read_job(answer.job)

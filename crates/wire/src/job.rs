@@ -40,6 +40,7 @@ impl Translate for JobView {
             decide_time: self.decided.map(timestamp),
             end_time: self.ended.map(timestamp),
             creator: self.creator.clone(),
+            pause: self.pause.as_ref().map(Translate::to_proto),
         }
     }
 
@@ -68,6 +69,7 @@ impl Translate for JobView {
             decided: read_timestamp_if_any("decide_time", proto.decide_time)?,
             ended: read_timestamp_if_any("end_time", proto.end_time)?,
             creator: proto.creator,
+            pause: crate::translate::read_if_any("pause", proto.pause)?,
             job,
         })
     }

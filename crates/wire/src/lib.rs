@@ -11,6 +11,7 @@ mod cluster;
 mod commit;
 mod conduct;
 pub mod frame;
+pub mod hold;
 mod job;
 pub mod json;
 mod malformed;
@@ -35,6 +36,7 @@ pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
     Inventory,
 };
+pub use hold::{PauseOrigin, PauseView};
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};

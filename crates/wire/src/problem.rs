@@ -279,6 +279,10 @@ reasons! {
     PublishRootNotAllowed = "PUBLISH_ROOT_NOT_ALLOWED", FailedPrecondition;
     /// The commit is durable.
     AlreadyDecided = "ALREADY_DECIDED", FailedPrecondition;
+    /// The job is not paused.
+    NotPaused = "NOT_PAUSED", FailedPrecondition;
+    /// No task waits for another attempt.
+    NothingToRetry = "NOTHING_TO_RETRY", FailedPrecondition;
     /// The coordinator's log is older than what its workers have seen (C6).
     LogStale = "LOG_STALE", FailedPrecondition;
     /// The worker belongs to another cluster.

@@ -7,7 +7,7 @@ use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId, Worke
 use votum_job::InvalidJob;
 
 use crate::{
-    Fault, Malformed,
+    Fault, JobState, Malformed,
     names::{AttemptName, job_name, worker_name},
     problem::{Problem, Reason},
 };
@@ -111,6 +111,40 @@ pub fn publish_root_not_allowed(
 pub fn already_decided(job: &JobId) -> Status {
     let words = format!("{job} is decided to commit; a commit cannot be cancelled");
     Problem::words(Reason::AlreadyDecided, &words)
+        .with("job", job)
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// The job is decided, so that nothing of it can be held or tried again.
+#[must_use]
+pub fn decided(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {}; nothing of it is run any more", state.word());
+    Problem::words(Reason::AlreadyDecided, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// The job is not held.
+#[must_use]
+pub fn not_paused(job: &JobId) -> Status {
+    let words = format!("{job} is not paused");
+    Problem::words(Reason::NotPaused, &words)
+        .with("job", job)
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// No task of the job waits for another attempt, or not this one.
+#[must_use]
+pub fn nothing_to_retry(job: &JobId, task: Option<&TaskId>) -> Status {
+    let words = match task {
+        Some(task) => format!("task {task} of {job} does not wait for another attempt"),
+        None => format!("no task of {job} waits for another attempt"),
+    };
+    Problem::words(Reason::NothingToRetry, &words)
         .with("job", job)
         .precondition(job_name(job), words)
         .into()

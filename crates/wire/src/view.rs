@@ -12,7 +12,7 @@ use votum_ids::{
 use votum_job::{Failure, JobSpec, Usage};
 use votum_machine::WallTime;
 
-use crate::names::AttemptName;
+use crate::{PauseView, names::AttemptName};
 
 /// A received job and everything known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +49,18 @@ pub struct JobView {
     pub ended: Option<WallTime>,
     /// Who submitted it.
     pub creator: String,
+    /// Why nothing of it is placed; absent unless it is held.
+    pub pause: Option<PauseView>,
 }
 
 impl JobView {
+    /// Returns the word for where it stands: that of its state, or `PAUSED` while it is held.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        let undecided = matches!(self.state, JobState::Received | JobState::Running);
+        if self.pause.is_some() && undecided { "PAUSED" } else { self.state.word() }
+    }
+
     /// Leaves out the spec, attempts, outputs and participants.
     #[must_use]
     pub fn basic(mut self) -> Self {

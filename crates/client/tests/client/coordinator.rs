@@ -15,8 +15,9 @@ use votum_job::{JobSpec, OnExhausted};
 use votum_machine::WallTime;
 use votum_proto::v1::{
     CancelJobRequest, CancelJobResponse, GetJobRequest, GetJobResponse, ListJobsRequest,
-    ListJobsResponse, SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse,
-    WatchJobRequest, WatchJobResponse,
+    ListJobsResponse, PauseJobRequest, PauseJobResponse, RetryJobRequest, RetryJobResponse,
+    SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse, UnpauseJobRequest,
+    UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
     job_service_server::{JobService, JobServiceServer},
 };
 use votum_wire::{
@@ -165,6 +166,27 @@ impl JobService for Desk {
         Err(status::shutting_down())
     }
 
+    async fn pause_job(
+        &self,
+        _request: Request<PauseJobRequest>,
+    ) -> Result<Response<PauseJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn unpause_job(
+        &self,
+        _request: Request<UnpauseJobRequest>,
+    ) -> Result<Response<UnpauseJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn retry_job(
+        &self,
+        _request: Request<RetryJobRequest>,
+    ) -> Result<Response<RetryJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
     /// The first stream breaks in the middle; the second shows everything.
     async fn tail_logs(
         &self,
@@ -211,6 +233,7 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         decided: None,
         ended: None,
         creator: "alice".to_owned(),
+        pause: None,
     }
 }
 

@@ -92,13 +92,16 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 21] = [
     "votum.v1.GetJobResponse.",
     "votum.v1.WatchJobRequest.",
     "votum.v1.WatchJobResponse.",
     "votum.v1.CancelJobResponse.",
     "votum.v1.DeleteWorkerResponse.",
     "votum.v1.DrainWorkerResponse.",
+    "votum.v1.PauseJobResponse.",
+    "votum.v1.UnpauseJobResponse.",
+    "votum.v1.RetryJobResponse.",
     "votum.v1.GetWorkerRequest.",
     "votum.v1.GetWorkerResponse.",
     "votum.v1.ListJobsRequest.",

@@ -22,9 +22,10 @@ use votum_machine::WallTime;
 use votum_wire::{
     ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, DrainView,
     FromCoordinator, FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView,
-    LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PeerInquiry,
-    TaskState, TaskView, Translate, WorkerState, WorkerView,
+    LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
+    PauseView, PeerInquiry, TaskState, TaskView, Translate, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
+    hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
@@ -90,6 +91,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(Submitted { job: Some(job().basic()), duplicate: true }),
         sample(JobPage { jobs: vec![job().basic()], next: Some("t".to_owned()) }),
         sample(GetJob { job: job_id(), detail: Detail::Basic }),
+        sample(PauseJob { job: job_id(), reason: "later".to_owned(), stop_running: true }),
+        sample(UnpauseJob { job: job_id() }),
+        sample(RetryJob { job: job_id(), task: Some(task_id()) }),
+        sample(RetryJob { job: job_id(), task: None }),
+        sample(PauseView { origin: PauseOrigin::Exhausted, ..pause() }),
         sample(CancelJob { job: job_id(), reason: "no".to_owned() }),
         sample(TailLogs {
             scope: Scope {
@@ -368,6 +374,16 @@ pub(crate) fn job() -> JobView {
         decided: Some(WallTime(1_800_000_000_004)),
         ended: Some(WallTime(1_800_000_000_005)),
         creator: "alice".to_owned(),
+        pause: Some(pause()),
+    }
+}
+
+fn pause() -> PauseView {
+    PauseView {
+        by: "ana".to_owned(),
+        reason: "maintenance".to_owned(),
+        since: WallTime(1_800_000_000_006),
+        origin: PauseOrigin::Asked,
     }
 }
 
