@@ -102,6 +102,7 @@ impl Desk {
             Answer::Received { .. }
             | Answer::Valid
             | Answer::Cancelling(_)
+            | Answer::Steered(_)
             | Answer::Jobs(_)
             | Answer::Workers(_)
             | Answer::Cluster(_)

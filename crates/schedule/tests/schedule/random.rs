@@ -13,9 +13,7 @@ use votum_job::{
     Assignment, AttemptEnd, AttemptState, FailureKind, Graph, InputSource, InputSpec, JobSpec,
     ListedAttempt,
 };
-use votum_schedule::{
-    Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, TaskStanding,
-};
+use votum_schedule::{Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, TaskStanding};
 
 use crate::{
     cast::{failed, job, registration, sealed, spec, submission, worker},
