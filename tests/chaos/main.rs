@@ -1,8 +1,10 @@
-//! Random kills against a cluster of real processes, while a reader looks on.
+//! Random faults against a cluster of real processes, while a reader looks on.
 //!
-//! `VOTUM_CHAOS_ROUNDS` jobs, one after the other; the coordinator and the
-//! workers are killed at random moments, most of them around the vote and the
-//! decision. `VOTUM_SEED` repeats a run, as far as the machine plays along.
+//! Once `VOTUM_CHAOS_ROUNDS` jobs, one after the other; the coordinator and
+//! the workers are killed at random moments, most of them around the vote and
+//! the decision. And once `VOTUM_CHAOS_SECONDS` of every kind of fault on
+//! several jobs at once. `VOTUM_SEED` repeats a run, as far as the machine
+//! plays along.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,7 +12,7 @@
     reason = "a test that cannot go on has failed, and a long one says how far it is"
 )]
 
-mod giving_up;
+mod mixed;
 mod strike;
 
 use std::{
@@ -22,9 +24,7 @@ use std::{
 use strike::{Moment, Strike};
 use votum_client::ClientError;
 use votum_ids::JobId;
-use votum_tests::{
-    Cluster, Dice, Flavour, Reader, Stopwatch, Timing, Trial, let_pass, programs, request,
-};
+use votum_tests::{Cluster, Dice, Flavour, Stopwatch, Timing, Trial, let_pass, programs, request};
 use votum_wire::{JobState, JobView, Reason, request::SubmitJob};
 
 #[test]
@@ -62,29 +62,10 @@ fn random_kills_leave_every_job_with_one_outcome() {
 }
 
 #[test]
-fn workers_given_up_leave_every_job_with_one_outcome() {
+fn mixed_faults_leave_every_job_ended_and_nothing_else() {
     let seed = from_environment("VOTUM_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8));
-    let rounds = from_environment("VOTUM_CHAOS_ROUNDS").unwrap_or(ROUNDS).div_ceil(4);
-    println!("seed {seed}, {rounds} rounds with a worker given up");
-    let watch = Stopwatch::start();
-    let mut dice = Dice::new(seed);
-    let mut cluster = Cluster::started(&programs!(), Timing::HASTY);
-    let reader = Reader::start(giving_up::targets(&cluster), cluster.journal("coordinator"));
-    let views: Vec<JobView> =
-        (1..=rounds).map(|round| giving_up::play(&mut cluster, &mut dice, round)).collect();
-
-    let committed: BTreeSet<String> =
-        views.iter().filter_map(giving_up::committed).map(|job| job.to_string()).collect();
-    let again: usize =
-        views.iter().flat_map(|view| &view.tasks).map(|task| task.attempts.len() - 1).sum();
-    let (reads, bad) = reader.bad_reads(&committed);
-    assert!(bad.is_empty(), "read what must not be seen: {bad:#?}");
-    println!(
-        "rounds {rounds} with a worker away, committed {}, attempts placed again {again}, mixed 0, \
-         stuck 0, bad reads 0 of {reads}, in {:?}",
-        committed.len(),
-        watch.elapsed()
-    );
+    let seconds = from_environment("VOTUM_CHAOS_SECONDS").unwrap_or(MIXED_SECONDS);
+    mixed::run(seed, Duration::from_secs(seconds));
 }
 
 /// Plays one round: a job, some kills, a verdict.
@@ -154,6 +135,8 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 30;
+/// Enough for every kind of fault.
+const MIXED_SECONDS: u64 = 150;
 /// Around how long a job takes from end to end.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);

@@ -21,7 +21,7 @@ use votum_wire::{
 
 use crate::{
     daemon::Daemon,
-    journal::{Written, written},
+    journal::{Written, written_in},
     network::Network,
     patience::{eventually, within},
     port::free_port,
@@ -118,11 +118,19 @@ impl Cluster {
     /// # Errors
     /// Says why this machine does not allow it.
     pub fn started_apart(programs: &Programs, timing: Timing) -> Result<Self, String> {
-        let nodes: Vec<&str> = WORKERS.into_iter().chain(["coordinator"]).collect();
-        let network = Network::made(&nodes)?;
-        let mut cluster = Self::laid_out(programs, timing, Some(network));
+        let mut cluster = Self::prepared_apart(programs, timing)?;
         cluster.start_all();
         Ok(cluster)
+    }
+
+    /// Lays out the same without starting anything.
+    ///
+    /// # Errors
+    /// Says why this machine does not allow it.
+    pub fn prepared_apart(programs: &Programs, timing: Timing) -> Result<Self, String> {
+        let nodes: Vec<&str> = WORKERS.into_iter().chain(["coordinator"]).collect();
+        let network = Network::made(&nodes)?;
+        Ok(Self::laid_out(programs, timing, Some(network)))
     }
 
     fn laid_out(programs: &Programs, timing: Timing, network: Option<Network>) -> Self {
@@ -226,6 +234,12 @@ impl Cluster {
         if name == "coordinator" { self.coordinator() } else { self.worker(name) }
     }
 
+    /// Says whether there is a network between the daemons that can be cut.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.network.is_some()
+    }
+
     /// Returns the network between the daemons, in which each direction can be cut.
     ///
     /// # Panics
@@ -298,9 +312,7 @@ impl Cluster {
     #[must_use]
     pub fn records_of(&self, daemon: &str, job: &JobId) -> Vec<Written> {
         let stream = format!("job/{job}");
-        let mut records = written(&self.journal(daemon));
-        records.retain(|one| one.stream == stream);
-        records
+        written_in(&self.journal(daemon), &stream)
     }
 
     /// Returns the paths of one target name on every worker.
@@ -427,6 +439,21 @@ impl Cluster {
         let mut alive = processes_mentioning(&format!("VOTUM_JOB_ID={job}"));
         alive.extend(processes_mentioning(&format!("attempts/{job}/")));
         alive
+    }
+
+    /// Waits until no process of any job is left, supervisors included.
+    #[track_caller]
+    pub fn wait_until_no_task_runs(&self) {
+        let attempts = format!("{}/", self.home.path().display());
+        let mut alive = Vec::new();
+        let gone = within(LONG, || {
+            alive = processes_mentioning(&attempts);
+            alive.retain(|one| {
+                one.command.contains("attempts/") || !one.command.contains("--data-dir=")
+            });
+            alive.is_empty().then_some(())
+        });
+        assert!(gone.is_some(), "still alive: {alive:#?}");
     }
 
     /// Waits until no process of a job is left.

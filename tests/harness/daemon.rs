@@ -1,6 +1,7 @@
 //! One daemon: a real process that can be started, killed, stopped and started again.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -19,6 +20,7 @@ pub struct Daemon {
     program: PathBuf,
     arguments: Vec<String>,
     wrapper: Vec<String>,
+    variables: BTreeMap<String, String>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -27,12 +29,25 @@ impl Daemon {
     /// Describes a daemon; it does not run yet.
     pub(crate) fn new(name: &str, program: &Path, arguments: Vec<String>, log: PathBuf) -> Self {
         let (name, program) = (name.to_owned(), program.to_owned());
-        Self { name, program, arguments, wrapper: Vec::new(), log, child: None }
+        Self {
+            name,
+            program,
+            arguments,
+            wrapper: Vec::new(),
+            variables: BTreeMap::new(),
+            log,
+            child: None,
+        }
     }
 
     /// Adds an argument for every later start.
     pub fn add_argument(&mut self, argument: &str) {
         self.arguments.push(argument.to_owned());
+    }
+
+    /// Sets a variable in the environment of every later start.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
     }
 
     /// Runs every later start below another program, such as `strace`.
@@ -69,6 +84,7 @@ impl Daemon {
             .env("PATH", path)
             .env("RUST_BACKTRACE", "1")
             .env("VOTUM_LOG", log_filter)
+            .envs(&self.variables)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor can be copied"))

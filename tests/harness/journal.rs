@@ -29,13 +29,23 @@ impl Written {
 /// Reads every record of the journal in a folder, oldest first; none if there is no journal.
 #[must_use]
 pub fn written(folder: &Path) -> Vec<Written> {
+    read(folder, |_| true)
+}
+
+/// Reads every record of one stream, oldest first; the others cost little.
+#[must_use]
+pub(crate) fn written_in(folder: &Path, stream: &str) -> Vec<Written> {
+    read(folder, |found| found == stream)
+}
+
+fn read(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Written> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut segments: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.file_name().is_some_and(is_segment))
         .collect();
     segments.sort();
-    segments.iter().flat_map(|path| frames(&fs::read(path).unwrap_or_default())).collect()
+    segments.iter().flat_map(|path| frames(&fs::read(path).unwrap_or_default(), &wanted)).collect()
 }
 
 fn is_segment(name: &std::ffi::OsStr) -> bool {
@@ -45,18 +55,19 @@ fn is_segment(name: &std::ffi::OsStr) -> bool {
         .is_some_and(|stem| stem.len() == DIGITS && stem.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn frames(segment: &[u8]) -> Vec<Written> {
+fn frames(segment: &[u8], wanted: &impl Fn(&str) -> bool) -> Vec<Written> {
     let mut frames = Vec::new();
     let mut rest = segment.get(HEADER_BYTES..).unwrap_or_default();
-    while let Some((frame, bytes)) = frame(rest) {
-        frames.push(frame);
+    while let Some((frame, bytes)) = frame(rest, wanted) {
+        frames.extend(frame);
         rest = &rest[bytes..];
     }
     frames
 }
 
-/// Reads one frame and its length; nothing where zeros or half a frame stand.
-fn frame(bytes: &[u8]) -> Option<(Written, usize)> {
+/// Reads one frame, if its stream is wanted, and its length; nothing where zeros or half a frame
+/// stand.
+fn frame(bytes: &[u8], wanted: &impl Fn(&str) -> bool) -> Option<(Option<Written>, usize)> {
     let length = u32_at(bytes, 0)? as usize + PREFIX_BYTES;
     if length <= FIXED_BYTES || bytes.len() < length {
         return None;
@@ -68,6 +79,9 @@ fn frame(bytes: &[u8]) -> Option<(Written, usize)> {
     let payload_bytes = u32_at(frame, PAYLOAD_BYTES_AT)? as usize;
     let mut rest = frame.get(FIXED_BYTES..)?;
     let stream = String::from_utf8(take(&mut rest, stream_bytes)?.to_vec()).ok()?;
+    if !wanted(&stream) {
+        return Some((None, length));
+    }
     for _ in 0..changes {
         let puts = take(&mut rest, 1)?[0] == 1;
         for _ in 0..if puts { 2 } else { 1 } {
@@ -76,7 +90,8 @@ fn frame(bytes: &[u8]) -> Option<(Written, usize)> {
         }
     }
     let stamped: Value = serde_json::from_slice(take(&mut rest, payload_bytes)?).ok()?;
-    Some((Written { forced, stream, record: stamped.get("record")?.clone() }, length))
+    let record = stamped.get("record")?.clone();
+    Some((Some(Written { forced, stream, record }), length))
 }
 
 fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {

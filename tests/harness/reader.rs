@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    journal::written,
+    journal::written_in,
     patience::let_pass,
     verdict::{Content, content_of},
 };
@@ -117,7 +117,7 @@ fn look(target: &Path, journal: &Path, seen: &Mutex<BTreeMap<(PathBuf, Content),
 fn is_decided(journal: &Path, job: &str) -> bool {
     let stream = format!("job/{job}");
     let decision = ["job", "commit", "commit_decided"];
-    written(journal).iter().any(|one| one.stream == stream && one.part(&decision).is_some())
+    written_in(journal, &stream).iter().any(|one| one.part(&decision).is_some())
 }
 
 /// Several looks fall into every step of a publication, and the processor is left to others.

@@ -1,13 +1,27 @@
 //! The long forms of tests whose short forms are part of `cargo xtask test`.
 
+use std::time::Duration;
+
 use crate::run::{cargo, say, succeed};
 
 /// Kill rounds against a cluster of real processes.
 pub(crate) fn chaos(rounds: u32, seed: u64) -> anyhow::Result<()> {
     say(&format!("chaos: {rounds} rounds, seed {seed}"));
+    let kills = ["test", "--package", "votum-tests", "--test", "chaos", "random_kills"];
     succeed(
-        cargo(&["test", "--package", "votum-tests", "--test", "chaos", "--", "--nocapture"])
+        cargo(&[&kills[..], &["--", "--nocapture"]].concat())
             .env("VOTUM_CHAOS_ROUNDS", rounds.to_string())
+            .env("VOTUM_SEED", seed.to_string()),
+    )
+}
+
+/// Faults of every kind on several jobs at once.
+pub(crate) fn mixed(duration: Duration, seed: u64) -> anyhow::Result<()> {
+    say(&format!("chaos: mixed faults for {duration:?}, seed {seed}"));
+    let only = ["test", "--package", "votum-tests", "--test", "chaos", "mixed_faults"];
+    succeed(
+        cargo(&[&only[..], &["--", "--nocapture"]].concat())
+            .env("VOTUM_CHAOS_SECONDS", duration.as_secs().to_string())
             .env("VOTUM_SEED", seed.to_string()),
     )
 }

@@ -39,11 +39,12 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool { program: "strace", package: "strace" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "losetup", package: "mount" },
     Tool { program: "python3", package: "python3-minimal" },
     Tool { program: "ip", package: "iproute2" },
+    Tool { program: "faketime", package: "faketime" },
     Tool { program: "nsenter", package: "util-linux" },
 ];

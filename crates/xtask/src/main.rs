@@ -6,6 +6,8 @@ mod lint;
 mod run;
 mod test;
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
 
 /// The repository's own commands.
@@ -22,11 +24,15 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings denied, documentation, licences, .proto files.
     Lint,
-    /// Kills daemons at random moments, restarts them and checks every target.
+    /// Tears at a cluster and checks every target: kills alone, or with a duration every kind of
+    /// fault on several jobs at once.
     Chaos {
-        /// How many jobs are torn at.
-        #[arg(long, default_value_t = 200)]
+        /// How many jobs are torn at, one after the other, by kills.
+        #[arg(long, default_value_t = 200, conflicts_with = "duration")]
         rounds: u32,
+        /// How long faults of every kind fall on several jobs at once, such as 30m.
+        #[arg(long, value_parser = duration)]
+        duration: Option<Duration>,
         /// Decides everything; printed first.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -46,7 +52,21 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
-        Command::Chaos { rounds, seed } => campaign::chaos(rounds, seed),
+        Command::Chaos { duration: Some(duration), seed, .. } => campaign::mixed(duration, seed),
+        Command::Chaos { rounds, seed, .. } => campaign::chaos(rounds, seed),
         Command::PowerCut { cuts, seed } => campaign::power_cuts(cuts, seed),
     }
+}
+
+/// Reads `90s`, `30m` or `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let rule = || format!("{text:?} is no duration such as 90s, 30m or 2h");
+    let (number, seconds) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((number, "s")) => (number, 1),
+        Some((number, "m")) => (number, 60),
+        Some((number, "h")) => (number, 3600),
+        Some(_) | None => return Err(rule()),
+    };
+    let number: u64 = number.parse().map_err(|_| rule())?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
