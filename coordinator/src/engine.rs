@@ -52,6 +52,8 @@ pub(crate) struct Lease {
     pub length: std::time::Duration,
     /// How often it shall send a sign of life.
     pub heartbeat_interval: std::time::Duration,
+    /// After the lease, until it is lost.
+    pub stop_grace: std::time::Duration,
 }
 
 /// An event of one machine that waits for a step of its own.
@@ -109,7 +111,7 @@ impl Machine for Engine {
                 let heard = votum_schedule::Event::Heard {
                     worker: from.worker.clone(),
                     free_bytes: match &frame {
-                        FromWorker::Heartbeat { free_bytes } => Some(*free_bytes),
+                        FromWorker::Heartbeat { free_bytes, .. } => Some(*free_bytes),
                         FromWorker::Hello(_)
                         | FromWorker::Inventory(_)
                         | FromWorker::InventoryEnded
@@ -267,6 +269,7 @@ impl Engine {
         let frame = FromCoordinator::Welcome {
             lease: self.lease.length,
             heartbeat_interval: self.lease.heartbeat_interval,
+            stop_grace: self.lease.stop_grace,
         };
         turn.act(Action::Send { worker, frame });
     }
@@ -298,8 +301,13 @@ impl Engine {
                     self.commit(turn, CoordinatorEvent::Received { from, reply });
                 }
             }
-            // The session checks that Hello comes first and once; a sign of life was noted.
-            FromWorker::Hello(_) | FromWorker::Heartbeat { .. } | FromWorker::Goodbye => {}
+            // Its lease was renewed in the same step, before the worker may count on it.
+            FromWorker::Heartbeat { number, .. } => {
+                let frame = FromCoordinator::HeartbeatAcknowledged { number };
+                turn.act(Action::Send { worker, frame });
+            }
+            // The session checks that Hello comes first and once.
+            FromWorker::Hello(_) | FromWorker::Goodbye => {}
         }
     }
 

@@ -80,7 +80,11 @@ fn fresh(config: &Config, anchor: WallTime, epoch: Epoch, start: Start) -> Engin
         lost_after: config.lost_after,
         ..votum_schedule::Config::default()
     };
-    let lease = Lease { length: config.lease, heartbeat_interval: config.heartbeat_interval };
+    let lease = Lease {
+        length: config.lease,
+        heartbeat_interval: config.heartbeat_interval,
+        stop_grace: config.stop_grace,
+    };
     let scheduler = Scheduler::new(schedule, epoch, anchor);
     Engine::new(anchor, config.jobs_open_max, lease, scheduler, Coordinator::new(start))
 }

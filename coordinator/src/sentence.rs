@@ -68,13 +68,12 @@ fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         let worker = task.worker.as_ref().map(ToString::to_string).unwrap_or_default();
         format!("{} on {worker}", task.task)
     }));
-    // What is held has one reason, and that was said.
-    let waiting = tasks.into_iter().filter(|_| view.pause.is_none()).filter(|task| {
-        matches!(
-            task.state,
-            votum_schedule::TaskStanding::Ready | votum_schedule::TaskStanding::Retrying
-        )
-    });
+    // What is held has one reason, and that was said. What waits for other tasks is no news; a
+    // live one that cannot be heard is.
+    let waiting = tasks
+        .into_iter()
+        .filter(|_| view.pause.is_none())
+        .filter(|task| task.state != votum_schedule::TaskStanding::Waiting);
     let waiting = listed(
         waiting.filter_map(|task| task.waits.map(|waits| format!("{}: {waits}", task.task))),
     );

@@ -333,7 +333,11 @@ mod tests {
     }
 
     fn welcome() -> FromCoordinator {
-        FromCoordinator::Welcome { lease: HELLO_TIMEOUT, heartbeat_interval: HELLO_TIMEOUT }
+        FromCoordinator::Welcome {
+            lease: HELLO_TIMEOUT,
+            heartbeat_interval: HELLO_TIMEOUT,
+            stop_grace: HELLO_TIMEOUT,
+        }
     }
 
     fn release() -> FromCoordinator {

@@ -5,6 +5,7 @@
 mod aborting;
 mod committing;
 mod counting;
+mod exclusive;
 mod fencing;
 mod losing;
 mod operating;
@@ -26,6 +27,22 @@ fn patient() -> Cluster {
 /// Starts a cluster that gives a silent worker up within seconds.
 fn hasty() -> Cluster {
     Cluster::started(&programs!(), Timing::HASTY)
+}
+
+/// Starts a cluster whose network can be cut, where the machine allows it.
+fn apart(timing: Timing) -> Option<Cluster> {
+    match Cluster::started_apart(&programs!(), timing) {
+        Ok(cluster) => Some(cluster),
+        Err(reason) => {
+            not_run(&reason);
+            None
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "whoever counts the tests wants to know")]
+fn not_run(reason: &str) {
+    println!("NOT RUN: {reason}");
 }
 
 /// A line of shell that waits until a file is there.

@@ -5,11 +5,10 @@ use std::time::Duration;
 use votum_ids::JobId;
 use votum_tests::{
     Cluster, Content, JobDraft, TaskDraft, Timing, Visible, content_of, eventually, let_pass,
-    programs,
 };
 use votum_wire::{JobState, JobView, WorkerState};
 
-use crate::{open_gate, wait_for_file};
+use crate::{apart, open_gate, wait_for_file};
 
 #[test]
 fn an_attempt_sealed_behind_a_partition_publishes_nothing() {
@@ -166,22 +165,6 @@ fn was_committed_at_once(cluster: &Cluster, job: &JobId) {
         assert_eq!(cluster.runs_of(job, task.task.as_str()), 1);
     }
     cluster.wait_until_staging_is_empty();
-}
-
-/// Starts a cluster whose network can be cut, where the machine allows it.
-fn apart(timing: Timing) -> Option<Cluster> {
-    match Cluster::started_apart(&programs!(), timing) {
-        Ok(cluster) => Some(cluster),
-        Err(reason) => {
-            not_run(&reason);
-            None
-        }
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "whoever counts the tests wants to know")]
-fn not_run(reason: &str) {
-    println!("NOT RUN: {reason}");
 }
 
 /// A task that may run anywhere and publishes `rows.txt` there.

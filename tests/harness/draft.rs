@@ -8,7 +8,8 @@ use std::{
 
 use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    InputSpec, JobSpec, OnExhausted, OutputSpec, Program, RETENTION_DEFAULT, RetryPolicy, TaskSpec,
+    InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program, RETENTION_DEFAULT,
+    RetryPolicy, TaskSpec,
 };
 
 /// A job while it is written.
@@ -208,6 +209,14 @@ impl TaskDraft {
     #[must_use]
     pub fn needs(mut self, task: &str) -> Self {
         self.spec.needs.insert(TaskId::new(task).expect("the test gives a name"));
+        self
+    }
+
+    /// Lets no two attempts of it run at once, and says what becomes of one that cannot be reached.
+    #[must_use]
+    pub fn exclusive(mut self, on_unreachable: OnUnreachable) -> Self {
+        self.spec.exclusive = true;
+        self.spec.on_unreachable = on_unreachable;
         self
     }
 

@@ -10,6 +10,7 @@ use votum_commit::{Alarm, Installation, Knowledge, LogPosition, Peer, Pledge};
 use votum_driver::Awaits;
 use votum_ids::{AttemptId, JobId, OutputName, TxnId};
 use votum_job::Assignment;
+use votum_machine::Moment;
 use votum_wire::FromWorker;
 
 use crate::event::SessionNumber;
@@ -27,7 +28,15 @@ pub enum Action {
     /// Say something to the coordinator, if it can be reached.
     Send(FromWorker),
     /// Say that this worker lives, and how much space it has.
-    Heartbeat,
+    Heartbeat {
+        /// Returned when it was heard.
+        number: u64,
+    },
+    /// Let the supervisors of exclusive attempts go on; without it they end them (R3).
+    RenewLease {
+        /// By then the last process of such an attempt is killed.
+        until: Moment,
+    },
     /// Close a connection and make another one later.
     Leave {
         /// Which.
@@ -107,7 +116,8 @@ impl Awaits for Action {
             Self::Discard(_) | Self::DiscardJob(_) | Self::Exit => true,
             Self::Greet { .. }
             | Self::Send(_)
-            | Self::Heartbeat
+            | Self::Heartbeat { .. }
+            | Self::RenewLease { .. }
             | Self::Leave { .. }
             | Self::Fetch(_)
             | Self::Run { .. }

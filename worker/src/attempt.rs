@@ -302,6 +302,24 @@ impl Attempt {
         }
     }
 
+    /// Says whether it may have effects, by now or soon, that must not meet those of a successor.
+    pub(crate) fn needs_lease(&self) -> bool {
+        match &self.phase {
+            Phase::Fetching { assignment, .. } | Phase::Running { assignment, .. } => {
+                assignment.spec.exclusive
+            }
+            // Until it is found its supervisor alone watches the lease.
+            Phase::CutOff
+            // No program runs, or it is being stopped already.
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. }
+            | Phase::Sealed { .. }
+            | Phase::Failed { .. }
+            | Phase::Discarding
+            | Phase::Gone => false,
+        }
+    }
+
     /// Says how long its program may take from SIGTERM to its end.
     pub(crate) fn grace(&self) -> Duration {
         match &self.phase {

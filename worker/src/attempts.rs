@@ -110,6 +110,11 @@ impl Attempts {
         self.live.iter().filter_map(|id| self.find(id)?.report()).collect()
     }
 
+    /// Returns the attempts that must not run without a lease (R3).
+    pub(crate) fn exclusive(&self) -> impl Iterator<Item = &AttemptId> {
+        self.live.iter().filter(|id| self.find(id).is_some_and(Attempt::needs_lease))
+    }
+
     /// Returns one line for each attempt that the coordinator should know of.
     pub(crate) fn listed(&self) -> impl Iterator<Item = ListedAttempt> {
         self.all().filter_map(|(_, attempt)| attempt.listed())

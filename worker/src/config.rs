@@ -216,6 +216,11 @@ impl Config {
         self.data_dir.join("bin")
     }
 
+    /// Returns what the supervisors of exclusive attempts watch.
+    pub(crate) fn lease_file(&self) -> PathBuf {
+        self.data_dir.join("lease.json")
+    }
+
     /// Returns where the key of the read tokens lies.
     pub(crate) fn secret_file(&self) -> PathBuf {
         self.data_dir.join("read-token.key")

@@ -24,6 +24,7 @@ use crate::{
     attempts::Attempts,
     event::{AttemptEvent, Event, Parting, SessionNumber},
     inventory,
+    lease::Lease,
     record::{Record, Rest},
 };
 
@@ -45,6 +46,7 @@ pub struct Engine {
     /// The furthest position that anybody told; reported at the next greeting (C6).
     seen: Option<LogPosition>,
     session: Option<Session>,
+    lease: Lease,
     /// What follows from earlier steps and needs steps of its own.
     pub(crate) pending: VecDeque<Pending>,
     prune: Moment,
@@ -99,7 +101,7 @@ impl Machine for Engine {
 
     fn step(&mut self, now: Moment, event: Event) -> Reaction {
         let mut reaction = match event {
-            Event::Connected(number) => self.greet(number),
+            Event::Connected(number) => self.greet(now, number),
             Event::Disconnected(number) => self.disconnected(number),
             Event::Received { session, frame } => self.receive(now, session, *frame),
             Event::Attempt(attempt, event) => self.attempt_changed(now, &attempt, event),
@@ -128,8 +130,12 @@ impl Machine for Engine {
             return Some(Moment::START);
         }
         let heartbeat = self.session.as_ref().and_then(|session| session.phase.heartbeat());
-        let deadlines =
-            [heartbeat, self.attempts.next_deadline(), self.participants.next_deadline()];
+        let deadlines = [
+            heartbeat,
+            self.lapse(),
+            self.attempts.next_deadline(),
+            self.participants.next_deadline(),
+        ];
         deadlines.into_iter().flatten().chain([self.prune]).min()
     }
 }
@@ -150,13 +156,15 @@ impl Engine {
             epoch: None,
             seen: None,
             session: None,
+            lease: Lease::default(),
             pending: VecDeque::new(),
             prune: Moment::START,
             life: Life::Working,
         }
     }
 
-    fn greet(&mut self, number: SessionNumber) -> Reaction {
+    fn greet(&mut self, now: Moment, number: SessionNumber) -> Reaction {
+        self.lease.greet(now);
         self.session = Some(Session { number, phase: SessionPhase::Greeting });
         let promised = self.participants.seen();
         let seen = match (self.seen, promised) {
@@ -189,7 +197,8 @@ impl Engine {
             Some(epoch) => epoch.epoch < log.epoch,
             None => true,
         };
-        if let FromCoordinator::Welcome { lease: _, heartbeat_interval: interval } = body {
+        if let FromCoordinator::Welcome { lease, heartbeat_interval: interval, stop_grace } = body {
+            self.lease.welcomed(lease, stop_grace);
             session.phase = SessionPhase::Admitted { heartbeat: now.after(interval), interval };
             self.notice(log);
             return self.admitted(log, raised);
@@ -219,9 +228,10 @@ impl Engine {
         );
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
         self.release_aborted(log);
+        let frames = frames.into_iter().map(Action::Send);
         // Who runs is listed without saying so; that it runs may have been said to nobody.
         let running = self.attempts.reports_of_running();
-        let reaction = Reaction::perform(frames.into_iter().map(Action::Send).chain(running));
+        let reaction = Reaction::perform(self.renewal().into_iter().chain(frames).chain(running));
         if !raised {
             return reaction;
         }
@@ -245,6 +255,10 @@ impl Engine {
         match order {
             // Answered where the epoch is compared.
             FromCoordinator::Welcome { .. } => Reaction::none(),
+            FromCoordinator::HeartbeatAcknowledged { number } => {
+                self.lease.acknowledged(number);
+                Reaction::perform(self.renewal())
+            }
             FromCoordinator::Start(assignment) => self.start(now, assignment),
             FromCoordinator::Stop { attempt, grace, reason } => self
                 .attempts
@@ -261,6 +275,30 @@ impl Engine {
                 self.participate(now, ParticipantEvent::Received { message, log })
             }
         }
+    }
+
+    /// Tells the supervisors how long the lease lasts.
+    fn renewal(&self) -> Option<Action> {
+        self.lease.last_moment().map(|until| Action::RenewLease { until })
+    }
+
+    /// Says when the lease ends, if anything here must end with it.
+    fn lapse(&self) -> Option<Moment> {
+        self.lease.end().filter(|_| self.attempts.exclusive().next().is_some())
+    }
+
+    /// Ends what may have effects beside those of its successor (R3); the rest goes on.
+    fn stop_exclusive(&mut self) -> Reaction {
+        let (grace_max, reason) = (self.lease.grace_max(), self.lease.reason());
+        let exclusive: Vec<AttemptId> = self.attempts.exclusive().cloned().collect();
+        let actions = exclusive.iter().flat_map(|id| {
+            let stop = |attempt: &mut Attempt| {
+                let grace = attempt.grace().min(grace_max);
+                attempt.stop(grace, &reason, Cause::interrupted(&reason))
+            };
+            self.attempts.react(id, stop).actions
+        });
+        Reaction::perform(actions)
     }
 
     fn start(&mut self, now: Moment, assignment: Box<Assignment>) -> Reaction {
@@ -405,7 +443,11 @@ impl Engine {
             && *heartbeat <= now
         {
             *heartbeat = now.after(*interval);
-            return Reaction::perform([Action::Heartbeat]);
+            let number = self.lease.beat(now);
+            return Reaction::perform([Action::Heartbeat { number }]);
+        }
+        if self.lapse().is_some_and(|end| end <= now) {
+            return self.stop_exclusive();
         }
         if let Some(attempt) = self.attempts.due(now) {
             return self.attempts.react(&attempt, |attempt| attempt.expire(now));

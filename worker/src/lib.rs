@@ -18,6 +18,7 @@ mod event;
 mod holdings;
 mod inputs;
 mod inventory;
+mod lease;
 mod leftovers;
 mod link;
 mod logging;

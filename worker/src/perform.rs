@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc, time::UNIX_EPOCH
 use votum_commit::LogPosition;
 use votum_driver::Perform;
 use votum_ids::{AttemptId, JobId};
-use votum_machine::WallTime;
+use votum_machine::{Moment, WallTime};
 use votum_shadow::DiscardError;
 use votum_wire::{FromWorker, Hello};
 
@@ -29,7 +29,8 @@ impl Perform<Action> for Performer {
         match action {
             Action::Greet { session, seen } => shell.link.greet(session, hello(shell, seen)),
             Action::Send(frame) => shell.link.send(frame),
-            Action::Heartbeat => shell.spawn(beat(another())),
+            Action::Heartbeat { number } => shell.spawn(beat(another(), number)),
+            Action::RenewLease { until } => shell.spawn(renew_lease(another(), until)),
             Action::Leave { session, reason } => {
                 tracing::error!(reason, "leaving the coordinator");
                 shell.link.leave(session);
@@ -76,10 +77,28 @@ fn hello(shell: &Shell, seen: Option<LogPosition>) -> Hello {
     }
 }
 
-async fn beat(shell: Arc<Shell>) {
+async fn beat(shell: Arc<Shell>, number: u64) {
     match on_disk(&shell, Shell::free_bytes).await {
-        Ok(free_bytes) => shell.link.send(FromWorker::Heartbeat { free_bytes }),
+        Ok(free_bytes) => shell.link.send(FromWorker::Heartbeat { free_bytes, number }),
         Err(error) => tracing::error!(%error, "the staging's filesystem does not answer"),
+    }
+}
+
+/// Tells every supervisor at once that its attempt may go on.
+///
+/// A renewal that cannot be written is no reason to stop: the next one may be, and if none
+/// is, the supervisors do what they are there for.
+async fn renew_lease(shell: Arc<Shell>, until: Moment) {
+    let mut renewed = shell.renewed.lock().await;
+    if *renewed >= until {
+        return;
+    }
+    *renewed = until;
+    let written = on_disk(&shell, move |shell| {
+        votum_process::renew(&shell.config.lease_file(), || until.since(shell.clock.now()))
+    });
+    if let Err(error) = written.await {
+        tracing::error!(error = chain(&error), "cannot renew the lease of exclusive attempts");
     }
 }
 

@@ -233,6 +233,7 @@ fn plan(
         env: environment(assignment, &places, inherited, shell.clock.wall()),
         work_dir: places.work_dir,
         log_bytes_max: shell.config.log_limit,
+        lease: assignment.spec.exclusive.then(|| shell.config.lease_file()),
     })
 }
 

@@ -121,6 +121,7 @@ pub async fn serve_until(
         bounds: Bounds::default(),
         inbox,
         ending,
+        renewed: tokio::sync::Mutex::default(),
     });
     let stop = CancellationToken::new();
     let _stop_all = stop.clone().drop_guard();

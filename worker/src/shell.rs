@@ -7,6 +7,7 @@ use votum_commit::Installation;
 use votum_driver::{Clock, Inbox};
 use votum_ids::{AttemptId, Incarnation};
 use votum_job::{Failure, FailureKind, Usage};
+use votum_machine::Moment;
 use votum_process::SupervisorProgram;
 use votum_shadow::Shadow;
 
@@ -39,6 +40,8 @@ pub(crate) struct Shell {
     pub(crate) peers: PeerDesk,
     pub(crate) bounds: Bounds,
     pub(crate) ending: Ending,
+    /// How long the lease lasts by the file that supervisors read; held while it is written.
+    pub(crate) renewed: tokio::sync::Mutex<Moment>,
 }
 
 /// How many of each kind of slow work are under way at a time; the rest waits its turn.

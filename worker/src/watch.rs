@@ -99,6 +99,7 @@ pub(crate) fn conclude(dir: &Path, ended: &Ended) -> AttemptEvent {
         Exit::SpawnFailed { failure: SpawnFailure::System, reason } => {
             (FailureKind::StorageFailed, reason.clone())
         }
+        Exit::LeaseEnded => (FailureKind::Interrupted, "nobody renewed its lease".to_owned()),
         Exit::Vanished => {
             (FailureKind::Interrupted, "its supervisor was killed from outside".to_owned())
         }

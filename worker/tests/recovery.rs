@@ -302,7 +302,11 @@ impl World {
         session.hello = hello;
         let lease = Duration::from_secs(15);
         session
-            .say(FromCoordinator::Welcome { lease, heartbeat_interval: Duration::from_secs(3) })
+            .say(FromCoordinator::Welcome {
+                lease,
+                heartbeat_interval: Duration::from_secs(3),
+                stop_grace: Duration::from_secs(10),
+            })
             .await;
         loop {
             let frame = session.hear().await;

@@ -422,8 +422,11 @@ fn engine(epoch: Epoch) -> Engine {
     let held = LogPosition { cluster, epoch: Epoch(0), start: incarnation, lsn: 0 };
     let start = Start { cluster, epoch, incarnation, held, log: LogState::Whole };
     let scheduler = Scheduler::new(votum_schedule::Config::default(), epoch, ANCHOR);
-    let lease =
-        Lease { length: Duration::from_secs(15), heartbeat_interval: Duration::from_secs(3) };
+    let lease = Lease {
+        length: Duration::from_secs(15),
+        heartbeat_interval: Duration::from_secs(3),
+        stop_grace: Duration::from_secs(10),
+    };
     Engine::new(ANCHOR, 10, lease, scheduler, Coordinator::new(start))
 }
 

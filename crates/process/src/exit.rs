@@ -29,6 +29,8 @@ pub enum Exit {
         /// For people.
         reason: String,
     },
+    /// Its lease had ended, so the supervisor killed it, or never ran it.
+    LeaseEnded,
     /// Nobody knows: the machine was booted, or the supervisor was killed.
     Vanished,
 }
@@ -45,7 +47,9 @@ impl Exit {
             Self::Signal(signal) => Some(128 + signal),
             Self::SpawnFailed { failure: SpawnFailure::NotFound, .. } => Some(127),
             Self::SpawnFailed { failure: SpawnFailure::NotExecutable, .. } => Some(126),
-            Self::SpawnFailed { failure: SpawnFailure::System, .. } | Self::Vanished => None,
+            Self::SpawnFailed { failure: SpawnFailure::System, .. }
+            | Self::LeaseEnded
+            | Self::Vanished => None,
         }
     }
 }

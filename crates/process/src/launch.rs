@@ -38,6 +38,10 @@ pub struct Launch {
     pub work_dir: PathBuf,
     /// Limits each of the two logs; less than 64 KiB counts as 64 KiB.
     pub log_bytes_max: u64,
+    /// The file that [`renew`](crate::renew()) writes: once nobody does so in time, every process
+    /// of the attempt is killed. None: the attempt needs nobody to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<PathBuf>,
 }
 
 impl Launch {

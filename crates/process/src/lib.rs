@@ -52,6 +52,10 @@
 //! to the task's group" and SIGQUIT as "kill everything". A machine that
 //! shuts down thus asks the task, not the supervisor, to end.
 //!
+//! *Lease*: an attempt that must not run beside its successor names a file that the daemon
+//! keeps renewing ([`renew`]). A supervisor that finds it out of date kills every process of
+//! the attempt: where the daemon is dead or stands still, nobody else would.
+//!
 //! Not promised: a task is not confined. It may ask another daemon to run
 //! something, its processes may fork across sessions faster than they are
 //! killed, and a descriptor that whoever started the daemon left open for
@@ -62,6 +66,7 @@ mod capture;
 mod exit;
 mod identity;
 mod launch;
+mod lease;
 pub mod output;
 mod processes;
 mod record;
@@ -75,6 +80,7 @@ pub use adopt::{Found, find, launched_since_boot};
 pub use exit::{Ended, Exit, SpawnFailure};
 pub use identity::{Identity, Stamp};
 pub use launch::{Launch, SupervisorProgram};
+pub use lease::renew;
 pub use record::RecordError;
 pub use start::{StartError, start};
 pub use supervised::{Supervised, SupervisionError};

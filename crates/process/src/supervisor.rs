@@ -29,7 +29,8 @@ use crate::{
     capture::Capture,
     exit::{EXIT, Ended, Exit, ExitRecord, SpawnFailure},
     identity::{BootId, Claim, Identity, Stamp, TASK, Taken},
-    launch::{LAUNCH, Launch, Plan},
+    launch::{LAUNCH, Plan},
+    lease::Lease,
     output::LogStream,
     processes::{Process, add_descendants, ticks, uptime},
     record::{self, Aside, RecordError},
@@ -58,7 +59,7 @@ fn run(dir: &Path) -> Result<(), SupervisorError> {
     let signals = Signals::caught().map_err(SupervisorError::Process)?;
     claim(dir, &plan)?;
     let exit_file = Aside::new(&dir.join(EXIT))?.reserved();
-    let ended = match Watch::begin(dir, &plan.launch) {
+    let ended = match Watch::begin(dir, &plan) {
         Ok(mut watch) => {
             say_begun();
             watch.until_gone(&signals);
@@ -134,6 +135,7 @@ struct Watch {
     captures: [Capture; 2],
     phase: Phase,
     status: Option<WaitStatus>,
+    lease: Option<Lease>,
 }
 
 /// What the supervisor does with the processes it finds.
@@ -143,10 +145,16 @@ enum Phase {
     Running,
     /// The task has ended, or is to end at once: kill.
     Ending,
+    /// The same, because nobody renewed its lease.
+    Lapsed,
 }
 
 impl Watch {
-    fn begin(dir: &Path, launch: &Launch) -> Result<Self, Exit> {
+    fn begin(dir: &Path, Plan { boot, launch }: &Plan) -> Result<Self, Exit> {
+        let mut lease = launch.lease.as_deref().map(|file| Lease::watched(file, boot));
+        if lease.as_mut().is_some_and(|lease| lease.rest().is_none()) {
+            return Err(Exit::LeaseEnded);
+        }
         let capture = |stream| {
             Capture::begin(dir, stream, launch.log_bytes_max).map_err(|error| Exit::SpawnFailed {
                 failure: SpawnFailure::System,
@@ -160,7 +168,8 @@ impl Watch {
         // Only a daemon that finds no supervisor wants it, and can do without:
         // neither a full disk nor a full table of files is to end a task that runs.
         let stamp = note_task(dir, task).map_err(|error| complain(&error)).ok();
-        Ok(Self { task, stamp, captures: [stdout, stderr], phase: Phase::Running, status: None })
+        let captures = [stdout, stderr];
+        Ok(Self { task, stamp, captures, phase: Phase::Running, status: None, lease })
     }
 
     /// Returns when no process of the attempt is left and its output is drained.
@@ -168,6 +177,7 @@ impl Watch {
         let mut buffer = vec![0; BUFFER_BYTES];
         while !self.all_reaped() {
             self.wait_for_anything(signals);
+            self.heed_lease();
             match signals.asked() {
                 Some(Request::Stop) if self.phase == Phase::Running => self.pass_on_stop(),
                 Some(Request::Kill) => self.kill_group(),
@@ -202,7 +212,7 @@ impl Watch {
                 Ok(Some((pid, status))) => {
                     if pid == self.task {
                         self.status = Some(status);
-                        self.phase = Phase::Ending;
+                        self.end();
                     }
                 }
                 Ok(None) => break,
@@ -211,14 +221,15 @@ impl Watch {
                 Err(_) => return true,
             }
         }
-        if self.phase == Phase::Ending {
+        if self.phase != Phase::Running {
             kill_descendants();
         }
         false
     }
 
     /// Waits for a signal or output; errors are harmless, since the caller looks at everything.
-    fn wait_for_anything(&self, signals: &Signals) {
+    fn wait_for_anything(&mut self, signals: &Signals) {
+        let rest = self.lease.as_mut().map(|lease| lease.rest().unwrap_or_default());
         let pipes = self.captures.iter().filter_map(Capture::pipe);
         let mut all: Vec<PollFd<'_>> = [&signals.child, &signals.stop, &signals.kill]
             .map(AsFd::as_fd)
@@ -229,10 +240,20 @@ impl Watch {
         // A process that is forked while the others are being killed tells
         // nobody, so it has to be looked for.
         let timeout = match self.phase {
-            Phase::Running => None,
-            Phase::Ending => Some(&LOOK_AGAIN),
+            // The time of a suspended machine does not pass here, but in the lease.
+            Phase::Running => rest.map(|rest| timespec(rest.min(LEASE_LOOK_MAX))),
+            Phase::Ending | Phase::Lapsed => Some(LOOK_AGAIN),
         };
-        let _ = poll(&mut all, timeout);
+        let _ = poll(&mut all, timeout.as_ref());
+    }
+
+    /// Kills the attempt once its lease has ended.
+    fn heed_lease(&mut self) {
+        let lapsed = self.lease.as_mut().is_some_and(|lease| lease.rest().is_none());
+        if lapsed && self.phase == Phase::Running {
+            self.phase = Phase::Lapsed;
+            self.kill_group();
+        }
     }
 
     fn pass_on_stop(&self) {
@@ -246,13 +267,21 @@ impl Watch {
         if self.status.is_none() {
             let _ = kill_process_group(self.task, Signal::KILL);
         }
-        self.phase = Phase::Ending;
+        self.end();
+    }
+
+    /// From here on whoever is left is killed.
+    fn end(&mut self) {
+        if self.phase == Phase::Running {
+            self.phase = Phase::Ending;
+        }
     }
 
     fn ended(&self) -> Ended {
         let status = self.status.expect("the task is a child, so it was reaped with all others");
         let exit = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Exit::Code(code),
+            (None, Some(_)) if self.phase == Phase::Lapsed => Exit::LeaseEnded,
             (None, Some(signal)) => Exit::Signal(signal),
             (None, None) => unreachable!("only the end of a process is waited for"),
         };
@@ -348,11 +377,18 @@ enum SupervisorError {
     Record(#[from] RecordError),
 }
 
+fn timespec(time: Duration) -> Timespec {
+    Timespec::try_from(time).unwrap_or(LOOK_AGAIN)
+}
+
 /// What one turn moves from one pipe.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The most that a pipe holds, unless an administrator raised it.
 const PIPE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Between two looks at a lease, so that a machine that was suspended notices its end.
+const LEASE_LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// Between two looks for processes that were forked while the others were killed.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{AttemptId, Digest, JobId, OutputName, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, AttemptState, Failure, FailureKind, Graph, JobSpec, TaskSpec};
+use votum_job::{
+    AttemptEnd, AttemptState, Failure, FailureKind, Graph, JobSpec, OnUnreachable, TaskSpec,
+};
 use votum_machine::WallTime;
 
 use crate::{
@@ -79,6 +81,8 @@ pub(crate) struct ActiveTask {
     pub(crate) awaited: usize,
     /// What its outputs came to when it was last sealed, unless its inputs changed since.
     pub(crate) digests: Option<BTreeMap<OutputName, Digest>>,
+    /// Whether its live attempt reads what was made again differently, and is to end first.
+    pub(crate) outdated: bool,
 }
 
 /// Where a task stands; the last attempt says the rest.
@@ -106,6 +110,15 @@ pub(crate) struct Orphan {
     pub(crate) state: AttemptState,
 }
 
+/// Why a live attempt is not placed elsewhere while its worker is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tie {
+    /// No other worker may run the task.
+    Pinned,
+    /// Its process may have escaped, and must not meet its successor (R3).
+    Exclusive,
+}
+
 /// What a record changed.
 #[derive(Debug, Default)]
 pub(crate) struct Fallout {
@@ -113,6 +126,8 @@ pub(crate) struct Fallout {
     pub(crate) touched: BTreeSet<usize>,
     /// Attempts that nobody wants any longer, and who has them.
     pub(crate) fenced: Vec<(WorkerId, AttemptId)>,
+    /// Tasks whose live attempt must end before another one begins.
+    pub(crate) outdated: BTreeSet<usize>,
 }
 
 impl ActiveJob {
@@ -220,6 +235,10 @@ impl ActiveJob {
     ) -> Result<Fallout, CorruptSchedule> {
         let position = self.live_position(id)?;
         let mut fallout = Fallout::of(position);
+        if std::mem::take(&mut self.tasks[position].outdated) {
+            self.end_outdated(at, position, end, &mut fallout);
+            return Ok(fallout);
+        }
         match end {
             AttemptEnd::Sealed { outputs, usage } => {
                 let outcome =
@@ -259,6 +278,7 @@ impl ActiveJob {
             let position = self.live_position(id)?;
             fallout.fenced.push((worker.clone(), id.clone()));
             self.close(position, at, Outcome::Lost);
+            self.tasks[position].outdated = false;
             self.retry_or_fail(at, position, &failure, &mut fallout);
         }
         for position in gone {
@@ -307,6 +327,18 @@ impl ActiveJob {
         self.phase == Phase::Running && task.state == TaskState::Pending && task.awaited == 0
     }
 
+    /// Says whether a silent worker is waited for with the live attempt of the task, and why.
+    pub(crate) fn tie(&self, position: usize) -> Option<Tie> {
+        let spec = self.task_spec(position);
+        if spec.placement.worker.is_some() {
+            Some(Tie::Pinned)
+        } else if spec.exclusive && spec.on_unreachable == OnUnreachable::Wait {
+            Some(Tie::Exclusive)
+        } else {
+            None
+        }
+    }
+
     /// Returns the last attempt if it is live.
     pub(crate) fn live_attempt(&self, position: usize) -> Option<&Attempt> {
         self.tasks[position].attempts.last().filter(|attempt| attempt.is_live())
@@ -336,7 +368,7 @@ impl ActiveJob {
 
 impl Fallout {
     fn of(position: usize) -> Self {
-        Self { touched: BTreeSet::from([position]), fenced: Vec::new() }
+        Self { touched: BTreeSet::from([position]), ..Self::default() }
     }
 }
 

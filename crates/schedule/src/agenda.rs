@@ -10,6 +10,8 @@ use votum_machine::Moment;
 pub(crate) enum Due {
     /// A worker was silent for too long: suspect, then lost, then given up.
     Silence(WorkerId),
+    /// What was given to an earlier installation of a worker, or before its removal, is over by now.
+    Parted(WorkerId),
     /// A job is past its end.
     Deadline(JobId),
     /// A failed task may be tried again.

@@ -24,6 +24,7 @@ impl Scheduler {
         for worker in workers {
             self.roster.change(&worker, |worker| {
                 worker.heard = now;
+                worker.installed = now;
                 worker.unsettled = true;
             });
             self.arm_drain(now, &worker);

@@ -225,7 +225,7 @@ impl ActiveJob {
     }
 
     fn all_touched(&self) -> Fallout {
-        Fallout { touched: (0..self.tasks.len()).collect(), fenced: Vec::new() }
+        Fallout { touched: (0..self.tasks.len()).collect(), ..Fallout::default() }
     }
 }
 

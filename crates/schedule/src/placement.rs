@@ -49,8 +49,9 @@ impl Scheduler {
         let task = job.graph.name(spot.task).clone();
         let uid = known.registration.uid;
         let number = u32::try_from(job.tasks[spot.task].attempts.len()).unwrap_or(u32::MAX - 1) + 1;
+        let exclusive = job.task_spec(spot.task).exclusive;
         let attempt = AttemptId { job: spot.job.clone(), task, token: self.next_token() };
-        let record = Record::Assigned { attempt: attempt.clone(), number, worker, uid };
+        let record = Record::Assigned { attempt: attempt.clone(), number, worker, uid, exclusive };
         let reaction = self.record(now, record);
         match self.assignment(now, &attempt) {
             Some(assignment) => reaction.then(Action::Start(Box::new(assignment))),

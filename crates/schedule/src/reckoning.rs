@@ -5,8 +5,9 @@ use votum_job::{AttemptEnd, Failure, FailureKind, Usage};
 use votum_machine::Moment;
 
 use crate::{
-    Action, Record, Scheduler,
-    active_job::{ActiveJob, Blame, Phase, TaskState},
+    Action, Config, Record, Scheduler,
+    active_job::{ActiveJob, Blame, Phase, TaskState, Tie},
+    agenda::Due,
     attempt::Attempt,
     roster::{Liveness, Session, Worker},
     scheduler::Reaction,
@@ -18,7 +19,10 @@ impl Scheduler {
         let (Some(worker), Some(job)) = (self.roster.get(name), self.jobs.get(id)) else {
             return Reaction::none();
         };
-        let loss = Loss::of(worker, job);
+        let loss = Loss::of(now, &self.config, worker, job);
+        if let Some(parted) = loss.parted {
+            self.agenda.set(Due::Parted(name.clone()), parted);
+        }
         if let Some(record) = loss.record(name, id) {
             // One installation, one record; whatever is left has its own step.
             self.reckonings.insert((name.clone(), id.clone()));
@@ -118,11 +122,13 @@ struct Loss {
     uid: Option<WorkerUid>,
     attempts: Vec<AttemptId>,
     staged: Vec<TaskId>,
+    /// When an exclusive attempt that an earlier installation ran is over for certain.
+    parted: Option<Moment>,
 }
 
 impl Loss {
-    fn of(worker: &Worker, job: &ActiveJob) -> Self {
-        let mut loss = Self { uid: None, attempts: Vec::new(), staged: Vec::new() };
+    fn of(now: Moment, config: &Config, worker: &Worker, job: &ActiveJob) -> Self {
+        let mut loss = Self { uid: None, attempts: Vec::new(), staged: Vec::new(), parted: None };
         let aborting = match job.phase {
             Phase::Committing => return loss,
             Phase::Aborting { .. } => true,
@@ -132,9 +138,17 @@ impl Loss {
             let pinned = job.task_spec(task).placement.worker.is_some();
             if let Some(attempt) = job.live_attempt(task) {
                 let foreign = worker.is_foreign(attempt.uid);
+                let tied = job.tie(task).is_some();
                 let gone = foreign
-                    || (worker.is_lost() && (aborting || !pinned))
+                    || (worker.is_lost() && (aborting || !tied))
                     || job.is_superseded(task, attempt);
+                if gone && foreign && job.task_spec(task).exclusive {
+                    let over = parted(config, worker, attempt);
+                    if over > now {
+                        loss.parted = loss.parted.max(Some(over));
+                        continue;
+                    }
+                }
                 if gone && loss.takes(attempt) {
                     loss.attempts.push(attempt.id.clone());
                 }
@@ -165,13 +179,21 @@ impl Loss {
     }
 }
 
+/// Says by when a worker that is not what it was has ended an exclusive attempt (R3).
+fn parted(config: &Config, worker: &Worker, attempt: &Attempt) -> Moment {
+    let heard =
+        if attempt.uid == worker.registration.uid { worker.heard } else { worker.installed };
+    heard.after(config.lease).after(config.stop_grace)
+}
+
 /// Says why a job fails whose pinned work is on a worker that nobody waits for any longer.
 fn given_up(worker: &Worker, job: &ActiveJob) -> Option<Blame> {
     if worker.liveness != Liveness::GivenUp || job.phase != Phase::Running {
         return None;
     }
     let stuck = worker.tasks_of(&job.id).into_iter().find(|&task| match job.tasks[task].state {
-        TaskState::Live => true,
+        // Only a person knows whether an exclusive attempt that escaped may meet its successor.
+        TaskState::Live => job.tie(task) == Some(Tie::Pinned),
         TaskState::Staged => job.held_attempt(task).is_some() && job.is_needed(task),
         TaskState::Pending | TaskState::Retrying(_) | TaskState::Failed(_) => false,
     })?;

@@ -30,6 +30,10 @@ pub enum Record {
         worker: WorkerId,
         /// To which installation.
         uid: WorkerUid,
+        /// Nothing else of the task may run at the same time: the fact is durable before the
+        /// worker hears of it, so that no later start gives it out again (R3).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exclusive: bool,
     },
     /// The program of an attempt runs.
     Started {
@@ -105,11 +109,10 @@ impl Record {
             | Self::Paused { .. }
             | Self::Unpaused { .. }
             | Self::RetryAsked { .. } => true,
-            Self::Assigned { .. }
-            | Self::Started { .. }
-            | Self::Ended { .. }
-            | Self::Lost { .. }
-            | Self::Registered(_) => false,
+            Self::Assigned { exclusive, .. } => *exclusive,
+            Self::Started { .. } | Self::Ended { .. } | Self::Lost { .. } | Self::Registered(_) => {
+                false
+            }
         }
     }
 

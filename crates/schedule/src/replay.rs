@@ -134,7 +134,7 @@ impl Scheduler {
                 self.jobs.insert(job.clone(), active);
                 Ok(Fallout { touched, ..Fallout::default() })
             }
-            Record::Assigned { attempt, number, worker, uid } => {
+            Record::Assigned { attempt, number, worker, uid, exclusive: _ } => {
                 self.recorded_job(&attempt.job)?.assign(at, attempt, *number, worker, *uid)
             }
             Record::Started { attempt } => self.recorded_job(&attempt.job)?.start(at, attempt),

@@ -213,6 +213,7 @@ impl Scheduler {
             worker.orphans.remove(&(id.clone(), task));
             worker.registration.uid
         });
+        let exclusive = job.task_spec(task).exclusive;
         let Some(uid) = uid.filter(|_| !outdated) else {
             self.reindex(now, self.anchor.at(now), id, task);
             return Reaction::perform([Action::Discard { worker, attempt }]);
@@ -221,7 +222,8 @@ impl Scheduler {
         if let AttemptState::Ended(end) = state {
             self.ends.push_back((worker.clone(), attempt.clone(), end));
         }
-        let reaction = self.record(now, Record::Assigned { attempt, number, worker, uid });
+        let reaction =
+            self.record(now, Record::Assigned { attempt, number, worker, uid, exclusive });
         match self.stop_set_aside(id, task) {
             Some(stop) => reaction.then(stop),
             None => reaction,

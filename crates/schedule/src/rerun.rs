@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{Digest, OutputName, TaskId};
-use votum_job::{Failure, InputSpec, StagedOutput};
+use votum_job::{AttemptEnd, Failure, InputSpec, StagedOutput};
 use votum_machine::WallTime;
 
 use crate::{
@@ -124,7 +124,7 @@ impl ActiveJob {
         let mut reached: Vec<usize> = readers
             .filter(|&reader| changed.iter().any(|output| self.reads(reader, &name, output)))
             .collect();
-        let before = fallout.fenced.len();
+        let before = fallout.fenced.len() + fallout.outdated.len();
         let mut fenced = BTreeSet::new();
         while let Some(consumer) = reached.pop() {
             if !fenced.insert(consumer) {
@@ -134,7 +134,7 @@ impl ActiveJob {
             let further = self.graph.successors(consumer).iter().copied();
             reached.extend(further.filter(|&reader| self.sources(reader).contains(&consumer)));
         }
-        if fallout.fenced.len() > before {
+        if fallout.fenced.len() + fallout.outdated.len() > before {
             self.digest_changes += 1;
         }
         for consumer in fenced {
@@ -149,6 +149,13 @@ impl ActiveJob {
         // With other inputs other outputs are expected; they prove nothing.
         self.tasks[position].digests = None;
         match self.tasks[position].state {
+            // Its successor must not meet it: it ends first (R3).
+            TaskState::Live if self.task_spec(position).exclusive => {
+                self.tasks[position].outdated = true;
+                fallout.outdated.insert(position);
+                fallout.touched.insert(position);
+                return;
+            }
             TaskState::Live => {
                 self.close(position, at, Outcome::Superseded);
                 self.tasks[position].state = TaskState::Pending;
@@ -165,6 +172,29 @@ impl ActiveJob {
         if let Some(attempt) = self.tasks[position].attempts.last() {
             fallout.fenced.push((attempt.worker.clone(), attempt.id.clone()));
         }
+    }
+
+    /// Takes the end of an attempt whose inputs came out differently: whatever it is, nobody
+    /// wants what it made, and the task runs again at nobody's expense.
+    pub(crate) fn end_outdated(
+        &mut self,
+        at: WallTime,
+        position: usize,
+        end: &AttemptEnd,
+        fallout: &mut Fallout,
+    ) {
+        let outcome = match end {
+            AttemptEnd::Sealed { .. } => Outcome::Superseded,
+            AttemptEnd::Failed { failure, usage } => {
+                Outcome::Failed { failure: failure.clone(), usage: *usage }
+            }
+        };
+        self.close(position, at, outcome);
+        self.tasks[position].state = TaskState::Pending;
+        if let Some(attempt) = self.tasks[position].attempts.last() {
+            fallout.fenced.push((attempt.worker.clone(), attempt.id.clone()));
+        }
+        self.demand_inputs(position, fallout);
     }
 
     fn blame(&self, position: usize, failure: &Failure) -> Blame {
@@ -186,5 +216,7 @@ impl ActiveJob {
     }
 }
 
+/// Why an exclusive attempt is stopped whose inputs came out differently.
+pub(crate) const OUTDATED: &str = "what it read was made again differently";
 /// Longest piece of a task's standard error that is quoted in a sentence.
 const LAST_WORDS_MAX: usize = 200;

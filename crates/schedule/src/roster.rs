@@ -31,6 +31,8 @@ pub(crate) struct Worker {
     pub(crate) liveness: Liveness,
     /// When its last frame came, or when its lease last began anew.
     pub(crate) heard: Moment,
+    /// Since when this start of the coordinator knows the present installation.
+    pub(crate) installed: Moment,
     pub(crate) free_bytes: u64,
     /// Tasks whose live attempt it has.
     pub(crate) live: BTreeSet<(JobId, usize)>,
@@ -227,6 +229,7 @@ impl Worker {
             session: Session::Absent,
             liveness: Liveness::Fresh,
             heard: Moment::START,
+            installed: Moment::START,
             free_bytes: 0,
             live: BTreeSet::new(),
             held: BTreeSet::new(),

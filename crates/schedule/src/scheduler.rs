@@ -11,7 +11,8 @@ use crate::{
     active_job::{ActiveJob, Blame, Fallout, Phase, TaskState},
     agenda::{Agenda, Due},
     queue::{Queue, Spot},
-    roster::Roster,
+    rerun::OUTDATED,
+    roster::{Roster, Worker},
 };
 
 /// What a step of the scheduler asks for.
@@ -217,6 +218,11 @@ impl Scheduler {
     fn fall_due(&mut self, now: Moment, due: Due) -> Reaction {
         match due {
             Due::Silence(worker) => Reaction::perform(self.count_silence(now, worker)),
+            Due::Parted(worker) => {
+                let jobs = self.roster.get(&worker).map(Worker::jobs).unwrap_or_default();
+                self.reckonings.extend(jobs.into_iter().map(|job| (worker.clone(), job)));
+                Reaction::none()
+            }
             Due::Deadline(job) => Reaction::perform(self.expire(now, &job)),
             Due::Retry(job, task) => {
                 if let Some(active) = self.jobs.get_mut(&job)
@@ -310,7 +316,7 @@ impl Scheduler {
     /// Makes a fact: changes the state by it and asks for what follows from it.
     pub(crate) fn record(&mut self, now: Moment, record: Record) -> Reaction {
         let wall = self.anchor.at(now);
-        let Fallout { touched, fenced } = self
+        let Fallout { touched, fenced, outdated } = self
             .apply(wall, &record)
             .expect("a record is made from the state it is applied to, and specs are checked");
         let mut actions = Vec::new();
@@ -319,6 +325,7 @@ impl Scheduler {
                 self.reindex(now, wall, &job, task);
             }
             actions.extend(self.withdraw(&job, &record));
+            actions.extend(outdated.into_iter().filter_map(|task| self.stop(&job, task, OUTDATED)));
         }
         let gone = match &record {
             // Another installation has never heard of these attempts.

@@ -11,6 +11,7 @@ use crate::{
     active_job::Phase,
     agenda::Due,
     reports::Standing,
+    rerun::OUTDATED,
     roster::{Liveness, Session, Worker},
     scheduler::Reaction,
 };
@@ -27,6 +28,7 @@ impl Scheduler {
         let same = known.as_ref().is_some_and(|known| {
             *known == Registration { incarnation: known.incarnation, ..registration.clone() }
         });
+        let installed = known.as_ref().is_none_or(|known| known.uid != registration.uid);
         let mut reaction = if same {
             Reaction::none()
         } else {
@@ -38,6 +40,9 @@ impl Scheduler {
             worker.registration.incarnation = incarnation;
             worker.liveness = Liveness::Fresh;
             worker.heard = now;
+            if installed {
+                worker.installed = now;
+            }
         });
         self.agenda.set(Due::Silence(name.clone()), now.after(self.config.lease));
         // What another installation had is lost with it; each job is told in its own step.
@@ -249,18 +254,14 @@ impl Scheduler {
         });
     }
 
-    /// Repeats the order to stop an attempt of an aborting job, or of a paused one.
+    /// Repeats the order to stop a live attempt that shall not go on.
     fn stop_unwanted(&self, attempt: &AttemptId) -> Option<Action> {
         let job = self.jobs.get(&attempt.job)?;
+        let task = job.graph.position(&attempt.task)?;
         match job.phase {
-            Phase::Aborting { .. } => {
-                let task = job.graph.position(&attempt.task)?;
-                self.stop(&attempt.job, task, "the job is aborted")
-            }
-            Phase::Running => {
-                let task = job.graph.position(&attempt.task)?;
-                self.stop_set_aside(&attempt.job, task)
-            }
+            Phase::Aborting { .. } => self.stop(&attempt.job, task, "the job is aborted"),
+            Phase::Running if job.tasks[task].outdated => self.stop(&attempt.job, task, OUTDATED),
+            Phase::Running => self.stop_set_aside(&attempt.job, task),
             Phase::Failing(_) | Phase::Committing => None,
         }
     }

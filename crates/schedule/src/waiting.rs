@@ -8,7 +8,7 @@ use votum_machine::Moment;
 
 use crate::{
     Scheduler, TaskStanding, WorkerState,
-    active_job::{ActiveJob, TaskState},
+    active_job::{ActiveJob, TaskState, Tie},
     queue::Spot,
     roster::Worker,
     view::state,
@@ -35,12 +35,24 @@ impl Scheduler {
             }
             TaskStanding::Ready if job.pause.is_some() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(job, position)),
-            TaskStanding::Starting
-            | TaskStanding::Running
-            | TaskStanding::Staged
-            | TaskStanding::Failed
-            | TaskStanding::Cancelled => None,
+            TaskStanding::Starting | TaskStanding::Running => self.why_unheard(job, position),
+            TaskStanding::Staged | TaskStanding::Failed | TaskStanding::Cancelled => None,
         }
+    }
+
+    /// Says why a live attempt that nobody can hear is not placed elsewhere.
+    fn why_unheard(&self, job: &ActiveJob, position: usize) -> Option<String> {
+        let name = &job.live_attempt(position)?.worker;
+        if state(self.roster.get(name)?) != WorkerState::Lost {
+            return None;
+        }
+        Some(match job.tie(position)? {
+            Tie::Pinned => format!("worker {name} is lost, and the task is pinned to it"),
+            Tie::Exclusive => format!(
+                "worker {name} is lost and may still run this exclusive task; \
+                 waits for its return or removal"
+            ),
+        })
     }
 
     fn why_unplaced(&self, job: &ActiveJob, task: usize) -> String {

@@ -22,6 +22,8 @@ pub enum FromWorker {
     Heartbeat {
         /// Free bytes on the filesystem of its staging.
         free_bytes: u64,
+        /// Returned when it was heard; counts within one start of the daemon, from 1.
+        number: u64,
     },
     /// The program of an attempt runs.
     Started {
@@ -102,6 +104,13 @@ pub enum FromCoordinator {
         lease: Duration,
         /// How often to send a sign of life.
         heartbeat_interval: Duration,
+        /// After the lease, until what ran there alone may run elsewhere (R3).
+        stop_grace: Duration,
+    },
+    /// A sign of life was heard: the lease lasts from when it was sent (R3).
+    HeartbeatAcknowledged {
+        /// Of the Heartbeat.
+        number: u64,
     },
     /// Run an attempt.
     Start(Box<Assignment>),

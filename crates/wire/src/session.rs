@@ -49,8 +49,8 @@ impl Translate for FromWorker {
             Self::Hello(hello) => Frame::Hello(hello.to_proto()),
             Self::Inventory(inventory) => Frame::Inventory(inventory.to_proto()),
             Self::InventoryEnded => Frame::InventoryEnded(pb::InventoryEnded {}),
-            Self::Heartbeat { free_bytes } => {
-                Frame::Heartbeat(pb::Heartbeat { free_bytes: *free_bytes })
+            Self::Heartbeat { free_bytes, number } => {
+                Frame::Heartbeat(pb::Heartbeat { free_bytes: *free_bytes, number: *number })
             }
             Self::Started { attempt, pid } => Frame::AttemptStarted(pb::AttemptStarted {
                 attempt: Some(attempt.to_proto()),
@@ -78,7 +78,9 @@ impl Translate for FromWorker {
             Frame::Hello(hello) => Self::Hello(read("hello", Some(hello))?),
             Frame::Inventory(page) => Self::Inventory(read("inventory", Some(page))?),
             Frame::InventoryEnded(pb::InventoryEnded {}) => Self::InventoryEnded,
-            Frame::Heartbeat(beat) => Self::Heartbeat { free_bytes: beat.free_bytes },
+            Frame::Heartbeat(beat) => {
+                Self::Heartbeat { free_bytes: beat.free_bytes, number: beat.number }
+            }
             Frame::AttemptStarted(started) => Self::Started {
                 attempt: read("attempt_started.attempt", started.attempt)?,
                 pid: started.pid,
@@ -200,10 +202,16 @@ impl Translate for CoordinatorFrame {
 fn body_to_proto(body: &FromCoordinator) -> pb::session_response::Frame {
     use pb::session_response::Frame;
     match body {
-        FromCoordinator::Welcome { lease, heartbeat_interval } => Frame::Welcome(pb::Welcome {
-            lease: duration(*lease),
-            heartbeat_interval: duration(*heartbeat_interval),
-        }),
+        FromCoordinator::Welcome { lease, heartbeat_interval, stop_grace } => {
+            Frame::Welcome(pb::Welcome {
+                lease: duration(*lease),
+                heartbeat_interval: duration(*heartbeat_interval),
+                stop_grace: duration(*stop_grace),
+            })
+        }
+        FromCoordinator::HeartbeatAcknowledged { number } => {
+            Frame::AcknowledgeHeartbeat(pb::AcknowledgeHeartbeat { number: *number })
+        }
         FromCoordinator::Start(assignment) => Frame::StartAttempt(assignment.to_proto()),
         FromCoordinator::Stop { attempt, grace, reason } => Frame::StopAttempt(pb::StopAttempt {
             attempt: Some(attempt.to_proto()),
@@ -252,7 +260,11 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
                 "welcome.heartbeat_interval",
                 welcome.heartbeat_interval,
             )?,
+            stop_grace: read_duration("welcome.stop_grace", welcome.stop_grace)?,
         },
+        Frame::AcknowledgeHeartbeat(acknowledge) => {
+            FromCoordinator::HeartbeatAcknowledged { number: acknowledge.number }
+        }
         Frame::StartAttempt(assignment) => {
             FromCoordinator::Start(Box::new(read("start_attempt", Some(assignment))?))
         }

@@ -1,6 +1,7 @@
 //! Whole stories of one worker, asserted on what it asks for and what it records.
 
 mod adopting;
+mod leasing;
 
 use std::collections::BTreeMap;
 
@@ -109,10 +110,14 @@ impl Alice {
 
 const GRACE_MAX: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_secs(3);
+const LEASE: Duration = Duration::from_secs(15);
 
 fn welcome() -> FromCoordinator {
-    let lease = Duration::from_secs(15);
-    FromCoordinator::Welcome { lease, heartbeat_interval: INTERVAL }
+    FromCoordinator::Welcome {
+        lease: LEASE,
+        heartbeat_interval: INTERVAL,
+        stop_grace: Duration::from_secs(10),
+    }
 }
 
 fn prepare(pledge: Pledge) -> FromCoordinator {
@@ -326,8 +331,8 @@ fn the_inventory_has_pages_of_a_bounded_size() {
 fn signs_of_life_come_at_the_wanted_interval() {
     let mut alice = Alice::admitted();
     assert_eq!(alice.pass(INTERVAL / 2), []);
-    assert_eq!(alice.pass(INTERVAL / 2), [Action::Heartbeat]);
-    assert_eq!(alice.pass(INTERVAL), [Action::Heartbeat]);
+    assert_eq!(alice.pass(INTERVAL / 2), [Action::Heartbeat { number: 1 }]);
+    assert_eq!(alice.pass(INTERVAL), [Action::Heartbeat { number: 2 }]);
 }
 
 #[test]

@@ -25,7 +25,8 @@ impl Attempt {
         ]);
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
         let attempt = attempt_id(14);
-        Self { launch: Launch { attempt, argv, env, work_dir, log_bytes_max: 1 << 20 }, root }
+        let log_bytes_max = 1 << 20;
+        Self { launch: Launch { attempt, argv, env, work_dir, log_bytes_max, lease: None }, root }
     }
 
     /// The script runs in the working directory, where a test may look for what it wrote.

@@ -8,8 +8,8 @@ use votum_ids::{
     Target, TargetKind, TaskId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    AttemptEnd, Failure, FailureKind, InputSpec, JobSpec, OnExhausted, OutputSpec, Program,
-    StagedOutput, TaskSpec, Usage,
+    AttemptEnd, Failure, FailureKind, InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec,
+    Program, StagedOutput, TaskSpec, Usage,
 };
 use votum_schedule::{Registration, Submission};
 
@@ -54,7 +54,7 @@ pub(crate) fn duration(text: &str) -> Duration {
 ///
 /// A task is its name and then any of `on alice`, `label role=etl`,
 /// `reads extract.rows`, `after extract`, `makes rows`, `publishes rows`, `attempts 3`,
-/// `backoff 2s`, `timeout 5m`, `never 3`.
+/// `backoff 2s`, `timeout 5m`, `never 3`, `exclusive wait`.
 pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
     let mut spec = JobSpec {
         display_name: name.into(),
@@ -118,6 +118,14 @@ fn task_spec<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> TaskSp
                 task.retry.never_on.insert(value.parse().unwrap());
             }
             "timeout" => task.timeout = duration(value),
+            "exclusive" => {
+                task.exclusive = true;
+                task.on_unreachable = match value {
+                    "wait" => OnUnreachable::Wait,
+                    "proceed" => OnUnreachable::Proceed,
+                    other => panic!("nothing is done by {other:?}"),
+                };
+            }
             other => panic!("a task has no {other:?}"),
         }
     }

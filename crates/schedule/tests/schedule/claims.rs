@@ -278,7 +278,7 @@ fn assigned(which: &str) -> Record {
     let FencingToken { counter, .. } = attempt.token;
     let number = u32::try_from(counter).unwrap();
     let uid = registration("alice", 1, 1, 1).uid;
-    Record::Assigned { attempt, number, worker: worker("alice"), uid }
+    Record::Assigned { attempt, number, worker: worker("alice"), uid, exclusive: false }
 }
 
 fn assignments(world: &World) -> impl Iterator<Item = &votum_job::Assignment> {

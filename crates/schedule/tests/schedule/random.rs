@@ -175,6 +175,11 @@ impl Chaos {
             if self.random.below(3) == 0 {
                 line += &format!(" on {}", self.any_worker());
             }
+            match self.random.below(6) {
+                0 => line += " exclusive wait",
+                1 => line += " exclusive proceed",
+                _ => {}
+            }
             lines.push(line);
         }
         lines.push("timeout 200h".into());

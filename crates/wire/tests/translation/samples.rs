@@ -144,7 +144,7 @@ fn from_worker() -> Vec<FromWorker> {
             committed: vec![CommittedRound { txn: txn(), pledges: pledges() }],
         }),
         FromWorker::InventoryEnded,
-        FromWorker::Heartbeat { free_bytes: u64::MAX },
+        FromWorker::Heartbeat { free_bytes: u64::MAX, number: 12 },
         FromWorker::Started { attempt: attempt(), pid: 77 },
         FromWorker::Ended { attempt: attempt(), end: sealed() },
         vote(Vote::Yes),
@@ -170,7 +170,9 @@ fn from_coordinator() -> Vec<FromCoordinator> {
         FromCoordinator::Welcome {
             lease: Duration::from_secs(9),
             heartbeat_interval: Duration::from_millis(2500),
+            stop_grace: Duration::from_secs(4),
         },
+        FromCoordinator::HeartbeatAcknowledged { number: 12 },
         FromCoordinator::Start(Box::new(assignment())),
         FromCoordinator::Stop {
             attempt: attempt(),
