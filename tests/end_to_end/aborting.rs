@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use votum_client::ClientError;
 use votum_commit::Decision;
 use votum_ids::{Existing, JobId};
-use votum_job::FailureKind;
+use votum_job::{FailureKind, TaskSignal};
 use votum_tests::{Cluster, JobDraft, Stopwatch, TaskDraft, Visible, eventually};
 use votum_wire::{
     JobState, JobView, LogStream, Outcome, Reason, TaskState, names::Scope, request::TailLogs,
@@ -50,6 +50,62 @@ fn a_program_that_ignores_the_request_is_killed_after_its_grace() {
     cluster.block_on(cluster.client().cancel(&job, "")).unwrap();
     cluster.wait_until_nothing_runs(&job);
     assert_eq!(cluster.ended(&job).state, JobState::Aborted);
+}
+
+#[test]
+fn a_child_that_left_the_group_and_minds_nothing_is_killed_too() {
+    let cluster = patient();
+    let up = cluster.home().join("up");
+    let script = cluster.home().join("escaped.sh");
+    // In a session of its own, reparented, deaf to everything that can be ignored.
+    let lines = "trap '' TERM HUP INT USR1\necho $$ > $1.new\nmv $1.new $1\n";
+    fs::write(&script, format!("{lines}while :; do sleep 1; done\n")).unwrap();
+    let escaping = TaskDraft::new("escaping")
+        .on("s1")
+        .runs(&format!("( setsid sh {} {} & )", script.display(), up.display()))
+        .runs("trap '' TERM")
+        .runs(&wait_for_file(&cluster, "never"));
+    let job = cluster.submit(&JobDraft::new("escape").task(escaping).spec());
+    let escaped: i32 = eventually("the child has left", LIMIT, || {
+        fs::read_to_string(&up).ok()?.trim().parse().ok()
+    });
+    assert!(cluster.processes_of(&job).iter().any(|one| one.pid == escaped));
+    cluster.block_on(cluster.client().cancel(&job, "")).unwrap();
+    cluster.wait_until_nothing_runs(&job);
+    assert_eq!(cluster.ended(&job).state, JobState::Aborted);
+}
+
+#[test]
+fn a_task_reads_why_it_is_stopped_before_its_own_signal_comes() {
+    let cluster = patient();
+    let told = cluster.home().join("told");
+    let tells = format!("trap 'cat \"$VOTUM_CANCEL_FILE\" >> {}; exit 1' USR1", told.display());
+    let task = |name: &str| {
+        TaskDraft::new(name)
+            .on("s1")
+            .attempts(1)
+            .runs("trap '' TERM")
+            .runs(&tells)
+            .counted(&cluster.runs())
+            .runs(&wait_for_file(&cluster, "never"))
+    };
+    let spec = |name: &str, limit| {
+        let mut spec = JobDraft::new(name).task(task("t1")).spec();
+        let task = spec.tasks.first_entry().unwrap().into_mut();
+        (task.stop_signal, task.grace_period) = (TaskSignal::Usr1, LIMIT);
+        task.timeout = limit;
+        spec
+    };
+    let cancelled = cluster.submit(&spec("cancelled", LIMIT));
+    eventually("it runs", LIMIT, || (cluster.runs_of(&cancelled, "t1") == 1).then_some(()));
+    cluster.block_on(cluster.client().cancel(&cancelled, "wrong date")).unwrap();
+    cluster.ended(&cancelled);
+    assert_eq!(fs::read_to_string(&told).unwrap(), "cancelled: wrong date");
+
+    fs::remove_file(&told).unwrap();
+    let slow = cluster.submit(&spec("slow", Duration::from_secs(1)));
+    assert_eq!(cluster.ended(&slow).cause.unwrap().reason, "TIMED_OUT");
+    assert_eq!(fs::read_to_string(&told).unwrap(), "it did not end within 1 s");
 }
 
 #[test]

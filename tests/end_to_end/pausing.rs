@@ -4,9 +4,10 @@ use std::{fs, time::Duration};
 
 use votum_client::ClientError;
 use votum_ids::JobId;
+use votum_job::OnExhausted;
 use votum_tests::{Cluster, JobDraft, TaskDraft, Visible, eventually};
 use votum_wire::{
-    JobState, JobView, Reason, TaskState,
+    JobState, JobView, PauseOrigin, Reason, TaskState,
     hold::{PauseJob, RetryJob},
 };
 
@@ -89,6 +90,33 @@ fn a_retry_does_not_wait_for_the_end_of_the_backoff() {
     cluster.block_on(cluster.client().retry(&wish)).unwrap();
     assert_eq!(cluster.ended(&job).state, JobState::Committed);
     assert_eq!(cluster.runs_of(&job, "t1"), 2);
+}
+
+#[test]
+fn a_job_with_exhausted_retries_waits_for_a_person_if_it_says_so() {
+    let mut cluster = patient();
+    let gate = cluster.home().join("gate");
+    let check = format!("[ -e {} ]", gate.display());
+    let runs = cluster.runs();
+    let mut spec = JobDraft::trio_with("mended", "rows.txt", &runs, &check).spec();
+    spec.on_exhausted = OnExhausted::Pause;
+    spec.tasks.last_entry().unwrap().into_mut().retry.attempts = 2;
+    let job = cluster.submit(&spec);
+    let held = cluster.wait_for("it is held", &job, |view| view.pause.is_some());
+    assert_eq!(held.pause.as_ref().unwrap().origin, PauseOrigin::Exhausted);
+    assert!(held.state_message.contains("t3"), "{}", held.state_message);
+    cluster.coordinator().kill();
+    cluster.coordinator().start();
+    cluster.wait_until_ready();
+    assert_eq!(cluster.job(&job).word(), "PAUSED");
+
+    open_gate(&cluster, "gate");
+    let wish = RetryJob { job: job.clone(), task: Some("t3".parse().unwrap()) };
+    cluster.block_on(cluster.client().retry(&wish)).unwrap();
+    assert_eq!(cluster.ended(&job).state, JobState::Committed);
+    assert_eq!(cluster.runs_of(&job, "t3"), 3);
+    assert_eq!((cluster.runs_of(&job, "t1"), cluster.runs_of(&job, "t2")), (1, 1));
+    assert_eq!(cluster.visible(&job, "rows.txt"), Visible::Everything);
 }
 
 #[test]

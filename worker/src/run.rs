@@ -14,8 +14,8 @@ use std::{
 
 use tokio::sync::watch;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, FailureKind, Program};
-use votum_process::{Launch, StartError, start};
+use votum_job::{Assignment, Failure, FailureKind, Program, TaskSignal};
+use votum_process::{Launch, StartError, StopSignal, start};
 use votum_shadow::Staging;
 
 use crate::{
@@ -232,9 +232,21 @@ fn plan(
         argv,
         env: environment(assignment, &places, inherited, shell.clock.wall()),
         work_dir: places.work_dir,
+        stop_signal: stop_signal(assignment.spec.stop_signal),
         log_bytes_max: shell.config.log_limit,
         lease: assignment.spec.exclusive.then(|| shell.config.lease_file()),
     })
+}
+
+fn stop_signal(signal: TaskSignal) -> StopSignal {
+    match signal {
+        TaskSignal::Term => StopSignal::Term,
+        TaskSignal::Int => StopSignal::Int,
+        TaskSignal::Hup => StopSignal::Hup,
+        TaskSignal::Quit => StopSignal::Quit,
+        TaskSignal::Usr1 => StopSignal::Usr1,
+        TaskSignal::Usr2 => StopSignal::Usr2,
+    }
 }
 
 fn not_started(error: &StartError) -> Failure {

@@ -111,9 +111,10 @@ impl Engine {
                 turn.changed(&txn.job);
                 self.schedule(turn, votum_schedule::Event::Committing { job: txn.job });
             }
-            CoordinatorAction::Aborting { job, .. } => {
+            CoordinatorAction::Aborting { job, cause } => {
                 turn.changed(&job);
-                self.schedule(turn, votum_schedule::Event::Aborting { job });
+                let why = cause.message;
+                self.schedule(turn, votum_schedule::Event::Aborting { job, why });
             }
             // The record of the same step closes the job.
             CoordinatorAction::Committed { .. } => {}

@@ -38,7 +38,12 @@ impl Engine {
         let decision = self.commit.phase(job).and_then(|standing| standing.decision());
         let event = decision.map(|decision| match decision {
             Decision::Commit => votum_schedule::Event::Committing { job: job.clone() },
-            Decision::Abort => votum_schedule::Event::Aborting { job: job.clone() },
+            Decision::Abort => {
+                let standing = self.commit.phase(job);
+                let cause = standing.as_ref().and_then(|standing| standing.cause());
+                let why = cause.map(|cause| cause.message.clone()).unwrap_or_default();
+                votum_schedule::Event::Aborting { job: job.clone(), why }
+            }
         });
         self.pending.extend(event.map(Pending::Schedule));
         let known = KnownRequest { job: job.clone(), spec_digest: open.submission.spec_digest };

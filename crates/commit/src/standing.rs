@@ -45,6 +45,18 @@ pub enum Stage {
 }
 
 impl Standing {
+    /// Returns why the job aborts, once that is decided.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match &self.stage {
+            Stage::Aborting { cause } => Some(cause),
+            Stage::Working
+            | Stage::Preparing { .. }
+            | Stage::Delivering { .. }
+            | Stage::Quarantined => None,
+        }
+    }
+
     /// Returns the decision, if there is one.
     #[must_use]
     pub fn decision(&self) -> Option<Decision> {

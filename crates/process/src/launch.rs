@@ -13,7 +13,7 @@ use std::{
 use rustix::{
     fs::{Access, access},
     io::Errno,
-    process::Pid,
+    process::{Pid, Signal},
 };
 use serde::{Deserialize, Serialize};
 use votum_ids::AttemptId;
@@ -36,12 +36,47 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// The working directory; it must exist.
     pub work_dir: PathBuf,
+    /// What asks the program to end.
+    #[serde(default)]
+    pub stop_signal: StopSignal,
     /// Limits each of the two logs; less than 64 KiB counts as 64 KiB.
     pub log_bytes_max: u64,
     /// The file that [`renew`](crate::renew()) writes: once nobody does so in time, every process
     /// of the attempt is killed. None: the attempt needs nobody to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<PathBuf>,
+}
+
+/// What asks a program to end before it is killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopSignal {
+    /// SIGTERM.
+    #[default]
+    Term,
+    /// SIGINT.
+    Int,
+    /// SIGHUP.
+    Hup,
+    /// SIGQUIT.
+    Quit,
+    /// SIGUSR1.
+    Usr1,
+    /// SIGUSR2.
+    Usr2,
+}
+
+impl StopSignal {
+    pub(crate) fn signal(self) -> Signal {
+        match self {
+            Self::Term => Signal::TERM,
+            Self::Int => Signal::INT,
+            Self::Hup => Signal::HUP,
+            Self::Quit => Signal::QUIT,
+            Self::Usr1 => Signal::USR1,
+            Self::Usr2 => Signal::USR2,
+        }
+    }
 }
 
 impl Launch {

@@ -79,7 +79,7 @@ mod supervisor;
 pub use adopt::{Found, find, launched_since_boot};
 pub use exit::{Ended, Exit, SpawnFailure};
 pub use identity::{Identity, Stamp};
-pub use launch::{Launch, SupervisorProgram};
+pub use launch::{Launch, StopSignal, SupervisorProgram};
 pub use lease::renew;
 pub use record::RecordError;
 pub use start::{StartError, start};

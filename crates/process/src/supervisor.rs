@@ -29,7 +29,7 @@ use crate::{
     capture::Capture,
     exit::{EXIT, Ended, Exit, ExitRecord, SpawnFailure},
     identity::{BootId, Claim, Identity, Stamp, TASK, Taken},
-    launch::{LAUNCH, Plan},
+    launch::{LAUNCH, Plan, StopSignal},
     lease::Lease,
     output::LogStream,
     processes::{Process, add_descendants, ticks, uptime},
@@ -134,6 +134,7 @@ struct Watch {
     stamp: Option<Stamp>,
     captures: [Capture; 2],
     phase: Phase,
+    stop_signal: StopSignal,
     status: Option<WaitStatus>,
     lease: Option<Lease>,
 }
@@ -168,8 +169,15 @@ impl Watch {
         // Only a daemon that finds no supervisor wants it, and can do without:
         // neither a full disk nor a full table of files is to end a task that runs.
         let stamp = note_task(dir, task).map_err(|error| complain(&error)).ok();
-        let captures = [stdout, stderr];
-        Ok(Self { task, stamp, captures, phase: Phase::Running, status: None, lease })
+        Ok(Self {
+            task,
+            stamp,
+            captures: [stdout, stderr],
+            phase: Phase::Running,
+            stop_signal: launch.stop_signal,
+            status: None,
+            lease,
+        })
     }
 
     /// Returns when no process of the attempt is left and its output is drained.
@@ -259,7 +267,7 @@ impl Watch {
     fn pass_on_stop(&self) {
         // The task is not reaped yet, so the group's number is the group's. One
         // that is stopped must go on in order to end.
-        let _ = kill_process_group(self.task, Signal::TERM);
+        let _ = kill_process_group(self.task, self.stop_signal.signal());
         let _ = kill_process_group(self.task, Signal::CONT);
     }
 

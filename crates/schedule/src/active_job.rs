@@ -57,6 +57,8 @@ pub(crate) enum Phase {
     Failing(Blame),
     /// Its abort is durable.
     Aborting {
+        /// Told to what still runs.
+        why: String,
         /// Whether it was reported that nothing runs.
         stopped: bool,
     },

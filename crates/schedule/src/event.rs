@@ -122,6 +122,8 @@ pub enum Event {
     Aborting {
         /// The job.
         job: JobId,
+        /// The cause as one sentence, told to what still runs.
+        why: String,
     },
     /// The commit of a job is durable: nothing of it is ever run again.
     Committing {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use votum_ids::{JobId, TaskId};
-use votum_job::{Failure, FailureKind};
+use votum_job::{Failure, FailureKind, OnExhausted};
 use votum_machine::{Moment, WallTime};
 
 use crate::{
@@ -199,6 +199,22 @@ impl ActiveJob {
             fallout.touched.extend(0..self.tasks.len());
         }
         Ok(fallout)
+    }
+
+    /// Holds the job if that is what it means that a task has failed for the last time.
+    pub(crate) fn hold_if_exhausted(&mut self, at: WallTime, task: usize, fallout: &mut Fallout) {
+        let TaskState::Failed(blame) = &self.tasks[task].state else { return };
+        if self.spec.on_exhausted == OnExhausted::Abort || self.pause.is_some() {
+            return;
+        }
+        self.pause = Some(Pause {
+            by: "votum".to_owned(),
+            reason: blame.message.clone(),
+            since: at,
+            origin: PauseOrigin::Exhausted,
+            live: LiveAttempts::GoOn,
+        });
+        fallout.touched.extend(0..self.tasks.len());
     }
 
     /// Says whether an attempt that is found to run shall stop, because the job is paused.

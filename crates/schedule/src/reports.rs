@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use votum_ids::{AttemptId, JobId, WorkerId};
-use votum_job::{AttemptEnd, AttemptState};
+use votum_job::{AttemptEnd, AttemptState, OnExhausted};
 use votum_machine::Moment;
 
 use crate::{
@@ -235,7 +235,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(id) else { return Vec::new() };
         match &mut job.phase {
             Phase::Failing(_) | Phase::Committing => Vec::new(),
-            Phase::Aborting { stopped } => {
+            Phase::Aborting { stopped, why: _ } => {
                 if job.live > 0 || std::mem::replace(stopped, true) {
                     return Vec::new();
                 }
@@ -244,6 +244,7 @@ impl Scheduler {
             Phase::Running => {
                 if let Some(TaskState::Failed(blame)) =
                     job.failed.map(|task| &job.tasks[task].state)
+                    && job.spec.on_exhausted == OnExhausted::Abort
                 {
                     let blame = blame.clone();
                     return self.fail(now, id, blame);

@@ -80,6 +80,7 @@ impl ActiveJob {
         self.tasks[position].state = state;
         if failed {
             self.failed.get_or_insert(position);
+            self.hold_if_exhausted(at, position, fallout);
         } else {
             self.demand_inputs(position, fallout);
         }

@@ -80,7 +80,7 @@ impl Machine for Scheduler {
             Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
             Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
             Event::RetryAsked { job, task, by } => self.try_again(now, job, task.as_ref(), by),
-            Event::Aborting { job } => self.abort(now, &job),
+            Event::Aborting { job, why } => self.abort(now, &job, why),
             Event::Committing { job } => self.commit(now, &job),
             Event::Closed { job } => self.close(&job),
             Event::Tick => self.tick(now),
@@ -151,18 +151,18 @@ impl Scheduler {
         reaction
     }
 
-    fn abort(&mut self, now: Moment, id: &JobId) -> Reaction {
+    fn abort(&mut self, now: Moment, id: &JobId, why: String) -> Reaction {
         let Some(job) = self.jobs.get_mut(id) else { return Reaction::none() };
         if matches!(job.phase, Phase::Aborting { .. }) {
             return Reaction::none();
         }
-        job.phase = Phase::Aborting { stopped: false };
+        job.phase = Phase::Aborting { why: why.clone(), stopped: false };
         let mut actions = self.retire(now, id);
         let job = &self.jobs[id];
         let live = (0..job.tasks.len()).filter(|&task| job.live_attempt(task).is_some());
         let live: Vec<usize> = live.collect();
         for task in live {
-            actions.extend(self.stop(id, task, "the job is aborted"));
+            actions.extend(self.stop(id, task, &why));
             let worker = self.jobs[id].live_attempt(task).map(|attempt| attempt.worker.clone());
             // What is pinned to a lost worker is not waited for once the job aborts.
             self.reckonings.extend(worker.map(|worker| (worker, id.clone())));

@@ -259,7 +259,7 @@ impl Scheduler {
         let job = self.jobs.get(&attempt.job)?;
         let task = job.graph.position(&attempt.task)?;
         match job.phase {
-            Phase::Aborting { .. } => self.stop(&attempt.job, task, "the job is aborted"),
+            Phase::Aborting { ref why, .. } => self.stop(&attempt.job, task, why),
             Phase::Running if job.tasks[task].outdated => self.stop(&attempt.job, task, OUTDATED),
             Phase::Running => self.stop_set_aside(&attempt.job, task),
             Phase::Failing(_) | Phase::Committing => None,

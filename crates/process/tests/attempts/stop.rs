@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use rustix::process::Signal;
-use votum_process::Exit;
+use votum_process::{Exit, StopSignal};
 
 use crate::world::{Attempt, is_alive, kill};
 
@@ -21,6 +21,19 @@ async fn a_task_that_minds_the_signal_ends_by_itself() {
     // The reason stood there before the signal came.
     assert_eq!(fs::read_to_string(attempt.work("seen")).unwrap(), "cancelled by ann");
     assert!(!is_alive(pids[0]));
+}
+
+#[tokio::test]
+async fn a_task_is_asked_by_the_signal_it_chose() {
+    let script = "trap 'exit 9' USR1; trap '' TERM; echo $$ > up; while :; do sleep 0.01; done";
+    let mut attempt = Attempt::of_script(script);
+    attempt.launch.stop_signal = StopSignal::Usr1;
+    let supervised = attempt.start().await;
+    attempt.numbers("up").await;
+
+    let ended = supervised.stop(LONG, "", &attempt.work("reason")).await.unwrap();
+
+    assert_eq!(ended.exit, Exit::Code(9));
 }
 
 #[tokio::test]

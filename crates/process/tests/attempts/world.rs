@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId};
-use votum_process::{Found, Launch, Supervised, SupervisorProgram, find, start};
+use votum_process::{Found, Launch, StopSignal, Supervised, SupervisorProgram, find, start};
 
 /// One attempt that a test describes and starts.
 pub(crate) struct Attempt {
@@ -25,8 +25,16 @@ impl Attempt {
         ]);
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
         let attempt = attempt_id(14);
-        let log_bytes_max = 1 << 20;
-        Self { launch: Launch { attempt, argv, env, work_dir, log_bytes_max, lease: None }, root }
+        let launch = Launch {
+            attempt,
+            argv,
+            env,
+            work_dir,
+            stop_signal: StopSignal::Term,
+            log_bytes_max: 1 << 20,
+            lease: None,
+        };
+        Self { launch, root }
     }
 
     /// The script runs in the working directory, where a test may look for what it wrote.

@@ -72,6 +72,7 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
     for line in lines {
         let mut words = line.split_whitespace();
         match words.next().unwrap() {
+            "exhausted" => spec.on_exhausted = OnExhausted::Pause,
             "timeout" => spec.timeout = duration(words.next().unwrap()),
             task => {
                 spec.tasks.insert(TaskId::new(task).unwrap(), task_spec(task, words));

@@ -429,7 +429,7 @@ impl Chaos {
     fn abort(&mut self, job: JobId) {
         self.offered.remove(&job);
         self.durable = self.world.records.len();
-        let event = Event::Aborting { job: job.clone() };
+        let event = Event::Aborting { job: job.clone(), why: String::new() };
         self.decided.insert(job, event.clone());
         self.world.step(event);
     }

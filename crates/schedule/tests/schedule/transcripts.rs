@@ -115,27 +115,11 @@ impl Stage {
                 let lost: usize = count.parse().unwrap();
                 self.world.restart(self.world.records.len() - lost);
             }
-            ["abort", name] => self.world.step(Event::Aborting { job: job(name) }),
+            ["abort", name] => {
+                let why = "the job is aborted".to_owned();
+                self.world.step(Event::Aborting { job: job(name), why });
+            }
             ["commit", name] => self.world.step(Event::Committing { job: job(name) }),
-            ["pause", name, options @ ..] => {
-                let live = match options {
-                    [] => LiveAttempts::GoOn,
-                    ["stop-running"] => LiveAttempts::Stop,
-                    other => panic!("a pause has no {other:?}"),
-                };
-                let (by, reason) = ("ana".to_owned(), "maintenance".to_owned());
-                self.world.step(Event::PauseAsked { job: job(name), by, reason, live });
-            }
-            ["unpause", name] => {
-                self.world.step(Event::UnpauseAsked { job: job(name), by: "ana".to_owned() });
-            }
-            ["retry", which] => {
-                let (name, task) = which.split_once('/').map_or((*which, None), |(name, task)| {
-                    (name, Some(votum_ids::TaskId::new(task).unwrap()))
-                });
-                let by = "ana".to_owned();
-                self.world.step(Event::RetryAsked { job: job(name), task, by });
-            }
             ["close", name] => self.world.step(Event::Closed { job: job(name) }),
             ["share-lost", name, holder, uid] => {
                 let uid = registration(holder, uid.parse().unwrap(), 0, 1).uid;
@@ -149,11 +133,34 @@ impl Stage {
                 let removal = Removal { by: "carol".into(), reason: "scrapped".into(), ordered };
                 self.world.step(Event::RemovalOrdered { worker: worker(name), removal });
             }
+            ["pause" | "unpause" | "retry", ..] => self.wish(words),
             ["show", name] => return self.show(&job(name)),
             ["workers"] => return self.workers(),
             other => panic!("no command {other:?}"),
         }
         String::new()
+    }
+
+    /// Lets a person want something of a job.
+    fn wish(&mut self, words: &[&str]) {
+        let (by, reason) = ("ana".to_owned(), "maintenance".to_owned());
+        let event = match words {
+            ["pause", name] => {
+                Event::PauseAsked { job: job(name), by, reason, live: LiveAttempts::GoOn }
+            }
+            ["pause", name, "stop-running"] => {
+                Event::PauseAsked { job: job(name), by, reason, live: LiveAttempts::Stop }
+            }
+            ["unpause", name] => Event::UnpauseAsked { job: job(name), by },
+            ["retry", which] => {
+                let (name, task) = which.split_once('/').map_or((*which, None), |(name, task)| {
+                    (name, Some(votum_ids::TaskId::new(task).unwrap()))
+                });
+                Event::RetryAsked { job: job(name), task, by }
+            }
+            other => panic!("nobody wishes {other:?}"),
+        };
+        self.world.step(event);
     }
 
     fn join(&mut self, name: &str, options: &[&str]) {
