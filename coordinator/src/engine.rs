@@ -116,6 +116,7 @@ impl Machine for Engine {
                         | FromWorker::Inventory(_)
                         | FromWorker::InventoryEnded
                         | FromWorker::Started { .. }
+                        | FromWorker::Reported { .. }
                         | FromWorker::Ended { .. }
                         | FromWorker::Commit(_)
                         | FromWorker::Goodbye => None,
@@ -285,6 +286,13 @@ impl Engine {
             FromWorker::Started { attempt, .. } => {
                 if self.may_judge(&attempt.job) {
                     self.schedule(turn, votum_schedule::Event::Started { worker, attempt });
+                }
+            }
+            FromWorker::Reported { attempt, report, age } => {
+                if self.may_judge(&attempt.job) {
+                    turn.changed(&attempt.job);
+                    let event = votum_schedule::Event::Reported { worker, attempt, report, age };
+                    self.schedule(turn, event);
                 }
             }
             FromWorker::Ended { attempt, end } => {

@@ -14,7 +14,7 @@ use votum_wire::{
     names::AttemptName,
     view::{
         AttemptView, DrainView, JobState, JobView, Outcome, OutputState, OutputView,
-        ParticipantView, TaskState, TaskView, WorkerState, WorkerView,
+        ParticipantView, ReportView, TaskState, TaskView, WorkerState, WorkerView,
     },
 };
 
@@ -261,6 +261,12 @@ fn shown_task(
         attempts: task.attempts.into_iter().map(shown_attempt).collect(),
         outputs,
         retry_at: task.retry_at.map(|moment| anchor.at(moment)),
+        report: task.report.map(|told| ReportView {
+            report: told.report,
+            at: told.at,
+            rate: told.rate,
+            end: told.end.map(|moment| anchor.at(moment)),
+        }),
         task: task.task,
         worker,
     }

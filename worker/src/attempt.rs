@@ -28,6 +28,7 @@ use crate::{
     action::Action,
     engine::Reaction,
     event::AttemptEvent,
+    limits::Limits,
     record::{Record, Rest},
 };
 
@@ -38,7 +39,17 @@ pub(crate) struct Attempt {
     number: u32,
     phase: Phase,
     /// What its program has said of itself.
-    told: Option<Box<SelfReport>>,
+    told: Option<Told>,
+}
+
+/// What a program has said of itself.
+#[derive(Debug)]
+struct Told {
+    report: Box<SelfReport>,
+    /// When it said the last of it.
+    at: Moment,
+    /// Whether it was passed on in the present session.
+    sent: bool,
 }
 
 #[derive(Debug)]
@@ -46,9 +57,9 @@ enum Phase {
     /// It was under way when the daemon ended; what is left of it is looked for.
     CutOff,
     /// Its inputs are on their way.
-    Fetching { assignment: Box<Assignment>, until: Moment },
+    Fetching { assignment: Box<Assignment>, limits: Limits },
     /// Its program was asked for, and runs if it has a process id.
-    Running { assignment: Box<Assignment>, pid: Option<u32>, until: Moment },
+    Running { assignment: Box<Assignment>, pid: Option<u32>, limits: Limits },
     /// It ends early, as this failure, when nothing of it is under way any more.
     Stopping { cause: Cause },
     /// Its program succeeded; what it left is being sealed.
@@ -95,8 +106,8 @@ impl Attempt {
         let (id, number) = (assignment.attempt.clone(), assignment.number);
         let reaction = Reaction::perform([Action::Fetch(assignment.clone())])
             .durably(Record::Accepted { attempt: id.clone(), number });
-        let until = now.after(assignment.time_limit);
-        let phase = Phase::Fetching { assignment, until };
+        let limits = Limits::accepted(now, &assignment);
+        let phase = Phase::Fetching { assignment, limits };
         (Self { id, number, phase, told: None }, reaction)
     }
 
@@ -117,8 +128,8 @@ impl Attempt {
     ) -> Reaction {
         let reason = match &self.phase {
             Phase::CutOff => {
-                let until = now.after(assignment.time_limit.saturating_sub(elapsed));
-                self.phase = Phase::Running { assignment, pid, until };
+                let limits = Limits::adopted(now, &assignment, elapsed);
+                self.phase = Phase::Running { assignment, pid, limits };
                 return Reaction::perform(self.report());
             }
             // That it should end was known before the restart.
@@ -138,22 +149,35 @@ impl Attempt {
     /// Applies what happened to it here.
     pub(crate) fn step(&mut self, now: Moment, event: AttemptEvent) -> Reaction {
         match (mem::replace(&mut self.phase, Phase::Gone), event) {
-            (Phase::Fetching { assignment, .. }, AttemptEvent::Fetched { inputs }) => {
-                let until = now.after(assignment.time_limit);
-                self.phase = Phase::Running { assignment: assignment.clone(), pid: None, until };
+            (Phase::Fetching { assignment, limits }, AttemptEvent::Fetched { inputs }) => {
+                let limits = limits.fetched(now, &assignment);
+                self.phase = Phase::Running { assignment: assignment.clone(), pid: None, limits };
                 Reaction::perform([Action::Run { assignment, inputs }])
             }
-            (Phase::Running { assignment, until, .. }, AttemptEvent::Started { pid }) => {
-                self.phase = Phase::Running { assignment, pid: Some(pid), until };
+            (Phase::Running { assignment, limits, .. }, AttemptEvent::Started { pid }) => {
+                let limits = limits.started(now, &assignment);
+                self.phase = Phase::Running { assignment, pid: Some(pid), limits };
                 Reaction::perform(self.report())
             }
             (
-                phase @ (Phase::Running { .. } | Phase::Sealing { .. }),
+                Phase::Running { assignment, pid, limits },
                 AttemptEvent::Reported { report, checkpoints: _ },
             ) => {
-                self.phase = phase;
-                self.told = Some(report);
+                let limits = limits.reported(now, &assignment);
+                self.phase = Phase::Running { assignment, pid, limits };
+                self.told = Some(Told { report, at: now, sent: false });
                 Reaction::none()
+            }
+            (
+                Phase::Running { assignment, pid, limits },
+                AttemptEvent::HealthChecked { verdict },
+            ) => {
+                let (limits, unwell) = match verdict {
+                    Ok(()) => (limits.well(), None),
+                    Err(complaint) => limits.unwell(&assignment, &complaint),
+                };
+                self.phase = Phase::Running { assignment, pid, limits };
+                unwell.map_or_else(Reaction::none, |cause| self.end_early(cause))
             }
             (Phase::Running { assignment, .. }, AttemptEvent::Exited { usage }) => {
                 self.phase = Phase::Sealing { usage };
@@ -266,32 +290,48 @@ impl Attempt {
 
     /// Ends it if it has run for as long as it may.
     pub(crate) fn expire(&mut self, now: Moment) -> Reaction {
-        let (limit, what) = match &self.phase {
-            Phase::Fetching { assignment, until } if *until <= now => {
-                (assignment.time_limit, "its inputs did not arrive")
+        let overdue = match &self.phase {
+            Phase::Fetching { assignment, limits } => {
+                limits.overdue(now, assignment, "its inputs did not arrive")
             }
-            Phase::Running { assignment, until, .. } if *until <= now => {
-                (assignment.time_limit, "it did not end")
+            Phase::Running { assignment, limits, .. } => {
+                limits.overdue(now, assignment, "it did not end")
             }
             Phase::CutOff
-            | Phase::Fetching { .. }
-            | Phase::Running { .. }
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
             | Phase::Sealed { .. }
             | Phase::Failed { .. }
             | Phase::Discarding
-            | Phase::Gone => return Reaction::none(),
+            | Phase::Gone => None,
         };
-        let message = format!("{what} within {} s", limit.as_secs_f64());
-        let cause = Cause { kind: FailureKind::TimedOut, message: message.clone() };
-        self.stop(self.grace(), &message, cause)
+        overdue.map_or_else(Reaction::none, |cause| self.end_early(cause))
+    }
+
+    fn end_early(&mut self, cause: Cause) -> Reaction {
+        let reason = cause.message.clone();
+        self.stop(self.grace(), &reason, cause)
+    }
+
+    /// Returns what its program has said and the coordinator has not heard in this session.
+    pub(crate) fn pass_on(&mut self, now: Moment) -> Option<FromWorker> {
+        let told = self.told.as_mut().filter(|told| !told.sent)?;
+        told.sent = true;
+        let (attempt, report) = (self.id.clone(), told.report.clone());
+        Some(FromWorker::Reported { attempt, report, age: now.since(told.at) })
+    }
+
+    /// Begins a session: the coordinator may have forgotten what was said.
+    pub(crate) fn repeat_report(&mut self) {
+        if let Some(told) = &mut self.told {
+            told.sent = false;
+        }
     }
 
     /// Says when it must end at the latest.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match &self.phase {
-            Phase::Fetching { until, .. } | Phase::Running { until, .. } => Some(*until),
+            Phase::Fetching { limits, .. } | Phase::Running { limits, .. } => Some(limits.first()),
             Phase::CutOff
             | Phase::Stopping { .. }
             | Phase::Sealing { .. }
@@ -434,7 +474,9 @@ impl Attempt {
     fn stopped(&mut self, Cause { kind, message }: Cause, event: AttemptEvent) -> Reaction {
         let (stderr_tail, usage) = match event {
             // The process began while it was asked to end; its end is still to come.
-            AttemptEvent::Started { .. } | AttemptEvent::Reported { .. } => {
+            AttemptEvent::Started { .. }
+            | AttemptEvent::Reported { .. }
+            | AttemptEvent::HealthChecked { .. } => {
                 self.phase = Phase::Stopping { cause: Cause { kind, message } };
                 return Reaction::none();
             }

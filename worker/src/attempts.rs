@@ -6,6 +6,7 @@ use votum_commit::Pledge;
 use votum_ids::{AttemptId, FencingToken, JobId, TaskId};
 use votum_job::ListedAttempt;
 use votum_machine::Moment;
+use votum_wire::FromWorker;
 
 use crate::{action::Action, attempt::Attempt, engine::Reaction};
 
@@ -113,6 +114,20 @@ impl Attempts {
     /// Returns the attempts that must not run without a lease (R3).
     pub(crate) fn exclusive(&self) -> impl Iterator<Item = &AttemptId> {
         self.live.iter().filter(|id| self.find(id).is_some_and(Attempt::needs_lease))
+    }
+
+    /// Returns what programs have said and the coordinator has not heard in this session.
+    pub(crate) fn pass_on(&mut self, now: Moment) -> Vec<FromWorker> {
+        let live: Vec<AttemptId> = self.live.iter().cloned().collect();
+        live.iter().filter_map(|id| self.alter(id, |attempt| attempt.pass_on(now))?).collect()
+    }
+
+    /// Begins a session: what programs have said is to be passed on again.
+    pub(crate) fn repeat_reports(&mut self) {
+        let live: Vec<AttemptId> = self.live.iter().cloned().collect();
+        for id in live {
+            self.alter(&id, Attempt::repeat_report);
+        }
     }
 
     /// Returns one line for each attempt that the coordinator should know of.

@@ -1,16 +1,19 @@
 //! What the worker does besides waiting while the program of an attempt runs.
 //!
 //! It looks at the report file at a bounded interval and hands on what is
-//! there. It can begin at any time, also with an attempt that an earlier start
-//! of the daemon left running.
+//! there, and runs the task's health command, if there is one. It can begin at
+//! any time, also with an attempt that an earlier start of the daemon left
+//! running.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use votum_ids::AttemptId;
+use votum_job::HealthCheck;
 
 use crate::{
     event::AttemptEvent,
+    health::Health,
     report_file::{Follows, Reading, ReportFile},
     shell::{Shell, blocking},
 };
@@ -19,29 +22,43 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Attendance {
     ended: CancellationToken,
-    work: AbortOnDropHandle<()>,
+    work: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Attendance {
     /// Begins to attend to the attempt whose files lie in `dir`.
-    pub(crate) fn begin(shell: &Arc<Shell>, attempt: &AttemptId, dir: &Path) -> Self {
+    pub(crate) fn begin(
+        shell: &Arc<Shell>,
+        attempt: &AttemptId,
+        dir: &Path,
+        health: Option<HealthCheck>,
+    ) -> Self {
         let ended = CancellationToken::new();
         let reports = Reports { shell: Arc::clone(shell), attempt: attempt.clone() };
-        let (dir, until) = (dir.to_owned(), ended.clone());
-        let work = tokio::spawn(async move {
-            let file = blocking(move || ReportFile::resume(&dir)).await;
+        let (report_dir, until) = (dir.to_owned(), ended.clone());
+        let reading = tokio::spawn(async move {
+            let file = blocking(move || ReportFile::resume(&report_dir)).await;
             reports.hand_on(file, until).await;
         });
-        Self { ended, work: AbortOnDropHandle::new(work) }
+        let checking = health.map(|check| {
+            let (shell, attempt) = (Arc::clone(shell), attempt.clone());
+            let health = Health { shell, attempt, dir: dir.to_owned(), check };
+            tokio::spawn(health.keep(ended.clone()))
+        });
+        let work = [reading].into_iter().chain(checking).map(AbortOnDropHandle::new).collect();
+        Self { ended, work }
     }
 
-    /// Ends it, when the program has ended: its last words are handed on first.
+    /// Ends it, when the program has ended: its last words are handed on first, and no
+    /// process of its health command is left.
     pub(crate) async fn end(self) {
         self.ended.cancel();
-        if let Err(error) = self.work.await
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
+        for work in self.work {
+            if let Err(error) = work.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
         }
     }
 }

@@ -226,6 +226,7 @@ impl Engine {
                 pledges: pledges.to_vec(),
             }),
         );
+        self.attempts.repeat_reports();
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
         self.release_aborted(log);
         let frames = frames.into_iter().map(Action::Send);
@@ -444,7 +445,8 @@ impl Engine {
         {
             *heartbeat = now.after(*interval);
             let number = self.lease.beat(now);
-            return Reaction::perform([Action::Heartbeat { number }]);
+            let reports = self.attempts.pass_on(now).into_iter().map(Action::Send);
+            return Reaction::perform([Action::Heartbeat { number }].into_iter().chain(reports));
         }
         if self.lapse().is_some_and(|end| end <= now) {
             return self.stop_exclusive();

@@ -92,6 +92,11 @@ pub enum AttemptEvent {
         /// words that name the requests.
         checkpoints: Vec<String>,
     },
+    /// The health command of the task ran, and none of its processes is left.
+    HealthChecked {
+        /// Whether the task is well; if not, what the command said.
+        verdict: Result<(), String>,
+    },
     /// The program exited with 0 and all its processes are gone.
     Exited {
         /// What it used.

@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     engine::Engine,
     event::{AttemptEvent, Event},
-    order,
+    health, order,
     recovery::{RecoveryError, attempts_below},
     run::{Runs, attempt_dir, exit_file, read_number},
     session::chain,
@@ -112,6 +112,7 @@ async fn look(
     id: &AttemptId,
     standing: Standing,
 ) -> Result<Leftover, SupervisionError> {
+    health::clear_away(&dir, id).await?;
     match (find(&dir, id).await?, standing) {
         (Found::Running(supervised), Standing::UnderWay | Standing::Unrecorded) => {
             match order_of(&dir, id).await {
@@ -195,16 +196,17 @@ impl Leftovers {
                     let pid = pid_of(&supervised);
                     tracing::info!(attempt = %id, pid, ?elapsed, "goes on with what ran");
                     let run = Runs::begin(shell, &id);
+                    let health = order.spec.health.clone();
                     let pid = Some(pid);
                     shell.inbox.send(Event::Adopted { assignment: order, pid, elapsed }).await;
-                    shell.spawn(watch(run, dir, supervised));
+                    shell.spawn(watch(run, dir, supervised, health));
                 }
                 Leftover::Ended { order, elapsed, event, dir } => {
                     tracing::info!(attempt = %id, "it ended while no daemon lived");
                     let adopted = Event::Adopted { assignment: order, pid: None, elapsed };
                     shell.inbox.send(adopted).await;
                     // What it said meanwhile is heard before its end.
-                    Attendance::begin(shell, &id, &dir).end().await;
+                    Attendance::begin(shell, &id, &dir, None).end().await;
                     shell.tell(&id, event).await;
                 }
                 Leftover::Gone { event } => {

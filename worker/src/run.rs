@@ -177,7 +177,7 @@ pub(crate) async fn run(
         Err(failure) => return run.end(failed(failure)).await,
     };
     shell.tell(&run.id, AttemptEvent::Started { pid: pid_of(&supervised) }).await;
-    watch(run, dir, supervised).await;
+    watch(run, dir, supervised, assignment.spec.health.clone()).await;
 }
 
 /// Writes down the order, which a restart goes on with, and then what to run; everything

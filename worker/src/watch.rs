@@ -8,7 +8,7 @@ use std::{
 };
 
 use votum_ids::AttemptId;
-use votum_job::{Failure, FailureKind, Usage};
+use votum_job::{Failure, FailureKind, HealthCheck, Usage};
 use votum_process::{
     Ended, Exit, Found, SpawnFailure, Supervised, SupervisionError, find,
     output::{self, LogStream},
@@ -17,15 +17,21 @@ use votum_process::{
 use crate::{
     attendance::Attendance,
     event::AttemptEvent,
+    health,
     run::{Run, cancel_file},
     session::chain,
     shell::{End, on_disk},
 };
 
 /// Watches a program until it and everything it started is gone, and says how it ended.
-pub(crate) async fn watch(mut run: Run, dir: PathBuf, supervised: Supervised) {
+pub(crate) async fn watch(
+    mut run: Run,
+    dir: PathBuf,
+    supervised: Supervised,
+    health: Option<HealthCheck>,
+) {
     let shell = Arc::clone(&run.shell);
-    let attendance = Attendance::begin(&shell, &run.id, &dir);
+    let attendance = Attendance::begin(&shell, &run.id, &dir, health);
     match watch_until_gone(&mut run, &dir, supervised).await {
         Ok(ended) => {
             attendance.end().await;
@@ -71,6 +77,7 @@ pub(crate) async fn end_whatever_is_left(
     dir: &Path,
     id: &AttemptId,
 ) -> Result<Ended, SupervisionError> {
+    health::clear_away(dir, id).await?;
     match find(dir, id).await? {
         Found::Running(supervised) => supervised.kill().await,
         Found::Ended(ended) => Ok(ended),

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use votum_job::WHOLE;
 use votum_machine::WallTime;
 use votum_wire::view::{JobView, TaskState, TaskView};
 
 use super::{
     job, outcome,
     paint::{Paint, Tone},
+    progress,
     table::{Table, cell},
 };
 use crate::display::amount;
@@ -33,11 +35,11 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
     for task in chosen(view, room) {
         table.row([
             cell(task.task.as_str()),
-            cell(bar(task.state, now)).tone(Tone::of_task(task.state)),
+            cell(bar(task, now)).tone(Tone::of_task(task.state)),
             cell(task.state.word()).tone(Tone::of_task(task.state)),
             cell(task.worker.as_ref().map_or("", |worker| worker.as_str())),
             cell(job::run_time(task, now)).right(),
-            cell(note(task)).tone(Tone::Soft),
+            cell(note(task, now)).tone(Tone::Soft),
         ]);
     }
     lines.extend(table.lines(paint));
@@ -85,12 +87,16 @@ fn counts(tasks: &[TaskView], paint: Paint) -> String {
     format!("{} tasks: {}", tasks.len(), words.join("  "))
 }
 
-/// Returns how far a task is in its life; while it runs, a light wanders.
-fn bar(state: TaskState, now: WallTime) -> String {
-    let filled = match state {
+/// Returns how far a task is in its life, or in its work if it says so; while it runs and
+/// says nothing, a light wanders.
+fn bar(task: &TaskView, now: WallTime) -> String {
+    let filled = match task.state {
         TaskState::Waiting | TaskState::Ready | TaskState::Cancelled => 0,
         TaskState::Starting => 2,
-        TaskState::Running | TaskState::Retrying => return light(now),
+        TaskState::Running | TaskState::Retrying => match progress::millionths(task) {
+            Some(millionths) => usize::try_from(millionths).unwrap_or(0) * BAR_CHARS / WHOLE_BAR,
+            None => return light(now),
+        },
         TaskState::Staged => BAR_CHARS - 4,
         TaskState::Prepared => BAR_CHARS - 2,
         TaskState::Committed => BAR_CHARS,
@@ -107,7 +113,11 @@ fn light(now: WallTime) -> String {
     "░".repeat(start) + &"█".repeat(LIGHT_CHARS) + &"░".repeat(room - start)
 }
 
-fn note(task: &TaskView) -> String {
+fn note(task: &TaskView, now: WallTime) -> String {
+    let told = progress::told(task).map(|told| progress::line(told, now)).unwrap_or_default();
+    if !told.is_empty() {
+        return told;
+    }
     let outputs: Vec<String> = task.outputs.iter().map(job::size).collect();
     match (task.attempts.len(), outputs.is_empty()) {
         (0 | 1, true) => String::new(),
@@ -140,5 +150,7 @@ fn cut(line: &str, width: usize) -> String {
 /// The head, the votes, the shell's own line and one for air.
 const LINES_BESIDE_TASKS: usize = 4;
 const BAR_CHARS: usize = 22;
+/// What a full bar stands for, in millionths.
+const WHOLE_BAR: usize = WHOLE as usize;
 const LIGHT_CHARS: usize = 4;
 const LIGHT_STEP_MS: u64 = 120;

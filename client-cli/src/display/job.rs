@@ -13,6 +13,7 @@ use votum_wire::view::{
 use super::{
     amount, outcome,
     paint::{Paint, Tone},
+    progress,
     table::{Cell, Table, cell},
 };
 
@@ -21,6 +22,7 @@ pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
     let mut out = head(view, now, paint);
     out.push('\n');
     out.push_str(&tasks(view, now).text(paint));
+    out.push_str(&reports(view, now, paint));
     let visible = outputs(view);
     if let Some(visible) = visible {
         out.push('\n');
@@ -161,6 +163,25 @@ fn tasks(view: &JobView, now: WallTime) -> Table {
         ]);
     }
     table
+}
+
+/// Returns what the running tasks say of themselves, below one another.
+fn reports(view: &JobView, now: WallTime, paint: Paint) -> String {
+    let mut table = Table::new(["TASK", "REPORTED", "PROGRESS"]);
+    let mut any = false;
+    for task in &view.tasks {
+        let Some(told) = progress::told(task) else { continue };
+        any = true;
+        let lines = [Some(progress::line(told, now)), progress::warning(&told.report)];
+        let lines = lines.into_iter().flatten().filter(|line| !line.is_empty());
+        let ago = format!("{} ago", amount::age(now.since(told.at)));
+        table.row([
+            cell(task.task.as_str()),
+            cell(ago),
+            cell(lines.collect::<Vec<_>>().join("; ")),
+        ]);
+    }
+    if any { format!("\n{}", table.text(paint)) } else { String::new() }
 }
 
 fn worker(task: &TaskView) -> Cell {

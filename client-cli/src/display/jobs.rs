@@ -6,6 +6,7 @@ use votum_wire::view::{JobView, TaskState};
 use super::{
     amount,
     paint::Tone,
+    progress,
     table::{Table, cell},
 };
 
@@ -43,7 +44,10 @@ fn done(view: &JobView) -> usize {
 }
 
 fn note(view: &JobView) -> String {
-    let text = view.cause.as_ref().map_or(view.state_message.as_str(), |cause| &cause.message);
+    let told = progress::brief(view).filter(|_| view.cause.is_none());
+    let words = view.cause.as_ref().map_or(view.state_message.as_str(), |cause| &cause.message);
+    // How far it is says more than that it runs.
+    let text = told.map_or_else(|| words.to_owned(), |told| format!("{told}; {words}"));
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() <= NOTE_CHARS {
         line.to_owned()

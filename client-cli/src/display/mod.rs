@@ -8,6 +8,7 @@ pub(crate) mod jobs;
 pub(crate) mod log_lines;
 pub(crate) mod outcome;
 pub(crate) mod paint;
+pub(crate) mod progress;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use uuid::Uuid;
 use votum_commit::{Cause, Decision, Objection, Vote};
 use votum_ids::{Digest, Epoch, FencingToken};
-use votum_job::{Failure, FailureKind};
+use votum_job::{Amount, Failure, FailureKind, Progress, SelfReport};
 use votum_machine::WallTime;
 use votum_wire::view::{
-    AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, TaskState,
-    TaskView,
+    AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, ReportView,
+    TaskState, TaskView,
 };
 
 /// 2026-11-21 01:00:00 UTC: when every sample job was received.
@@ -50,6 +50,24 @@ pub(crate) fn running() -> JobView {
     view.state = JobState::Running;
     view.state_message = "1 task runs".to_owned();
     run(&mut view.tasks[0], "s1", 2);
+    view
+}
+
+/// One task runs and says how far it is.
+pub(crate) fn reporting() -> JobView {
+    let mut view = running();
+    let amount = Amount::Counted { done: 7, total: 17, unit: "pages".to_owned() };
+    view.tasks[0].report = Some(ReportView {
+        report: SelfReport {
+            progress: Some(Progress { amount, message: "page 7".to_owned() }),
+            warnings: 1,
+            last_warning: "page 6 was slow".to_owned(),
+            ..SelfReport::default()
+        },
+        at: at(60),
+        rate: Some(120_000),
+        end: Some(at(143)),
+    });
     view
 }
 
@@ -148,6 +166,7 @@ fn task(name: &str, state: TaskState) -> TaskView {
         attempts: Vec::new(),
         outputs: Vec::new(),
         retry_at: None,
+        report: None,
     }
 }
 

@@ -88,6 +88,29 @@ nightly-sales-k3f9x2ab  PREPARING  6m 41s
 }
 
 #[test]
+fn a_task_that_says_how_far_it_is_is_shown_so() {
+    let view = samples::reporting();
+    let size = Size { width: 120, ..WIDE };
+    assert_shown(
+        &frame::picture(&view, at(60), size, Paint::Off).join("\n"),
+        "
+nightly-sales-k3f9x2ab  RUNNING  1m 00s
+  extract  █████████░░░░░░░░░░░░░  RUNNING  s1  58.0s  41%  7/17 pages  7.2/min  done in 1m 23s  page 7
+  load     ░░░░░░░░░░░░░░░░░░░░░░  WAITING          -
+  report   ░░░░░░░░░░░░░░░░░░░░░░  WAITING          -
+  1 task runs",
+    );
+    let screen = job::screen(&view, at(72), Paint::Off);
+    let told = "
+TASK     REPORTED  PROGRESS
+extract  12s ago   41%  7/17 pages  7.2/min  done in 1m 11s  page 7; 1 warning, at last: page 6 was slow
+";
+    assert!(screen.contains(told), "\n{screen}");
+    let list = jobs::list(&[view], at(72)).text(Paint::Off);
+    assert!(list.contains("extract 41% (7/17 pages); 1 task runs"), "\n{list}");
+}
+
+#[test]
 fn a_picture_is_never_higher_than_the_terminal() {
     let mut view = samples::running();
     let waiting = view.tasks[1].clone();

@@ -61,6 +61,12 @@ pub enum FailureKind {
     Signal(i32),
     /// Ran longer than its limit.
     TimedOut,
+    /// Its program did not run in time.
+    StartTimedOut,
+    /// Said nothing of itself for longer than it may.
+    Stuck,
+    /// Its health command failed too often in a row.
+    Unhealthy,
     /// The program cannot be run or was not found; another attempt would not help.
     SpawnFailed,
     /// A required output is missing.
@@ -89,6 +95,9 @@ impl FailureKind {
             Self::ExitCode(_) => "EXIT_CODE",
             Self::Signal(_) => "SIGNAL",
             Self::TimedOut => "TIMED_OUT",
+            Self::StartTimedOut => "START_TIMED_OUT",
+            Self::Stuck => "STUCK",
+            Self::Unhealthy => "UNHEALTHY",
             Self::SpawnFailed => "SPAWN_FAILED",
             Self::OutputMissing => "OUTPUT_MISSING",
             Self::OutputRefused => "OUTPUT_REFUSED",

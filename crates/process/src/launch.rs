@@ -21,6 +21,7 @@ use votum_ids::AttemptId;
 use crate::{
     exit::{Exit, SpawnFailure},
     identity::BootId,
+    record::{self, RecordError},
 };
 
 /// One attempt to be run.
@@ -80,6 +81,14 @@ impl StopSignal {
 }
 
 impl Launch {
+    /// Returns the launch of the attempt in this directory; none if there was none.
+    ///
+    /// # Errors
+    /// [`RecordError`] if it cannot be read.
+    pub fn read(dir: &Path) -> Result<Option<Self>, RecordError> {
+        Ok(record::read::<Plan>(&dir.join(LAUNCH))?.map(|plan| plan.launch))
+    }
+
     /// Spawns the task in a process group of its own, with no input; returns its process id.
     pub(crate) fn spawn(&self, stdout: PipeWriter, stderr: PipeWriter) -> Result<Pid, Exit> {
         let Some((name, arguments)) = self.argv.split_first() else {

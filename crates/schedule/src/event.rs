@@ -1,9 +1,9 @@
 //! What the scheduler reacts to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, JobSpec, ListedAttempt};
+use votum_job::{AttemptEnd, JobSpec, ListedAttempt, SelfReport};
 
 use crate::{Drain, LiveAttempts, Removal, Submission};
 
@@ -53,6 +53,17 @@ pub enum Event {
         worker: WorkerId,
         /// Which.
         attempt: AttemptId,
+    },
+    /// The program of an attempt said something of itself.
+    Reported {
+        /// Who passes it on.
+        worker: WorkerId,
+        /// Which.
+        attempt: AttemptId,
+        /// Everything that it has said so far.
+        report: Box<SelfReport>,
+        /// How long ago it said the last of it.
+        age: Duration,
     },
     /// An attempt ended.
     Ended {

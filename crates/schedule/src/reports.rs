@@ -1,15 +1,16 @@
 //! What workers say about attempts, and what jobs thereupon say to the rest of the coordinator.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, JobId, WorkerId};
-use votum_job::{AttemptEnd, AttemptState, OnExhausted};
-use votum_machine::Moment;
+use votum_job::{AttemptEnd, AttemptState, OnExhausted, SelfReport};
+use votum_machine::{Moment, WallTime};
 
 use crate::{
     Action, HeldOutput, Holding, Record, Scheduler,
     active_job::{Blame, Orphan, Phase, TaskState},
     attempt::Outcome,
+    pace::Pace,
     scheduler::Reaction,
 };
 
@@ -58,6 +59,42 @@ impl Scheduler {
         };
         reaction.actions.splice(0..0, actions);
         reaction
+    }
+
+    /// Takes in what a program has said of itself; nothing of it is recorded.
+    pub(crate) fn hear_report(
+        &mut self,
+        now: Moment,
+        worker: &WorkerId,
+        attempt: AttemptId,
+        report: SelfReport,
+        age: Duration,
+    ) -> Reaction {
+        let mut actions = self.hear(now, worker, None);
+        match self.standing(worker, &attempt) {
+            Standing::Live => {
+                let Some(task) =
+                    self.jobs.get(&attempt.job).and_then(|job| job.graph.position(&attempt.task))
+                else {
+                    return Reaction::perform(actions);
+                };
+                let pace = self.paces.entry((attempt.job.clone(), task));
+                let pace = pace.or_insert_with(|| Pace::new(attempt.clone()));
+                if !pace.is_of(&attempt) {
+                    *pace = Pace::new(attempt);
+                }
+                let at = Moment::since_start(now.elapsed().saturating_sub(age));
+                let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+                let wall = WallTime(self.anchor.at(now).0.saturating_sub(millis));
+                pace.note(at, wall, report);
+            }
+            Standing::Fenced => {
+                actions.push(Action::Discard { worker: worker.clone(), attempt });
+            }
+            // Late, or said of an attempt that its task may still adopt.
+            Standing::Sealed | Standing::Failed | Standing::Unknown { .. } => {}
+        }
+        Reaction::perform(actions)
     }
 
     /// Takes the report of an attempt's end.

@@ -70,6 +70,9 @@ fn account(kind: FailureKind, policy: &RetryPolicy) -> Account {
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)
         | FailureKind::TimedOut
+        | FailureKind::StartTimedOut
+        | FailureKind::Stuck
+        | FailureKind::Unhealthy
         | FailureKind::OutputMissing
         | FailureKind::Stopped => Account::User,
         FailureKind::InputUnavailable
@@ -91,6 +94,9 @@ fn mishap_wait(kind: FailureKind, policy: &RetryPolicy, mishaps: u32) -> Duratio
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)
         | FailureKind::TimedOut
+        | FailureKind::StartTimedOut
+        | FailureKind::Stuck
+        | FailureKind::Unhealthy
         | FailureKind::SpawnFailed
         | FailureKind::OutputMissing
         | FailureKind::OutputRefused

@@ -10,6 +10,7 @@ use crate::{
     Action, Config, Event, Record, Submission,
     active_job::{ActiveJob, Blame, Fallout, Phase, TaskState},
     agenda::{Agenda, Due},
+    pace::Pace,
     queue::{Queue, Spot},
     rerun::OUTDATED,
     roster::{Roster, Worker},
@@ -42,6 +43,8 @@ pub struct Scheduler {
     pub(crate) adoptions: BTreeSet<(JobId, usize)>,
     /// Ends of adopted attempts.
     pub(crate) ends: VecDeque<(WorkerId, AttemptId, AttemptEnd)>,
+    /// What the live attempts have said of themselves.
+    pub(crate) paces: BTreeMap<(JobId, usize), Pace>,
     /// Whether deadlines and queues stand for what was replayed.
     pub(crate) begun: bool,
     pub(crate) last_step: Moment,
@@ -72,6 +75,9 @@ impl Machine for Scheduler {
                 self.disconnect(now, &worker, incarnation)
             }
             Event::Started { worker, attempt } => self.start(now, &worker, attempt),
+            Event::Reported { worker, attempt, report, age } => {
+                self.hear_report(now, &worker, attempt, *report, age)
+            }
             Event::Ended { worker, attempt, end } => self.end(now, &worker, attempt, end),
             Event::DrainOrdered { worker, drain } => self.order_drain(now, &worker, drain),
             Event::ResumeOrdered { worker } => self.order_resume(now, &worker),
@@ -122,6 +128,7 @@ impl Scheduler {
             reports: BTreeSet::new(),
             adoptions: BTreeSet::new(),
             ends: VecDeque::new(),
+            paces: BTreeMap::new(),
             begun: false,
             last_step: Moment::START,
         }
@@ -188,6 +195,7 @@ impl Scheduler {
             self.queue.remove(&Spot { age: job.age, job: id.clone(), task });
             self.agenda.clear(&Due::Retry(id.clone(), task));
             self.agenda.clear(&Due::Overrun(id.clone(), task));
+            self.paces.remove(&(id.clone(), task));
             self.seat(id, task, None);
         }
         self.agenda.clear(&Due::Deadline(id.clone()));
@@ -322,6 +330,9 @@ impl Scheduler {
         let mut actions = Vec::new();
         if let Some(job) = record.job().cloned() {
             for task in touched {
+                if self.jobs.get(&job).is_none_or(|active| active.live_attempt(task).is_none()) {
+                    self.paces.remove(&(job.clone(), task));
+                }
                 self.reindex(now, wall, &job, task);
             }
             actions.extend(self.withdraw(&job, &record));

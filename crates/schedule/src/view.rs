@@ -7,7 +7,7 @@ use votum_job::{JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
 
 use crate::{
-    Attempt, Drain, Pause, Registration, Scheduler, Submission,
+    Attempt, Drain, Pause, Registration, ReportView, Scheduler, Submission,
     active_job::{ActiveJob, Phase, TaskState},
     agenda::Due,
     roster::{Liveness, Session, Worker},
@@ -75,6 +75,8 @@ pub struct TaskView {
     pub attempts: Vec<Attempt>,
     /// What is staged of it.
     pub outputs: Vec<StagedOutput>,
+    /// What its live attempt has said of itself.
+    pub report: Option<ReportView>,
     /// When it is tried again.
     pub retry_at: Option<Moment>,
     /// Why it does not run: one sentence; none if it does, or did.
@@ -255,6 +257,11 @@ impl Scheduler {
             worker,
             attempts: task.attempts.clone(),
             outputs: last.map_or_else(Vec::new, |attempt| attempt.held_outputs().to_vec()),
+            report: job
+                .live_attempt(position)
+                .zip(self.paces.get(&(job.id.clone(), position)))
+                .filter(|(live, pace)| pace.is_of(&live.id))
+                .map(|(_, pace)| pace.view(now)),
             retry_at: retry_at.filter(|_| state == TaskStanding::Retrying),
             waits: self.why_waiting(now, job, position, state, retry_at),
         }

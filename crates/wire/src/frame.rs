@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_commit::{Installation, LogPosition, Message, Pledge, Reply};
 use votum_ids::{AttemptId, Incarnation, TxnId};
-use votum_job::{Assignment, AttemptEnd, ListedAttempt};
+use votum_job::{Assignment, AttemptEnd, ListedAttempt, SelfReport};
 
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,16 @@ pub enum FromWorker {
         attempt: AttemptId,
         /// Of its process group leader.
         pid: u32,
+    },
+    /// The program of an attempt said something of itself. Only the latest counts, and nothing
+    /// that must be right rests on it.
+    Reported {
+        /// Which.
+        attempt: AttemptId,
+        /// Everything that it has said so far.
+        report: Box<SelfReport>,
+        /// How long ago it said the last of it.
+        age: Duration,
     },
     /// An attempt ended; repeated until acknowledged.
     Ended {

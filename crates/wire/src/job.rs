@@ -16,7 +16,9 @@ use crate::{
     problem::{Problem, Reason},
     spec::{job_spec_from_proto, job_spec_to_proto},
     time::{duration, read_duration, read_timestamp, read_timestamp_if_any, timestamp},
-    translate::{Numbered, count, enumerated, enumerated_if_any, number, numbered, parse, uuid},
+    translate::{
+        Numbered, count, enumerated, enumerated_if_any, number, numbered, parse, read_if_any, uuid,
+    },
 };
 
 impl Translate for JobView {
@@ -69,7 +71,7 @@ impl Translate for JobView {
             decided: read_timestamp_if_any("decide_time", proto.decide_time)?,
             ended: read_timestamp_if_any("end_time", proto.end_time)?,
             creator: proto.creator,
-            pause: crate::translate::read_if_any("pause", proto.pause)?,
+            pause: read_if_any("pause", proto.pause)?,
             job,
         })
     }
@@ -139,6 +141,7 @@ fn task_to_proto(job: &JobId, task: &TaskView) -> v1::Task {
             .map(|output| output_to_proto(job, &task.task, output))
             .collect(),
         retry_time: task.retry_at.map(timestamp),
+        progress: task.report.as_ref().map(Translate::to_proto),
     }
 }
 
@@ -171,6 +174,7 @@ fn task_from_proto(job: &JobId, proto: v1::Task) -> Result<TaskView, Malformed> 
         attempts,
         outputs,
         retry_at: read_timestamp_if_any("retry_time", proto.retry_time)?,
+        report: read_if_any("progress", proto.progress)?,
         task,
     })
 }
@@ -211,11 +215,14 @@ fn outcome_number(outcome: &Outcome) -> v1::AttemptOutcome {
         Outcome::Failed(failure) => failure,
     };
     match failure.kind {
-        FailureKind::TimedOut => v1::AttemptOutcome::TimedOut,
+        FailureKind::TimedOut | FailureKind::StartTimedOut | FailureKind::Stuck => {
+            v1::AttemptOutcome::TimedOut
+        }
         FailureKind::Stopped | FailureKind::Drained => v1::AttemptOutcome::Cancelled,
         FailureKind::WorkerLost => v1::AttemptOutcome::Lost,
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)
+        | FailureKind::Unhealthy
         | FailureKind::SpawnFailed
         | FailureKind::OutputMissing
         | FailureKind::OutputRefused
@@ -275,8 +282,11 @@ fn failure_from_proto(proto: &v1::Attempt) -> Result<Failure, Malformed> {
 }
 
 /// Every kind of failure that its reason alone tells.
-const KINDS_WITHOUT_NUMBER: [FailureKind; 10] = [
+const KINDS_WITHOUT_NUMBER: [FailureKind; 13] = [
     FailureKind::TimedOut,
+    FailureKind::StartTimedOut,
+    FailureKind::Stuck,
+    FailureKind::Unhealthy,
     FailureKind::SpawnFailed,
     FailureKind::OutputMissing,
     FailureKind::OutputRefused,

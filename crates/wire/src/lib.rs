@@ -21,10 +21,12 @@ pub mod page;
 pub mod problem;
 mod program;
 pub mod request;
+mod self_report;
 pub mod session;
 mod spec;
 pub mod status;
 mod target;
+mod task_progress;
 mod time;
 mod translate;
 pub mod view;
@@ -43,6 +45,6 @@ pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{
     AttemptView, ClusterView, DrainView, IndexState, JobState, JobView, JournalView, LogPiece,
-    LogStream, Outcome, OutputState, OutputView, ParticipantView, TaskState, TaskView, WorkerState,
-    WorkerView,
+    LogStream, Outcome, OutputState, OutputView, ParticipantView, ReportView, TaskState, TaskView,
+    WorkerState, WorkerView,
 };

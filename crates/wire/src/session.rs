@@ -56,6 +56,13 @@ impl Translate for FromWorker {
                 attempt: Some(attempt.to_proto()),
                 pid: *pid,
             }),
+            Self::Reported { attempt, report, age } => {
+                Frame::AttemptReported(pb::AttemptReported {
+                    attempt: Some(attempt.to_proto()),
+                    report: Some(report.to_proto()),
+                    age: duration(*age),
+                })
+            }
             Self::Ended { attempt, end } => Frame::AttemptEnded(pb::AttemptEnded {
                 attempt: Some(attempt.to_proto()),
                 end: Some(end.to_proto()),
@@ -84,6 +91,11 @@ impl Translate for FromWorker {
             Frame::AttemptStarted(started) => Self::Started {
                 attempt: read("attempt_started.attempt", started.attempt)?,
                 pid: started.pid,
+            },
+            Frame::AttemptReported(reported) => Self::Reported {
+                attempt: read("attempt_reported.attempt", reported.attempt)?,
+                report: Box::new(read("attempt_reported.report", reported.report)?),
+                age: read_duration("attempt_reported.age", reported.age)?,
             },
             Frame::AttemptEnded(ended) => Self::Ended {
                 attempt: read("attempt_ended.attempt", ended.attempt)?,

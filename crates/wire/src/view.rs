@@ -9,7 +9,7 @@ use votum_ids::{
     ClusterId, Digest, Epoch, FencingToken, Incarnation, JobId, OutputName, TaskId, WorkerId,
     WorkerUid,
 };
-use votum_job::{Failure, JobSpec, Usage};
+use votum_job::{Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
 use crate::{PauseView, names::AttemptName};
@@ -148,6 +148,21 @@ pub struct TaskView {
     pub outputs: Vec<OutputView>,
     /// Earliest start of the next attempt while retrying.
     pub retry_at: Option<WallTime>,
+    /// What its running attempt has said of itself.
+    pub report: Option<ReportView>,
+}
+
+/// What a task has said of itself, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportView {
+    /// Everything that it has said.
+    pub report: SelfReport,
+    /// When it said the last of it.
+    pub at: WallTime,
+    /// How much it does, in millionths of a unit each second; without a unit, of the whole.
+    pub rate: Option<u64>,
+    /// When it will have done everything, if it goes on like this.
+    pub end: Option<WallTime>,
 }
 
 /// The life of a task.

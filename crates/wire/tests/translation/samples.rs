@@ -13,17 +13,17 @@ use votum_ids::{
     StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind, HealthCheck,
-    InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnreachable, OutputSpec,
-    Placement, Program, ResolvedInput, Resources, RetryPolicy, StagedOutput, Step, TaskSignal,
-    TaskSpec, Usage,
+    Amount, Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind,
+    HealthCheck, InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnreachable,
+    OutputSpec, Placement, Program, Progress, ResolvedInput, Resources, RetryPolicy, SelfReport,
+    StagedOutput, Step, TaskSignal, TaskSpec, Usage,
 };
 use votum_machine::WallTime;
 use votum_wire::{
     ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, DrainView,
     FromCoordinator, FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView,
     LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
-    PauseView, PeerInquiry, TaskState, TaskView, Translate, WorkerState, WorkerView,
+    PauseView, PeerInquiry, ReportView, TaskState, TaskView, Translate, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
@@ -146,6 +146,9 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::InventoryEnded,
         FromWorker::Heartbeat { free_bytes: u64::MAX, number: 12 },
         FromWorker::Started { attempt: attempt(), pid: 77 },
+        reported(None),
+        reported(Some(Amount::Share { millionths: 350_000 })),
+        reported(Some(Amount::Counted { done: u64::MAX, total: 400, unit: "rows".to_owned() })),
         FromWorker::Ended { attempt: attempt(), end: sealed() },
         vote(Vote::Yes),
         vote(Vote::ReadOnly),
@@ -162,6 +165,21 @@ fn from_worker() -> Vec<FromWorker> {
         end: AttemptEnd::Failed { failure, usage: usage() },
     }));
     frames
+}
+
+fn reported(amount: Option<Amount>) -> FromWorker {
+    let report = Box::new(self_report(amount));
+    FromWorker::Reported { attempt: attempt(), report, age: Duration::from_millis(1500) }
+}
+
+fn self_report(amount: Option<Amount>) -> SelfReport {
+    SelfReport {
+        progress: amount.map(|amount| Progress { amount, message: "page 7".to_owned() }),
+        warnings: 3,
+        malformed: 2,
+        skipped_bytes: 1 << 40,
+        last_warning: "slow".to_owned(),
+    }
 }
 
 fn from_coordinator() -> Vec<FromCoordinator> {
@@ -360,6 +378,16 @@ pub(crate) fn job() -> JobView {
                 publish_path: Some("sales/rows".to_owned()),
             }],
             retry_at: Some(WallTime(1_800_000_000_123)),
+            report: Some(ReportView {
+                report: self_report(Some(Amount::Counted {
+                    done: 120,
+                    total: 400,
+                    unit: "rows".to_owned(),
+                })),
+                at: WallTime(1_800_000_000_200),
+                rate: Some(2_500_000),
+                end: Some(WallTime(1_800_000_000_900)),
+            }),
         }],
         participants: vec![
             participant(None),
@@ -445,6 +473,9 @@ fn failures() -> Vec<Failure> {
         FailureKind::ExitCode(3),
         FailureKind::Signal(9),
         FailureKind::TimedOut,
+        FailureKind::StartTimedOut,
+        FailureKind::Stuck,
+        FailureKind::Unhealthy,
         FailureKind::SpawnFailed,
         FailureKind::OutputMissing,
         FailureKind::OutputRefused,
