@@ -8,6 +8,7 @@ mod committing;
 mod counting;
 mod exclusive;
 mod fencing;
+mod following;
 mod losing;
 mod operating;
 mod partitions;

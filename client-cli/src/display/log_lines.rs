@@ -44,16 +44,24 @@ impl LogLines {
     /// Takes a piece and returns the lines that it completes.
     pub(crate) fn push(&mut self, piece: LogPiece) -> Vec<Line> {
         let LogPiece { attempt, stream, offset, data } = piece;
-        if self.prefix == Prefix::None {
-            return vec![Line { stream, bytes: data.to_vec() }];
-        }
         let open = self.open.entry((attempt.clone(), stream)).or_default();
         let mut lines = Vec::new();
         if open.next != 0 && offset > open.next {
             let missing = format!("({} bytes were dropped)", offset - open.next);
-            lines.push(prefixed(&attempt, stream, missing.as_bytes()));
+            lines.push(match self.prefix {
+                // It is no byte of the log, so it keeps away from standard output.
+                Prefix::None => {
+                    let bytes = format!("{missing}\n").into_bytes();
+                    Line { stream: LogStream::Stderr, bytes }
+                }
+                Prefix::Attempt => prefixed(&attempt, stream, missing.as_bytes()),
+            });
         }
         open.next = offset + data.len() as u64;
+        if self.prefix == Prefix::None {
+            lines.push(Line { stream, bytes: data.to_vec() });
+            return lines;
+        }
         for part in data.split_inclusive(|&byte| byte == b'\n') {
             open.bytes.extend_from_slice(part);
             if open.bytes.ends_with(b"\n") || open.bytes.len() > LINE_BYTES_MAX {
@@ -143,5 +151,17 @@ mod tests {
         let mut lines = LogLines::new(Prefix::None);
         let shown = lines.push(piece("load", LogStream::Stderr, 0, "no end"));
         assert_eq!(shown, [Line { stream: LogStream::Stderr, bytes: b"no end".to_vec() }]);
+        assert!(lines.rest().is_empty());
+    }
+
+    #[test]
+    fn dropped_bytes_of_a_single_task_are_told_beside_its_output() {
+        let mut lines = LogLines::new(Prefix::None);
+        lines.push(piece("load", LogStream::Stdout, 0, "a\n"));
+        let shown = lines.push(piece("load", LogStream::Stdout, 10, "b\n"));
+        let (note, line) = (&shown[0], &shown[1]);
+        assert_eq!((note.stream, line.stream), (LogStream::Stderr, LogStream::Stdout));
+        assert_eq!(note.bytes, b"(8 bytes were dropped)\n");
+        assert_eq!(line.bytes, b"b\n");
     }
 }

@@ -1,9 +1,9 @@
 //! What tasks wrote: read from the workers that keep it, and passed on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, transport::Endpoint};
 use votum_ids::AttemptId;
@@ -66,28 +66,42 @@ async fn read_all(
     pieces: &Pieces,
 ) -> Result<(), Status> {
     for source in sources(wanted, view) {
-        pass_on(desk, &source, wanted, pieces).await?;
+        pass_on(desk, &source, || true, wanted, pieces).await?;
     }
     Ok(())
 }
 
 /// Follows every attempt as it appears, until the job is final.
+///
+/// A worker that cannot be reached, because its daemon restarts or the network is cut, is
+/// asked again from the first byte that was not passed on.
 async fn follow(desk: Desk, wanted: &TailLogs, pieces: &Pieces) -> Result<(), Status> {
     let mut views = std::pin::pin!(watch::views(desk.clone(), wanted.scope.job.clone()).await?);
+    let (over, known_over) = tokio::sync::watch::channel(BTreeSet::new());
     let mut followed = BTreeSet::new();
     let mut readers = JoinSet::new();
     while let Some(view) = views.next().await {
-        for source in sources(wanted, &view?) {
+        let view = view?;
+        for source in sources(wanted, &view) {
+            if source.is_over {
+                over.send_if_modified(|over| over.insert(source.attempt.clone()));
+            }
             if followed.insert((source.attempt.clone(), source.stream)) {
                 let (desk, wanted, pieces) = (desk.clone(), wanted.clone(), pieces.clone());
-                readers.spawn(async move { pass_on(&desk, &source, &wanted, &pieces).await });
+                let over = known_over.clone();
+                readers.spawn(async move {
+                    let is_over = || over.borrow().contains(&source.attempt);
+                    pass_on(&desk, &source, is_over, &wanted, &pieces).await
+                });
             }
         }
     }
+    // One that is lost with its worker must not keep back what the others wrote.
+    let mut lost = Ok(());
     while let Some(read) = readers.join_next().await {
-        read.map_err(|error| status::internal(&error))??;
+        lost = lost.and(read.map_err(|error| status::internal(&error))?);
     }
-    Ok(())
+    lost
 }
 
 /// One stream of one attempt, and who keeps it.
@@ -96,6 +110,8 @@ struct Source {
     attempt: AttemptId,
     worker: votum_ids::WorkerId,
     stream: LogStream,
+    /// Nothing is added to it any more.
+    is_over: bool,
 }
 
 fn sources(wanted: &TailLogs, view: &JobView) -> Vec<Source> {
@@ -119,6 +135,7 @@ fn sources(wanted: &TailLogs, view: &JobView) -> Vec<Source> {
                 },
                 worker: attempt.worker.clone(),
                 stream,
+                is_over: attempt.ended.is_some() || view.state.is_final(),
             }));
         }
     }
@@ -130,10 +147,46 @@ fn name(view: &JobView, task: &votum_ids::TaskId, attempt: &AttemptView) -> Atte
 }
 
 /// Passes on one stream, piece by piece; waits for a client that reads slowly.
+///
+/// It ends with the log of an attempt that is over, since nothing is added to that any more.
 async fn pass_on(
     desk: &Desk,
     source: &Source,
+    is_over: impl Fn() -> bool,
     wanted: &TailLogs,
+    pieces: &Pieces,
+) -> Result<(), Status> {
+    let mut place = Place { offset: 0, tail_lines: wanted.tail_lines };
+    let mut failures = 0;
+    while !pieces.is_closed() {
+        // Known before the reading, so that what is read then is everything.
+        let over = !wanted.follow || is_over();
+        let before = place.offset;
+        match read_on(desk, source, wanted.follow, &mut place, pieces).await {
+            Ok(()) if over => return Ok(()),
+            Ok(()) => {}
+            Err(_) if place.offset > before => failures = 0,
+            Err(error) if over && failures == FAILURES_MAX => return Err(error),
+            Err(_) => failures += u32::from(over),
+        }
+        let _ = timeout(PAUSE, std::future::pending::<()>()).await;
+    }
+    Ok(())
+}
+
+/// Where in a log the reading goes on.
+struct Place {
+    offset: u64,
+    /// Only until the first piece has come: after it, everything is wanted.
+    tail_lines: Option<u32>,
+}
+
+/// Passes on what follows, until the worker has no more or cannot be reached.
+async fn read_on(
+    desk: &Desk,
+    source: &Source,
+    follow: bool,
+    place: &mut Place,
     pieces: &Pieces,
 ) -> Result<(), Status> {
     let workers = desk.workers().await?;
@@ -141,13 +194,18 @@ async fn pass_on(
     let keeper = workers.iter().find(|view| view.worker == source.worker);
     let address = &keeper.ok_or_else(unreachable)?.artifact_address;
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| unreachable())?;
-    let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|_| unreachable())?;
+    let endpoint = endpoint
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_PATIENCE)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    let channel = endpoint.connect().await.map_err(|_| unreachable())?;
     let request = ReadLogs {
         attempt: source.attempt.clone(),
         stream: source.stream,
-        offset: 0,
-        follow: wanted.follow,
-        tail_lines: wanted.tail_lines,
+        offset: place.offset,
+        follow,
+        tail_lines: place.tail_lines,
     };
     let answer = ArtifactServiceClient::new(channel).read_logs(request.to_proto()).await;
     let mut chunks = match answer {
@@ -156,9 +214,11 @@ async fn pass_on(
         Err(error) if error.code() == tonic::Code::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    while let Some(chunk) = chunks.message().await? {
+    // The worker's daemon may end in the middle of its answer.
+    while let Some(chunk) = chunks.message().await.map_err(|_| unreachable())? {
         let LogChunk { offset, data } =
             LogChunk::from_proto(chunk).map_err(|malformed| status::malformed(&malformed))?;
+        *place = Place { offset: offset + data.len() as u64, tail_lines: None };
         let attempt = source.name.clone();
         let piece = LogPiece { attempt, stream: source.stream, offset, data };
         if pieces.send(Ok(piece.to_proto())).await.is_err() {
@@ -170,3 +230,11 @@ async fn pass_on(
 
 /// Most pieces that wait for a client.
 const PIECES_MAX: usize = 64;
+/// Between two questions to a worker that had no more, or could not be reached.
+const PAUSE: Duration = Duration::from_millis(500);
+/// So often in a row a worker is asked in vain for the log of an attempt that is over.
+const FAILURES_MAX: u32 = 10;
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// A worker that vanished without a word is noticed after this and the next.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
