@@ -5,6 +5,7 @@
 mod aborting;
 mod attending;
 mod committing;
+mod containing;
 mod counting;
 mod exclusive;
 mod fencing;

@@ -9,7 +9,7 @@ use std::{
 use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
     InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program, RETENTION_DEFAULT,
-    RetryPolicy, TaskSpec,
+    Resources, RetryPolicy, TaskSpec,
 };
 
 /// A job while it is written.
@@ -217,6 +217,21 @@ impl TaskDraft {
     pub fn exclusive(mut self, on_unreachable: OnUnreachable) -> Self {
         self.spec.exclusive = true;
         self.spec.on_unreachable = on_unreachable;
+        self
+    }
+
+    /// Limits what one attempt may use.
+    #[must_use]
+    pub fn limited(mut self, resources: Resources) -> Self {
+        self.spec.resources = resources;
+        self
+    }
+
+    /// Limits how long one attempt may run, and how long it may take to end then.
+    #[must_use]
+    pub fn ends_within(mut self, timeout: Duration, grace: Duration) -> Self {
+        self.spec.timeout = timeout;
+        self.spec.grace_period = grace;
         self
     }
 

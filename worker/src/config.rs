@@ -17,6 +17,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 use votum_ids::{InvalidName, WorkerId};
+use votum_job::RESERVED_LABELS;
 use votum_process::SupervisorProgram;
 
 use crate::measure::{Bytes, Span};
@@ -192,6 +193,9 @@ impl Config {
         if !(1..=SLOTS_MAX).contains(&self.slots) {
             return Err(ConfigError::Slots { slots: self.slots });
         }
+        if let Some(text) = self.labels.keys().find(|name| name.starts_with(RESERVED_LABELS)) {
+            return Err(ConfigError::ReservedLabel { text: text.clone() });
+        }
         if !self.insecure && !self.artifact_listen.ip().is_loopback() {
             return Err(ConfigError::NotLoopback { address: self.artifact_listen });
         }
@@ -255,6 +259,14 @@ pub enum ConfigError {
     /// A label is no pair.
     #[error("the label {text:?} is not of the form key=value")]
     Label {
+        /// What was given.
+        text: String,
+    },
+    /// A label that a worker gives itself.
+    #[error(
+        "the label {text:?} begins with {RESERVED_LABELS}, which is what a worker says of itself"
+    )]
+    ReservedLabel {
         /// What was given.
         text: String,
     },
@@ -420,6 +432,13 @@ mod tests {
         let open = Settings { artifact_listen: listen, ..named() };
         assert!(matches!(resolve(open.clone()), Err(ConfigError::NotLoopback { .. })));
         assert!(resolve(Settings { insecure: true, ..open }).is_ok());
+    }
+
+    #[test]
+    fn what_a_worker_says_of_itself_is_no_setting() {
+        let labels = vec!["votum.limit.memory=enforced".to_owned()];
+        let resolved = resolve(Settings { labels, ..named() });
+        assert!(matches!(resolved, Err(ConfigError::ReservedLabel { .. })));
     }
 
     #[test]

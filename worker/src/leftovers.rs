@@ -131,7 +131,8 @@ async fn look(
         {
             match order_of_ended(&dir, id, standing).await {
                 Ok(order) => {
-                    let (elapsed, event) = (ended.elapsed, conclude(&dir, &ended));
+                    let event = conclude(&dir, &ended, &order.spec.resources, None);
+                    let elapsed = ended.elapsed;
                     Ok(Leftover::Ended { order, elapsed, event, dir })
                 }
                 Err(message) => Ok(gone(&dir, &ended, message)),
@@ -196,10 +197,10 @@ impl Leftovers {
                     let pid = pid_of(&supervised);
                     tracing::info!(attempt = %id, pid, ?elapsed, "goes on with what ran");
                     let run = Runs::begin(shell, &id);
-                    let health = order.spec.health.clone();
+                    let (health, resources) = (order.spec.health.clone(), order.spec.resources);
                     let pid = Some(pid);
                     shell.inbox.send(Event::Adopted { assignment: order, pid, elapsed }).await;
-                    shell.spawn(watch(run, dir, supervised, health));
+                    shell.spawn(watch(run, dir, supervised, health, resources));
                 }
                 Leftover::Ended { order, elapsed, event, dir } => {
                     tracing::info!(attempt = %id, "it ended while no daemon lived");

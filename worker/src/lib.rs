@@ -12,6 +12,7 @@ mod attempts;
 mod attendance;
 mod commit;
 mod config;
+mod disk;
 mod engine;
 mod environment;
 mod event;

@@ -1,11 +1,19 @@
 //! Actions to deeds: each is done at once or handed over; completions come back as events.
 
-use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc, time::UNIX_EPOCH};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+    sync::Arc,
+    time::UNIX_EPOCH,
+};
 
 use votum_commit::LogPosition;
 use votum_driver::Perform;
 use votum_ids::{AttemptId, JobId};
+use votum_job::{BACKEND_LABEL, Enforced};
 use votum_machine::{Moment, WallTime};
+use votum_process::Backend;
 use votum_shadow::DiscardError;
 use votum_wire::{FromWorker, Hello};
 
@@ -69,12 +77,31 @@ fn hello(shell: &Shell, seen: Option<LogPosition>) -> Hello {
         installation: shell.me.clone(),
         incarnation: shell.incarnation,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        labels: shell.config.labels.clone(),
+        labels: labels(shell),
         slots: shell.config.slots,
         artifact_address: shell.address.clone(),
         publish_roots: shell.shadow.roots().map(|root| root.display().to_string()).collect(),
         seen,
     }
+}
+
+/// Returns the operator's labels, and those by which the worker says what it can limit.
+fn labels(shell: &Shell) -> BTreeMap<String, String> {
+    let cgroups = &shell.cgroups;
+    let backend = match cgroups.backend() {
+        Backend::Unified => "cgroup-v2",
+        Backend::Hybrid => "cgroup-hybrid",
+        Backend::ProcessGroups => "process-groups",
+    };
+    let enforced = [
+        (cgroups.limits_cpu(), Enforced::Cpu),
+        (cgroups.limits_memory(), Enforced::Memory),
+        (cgroups.limits_processes(), Enforced::Processes),
+    ];
+    let enforced = enforced.into_iter().filter(|(can, _)| *can).map(|(_, limit)| limit.label());
+    let mut labels = shell.config.labels.clone();
+    labels.extend(enforced.chain([(BACKEND_LABEL.to_owned(), backend.to_owned())]));
+    labels
 }
 
 async fn beat(shell: Arc<Shell>, number: u64) {

@@ -14,8 +14,8 @@ use std::{
 
 use tokio::sync::watch;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, FailureKind, Program, TaskSignal};
-use votum_process::{Launch, StartError, StopSignal, start};
+use votum_job::{Assignment, Failure, FailureKind, Program, Resources, TaskSignal};
+use votum_process::{Launch, Limits, StartError, StopSignal, start};
 use votum_shadow::Staging;
 
 use crate::{
@@ -177,7 +177,8 @@ pub(crate) async fn run(
         Err(failure) => return run.end(failed(failure)).await,
     };
     shell.tell(&run.id, AttemptEvent::Started { pid: pid_of(&supervised) }).await;
-    watch(run, dir, supervised, assignment.spec.health.clone()).await;
+    let (health, resources) = (assignment.spec.health.clone(), assignment.spec.resources);
+    watch(run, dir, supervised, health, resources).await;
 }
 
 /// Writes down the order, which a restart goes on with, and then what to run; everything
@@ -235,6 +236,8 @@ fn plan(
         stop_signal: stop_signal(assignment.spec.stop_signal),
         log_bytes_max: shell.config.log_limit,
         lease: assignment.spec.exclusive.then(|| shell.config.lease_file()),
+        limits: limits(&assignment.spec.resources),
+        cgroups: shell.cgroups.clone(),
     })
 }
 
@@ -246,6 +249,15 @@ fn stop_signal(signal: TaskSignal) -> StopSignal {
         TaskSignal::Quit => StopSignal::Quit,
         TaskSignal::Usr1 => StopSignal::Usr1,
         TaskSignal::Usr2 => StopSignal::Usr2,
+    }
+}
+
+fn limits(resources: &Resources) -> Limits {
+    Limits {
+        cpu_millis: resources.cpu_millis,
+        memory_bytes: resources.memory_bytes,
+        processes: resources.processes,
+        file_bytes: resources.disk_bytes,
     }
 }
 

@@ -19,8 +19,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::transport::{Endpoint, Server, server::TcpIncoming};
 use uuid::Uuid;
+use votum_commit::Installation;
 use votum_driver::{Clock, Driver, Inbox};
 use votum_ids::Incarnation;
+use votum_process::Cgroups;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
 use votum_shadow::Shadow;
 use votum_transfer::artifact_service;
@@ -98,6 +100,7 @@ pub async fn serve_until(
     };
     let Recovered { engine, me, journal, durable } = recovered;
     let leftovers = find_leftovers(&config, &engine, &shadow).await?;
+    let cgroups = detect_cgroups(&me).await;
 
     let listen = config.artifact_listen;
     let in_listen = |source| ServeError::Listen { address: listen, source };
@@ -108,6 +111,7 @@ pub async fn serve_until(
     let shell = Arc::new(Shell {
         address: config.artifact_address.clone().unwrap_or_else(|| address.to_string()),
         supervisor: config.supervisor.clone(),
+        cgroups,
         config,
         me,
         incarnation: draw_incarnation(),
@@ -156,6 +160,20 @@ pub async fn serve_until(
         Some(why) => Err(ServeError::Removed { why: why.clone() }),
         None => result,
     }
+}
+
+/// Finds out how attempts can be limited; clears away the groups of those that are over.
+async fn detect_cgroups(me: &Installation) -> Cgroups {
+    let uid = me.uid.to_string();
+    let name = format!("votum-{}-{}", me.worker, uid.get(..8).unwrap_or(&uid));
+    let cgroups = blocking(move || {
+        let cgroups = Cgroups::detect(&name);
+        cgroups.sweep();
+        cgroups
+    })
+    .await;
+    tracing::info!(backend = ?cgroups.backend(), "limits");
+    cgroups
 }
 
 /// Opens everything that lies on the disk.

@@ -8,7 +8,7 @@ use votum_driver::{Clock, Inbox};
 use votum_ids::{AttemptId, Incarnation};
 use votum_job::{Failure, FailureKind, Usage};
 use votum_machine::Moment;
-use votum_process::SupervisorProgram;
+use votum_process::{Cgroups, SupervisorProgram};
 use votum_shadow::Shadow;
 
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Shell {
     pub(crate) tokens: ReadTokens,
     pub(crate) read_lately: ReadLately,
     pub(crate) supervisor: SupervisorProgram,
+    /// Where attempts get their control groups.
+    pub(crate) cgroups: Cgroups,
     pub(crate) runs: Runs,
     pub(crate) peers: PeerDesk,
     pub(crate) bounds: Bounds,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use votum_ids::AttemptId;
-use votum_job::{Failure, FailureKind, HealthCheck, Usage};
+use votum_job::{Failure, FailureKind, HealthCheck, Resources, Usage};
 use votum_process::{
     Ended, Exit, Found, SpawnFailure, Supervised, SupervisionError, find,
     output::{self, LogStream},
@@ -16,6 +16,7 @@ use votum_process::{
 
 use crate::{
     attendance::Attendance,
+    disk::{DiskFull, exceeds_disk},
     event::AttemptEvent,
     health,
     run::{Run, cancel_file},
@@ -29,13 +30,14 @@ pub(crate) async fn watch(
     dir: PathBuf,
     supervised: Supervised,
     health: Option<HealthCheck>,
+    resources: Resources,
 ) {
     let shell = Arc::clone(&run.shell);
     let attendance = Attendance::begin(&shell, &run.id, &dir, health);
-    match watch_until_gone(&mut run, &dir, supervised).await {
-        Ok(ended) => {
+    match watch_until_gone(&mut run, &dir, supervised, resources).await {
+        Ok((ended, full)) => {
             attendance.end().await;
-            let event = on_disk(&shell, move |_| conclude(&dir, &ended)).await;
+            let event = on_disk(&shell, move |_| conclude(&dir, &ended, &resources, full)).await;
             run.end(event).await;
         }
         // Whether it runs cannot be told: only a restart can prove what is left of it.
@@ -55,19 +57,28 @@ async fn watch_until_gone(
     run: &mut Run,
     dir: &Path,
     supervised: Supervised,
-) -> Result<Ended, SupervisionError> {
+    resources: Resources,
+) -> Result<(Ended, Option<DiskFull>), SupervisionError> {
+    let (shell, id) = (Arc::clone(&run.shell), run.id.clone());
+    let mut full = None;
     let ended = tokio::select! {
         ended = supervised.exited() => ended,
+        exceeded = exceeds_disk(&shell, &id, resources.disk_bytes) => {
+            let reason = exceeded.to_string();
+            full = Some(exceeded);
+            // A grace would be time to write even more.
+            supervised.stop(Duration::ZERO, &reason, &cancel_file(dir)).await
+        }
         order = run.stopped() => {
             supervised.stop(order.grace, &order.reason, &cancel_file(dir)).await
         }
     };
     match ended {
-        Ok(ended) => Ok(ended),
+        Ok(ended) => Ok((ended, full)),
         Err(error) => {
             let error = chain(&error);
             tracing::error!(attempt = %run.id, error, "lost sight of the supervisor");
-            end_whatever_is_left(dir, &run.id).await
+            Ok((end_whatever_is_left(dir, &run.id).await?, full))
         }
     }
 }
@@ -85,6 +96,8 @@ pub(crate) async fn end_whatever_is_left(
             exit: Exit::Vanished,
             elapsed: Duration::ZERO,
             cpu: Duration::ZERO,
+            memory_peak: 0,
+            oom_kills: 0,
             stdout_bytes: 0,
             stderr_bytes: 0,
             recorded_at: None,
@@ -93,8 +106,18 @@ pub(crate) async fn end_whatever_is_left(
 }
 
 /// Says what an exit means for the attempt.
-pub(crate) fn conclude(dir: &Path, ended: &Ended) -> AttemptEvent {
+pub(crate) fn conclude(
+    dir: &Path,
+    ended: &Ended,
+    resources: &Resources,
+    full: Option<DiskFull>,
+) -> AttemptEvent {
     let usage = usage(ended);
+    let limited = full.map(|full| (FailureKind::DiskFull, full.to_string()));
+    if let Some((kind, message)) = limited.or_else(|| reached_limit(ended, resources)) {
+        let failure = Failure { kind, message, stderr_tail: stderr_tail(dir) };
+        return AttemptEvent::Failed { failure, usage };
+    }
     let (kind, message) = match &ended.exit {
         Exit::Code(0) => return AttemptEvent::Exited { usage },
         Exit::Code(code) => (FailureKind::ExitCode(*code), format!("exit code {code}")),
@@ -117,9 +140,25 @@ pub(crate) fn conclude(dir: &Path, ended: &Ended) -> AttemptEvent {
     }
 }
 
+/// Says which of its limits an attempt that failed has reached, if one.
+fn reached_limit(ended: &Ended, resources: &Resources) -> Option<(FailureKind, String)> {
+    if ended.exit == Exit::Code(0) {
+        return None;
+    }
+    if ended.oom_kills > 0
+        && let Some(bytes) = resources.memory_bytes
+    {
+        let message = format!("out of memory: it reached its limit of {bytes} bytes");
+        return Some((FailureKind::OutOfMemory, message));
+    }
+    let file_too_large = [Exit::Signal(SIGXFSZ), Exit::Code(128 + SIGXFSZ)].contains(&ended.exit);
+    let limit = resources.disk_bytes.filter(|_| file_too_large)?;
+    Some((FailureKind::DiskFull, DiskFull::File { limit }.to_string()))
+}
+
 /// Returns what an ended attempt used.
 pub(crate) fn usage(ended: &Ended) -> Usage {
-    Usage { cpu_time: ended.cpu, run_time: ended.elapsed, rss_bytes_max: 0 }
+    Usage { cpu_time: ended.cpu, run_time: ended.elapsed, rss_bytes_max: ended.memory_peak }
 }
 
 /// Returns the last lines of standard error; a log that cannot be read has none.
@@ -137,5 +176,7 @@ pub(crate) fn stderr_tail(dir: &Path) -> String {
     text[from..].trim_end().to_owned()
 }
 
+/// Sent to a program that makes a file larger than it may.
+const SIGXFSZ: i32 = 25;
 /// Longest end of standard error in a report.
 const STDERR_TAIL_BYTES_MAX: usize = 2048;

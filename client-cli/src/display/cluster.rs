@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use votum_job::{BACKEND_LABEL, Enforced, RESERVED_LABELS};
 use votum_machine::WallTime;
 use votum_wire::view::{ClusterView, DrainView, IndexState, JobState, WorkerState, WorkerView};
 
@@ -45,6 +46,7 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     line("Last seen", seen.unwrap_or_else(|| "never since the coordinator started".to_owned()));
     line("Version", format!("{}, incarnation {}", view.version, view.incarnation));
     line("Labels", labels(view));
+    line("Limits", limits(view));
     line("Artifacts", view.artifact_address.clone());
     line("Publishes", view.publish_roots.join(", "));
     line("Free", view.free_bytes.map_or_else(|| "-".to_owned(), amount::size));
@@ -87,9 +89,29 @@ fn drained(view: &WorkerView, drain: &DrainView, now: WallTime) -> String {
 }
 
 fn labels(view: &WorkerView) -> String {
-    let pairs: Vec<String> =
-        view.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<String> = view
+        .labels
+        .iter()
+        .filter(|(key, _)| !key.starts_with(RESERVED_LABELS))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     if pairs.is_empty() { "-".to_owned() } else { pairs.join(" ") }
+}
+
+/// Says what a worker can limit, and by which means.
+fn limits(view: &WorkerView) -> String {
+    let can = |limit: Enforced| view.labels.contains_key(&limit.label().0);
+    let kinds = [
+        (can(Enforced::Cpu), "cpu"),
+        (can(Enforced::Memory), "memory"),
+        (can(Enforced::Processes), "processes"),
+        // Measured by the worker itself, whatever its machine has.
+        (true, "disk"),
+    ];
+    let kinds: Vec<&str> =
+        kinds.into_iter().filter(|(can, _)| *can).map(|(_, kind)| kind).collect();
+    let backend = view.labels.get(BACKEND_LABEL).map_or("unknown", String::as_str);
+    format!("{} (by {backend})", kinds.join(", "))
 }
 
 /// Returns the cluster on one screen.

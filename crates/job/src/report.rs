@@ -77,6 +77,10 @@ pub enum FailureKind {
     InputUnavailable,
     /// No space or another failure of the worker's disk.
     StorageFailed,
+    /// The kernel ended it because it reached its memory limit.
+    OutOfMemory,
+    /// It reached its disk limit.
+    DiskFull,
     /// The process vanished: the machine rebooted, or the worker ended it at its restart.
     Interrupted,
     /// Stopped on request.
@@ -103,6 +107,8 @@ impl FailureKind {
             Self::OutputRefused => "OUTPUT_REFUSED",
             Self::InputUnavailable => "INPUT_UNAVAILABLE",
             Self::StorageFailed => "STORAGE_FAILED",
+            Self::OutOfMemory => "OUT_OF_MEMORY",
+            Self::DiskFull => "DISK_FULL",
             Self::Interrupted => "INTERRUPTED",
             Self::Stopped => "STOPPED",
             Self::WorkerLost => "WORKER_LOST",

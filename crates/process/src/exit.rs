@@ -75,6 +75,16 @@ pub struct Ended {
     pub elapsed: Duration,
     /// User and system time of all its processes.
     pub cpu: Duration,
+    /// The most memory that it had at once, in bytes; 0 if unknown.
+    ///
+    /// With a control group that of all its processes and of the files they
+    /// cached; otherwise the resident memory of the task's own process, looked
+    /// at a few times a second.
+    #[serde(default)]
+    pub memory_peak: u64,
+    /// How many of its processes the kernel killed for its memory limit.
+    #[serde(default)]
+    pub oom_kills: u64,
     /// What it wrote to its standard output, kept or dropped.
     pub stdout_bytes: u64,
     /// What it wrote to its standard error, kept or dropped.
@@ -90,6 +100,8 @@ impl Ended {
             exit,
             elapsed: Duration::ZERO,
             cpu: Duration::ZERO,
+            memory_peak: 0,
+            oom_kills: 0,
             stdout_bytes: 0,
             stderr_bytes: 0,
             recorded_at: None,

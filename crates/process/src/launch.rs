@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use votum_ids::AttemptId;
 
 use crate::{
+    cgroup::{Cgroups, Limits},
     exit::{Exit, SpawnFailure},
     identity::BootId,
     record::{self, RecordError},
@@ -46,6 +47,12 @@ pub struct Launch {
     /// of the attempt is killed. None: the attempt needs nobody to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<PathBuf>,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where its control groups are made.
+    #[serde(default)]
+    pub cgroups: Cgroups,
 }
 
 /// What asks a program to end before it is killed.

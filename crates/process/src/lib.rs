@@ -41,6 +41,8 @@
 //! the kernel knows no child of the supervisor: from then on nobody writes
 //! into the attempt's directories. A process that cannot be killed (one in an
 //! uninterruptible wait, or of another user) delays the record until it ends.
+//! Where control groups can be made, the attempt also has its own: its limits
+//! are set there, and `cgroup.kill` ends even what forks faster than it is found.
 //! If the supervisor itself was killed, the daemon ends what is left: the
 //! task's group, its descendants, and every process that carries the
 //! attempt's `VOTUM_FENCING_TOKEN` and `VOTUM_WORK_DIR` in its environment.
@@ -63,10 +65,13 @@
 
 mod adopt;
 mod capture;
+mod cgroup;
 mod exit;
+mod hierarchy;
 mod identity;
 mod launch;
 mod lease;
+mod memory_peak;
 pub mod output;
 mod processes;
 mod record;
@@ -77,6 +82,7 @@ mod supervised;
 mod supervisor;
 
 pub use adopt::{Found, find, launched_since_boot};
+pub use cgroup::{Backend, Cgroups, Limits};
 pub use exit::{Ended, Exit, SpawnFailure};
 pub use identity::{Identity, Stamp};
 pub use launch::{Launch, StopSignal, SupervisorProgram};

@@ -1,13 +1,14 @@
 //! What a killed supervisor left behind, and how it is ended.
 //!
 //! Nobody reaps these processes for us, so each is proven before it is
-//! signalled: by its stamp, by an ancestor that is proven, by the numbers of
-//! its group and session, or by the mark that the attempt's environment left
+//! signalled: by its stamp, by an ancestor that is proven, by its control
+//! group, by the numbers of its process group and session, or by the mark that the attempt's environment left
 //! on it.
 
-use std::{collections::BTreeSet, io, os::fd::OwnedFd, path::Path};
+use std::{collections::BTreeSet, io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use crate::{
+    cgroup::Groups,
     identity::{Identity, Stamp, TASK},
     launch::{LAUNCH, Launch, Plan},
     processes::{Process, add_descendants},
@@ -22,6 +23,7 @@ pub(crate) struct Remains {
     task: Option<Stamp>,
     /// Entries of an environment that only processes of the attempt have.
     mark: Option<[String; 2]>,
+    groups: Option<Arc<Groups>>,
 }
 
 impl Remains {
@@ -30,7 +32,9 @@ impl Remains {
         Ok(Self {
             supervisor: identity.supervisor,
             task: record::read(&dir.join(TASK))?,
-            mark: plan.and_then(|plan| mark(&plan.launch)),
+            mark: plan.as_ref().and_then(|plan| mark(&plan.launch)),
+            groups: plan
+                .map(|plan| Arc::new(Groups::of(&plan.launch.cgroups, &plan.launch.attempt))),
         })
     }
 
@@ -40,6 +44,9 @@ impl Remains {
             let remains = self.clone();
             let killed = blocking(move || remains.kill_once()).await?;
             if killed.is_empty() {
+                if let Some(groups) = &self.groups {
+                    groups.remove();
+                }
                 return Ok(());
             }
             for pidfd in killed {
@@ -54,13 +61,19 @@ impl Remains {
         for stamp in self.members(&table) {
             killed.extend(stamp.kill()?);
         }
+        // Whatever was forked meanwhile is found by the next look.
+        if let Some(groups) = &self.groups {
+            groups.kill();
+        }
         Ok(killed)
     }
 
     /// Returns the living processes of the attempt.
     fn members(&self, table: &[Process]) -> Vec<Stamp> {
+        let grouped = self.groups.as_ref().map(|groups| groups.members()).unwrap_or_default();
         let is_proven = |process: &&Process| {
             Some(process.stamp) == self.task
+                || grouped.contains(&process.stamp.pid)
                 || self.shares_group(process, table)
                 || self.mark.as_ref().is_some_and(|mark| process.carries(mark))
         };

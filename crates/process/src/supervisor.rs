@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, PipeWriter, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     process::ExitCode,
@@ -16,8 +16,9 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{
-        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid, kill_process_group,
-        set_child_subreaper, setsid, wait, waitid,
+        Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid,
+        getrlimit, kill_process_group, set_child_subreaper, setrlimit, setsid, wait, waitid,
+        waitpid,
     },
     stdio::dup2_stdout,
 };
@@ -27,10 +28,12 @@ use votum_crashpoint::crash_point;
 
 use crate::{
     capture::Capture,
+    cgroup::{Groups, LimitError},
     exit::{EXIT, Ended, Exit, ExitRecord, SpawnFailure},
     identity::{BootId, Claim, Identity, Stamp, TASK, Taken},
-    launch::{LAUNCH, Plan, StopSignal},
+    launch::{LAUNCH, Launch, Plan, StopSignal},
     lease::Lease,
+    memory_peak::MemoryPeak,
     output::LogStream,
     processes::{Process, add_descendants, ticks, uptime},
     record::{self, Aside, RecordError},
@@ -137,6 +140,8 @@ struct Watch {
     stop_signal: StopSignal,
     status: Option<WaitStatus>,
     lease: Option<Lease>,
+    groups: Groups,
+    memory_peak: MemoryPeak,
 }
 
 /// What the supervisor does with the processes it finds.
@@ -164,11 +169,14 @@ impl Watch {
         };
         let (stdout, stdout_pipe) = capture(LogStream::Stdout)?;
         let (stderr, stderr_pipe) = capture(LogStream::Stderr)?;
-        let task = launch.spawn(stdout_pipe, stderr_pipe)?;
+        let mut groups = Groups::of(&launch.cgroups, &launch.attempt);
+        let task = spawn_in(&mut groups, launch, stdout_pipe, stderr_pipe)
+            .inspect_err(|_| groups.remove())?;
         crash_point!("process.after_spawn");
         // Only a daemon that finds no supervisor wants it, and can do without:
         // neither a full disk nor a full table of files is to end a task that runs.
         let stamp = note_task(dir, task).map_err(|error| complain(&error)).ok();
+        let memory_peak = MemoryPeak::of(&groups, task);
         Ok(Self {
             task,
             stamp,
@@ -177,6 +185,8 @@ impl Watch {
             stop_signal: launch.stop_signal,
             status: None,
             lease,
+            groups,
+            memory_peak,
         })
     }
 
@@ -186,6 +196,7 @@ impl Watch {
         while !self.all_reaped() {
             self.wait_for_anything(signals);
             self.heed_lease();
+            self.memory_peak.look(self.task);
             match signals.asked() {
                 Some(Request::Stop) if self.phase == Phase::Running => self.pass_on_stop(),
                 Some(Request::Kill) => self.kill_group(),
@@ -230,6 +241,7 @@ impl Watch {
             }
         }
         if self.phase != Phase::Running {
+            self.groups.kill();
             kill_descendants();
         }
         false
@@ -249,7 +261,10 @@ impl Watch {
         // nobody, so it has to be looked for.
         let timeout = match self.phase {
             // The time of a suspended machine does not pass here, but in the lease.
-            Phase::Running => rest.map(|rest| timespec(rest.min(LEASE_LOOK_MAX))),
+            Phase::Running => {
+                let rest = rest.map(|rest| rest.min(LEASE_LOOK_MAX));
+                rest.into_iter().chain(self.memory_peak.interval()).min().map(timespec)
+            }
             Phase::Ending | Phase::Lapsed => Some(LOOK_AGAIN),
         };
         let _ = poll(&mut all, timeout.as_ref());
@@ -296,15 +311,61 @@ impl Watch {
         let elapsed = || Some(uptime().ok()?.saturating_sub(ticks(self.stamp?.start)));
         let myself = Process::read(getpid().as_raw_pid()).ok().flatten();
         let [stdout, stderr] = &self.captures;
+        let memory_peak = self.memory_peak.bytes(&self.groups);
+        let oom_kills = self.groups.oom_kills();
+        self.groups.remove();
         Ended {
             exit,
             elapsed: elapsed().unwrap_or_default(),
             cpu: myself.map_or(Duration::ZERO, |process| process.cpu_of_children),
+            memory_peak,
+            oom_kills,
             stdout_bytes: stdout.bytes(),
             stderr_bytes: stderr.bytes(),
             recorded_at: None,
         }
     }
+}
+
+fn system(error: &dyn std::error::Error) -> Exit {
+    Exit::SpawnFailed { failure: SpawnFailure::System, reason: error.to_string() }
+}
+
+/// Spawns the task in its groups, in which this process is only meanwhile.
+fn spawn_in(
+    groups: &mut Groups,
+    launch: &Launch,
+    stdout: PipeWriter,
+    stderr: PipeWriter,
+) -> Result<Pid, Exit> {
+    let unlimited = |error: LimitError| system(&error);
+    groups.make(&launch.limits).map_err(unlimited)?;
+    groups.enter().map_err(unlimited)?;
+    let before = limit_files(launch.limits.file_bytes);
+    let task = launch.spawn(stdout, stderr);
+    // Raising it to what the hard limit allows is never refused.
+    let _ = setrlimit(Resource::Fsize, before);
+    let left = groups.leave(&launch.limits).map_err(unlimited);
+    match (task, left) {
+        (Ok(task), Err(exit)) => {
+            // It would run without its limits, and this process with them.
+            let _ = kill_process_group(task, Signal::KILL);
+            let _ = waitpid(Some(task), WaitOptions::empty());
+            Err(exit)
+        }
+        (task, _) => task,
+    }
+}
+
+/// Limits the size of files for what is spawned from then on; returns what held before.
+fn limit_files(bytes: Option<u64>) -> Rlimit {
+    let before = getrlimit(Resource::Fsize);
+    if let Some(bytes) = bytes {
+        let current = Some(before.maximum.map_or(bytes, |maximum| maximum.min(bytes)));
+        // To lower one's own limit is allowed to everybody.
+        let _ = setrlimit(Resource::Fsize, Rlimit { current, ..before });
+    }
+    before
 }
 
 /// Kills every process below this one, whatever its group or session.

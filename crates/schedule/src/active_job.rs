@@ -137,9 +137,13 @@ impl ActiveJob {
         id: JobId,
         age: u64,
         received: WallTime,
-        spec: Box<JobSpec>,
+        mut spec: Box<JobSpec>,
         submission: Submission,
     ) -> Result<Self, CorruptSchedule> {
+        // A limit is asked of the worker like a label: only who can keep it gets the task.
+        for task in spec.tasks.values_mut() {
+            task.placement.labels.extend(task.resources.required_labels());
+        }
         let graph = match Graph::check(&spec) {
             Ok(graph) => graph,
             Err(problems) => return Err(CorruptSchedule::InvalidSpec { job: id, problems }),

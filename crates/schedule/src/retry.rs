@@ -74,6 +74,8 @@ fn account(kind: FailureKind, policy: &RetryPolicy) -> Account {
         | FailureKind::Stuck
         | FailureKind::Unhealthy
         | FailureKind::OutputMissing
+        | FailureKind::OutOfMemory
+        | FailureKind::DiskFull
         | FailureKind::Stopped => Account::User,
         FailureKind::InputUnavailable
         | FailureKind::StorageFailed
@@ -102,6 +104,8 @@ fn mishap_wait(kind: FailureKind, policy: &RetryPolicy, mishaps: u32) -> Duratio
         | FailureKind::OutputRefused
         | FailureKind::InputUnavailable
         | FailureKind::StorageFailed
+        | FailureKind::OutOfMemory
+        | FailureKind::DiskFull
         | FailureKind::Stopped => backoff(policy, mishaps).max(MISHAP_WAIT_MIN),
     }
 }

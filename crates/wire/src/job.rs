@@ -228,6 +228,8 @@ fn outcome_number(outcome: &Outcome) -> v1::AttemptOutcome {
         | FailureKind::OutputRefused
         | FailureKind::InputUnavailable
         | FailureKind::StorageFailed
+        | FailureKind::OutOfMemory
+        | FailureKind::DiskFull
         | FailureKind::Interrupted => v1::AttemptOutcome::Failed,
     }
 }
@@ -282,7 +284,7 @@ fn failure_from_proto(proto: &v1::Attempt) -> Result<Failure, Malformed> {
 }
 
 /// Every kind of failure that its reason alone tells.
-const KINDS_WITHOUT_NUMBER: [FailureKind; 13] = [
+const KINDS_WITHOUT_NUMBER: [FailureKind; 15] = [
     FailureKind::TimedOut,
     FailureKind::StartTimedOut,
     FailureKind::Stuck,
@@ -292,6 +294,8 @@ const KINDS_WITHOUT_NUMBER: [FailureKind; 13] = [
     FailureKind::OutputRefused,
     FailureKind::InputUnavailable,
     FailureKind::StorageFailed,
+    FailureKind::OutOfMemory,
+    FailureKind::DiskFull,
     FailureKind::Interrupted,
     FailureKind::Stopped,
     FailureKind::WorkerLost,

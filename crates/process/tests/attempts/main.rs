@@ -4,6 +4,7 @@
 
 mod durability;
 mod lease;
+mod limits;
 mod namespace;
 mod outcome;
 mod output;

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId};
-use votum_process::{Found, Launch, StopSignal, Supervised, SupervisorProgram, find, start};
+use votum_process::{
+    Cgroups, Found, Launch, Limits, StopSignal, Supervised, SupervisorProgram, find, start,
+};
 
 /// One attempt that a test describes and starts.
 pub(crate) struct Attempt {
@@ -33,6 +35,8 @@ impl Attempt {
             stop_signal: StopSignal::Term,
             log_bytes_max: 1 << 20,
             lease: None,
+            limits: Limits::default(),
+            cgroups: Cgroups::default(),
         };
         Self { launch, root }
     }

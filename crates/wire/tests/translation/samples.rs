@@ -481,6 +481,8 @@ fn failures() -> Vec<Failure> {
         FailureKind::OutputRefused,
         FailureKind::InputUnavailable,
         FailureKind::StorageFailed,
+        FailureKind::OutOfMemory,
+        FailureKind::DiskFull,
         FailureKind::Interrupted,
         FailureKind::Stopped,
         FailureKind::WorkerLost,
