@@ -51,7 +51,7 @@ pub(crate) enum Program {
     Command(Command),
     /// Processes that `votum dev` starts.
     #[command(subcommand, hide = true)]
-    Internal(Internal),
+    Internal(Box<Internal>),
 }
 
 /// What every command understands.

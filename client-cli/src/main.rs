@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let Cli { global, program } = Cli::parse();
     let command = match program {
         // A daemon shares nothing with the commands.
-        Program::Internal(process) => return commands::internal::run(process),
+        Program::Internal(process) => return commands::internal::run(*process),
         Program::Command(command) => command,
     };
     let context = Context::new(global);

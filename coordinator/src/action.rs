@@ -6,7 +6,7 @@ use votum_commit::Installation;
 use votum_driver::Awaits;
 use votum_ids::{JobId, WorkerId, WorkerUid};
 use votum_wire::{
-    FromCoordinator,
+    Behind, FromCoordinator, Versions,
     view::{JobState, JobView, WorkerState, WorkerView},
 };
 
@@ -230,6 +230,18 @@ pub(crate) enum Refusal {
         by: String,
         /// Why.
         reason: String,
+    },
+    /// Worker and coordinator have no version of the session's protocol in common.
+    #[error("worker {worker} speaks protocol {theirs}, this coordinator {ours}")]
+    ProtocolMismatch {
+        /// The worker.
+        worker: WorkerId,
+        /// What it speaks.
+        theirs: Versions,
+        /// What this coordinator speaks.
+        ours: Versions,
+        /// Who must be upgraded.
+        behind: Behind,
     },
     /// So many installations of one name were removed that no further one is recorded.
     #[error("{max} installations named {worker} were removed, as many as are recorded")]

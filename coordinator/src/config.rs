@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use serde::Deserialize;
+use votum_wire::Versions;
 
 /// The settings of one coordinator, complete and checked.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub jobs_open_max: usize,
     /// A lazy record is durable after this at the latest.
     pub lazy_sync: Duration,
+    /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
+    pub protocols: Versions,
 }
 
 /// The same settings as they are given on the command line or in the environment.
@@ -119,6 +122,7 @@ impl ConfigArgs {
             lost_after: milliseconds(self.lost_after_ms, workers.lost_after_ms, LOST_AFTER_DEFAULT),
             jobs_open_max: file.jobs.max_open.unwrap_or(JOBS_OPEN_MAX_DEFAULT),
             lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
+            protocols: Versions::OURS,
         };
         config.check(self.insecure || file.insecure)?;
         Ok(config)

@@ -18,7 +18,7 @@ use votum_ids::{JobId, RequestId, WorkerId};
 use votum_job::JobSpec;
 use votum_machine::{Machine, Moment, Reaction, WallTime};
 use votum_schedule::{Registration, Scheduler, Submission};
-use votum_wire::{FromCoordinator, FromWorker, Hello, view::JobView};
+use votum_wire::{FromCoordinator, FromWorker, Hello, Versions, view::JobView};
 
 use crate::{
     action::{Action, Answer, Cluster, Refusal},
@@ -45,7 +45,7 @@ pub(crate) struct Engine {
     lease: Lease,
 }
 
-/// What a worker is told about its lease.
+/// What a worker is told when it is admitted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease {
     /// Without a frame for this long a worker is suspect.
@@ -54,6 +54,8 @@ pub(crate) struct Lease {
     pub heartbeat_interval: std::time::Duration,
     /// After the lease, until it is lost.
     pub stop_grace: std::time::Duration,
+    /// The versions of the session's protocol that this coordinator speaks.
+    pub protocols: Versions,
 }
 
 /// An event of one machine that waits for a step of its own.
@@ -96,13 +98,13 @@ impl Machine for Engine {
                 let answer = self.operate(&mut turn, worker, operation, by, reason);
                 turn.reply(reply, answer);
             }
-            Event::SessionOpened(hello) => match self.refuse(&hello.installation) {
-                Some(refusal) => {
+            Event::SessionOpened(hello) => match self.negotiate(&hello) {
+                Err(refusal) => {
                     turn.act(Action::Refuse { installation: hello.installation, refusal });
                 }
-                None => {
+                Ok(protocol) => {
                     self.forget_listing(&hello.installation.worker);
-                    self.welcome(&mut turn, hello);
+                    self.welcome(&mut turn, hello, protocol);
                 }
             },
             // What a refused session says counts as little as its Hello.
@@ -262,15 +264,17 @@ impl Engine {
         turn.reply(reply, answer);
     }
 
-    fn welcome(&mut self, turn: &mut Turn, hello: Hello) {
+    fn welcome(&mut self, turn: &mut Turn, hello: Hello, protocol: u32) {
         let worker = hello.installation.worker.clone();
         let met = CoordinatorEvent::Met { from: hello.installation.clone(), seen: hello.seen };
         self.commit(turn, met);
-        self.schedule(turn, votum_schedule::Event::Joined(registration(hello)));
+        self.schedule(turn, votum_schedule::Event::Joined(registration(hello, protocol)));
         let frame = FromCoordinator::Welcome {
             lease: self.lease.length,
             heartbeat_interval: self.lease.heartbeat_interval,
             stop_grace: self.lease.stop_grace,
+            protocol,
+            newest: self.lease.protocols.newest(),
         };
         turn.act(Action::Send { worker, frame });
     }
@@ -348,7 +352,7 @@ impl Engine {
     }
 }
 
-fn registration(hello: Hello) -> Registration {
+fn registration(hello: Hello, protocol: u32) -> Registration {
     Registration {
         worker: hello.installation.worker,
         uid: hello.installation.uid,
@@ -358,6 +362,7 @@ fn registration(hello: Hello) -> Registration {
         labels: hello.labels,
         artifact_address: hello.artifact_address,
         publish_roots: hello.publish_roots,
+        protocol,
     }
 }
 

@@ -84,6 +84,7 @@ fn fresh(config: &Config, anchor: WallTime, epoch: Epoch, start: Start) -> Engin
         length: config.lease,
         heartbeat_interval: config.heartbeat_interval,
         stop_grace: config.stop_grace,
+        protocols: config.protocols,
     };
     let scheduler = Scheduler::new(schedule, epoch, anchor);
     Engine::new(anchor, config.jobs_open_max, lease, scheduler, Coordinator::new(start))
@@ -290,6 +291,7 @@ pub(crate) mod tests {
             lost_after: Duration::from_secs(3600),
             jobs_open_max: 10,
             lazy_sync: Duration::from_millis(100),
+            protocols: votum_wire::Versions::OURS,
         }
     }
 }

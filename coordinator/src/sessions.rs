@@ -27,7 +27,9 @@ use votum_journal::Lsn;
 use votum_proto::worker::v1::{
     SessionRequest, SessionResponse, session_service_server::SessionService,
 };
-use votum_wire::{CoordinatorFrame, FromCoordinator, FromWorker, Hello, Translate, status};
+use votum_wire::{
+    CoordinatorFrame, FromCoordinator, FromWorker, Hello, Translate, Versions, status,
+};
 
 use crate::event::Event;
 
@@ -198,14 +200,19 @@ impl SessionService for SessionApi {
             let worker = hello.installation.worker.clone();
             self.inbox.send(Event::SessionClosed { worker, incarnation }).await;
         }
-        let Hello { installation, incarnation, .. } = hello.clone();
+        let Hello { installation, incarnation, protocols, .. } = hello.clone();
         tracing::info!(worker = %installation.worker, uid = %installation.uid, "session opened");
         if !self.inbox.send(Event::SessionOpened(hello)).await {
             return Err(status::shutting_down());
         }
         let worker = installation.worker.clone();
-        let reader =
-            Reader { inbox: self.inbox.clone(), outgoing: weak, installation, incarnation };
+        let reader = Reader {
+            inbox: self.inbox.clone(),
+            outgoing: weak,
+            installation,
+            incarnation,
+            protocols,
+        };
         self.sessions.keep(&worker, tokio::spawn(reader.run(incoming)));
         Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
     }
@@ -230,11 +237,17 @@ struct Reader {
     outgoing: mpsc::WeakSender<Result<SessionResponse, Status>>,
     installation: Installation,
     incarnation: Incarnation,
+    protocols: Versions,
 }
 
 impl Reader {
     async fn run(self, mut incoming: Streaming<SessionRequest>) {
         while let Some(Ok(request)) = incoming.next().await {
+            if request.frame.is_none() && self.protocols.newest() > Versions::OURS.newest() {
+                // Of a kind that only newer programs know: the chosen version does without it.
+                tracing::debug!(worker = %self.installation.worker, "skips an unknown frame");
+                continue;
+            }
             let refused = match FromWorker::from_proto(request) {
                 Ok(FromWorker::Hello(_)) => status::hello_repeated(),
                 Err(malformed) => status::malformed(&malformed),
@@ -329,6 +342,7 @@ mod tests {
             artifact_address: "127.0.0.1:1".to_owned(),
             publish_roots: Vec::new(),
             seen: None,
+            protocols: Versions::OURS,
         }
     }
 
@@ -337,6 +351,8 @@ mod tests {
             lease: HELLO_TIMEOUT,
             heartbeat_interval: HELLO_TIMEOUT,
             stop_grace: HELLO_TIMEOUT,
+            protocol: 2,
+            newest: 2,
         }
     }
 

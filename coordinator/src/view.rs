@@ -362,6 +362,7 @@ fn shown_worker(
         slots: registration.slots,
         free_bytes: (worker.free_bytes > 0).then_some(worker.free_bytes),
         holds: worker.holds,
+        protocol: registration.protocol,
         drain: worker.drain.map(|drain| DrainView {
             deadline: drain.deadline(),
             by: drain.by,

@@ -19,6 +19,7 @@ mod refusing;
 mod restarting;
 mod serving;
 mod submitting;
+mod upgrading;
 
 use votum_tests::{Cluster, Timing, programs};
 

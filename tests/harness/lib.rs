@@ -29,9 +29,26 @@ pub use trial::{Flavour, Trial};
 pub use verdict::{Content, Visible, content_of};
 
 use votum_ids::RequestId;
+use votum_wire::Versions;
 
 /// Draws an id for a request.
 #[must_use]
 pub fn request() -> RequestId {
     cluster::draw_request()
 }
+
+/// Returns the versions of the session's protocol that a daemon of the tests plays, if it plays
+/// an older or a newer program than it is.
+///
+/// # Panics
+/// If the variable does not hold two numbers.
+#[must_use]
+pub fn played_protocols() -> Option<Versions> {
+    let played = std::env::var(PROTOCOLS_VARIABLE).ok()?;
+    let (oldest, newest) = played.split_once('-').expect("two numbers");
+    let number = |text: &str| text.parse().expect("a number");
+    Some(Versions::new(number(oldest), number(newest)).expect("a range"))
+}
+
+/// Names the variable in which a daemon of the tests finds the versions it plays, such as `2-3`.
+pub const PROTOCOLS_VARIABLE: &str = "VOTUM_TEST_PROTOCOLS";

@@ -20,6 +20,8 @@ use votum_ids::{InvalidName, WorkerId};
 use votum_job::RESERVED_LABELS;
 use votum_process::SupervisorProgram;
 
+use votum_wire::Versions;
+
 use crate::measure::{Bytes, Span};
 
 /// Everything a worker needs to know before it starts.
@@ -57,6 +59,8 @@ pub struct Config {
     pub stop_tasks: bool,
     /// Whether others than this machine may reach it in clear text.
     pub insecure: bool,
+    /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
+    pub protocols: Versions,
     /// What runs the program of an attempt and outlives this daemon.
     pub supervisor: SupervisorProgram,
     /// Which log lines are written: a level, or a filter such as `info,votum_worker=debug`.
@@ -112,6 +116,9 @@ pub struct Settings {
     /// Serve others than this machine in clear text.
     #[arg(long, env = "VOTUM_INSECURE")]
     pub insecure: bool,
+    /// Not given on the command line: tests play an older or a newer neighbour.
+    #[arg(skip)]
+    pub protocols: Option<Versions>,
     /// Write log lines of this level, or by this filter [default: info].
     #[arg(long, env = "VOTUM_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -180,6 +187,7 @@ impl Config {
             shadow_reserve: file.tasks.shadow_reserve.map_or(SHADOW_RESERVE_DEFAULT, |size| size.0),
             stop_tasks: settings.stop_tasks || file.tasks.stop_at_end,
             insecure: settings.insecure || file.insecure,
+            protocols: settings.protocols.unwrap_or(Versions::OURS),
             supervisor,
             log: settings.log.or(file.log).unwrap_or_else(|| LOG_DEFAULT.to_owned()),
             log_format: settings.log_format.or(file.log_format).unwrap_or_default(),

@@ -197,7 +197,10 @@ impl Engine {
             Some(epoch) => epoch.epoch < log.epoch,
             None => true,
         };
-        if let FromCoordinator::Welcome { lease, heartbeat_interval: interval, stop_grace } = body {
+        if let FromCoordinator::Welcome {
+            lease, heartbeat_interval: interval, stop_grace, ..
+        } = body
+        {
             self.lease.welcomed(lease, stop_grace);
             session.phase = SessionPhase::Admitted { heartbeat: now.after(interval), interval };
             self.notice(log);

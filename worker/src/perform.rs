@@ -82,6 +82,7 @@ fn hello(shell: &Shell, seen: Option<LogPosition>) -> Hello {
         artifact_address: shell.address.clone(),
         publish_roots: shell.shadow.roots().map(|root| root.display().to_string()).collect(),
         seen,
+        protocols: shell.config.protocols,
     }
 }
 

@@ -135,6 +135,7 @@ pub async fn serve_until(
     let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, stop.clone()));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
     let removed = Arc::new(OnceLock::new());
+    let protocols = shell.config.protocols;
     let session = tokio::spawn(session::keep(
         endpoint,
         inbox,
@@ -142,6 +143,7 @@ pub async fn serve_until(
         clock,
         stop.clone(),
         Arc::clone(&removed),
+        protocols,
     ));
     tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
 

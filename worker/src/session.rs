@@ -14,7 +14,7 @@ use tonic::{Status, transport::Endpoint};
 use uuid::Uuid;
 use votum_driver::{Clock, Inbox};
 use votum_proto::worker::v1::session_service_client::SessionServiceClient;
-use votum_wire::{CoordinatorFrame, Problem, Reason, Translate};
+use votum_wire::{CoordinatorFrame, FromCoordinator, Problem, Reason, Translate, Versions};
 
 use crate::{
     event::{Event, SessionNumber},
@@ -29,6 +29,7 @@ pub(crate) async fn keep(
     clock: Clock,
     stop: CancellationToken,
     removed: Arc<OnceLock<String>>,
+    protocols: Versions,
 ) {
     let endpoint = endpoint
         .tcp_nodelay(true)
@@ -38,7 +39,8 @@ pub(crate) async fn keep(
         .keep_alive_while_idle(true);
     let mut pause = PAUSE_MIN;
     for number in 1.. {
-        let session = Session { number: SessionNumber(number), inbox: &inbox, link: &link };
+        let session =
+            Session { number: SessionNumber(number), inbox: &inbox, link: &link, protocols };
         let ended = tokio::select! {
             ended = session.hold(&endpoint, &stop) => ended,
             () = stop.cancelled() => return,
@@ -68,6 +70,7 @@ struct Session<'a> {
     number: SessionNumber,
     inbox: &'a Inbox<Event>,
     link: &'a Link,
+    protocols: Versions,
 }
 
 /// How a connection ended.
@@ -127,6 +130,7 @@ impl Session<'_> {
         };
         let mut ended = Ended::InSilence;
         let mut heard = true;
+        let mut newest = self.protocols.newest();
         loop {
             let frame = match incoming.message().await {
                 Ok(Some(frame)) => frame,
@@ -144,6 +148,10 @@ impl Session<'_> {
                     return ended;
                 }
             };
+            if frame.frame.is_none() && newest > self.protocols.newest() {
+                // Of a kind that only newer programs know: the chosen version does without it.
+                continue;
+            }
             let frame = match CoordinatorFrame::from_proto(frame) {
                 Ok(frame) => Box::new(frame),
                 Err(malformed) => {
@@ -151,6 +159,17 @@ impl Session<'_> {
                     return Ended::InSilence;
                 }
             };
+            if let FromCoordinator::Welcome { protocol, newest: theirs, .. } = frame.body {
+                newest = theirs;
+                if !self.protocols.contains(protocol) {
+                    tracing::warn!(
+                        "the coordinator speaks version {protocol} of the session's protocol, \
+                         this worker {}: upgrade the coordinator first",
+                        self.protocols
+                    );
+                    return Ended::InSilence;
+                }
+            }
             if let Ended::InSilence = ended {
                 tracing::info!(epoch = frame.log.epoch.0, "connected to the coordinator");
                 ended = Ended::AfterTalk;

@@ -295,6 +295,7 @@ impl World {
                 artifact_address: String::new(),
                 publish_roots: Vec::new(),
                 seen: None,
+                protocols: votum_wire::Versions::OURS,
             },
             inventory: Inventory::default(),
         };
@@ -306,6 +307,8 @@ impl World {
                 lease,
                 heartbeat_interval: Duration::from_secs(3),
                 stop_grace: Duration::from_secs(10),
+                protocol: 2,
+                newest: 2,
             })
             .await;
         loop {

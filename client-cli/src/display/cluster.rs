@@ -44,7 +44,8 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     }
     let seen = view.last_seen.map(|at| amount::age(now.since(at)) + " ago");
     line("Last seen", seen.unwrap_or_else(|| "never since the coordinator started".to_owned()));
-    line("Version", format!("{}, incarnation {}", view.version, view.incarnation));
+    line("Version", format!("{}, speaks protocol {}", view.version, view.protocol));
+    line("Incarnation", view.incarnation.to_string());
     line("Labels", labels(view));
     line("Limits", limits(view));
     line("Artifacts", view.artifact_address.clone());

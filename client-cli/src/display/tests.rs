@@ -265,6 +265,7 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
             ordered: at(0),
             deadline: Some(at(62)),
         }),
+        protocol: 2,
     };
     assert!(cluster::worker(&view, at(2)).text(Paint::Off).contains(
         "by carol 2s ago: another disk; nothing runs there, outputs of 1 open job are staged \

@@ -102,6 +102,9 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::WorkerRemoved { worker, uid, by, reason } => {
             status::worker_removed(worker, *uid, by, reason)
         }
+        Refusal::ProtocolMismatch { worker, theirs, ours, behind } => {
+            status::protocol_mismatch(worker, *theirs, *ours, *behind)
+        }
         Refusal::TooManyRemovals { max, .. } => status::quota_exceeded("removals", max),
         Refusal::LogStale => status::log_stale(),
         Refusal::TooManyJobs { max } => status::quota_exceeded("jobs", max),

@@ -3,6 +3,7 @@
 use votum_commit::{Installation, Stage};
 use votum_ids::{JobId, WorkerId};
 use votum_schedule::{Admission, Drain, REMOVALS_MAX, Removal, WorkerView};
+use votum_wire::Hello;
 
 use super::Engine;
 use crate::{
@@ -73,6 +74,20 @@ impl Engine {
             Some(Stage::Working | Stage::Aborting { .. } | Stage::Quarantined) | None => false,
         };
         self.commit.jobs().filter(waits).cloned().collect()
+    }
+
+    /// Chooses the version of the protocol for a session, unless its worker is not admitted.
+    pub(super) fn negotiate(&self, hello: &Hello) -> Result<u32, Refusal> {
+        if let Some(refusal) = self.refuse(&hello.installation) {
+            return Err(refusal);
+        }
+        let (ours, theirs) = (self.lease.protocols, hello.protocols);
+        ours.chosen_with(theirs).map_err(|behind| Refusal::ProtocolMismatch {
+            worker: hello.installation.worker.clone(),
+            theirs,
+            ours,
+            behind,
+        })
     }
 
     /// Says why an installation is not admitted under its name; none: it is.

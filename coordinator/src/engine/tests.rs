@@ -426,6 +426,7 @@ fn engine(epoch: Epoch) -> Engine {
         length: Duration::from_secs(15),
         heartbeat_interval: Duration::from_secs(3),
         stop_grace: Duration::from_secs(10),
+        protocols: Versions::OURS,
     };
     Engine::new(ANCHOR, 10, lease, scheduler, Coordinator::new(start))
 }
@@ -440,6 +441,7 @@ fn hello() -> Hello {
         artifact_address: "127.0.0.1:1".to_owned(),
         publish_roots: vec!["/srv".to_owned()],
         seen: None,
+        protocols: Versions::OURS,
     }
 }
 

@@ -169,4 +169,7 @@ pub struct Registration {
     pub artifact_address: String,
     /// Absolute paths below which it publishes.
     pub publish_roots: Vec<String>,
+    /// The version of the session's protocol that was chosen; 0 in records from before the choice.
+    #[serde(default)]
+    pub protocol: u32,
 }

@@ -9,6 +9,8 @@ use votum_commit::{Installation, LogPosition, Message, Pledge, Reply};
 use votum_ids::{AttemptId, Incarnation, TxnId};
 use votum_job::{Assignment, AttemptEnd, ListedAttempt, SelfReport};
 
+use crate::Versions;
+
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromWorker {
@@ -74,6 +76,8 @@ pub struct Hello {
     pub publish_roots: Vec<String>,
     /// The furthest position of a coordinator's log that it knows (C6).
     pub seen: Option<LogPosition>,
+    /// The versions of the protocol that it speaks.
+    pub protocols: Versions,
 }
 
 /// A page of what a worker still has.
@@ -116,6 +120,10 @@ pub enum FromCoordinator {
         heartbeat_interval: Duration,
         /// After the lease, until what ran there alone may run elsewhere (R3).
         stop_grace: Duration,
+        /// The version of the protocol that is spoken from here on.
+        protocol: u32,
+        /// The newest version that the coordinator speaks.
+        newest: u32,
     },
     /// A sign of life was heard: the lease lasts from when it was sent (R3).
     HeartbeatAcknowledged {

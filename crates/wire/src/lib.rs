@@ -20,6 +20,7 @@ pub mod operation;
 pub mod page;
 pub mod problem;
 mod program;
+mod protocol;
 pub mod request;
 mod self_report;
 pub mod session;
@@ -41,6 +42,7 @@ pub use frame::{
 pub use hold::{PauseOrigin, PauseView};
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason};
+pub use protocol::{Behind, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{

@@ -293,6 +293,8 @@ reasons! {
     WorkerInDoubt = "WORKER_IN_DOUBT", FailedPrecondition;
     /// An operator has removed this installation of the worker for good.
     WorkerRemoved = "WORKER_REMOVED", FailedPrecondition;
+    /// Worker and coordinator have no version of the session's protocol in common.
+    ProtocolMismatch = "PROTOCOL_MISMATCH", FailedPrecondition;
     /// A session begins with Hello and has one.
     HelloExpected = "HELLO_EXPECTED", FailedPrecondition;
     /// There is no such job.

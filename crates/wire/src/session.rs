@@ -6,7 +6,7 @@ use votum_proto::worker::v1 as pb;
 
 use crate::{
     CommittedRound, CoordinatorFrame, Fault, FromCoordinator, FromWorker, Hello,
-    INVENTORY_PAGE_MAX, Inventory, Malformed, Translate,
+    INVENTORY_PAGE_MAX, Inventory, Malformed, Translate, Versions,
     commit::{vote_from_proto, vote_to_proto},
     time::{duration, read_duration},
     translate::{parse, read, read_all, read_if_any, set, uuid, write_all},
@@ -121,7 +121,10 @@ impl Translate for Hello {
     type Proto = pb::Hello;
 
     fn to_proto(&self) -> pb::Hello {
+        let (protocol_min, protocol_max) = self.protocols.ends();
         pb::Hello {
+            protocol_min,
+            protocol_max,
             installation: Some(self.installation.to_proto()),
             incarnation: self.incarnation.to_string(),
             version: self.version.clone(),
@@ -143,6 +146,7 @@ impl Translate for Hello {
             artifact_address: proto.artifact_address,
             publish_roots: proto.publish_roots,
             seen: read_if_any("seen", proto.seen)?,
+            protocols: Versions::read(proto.protocol_min, proto.protocol_max)?,
         })
     }
 }
@@ -214,11 +218,13 @@ impl Translate for CoordinatorFrame {
 fn body_to_proto(body: &FromCoordinator) -> pb::session_response::Frame {
     use pb::session_response::Frame;
     match body {
-        FromCoordinator::Welcome { lease, heartbeat_interval, stop_grace } => {
+        FromCoordinator::Welcome { lease, heartbeat_interval, stop_grace, protocol, newest } => {
             Frame::Welcome(pb::Welcome {
                 lease: duration(*lease),
                 heartbeat_interval: duration(*heartbeat_interval),
                 stop_grace: duration(*stop_grace),
+                protocol: *protocol,
+                protocol_max: *newest,
             })
         }
         FromCoordinator::HeartbeatAcknowledged { number } => {
@@ -273,6 +279,8 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
                 welcome.heartbeat_interval,
             )?,
             stop_grace: read_duration("welcome.stop_grace", welcome.stop_grace)?,
+            protocol: welcome.protocol.max(1),
+            newest: welcome.protocol_max.max(1),
         },
         Frame::AcknowledgeHeartbeat(acknowledge) => {
             FromCoordinator::HeartbeatAcknowledged { number: acknowledge.number }

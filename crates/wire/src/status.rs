@@ -7,7 +7,7 @@ use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId, Worke
 use votum_job::InvalidJob;
 
 use crate::{
-    Fault, JobState, Malformed,
+    Behind, Fault, JobState, Malformed, Versions,
     names::{AttemptName, job_name, worker_name},
     problem::{Problem, Reason},
 };
@@ -283,6 +283,30 @@ pub fn worker_removed(worker: &WorkerId, uid: WorkerUid, by: &str, reason: &str)
     Problem::words(Reason::WorkerRemoved, &words)
         .with("worker", worker)
         .with("uid", uid)
+        .precondition(worker_name(worker), words)
+        .into()
+}
+
+/// Worker and coordinator have no version of the session's protocol in common.
+#[must_use]
+pub fn protocol_mismatch(
+    worker: &WorkerId,
+    theirs: Versions,
+    ours: Versions,
+    behind: Behind,
+) -> Status {
+    let upgrade = match behind {
+        Behind::Worker => "upgrade the worker",
+        Behind::Coordinator => "upgrade the coordinator first",
+    };
+    let words = format!(
+        "worker {worker} speaks version {theirs} of the session's protocol, this coordinator \
+         {ours}: {upgrade}"
+    );
+    Problem::words(Reason::ProtocolMismatch, &words)
+        .with("worker", worker)
+        .with("theirs", theirs)
+        .with("ours", ours)
         .precondition(worker_name(worker), words)
         .into()
 }

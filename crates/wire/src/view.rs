@@ -327,6 +327,8 @@ pub struct WorkerView {
     pub holds: Vec<JobId>,
     /// Why it takes no further attempts, if an operator wants it so.
     pub drain: Option<DrainView>,
+    /// The version of the session's protocol that was chosen last.
+    pub protocol: u32,
 }
 
 /// Why a worker takes no further attempts.

@@ -41,6 +41,7 @@ impl Translate for WorkerView {
             free_bytes: self.free_bytes.map(count),
             holding_jobs: self.holds.iter().map(job_name).collect(),
             drain: self.drain.as_ref().map(Translate::to_proto),
+            protocol_version: i32::try_from(self.protocol).unwrap_or(i32::MAX),
         }
     }
 
@@ -65,6 +66,7 @@ impl Translate for WorkerView {
             free_bytes: proto.free_bytes.map(|bytes| number("free_bytes", bytes)).transpose()?,
             holds: holds.collect::<Result<_, _>>()?,
             drain: read_if_any("drain", proto.drain)?,
+            protocol: number("protocol_version", proto.protocol_version)?,
         })
     }
 }

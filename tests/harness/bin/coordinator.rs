@@ -15,5 +15,9 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     arguments.log.install()?;
-    serve(arguments.config.resolve()?).await
+    let mut config = arguments.config.resolve()?;
+    if let Some(protocols) = votum_tests::played_protocols() {
+        config.protocols = protocols;
+    }
+    serve(config).await
 }

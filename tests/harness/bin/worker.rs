@@ -21,7 +21,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Arguments { settings, command } = Arguments::parse();
+    let Arguments { mut settings, command } = Arguments::parse();
+    settings.protocols = votum_tests::played_protocols();
     match command {
         Some(Command::Supervise { dir }) => votum_worker::supervise(&dir),
         None => votum_worker::run(settings, SupervisorProgram::this_executable(["supervise"])),

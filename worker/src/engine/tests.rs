@@ -117,6 +117,8 @@ fn welcome() -> FromCoordinator {
         lease: LEASE,
         heartbeat_interval: INTERVAL,
         stop_grace: Duration::from_secs(10),
+        protocol: 2,
+        newest: 2,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What operators order about workers: durable, refused where it would decide, and replayed.
 
 use super::*;
+use votum_wire::Behind;
+
 use crate::event::Operation;
 
 #[test]
@@ -89,6 +91,23 @@ fn a_name_belongs_to_its_installation_also_while_it_is_away() {
     ));
     let returned = world.settle(Event::SessionOpened(hello()));
     assert!(returned.sends(|frame| matches!(frame, FromCoordinator::Welcome { .. })));
+}
+
+#[test]
+fn a_worker_without_a_common_version_hears_who_is_behind() {
+    let mut world = World::new();
+    for (range, expected) in [((1, 1), Behind::Worker), ((3, 4), Behind::Coordinator)] {
+        let protocols = Versions::new(range.0, range.1).unwrap();
+        let refused = world.settle(Event::SessionOpened(Hello { protocols, ..hello() }));
+        assert!(matches!(
+            refused.actions.as_slice(),
+            [Action::Refuse { refusal: Refusal::ProtocolMismatch { behind, .. }, .. }]
+                if *behind == expected
+        ));
+    }
+    let protocols = Versions::new(1, 3).unwrap();
+    let welcomed = world.settle(Event::SessionOpened(Hello { protocols, ..hello() }));
+    assert!(welcomed.sends(|frame| matches!(frame, FromCoordinator::Welcome { protocol: 2, .. })));
 }
 
 fn refusal(reaction: &Reaction<Record, Action>) -> Option<&Refusal> {

@@ -166,6 +166,7 @@ pub(crate) fn registration(name: &str, uid: u128, incarnation: u128, slots: u32)
         labels: BTreeMap::new(),
         artifact_address: format!("{name}:7171"),
         publish_roots: vec!["/srv".into()],
+        protocol: 2,
     }
 }
 

@@ -128,12 +128,8 @@ impl Stage {
             }
             ["drain", name, options @ ..] => self.drain(name, options),
             ["resume", name] => self.world.step(Event::ResumeOrdered { worker: worker(name) }),
-            ["remove", name] => {
-                let ordered = self.world.wall();
-                let removal = Removal { by: "carol".into(), reason: "scrapped".into(), ordered };
-                self.world.step(Event::RemovalOrdered { worker: worker(name), removal });
-            }
             ["pause" | "unpause" | "retry", ..] => self.wish(words),
+            ["remove", name] => self.remove(name),
             ["show", name] => return self.show(&job(name)),
             ["workers"] => return self.workers(),
             other => panic!("no command {other:?}"),
@@ -188,6 +184,12 @@ impl Stage {
         let drain =
             Drain { by: "carol".into(), reason: "another disk".into(), ordered, time_limit };
         self.world.step(Event::DrainOrdered { worker: worker(name), drain });
+    }
+
+    fn remove(&mut self, name: &str) {
+        let ordered = self.world.wall();
+        let removal = Removal { by: "carol".into(), reason: "scrapped".into(), ordered };
+        self.world.step(Event::RemovalOrdered { worker: worker(name), removal });
     }
 
     fn leave(&mut self, name: &WorkerId) {

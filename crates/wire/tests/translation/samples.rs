@@ -23,7 +23,8 @@ use votum_wire::{
     ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, DrainView,
     FromCoordinator, FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView,
     LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
-    PauseView, PeerInquiry, ReportView, TaskState, TaskView, Translate, WorkerState, WorkerView,
+    PauseView, PeerInquiry, ReportView, TaskState, TaskView, Translate, Versions, WorkerState,
+    WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
@@ -137,6 +138,7 @@ fn from_worker() -> Vec<FromWorker> {
             artifact_address: "10.0.0.1:7001".to_owned(),
             publish_roots: vec!["/srv".to_owned()],
             seen: Some(log()),
+            protocols: Versions::new(2, 3).unwrap(),
         }),
         FromWorker::Inventory(Inventory {
             attempts: vec![listed(AttemptState::Live), listed(AttemptState::Ended(sealed()))],
@@ -189,6 +191,8 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             lease: Duration::from_secs(9),
             heartbeat_interval: Duration::from_millis(2500),
             stop_grace: Duration::from_secs(4),
+            protocol: 2,
+            newest: 3,
         },
         FromCoordinator::HeartbeatAcknowledged { number: 12 },
         FromCoordinator::Start(Box::new(assignment())),
@@ -450,6 +454,7 @@ fn worker() -> WorkerView {
             ordered: WallTime(1_800_000_000_040),
             deadline: Some(WallTime(1_800_000_000_050)),
         }),
+        protocol: 2,
     }
 }
 
