@@ -54,7 +54,7 @@ pub(crate) fn duration(text: &str) -> Duration {
 ///
 /// A task is its name and then any of `on alice`, `label role=etl`,
 /// `reads extract.rows`, `after extract`, `makes rows`, `publishes rows`, `attempts 3`,
-/// `backoff 2s`, `timeout 5m`, `never 3`, `exclusive wait`.
+/// `backoff 2s`, `timeout 5m`, `never 3`, `exclusive wait`, `memory 1024`.
 pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
     let mut spec = JobSpec {
         display_name: name.into(),
@@ -113,6 +113,7 @@ fn task_spec<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> TaskSp
                 let output = output_spec(value, Some(path));
                 task.outputs.insert(OutputName::new(value).unwrap(), output);
             }
+            "memory" => task.resources.memory_bytes = Some(value.parse().unwrap()),
             "attempts" => task.retry.attempts = value.parse().unwrap(),
             "backoff" => task.retry.backoff = duration(value),
             "never" => {

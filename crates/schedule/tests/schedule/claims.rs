@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, Epoch, FencingToken, TaskId, WorkerId};
-use votum_job::{FailureKind, InputSource};
+use votum_job::{Enforced, FailureKind, InputSource};
 use votum_machine::{Machine as _, Moment, WallTime};
 use votum_schedule::{Action, Config, CorruptSchedule, Event, Record, Scheduler};
 
@@ -36,6 +36,24 @@ fn labels_choose_among_the_workers() {
         "the only slot of the only connected worker with role=etl is busy"
     );
     assert_eq!(why(&world, "c"), "no worker with role=web is connected");
+}
+
+#[test]
+fn a_limited_task_goes_where_its_limit_holds() {
+    let (label, value) = Enforced::Memory.label();
+    let mut world = World::new();
+    ready(&mut world, "alice", 9, &[]);
+    submit(&mut world, "sales", &["a memory 1024", "b on alice memory 1024", "c on alice"]);
+    assert_eq!(started(&world), [worker("alice")], "c alone has no limit");
+    assert_eq!(why(&world, "a"), "no worker with votum.limit.memory=enforced is connected");
+    assert_eq!(
+        why(&world, "b"),
+        "worker alice does not have the labels votum.limit.memory=enforced"
+    );
+
+    ready(&mut world, "bob", 1, &[(label.as_str(), value.as_str())]);
+
+    assert_eq!(started(&world), ["alice", "bob"].map(worker));
 }
 
 #[test]
