@@ -192,7 +192,9 @@ fn a_target_that_must_be_free_makes_its_worker_vote_no() {
     let view = cluster.ended(&job);
 
     assert_aborted(&cluster, &view, "TARGET_EXISTS");
-    assert_eq!(view.cause.unwrap().by, "s2");
+    let cause = view.cause.unwrap();
+    assert_eq!(cause.by, "s2");
+    assert!(cause.message.starts_with("s2 voted No: "), "{cause:?}");
     assert_eq!(fs::read_to_string(cluster.root("s2").join("rows.txt")).unwrap(), "mine\n");
 }
 

@@ -85,7 +85,7 @@ impl Round {
             (None, Vote::No(Objection::Failed { reason, message })) => {
                 let cause = Cause {
                     reason: reason.clone(),
-                    message: message.clone(),
+                    message: format!("{} voted No: {message}", by.worker),
                     by: by.worker.to_string(),
                 };
                 self.votes.insert(by, Vote::No(Objection::Failed { reason, message }));

@@ -81,6 +81,7 @@ mod retry;
 mod roster;
 mod scheduler;
 mod session;
+mod unfinished;
 mod view;
 mod waiting;
 

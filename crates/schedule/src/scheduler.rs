@@ -254,12 +254,8 @@ impl Scheduler {
 
     fn expire(&mut self, now: Moment, id: &JobId) -> Vec<Action> {
         let Some(job) = self.jobs.get(id) else { return Vec::new() };
-        let (staged, tasks) = (job.staged, job.tasks.len());
-        let message = format!(
-            "the job was not decided within {:?} of its receipt; {staged} of {tasks} tasks were staged",
-            job.spec.timeout
-        );
-        self.fail(now, id, Blame { reason: "DEADLINE_EXCEEDED".into(), message })
+        let blame = job.out_of_time();
+        self.fail(now, id, blame)
     }
 
     /// Asks for the abort of a job, once, unless it was decided already.
