@@ -5,6 +5,7 @@
 //! in `pending` and is done by the next tick; a crash in between is harmless,
 //! because replay and the next inventory ask again.
 
+mod departed;
 mod inventory;
 mod joints;
 mod operations;
@@ -14,11 +15,13 @@ mod steer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use votum_commit::{Cause, Coordinator, CoordinatorEvent, Installation, Message, Reply};
-use votum_ids::{JobId, RequestId, WorkerId};
-use votum_job::JobSpec;
+use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
+use votum_job::{Comeback, JobSpec};
 use votum_machine::{Machine, Moment, Reaction, WallTime};
 use votum_schedule::{Registration, Scheduler, Submission};
 use votum_wire::{FromCoordinator, FromWorker, Hello, Versions, view::JobView};
+
+use departed::Departed;
 
 use crate::{
     action::{Action, Answer, Cluster, Refusal},
@@ -42,6 +45,7 @@ pub(crate) struct Engine {
     requests: BTreeMap<RequestId, KnownRequest>,
     quarantined: BTreeSet<JobId>,
     pending: VecDeque<Pending>,
+    departed: Departed,
     lease: Lease,
 }
 
@@ -65,6 +69,7 @@ enum Pending {
     Commit(CoordinatorEvent),
     Frame { from: Installation, frame: FromWorker },
     Release { worker: WorkerId, job: JobId },
+    Returned { from: Installation, attempt: AttemptId, comeback: Comeback },
     LogFoundStale { by: WorkerId },
 }
 
@@ -120,6 +125,7 @@ impl Machine for Engine {
                         | FromWorker::Started { .. }
                         | FromWorker::Reported { .. }
                         | FromWorker::Ended { .. }
+                        | FromWorker::Discarded { .. }
                         | FromWorker::Commit(_)
                         | FromWorker::Goodbye => None,
                     },
@@ -135,6 +141,7 @@ impl Machine for Engine {
             Event::Expired(closing) if self.jobs.contains_key(&closing.job) => {}
             Event::Expired(closing) => {
                 self.requests.remove(&closing.request);
+                self.departed.forget(&closing.job);
                 turn.forget(closing);
             }
             Event::Tick => self.tick(&mut turn),
@@ -170,6 +177,7 @@ impl Engine {
             requests: BTreeMap::new(),
             quarantined: BTreeSet::new(),
             pending: VecDeque::new(),
+            departed: Departed::default(),
             lease,
         }
     }
@@ -180,6 +188,12 @@ impl Engine {
             Some(Pending::Commit(event)) => self.commit(turn, event),
             Some(Pending::Frame { from, frame }) => self.frame(turn, from, frame),
             Some(Pending::Release { worker, job }) => turn.act(release(worker, job)),
+            Some(Pending::Returned { from, attempt, comeback }) => {
+                if let Some((record, closing)) = self.departed.returned(&from, &attempt, comeback) {
+                    turn.schedule_record(record);
+                    turn.close(closing);
+                }
+            }
             Some(Pending::LogFoundStale { by }) => turn.log_found_stale(by),
             None => {
                 let schedule = self.scheduler.next_deadline().unwrap_or(FAR);
@@ -303,6 +317,13 @@ impl Engine {
                 if self.may_judge(&attempt.job) {
                     self.schedule(turn, votum_schedule::Event::Ended { worker, attempt, end });
                 }
+            }
+            FromWorker::Discarded { attempt, comeback } if self.jobs.contains_key(&attempt.job) => {
+                let event = votum_schedule::Event::Discarded { worker, attempt, comeback };
+                self.schedule(turn, event);
+            }
+            FromWorker::Discarded { attempt, comeback } => {
+                self.pending.push_back(Pending::Returned { from, attempt, comeback });
             }
             // Its Release came while it was publishing once more, and was ignored.
             FromWorker::Commit(Reply::Acked { txn }) if !self.jobs.contains_key(&txn.job) => {

@@ -158,7 +158,9 @@ impl JobRecord {
             keys.push(put(request_key(submission.request), &known));
             keys.push(put(list_key(at, job), &Listed::Open { job: job.clone() }));
         }
-        if let Some(closing) = &self.closing {
+        // A note to a job that had closed before: it stands in the list, and expires as it was to.
+        let noted = matches!(self.schedule, Some(votum_schedule::Record::Returned { .. }));
+        if let Some(closing) = self.closing.as_ref().filter(|_| !noted) {
             let listed = Listed::Closed(closing.clone());
             keys.push(put(list_key(closing.received, &closing.job), &listed));
             let expiry = at.after(closing.retention);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use votum_commit::{Cause, Coordinator, CoordinatorRecord, Decision, Stage, Vote};
 use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, TaskId, WorkerId};
-use votum_job::{Failure, FailureKind, JobSpec, StagedOutput};
+use votum_job::{Comeback, Failure, FailureKind, JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
 use votum_schedule::{Attempt, Pause, Scheduler, TaskStanding};
 use votum_wire::{
@@ -81,7 +81,9 @@ pub(crate) fn closed(
             Some(CoordinatorRecord::Ended { .. }) | None => {}
         }
     }
-    open.ended = records.last().map(|record| record.at);
+    // What was noted later ended nothing.
+    let closing = records.iter().find(|stamped| stamped.record.closing.is_some());
+    open.ended = closing.or(records.last()).map(|stamped| stamped.at);
     let mut view = picture(anchor, Moment::START, job, &open, &scheduler, &fate);
     view.state_message = sentence::of(Moment::START, &view, &scheduler);
     Ok(view)
@@ -298,8 +300,9 @@ fn shown_output(
 }
 
 fn shown_attempt(attempt: Attempt) -> AttemptView {
+    let since = comeback(&attempt);
     let failed = |kind, message: &str| {
-        let (message, stderr_tail) = (message.to_owned(), String::new());
+        let (message, stderr_tail) = (format!("{message}{since}"), String::new());
         Some(Outcome::Failed(Failure { kind, message, stderr_tail }))
     };
     let (outcome, usage) = match attempt.outcome {
@@ -324,6 +327,18 @@ fn shown_attempt(attempt: Attempt) -> AttemptView {
         outcome,
         usage,
     }
+}
+
+/// Says what an attempt that was given up did meanwhile, once its worker has told.
+fn comeback(attempt: &Attempt) -> String {
+    let Some((at, comeback)) = attempt.comeback else { return String::new() };
+    let wait = attempt.ended.map_or(0, |ended| at.since(ended).as_secs());
+    let what = match comeback {
+        Comeback::Running => "while it still ran; ended and discarded",
+        Comeback::Sealed => "with sealed outputs; discarded",
+        Comeback::Failed => "without success; discarded",
+    };
+    format!("; returned after {wait} s {what}")
 }
 
 fn shown_worker(

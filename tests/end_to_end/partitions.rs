@@ -6,7 +6,7 @@ use votum_ids::JobId;
 use votum_tests::{
     Cluster, Content, JobDraft, TaskDraft, Timing, Visible, content_of, eventually, let_pass,
 };
-use votum_wire::{JobState, JobView, WorkerState};
+use votum_wire::{JobState, JobView, WorkerState, view::Outcome};
 
 use crate::{apart, open_gate, wait_for_file};
 
@@ -24,7 +24,7 @@ fn an_attempt_sealed_behind_a_partition_publishes_nothing() {
     let view = cluster.ended(&job);
     cluster.network().heal();
 
-    was_done_elsewhere(cluster, &job, &view, &first);
+    was_done_elsewhere(cluster, &job, &view, &first, "with sealed outputs");
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn an_attempt_that_runs_behind_a_partition_ends_at_its_return() {
     assert!(!cluster.processes_of(&job).is_empty(), "it goes on while nobody can tell it");
     cluster.network().heal();
 
-    was_done_elsewhere(cluster, &job, &view, &first);
+    was_done_elsewhere(cluster, &job, &view, &first, "while it still ran");
 }
 
 #[test]
@@ -136,11 +136,18 @@ fn replaced_after_cutting(name: &str, cut: impl Fn(&Cluster, &str)) {
     let view = cluster.ended(&job);
     cluster.network().heal();
 
-    was_done_elsewhere(cluster, &job, &view, &first);
+    was_done_elsewhere(cluster, &job, &view, &first, "while it still ran");
 }
 
-/// Judges that the second attempt, on another worker, is all that is left of a job.
-fn was_done_elsewhere(mut cluster: Cluster, job: &JobId, view: &JobView, first: &str) {
+/// Judges that the second attempt, on another worker, is all that is left of a job, and that its
+/// history tells how the first one returned.
+fn was_done_elsewhere(
+    mut cluster: Cluster,
+    job: &JobId,
+    view: &JobView,
+    first: &str,
+    returned: &str,
+) {
     assert_eq!(view.state, JobState::Committed, "{view:#?}");
     assert_eq!(view.tasks[0].attempts.len(), 2, "{view:#?}");
     let second = view.tasks[0].worker.clone().unwrap();
@@ -153,6 +160,14 @@ fn was_done_elsewhere(mut cluster: Cluster, job: &JobId, view: &JobView, first: 
     assert_eq!(published.token(), Some(token.as_str()), "{published:?}");
     let fenced = content_of(&cluster.root(first).join("rows.txt"));
     assert_eq!(fenced.as_ref().and_then(Content::job), None);
+    let view =
+        cluster.wait_for("its history tells of the first attempt", job, |view| {
+            match &view.tasks[0].attempts[0].outcome {
+                Some(Outcome::Failed(failure)) => failure.message.contains(returned),
+                Some(Outcome::Succeeded) | None => false,
+            }
+        });
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
 }
 
 /// Judges that a trio was committed and that nothing of it ran twice.

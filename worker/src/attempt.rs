@@ -18,8 +18,8 @@ use std::{mem, time::Duration};
 
 use votum_ids::{AttemptId, Digest, OutputName};
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, ListedAttempt, SelfReport,
-    StagedOutput, Usage,
+    Assignment, AttemptEnd, AttemptState, Comeback, Failure, FailureKind, ListedAttempt,
+    SelfReport, StagedOutput, Usage,
 };
 use votum_machine::Moment;
 use votum_wire::FromWorker;
@@ -339,6 +339,20 @@ impl Attempt {
             | Phase::Failed { .. }
             | Phase::Discarding
             | Phase::Gone => None,
+        }
+    }
+
+    /// Says how far it has come, for the history of its job; one that is gone has told already.
+    pub(crate) fn comeback(&self) -> Option<Comeback> {
+        match &self.phase {
+            Phase::CutOff
+            | Phase::Fetching { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Sealing { .. } => Some(Comeback::Running),
+            Phase::Sealed { .. } => Some(Comeback::Sealed),
+            Phase::Failed { .. } => Some(Comeback::Failed),
+            Phase::Discarding | Phase::Gone => None,
         }
     }
 

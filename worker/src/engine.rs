@@ -346,7 +346,12 @@ impl Engine {
             Some(attempt) if promised && attempt.is_sealed() => Reaction::none(),
             Some(_) => {
                 let rest = self.rest_without(id);
-                self.attempts.react(id, |attempt| attempt.discard(rest))
+                let comeback = self.attempts.find(id).and_then(Attempt::comeback);
+                let attempt = id.clone();
+                let told = comeback.map(|comeback| FromWorker::Discarded { attempt, comeback });
+                let mut reaction = self.attempts.react(id, |attempt| attempt.discard(rest));
+                reaction.actions.extend(told.map(Action::Send));
+                reaction
             }
         }
     }

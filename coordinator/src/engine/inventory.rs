@@ -2,6 +2,7 @@
 
 use votum_commit::{CoordinatorEvent, Installation, Reply, Share};
 use votum_ids::{JobId, WorkerId};
+use votum_job::Comeback;
 use votum_wire::{FromWorker, Inventory};
 
 use super::{Engine, Pending};
@@ -20,7 +21,10 @@ impl Engine {
                 let event = votum_schedule::Event::Listed { worker: worker.clone(), listed };
                 self.pending.push_back(Pending::Schedule(event));
             } else {
+                let comeback = Comeback::of_listed(&listed.state);
                 self.release_leftover(&worker, job.clone());
+                let (from, attempt) = (from.clone(), listed.attempt);
+                self.pending.push_back(Pending::Returned { from, attempt, comeback });
             }
         }
         for txn in page.prepared {
@@ -55,6 +59,7 @@ impl Engine {
             | Pending::Commit(_)
             | Pending::Frame { .. }
             | Pending::Release { .. }
+            | Pending::Returned { .. }
             | Pending::LogFoundStale { .. } => true,
         });
     }

@@ -1,10 +1,12 @@
 //! Where an action of one machine becomes an event of the other, or a frame.
 
+use std::collections::BTreeMap;
+
 use votum_commit::{
     Alarm, Cause, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Decision, Installation,
     Pledge, Share,
 };
-use votum_ids::JobId;
+use votum_ids::{AttemptId, JobId};
 use votum_machine::{Machine, Moment};
 use votum_schedule::Holding;
 use votum_wire::FromCoordinator;
@@ -134,15 +136,29 @@ impl Engine {
         for worker in self.scheduler.involved(job) {
             turn.act(release(worker, job.clone()));
         }
+        let given_up = self.given_up(turn.now(), job);
         self.schedule(turn, votum_schedule::Event::Closed { job: job.clone() });
-        turn.close(Closing {
+        let closing = Closing {
             job: job.clone(),
             display_name: open.spec.display_name.clone(),
             decision,
             received: open.received,
             request: open.submission.request,
             retention: open.spec.retention,
+        };
+        self.departed.keep(closing.clone(), given_up);
+        turn.close(closing);
+    }
+
+    /// Returns the attempts of a job that were given up and of which nothing was heard since.
+    fn given_up(&self, now: Moment, job: &JobId) -> BTreeMap<AttemptId, Installation> {
+        let tasks = self.scheduler.job(now, job).map(|view| view.tasks).unwrap_or_default();
+        let attempts = tasks.into_iter().flat_map(|task| task.attempts);
+        let lost = attempts.filter(|attempt| {
+            attempt.outcome == votum_schedule::Outcome::Lost && attempt.comeback.is_none()
         });
+        lost.map(|attempt| (attempt.id, Installation { worker: attempt.worker, uid: attempt.uid }))
+            .collect()
     }
 
     /// Remembers when something was recorded, for people.

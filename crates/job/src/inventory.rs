@@ -16,6 +16,38 @@ pub struct ListedAttempt {
     pub state: AttemptState,
 }
 
+/// How far an attempt had come that nobody wants any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comeback {
+    /// It had not ended.
+    Running,
+    /// Its outputs were sealed.
+    Sealed,
+    /// It had failed, or its worker had stopped it.
+    Failed,
+}
+
+impl Comeback {
+    /// Says what an attempt was that reports its end.
+    #[must_use]
+    pub fn of_end(end: &AttemptEnd) -> Self {
+        match end {
+            AttemptEnd::Sealed { .. } => Self::Sealed,
+            AttemptEnd::Failed { .. } => Self::Failed,
+        }
+    }
+
+    /// Says what a listed attempt is.
+    #[must_use]
+    pub fn of_listed(state: &AttemptState) -> Self {
+        match state {
+            AttemptState::Live => Self::Running,
+            AttemptState::Ended(end) => Self::of_end(end),
+        }
+    }
+}
+
 /// Where an attempt stands on its worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

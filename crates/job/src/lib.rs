@@ -23,7 +23,7 @@ pub use health::{
     HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT, HealthCheck,
 };
 pub use invalid::{InvalidJob, Problem};
-pub use inventory::{AttemptState, ListedAttempt};
+pub use inventory::{AttemptState, Comeback, ListedAttempt};
 pub use report::{AttemptEnd, Failure, FailureKind, StagedOutput, Usage};
 pub use report_line::{MalformedLine, ReportLine};
 pub use resources::{BACKEND_LABEL, Enforced, RESERVED_LABELS, Resources};

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{AttemptId, Digest, JobId, OutputName, TaskId, WorkerId, WorkerUid};
 use votum_job::{
-    AttemptEnd, AttemptState, Failure, FailureKind, Graph, JobSpec, OnUnreachable, TaskSpec,
+    AttemptEnd, AttemptState, Comeback, Failure, FailureKind, Graph, JobSpec, OnUnreachable,
+    TaskSpec,
 };
 use votum_machine::WallTime;
 
@@ -34,6 +35,8 @@ pub(crate) struct ActiveJob {
     pub(crate) staged: usize,
     pub(crate) live: usize,
     pub(crate) digest_changes: u32,
+    /// How many attempts were heard of again after they were given up.
+    pub(crate) comebacks: usize,
     /// The first task that failed for good.
     pub(crate) failed: Option<usize>,
     /// Why nothing of it is placed.
@@ -166,6 +169,7 @@ impl ActiveJob {
             staged: 0,
             live: 0,
             digest_changes: 0,
+            comebacks: 0,
             failed: None,
             pause: None,
             phase: Phase::Running,
@@ -212,6 +216,7 @@ impl ActiveJob {
             ended: None,
             set_aside,
             outcome: Outcome::Live,
+            comeback: None,
         });
         task.state = TaskState::Live;
         self.live += 1;
@@ -260,6 +265,23 @@ impl ActiveJob {
             }
         }
         Ok(fallout)
+    }
+
+    /// Applies the record that an attempt which nobody wants was heard of again.
+    pub(crate) fn come_back(
+        &mut self,
+        at: WallTime,
+        id: &AttemptId,
+        comeback: Comeback,
+    ) -> Result<Fallout, CorruptSchedule> {
+        let position = self.position(&id.task)?;
+        let attempts = &mut self.tasks[position].attempts;
+        match attempts.iter_mut().rfind(|attempt| attempt.id == *id) {
+            Some(attempt) if attempt.may_come_back() => attempt.comeback = Some((at, comeback)),
+            Some(_) | None => return Err(CorruptSchedule::NotGivenUp { attempt: id.clone() }),
+        }
+        self.comebacks += 1;
+        Ok(Fallout::default())
     }
 
     /// Applies the record that a worker's attempts are over and its staged outputs gone.

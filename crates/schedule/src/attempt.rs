@@ -1,7 +1,7 @@
 //! One execution of a task as the coordinator knows it, from its assignment on.
 
 use votum_ids::{AttemptId, WorkerId, WorkerUid};
-use votum_job::{Failure, StagedOutput, Usage};
+use votum_job::{Comeback, Failure, StagedOutput, Usage};
 use votum_machine::WallTime;
 
 /// One execution of one task on one worker.
@@ -25,6 +25,8 @@ pub struct Attempt {
     pub set_aside: bool,
     /// How it stands.
     pub outcome: Outcome,
+    /// When its worker was heard of it again after it was given up, and what it was by then.
+    pub comeback: Option<(WallTime, Comeback)>,
 }
 
 /// How an attempt stands.
@@ -76,6 +78,11 @@ impl Attempt {
 
     pub(crate) fn is_live(&self) -> bool {
         self.outcome == Outcome::Live
+    }
+
+    /// Says whether its return is worth a note: it was given up, and none was made.
+    pub(crate) fn may_come_back(&self) -> bool {
+        self.outcome == Outcome::Lost && self.comeback.is_none()
     }
 
     pub(crate) fn close(&mut self, at: WallTime, outcome: Outcome) {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, JobSpec, ListedAttempt, SelfReport};
+use votum_job::{AttemptEnd, Comeback, JobSpec, ListedAttempt, SelfReport};
 
 use crate::{Drain, LiveAttempts, Removal, Submission};
 
@@ -92,6 +92,15 @@ pub enum Event {
         worker: WorkerId,
         /// Who ordered it and why.
         removal: Removal,
+    },
+    /// A worker obeys the order to discard an attempt.
+    Discarded {
+        /// On whose session it was said.
+        worker: WorkerId,
+        /// Which.
+        attempt: AttemptId,
+        /// What it was by then.
+        comeback: Comeback,
     },
     /// The commit coordinator reports that a holder no longer has its share.
     ShareLost {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use votum_ids::{AttemptId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, JobSpec};
+use votum_job::{AttemptEnd, Comeback, JobSpec};
 
 use crate::{LiveAttempts, Orders, Registration};
 
@@ -87,6 +87,13 @@ pub enum Record {
         /// Who.
         by: String,
     },
+    /// An attempt that nobody wanted any longer was heard of again; for people.
+    Returned {
+        /// Which.
+        attempt: AttemptId,
+        /// What it was by then.
+        comeback: Comeback,
+    },
     /// A worker introduced itself differently than before; states its whole registration.
     Registered(Registration),
     /// An operator has ordered something about a worker; states everything that stands.
@@ -110,9 +117,11 @@ impl Record {
             | Self::Unpaused { .. }
             | Self::RetryAsked { .. } => true,
             Self::Assigned { exclusive, .. } => *exclusive,
-            Self::Started { .. } | Self::Ended { .. } | Self::Lost { .. } | Self::Registered(_) => {
-                false
-            }
+            Self::Started { .. }
+            | Self::Ended { .. }
+            | Self::Lost { .. }
+            | Self::Returned { .. }
+            | Self::Registered(_) => false,
         }
     }
 
@@ -127,6 +136,7 @@ impl Record {
             | Self::RetryAsked { job, .. } => Some(job),
             Self::Assigned { attempt, .. }
             | Self::Started { attempt }
+            | Self::Returned { attempt, .. }
             | Self::Ended { attempt, .. } => Some(&attempt.job),
             Self::Registered(_) | Self::Ordered { .. } => None,
         }

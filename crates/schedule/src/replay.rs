@@ -81,6 +81,12 @@ pub enum CorruptSchedule {
         /// The task.
         task: TaskId,
     },
+    /// An attempt returned that was never given up, or a second time.
+    #[error("attempt {attempt} returned, but had not been given up")]
+    NotGivenUp {
+        /// The attempt.
+        attempt: AttemptId,
+    },
     /// Outputs were lost that nobody held.
     #[error("task {task} of job {job} was not staged where it was lost")]
     NotStaged {
@@ -143,6 +149,9 @@ impl Scheduler {
             }
             Record::Lost { job, worker, attempts, staged, uid: _ } => {
                 self.recorded_job(job)?.lose(at, worker, attempts, staged)
+            }
+            Record::Returned { attempt, comeback } => {
+                self.recorded_job(&attempt.job)?.come_back(at, attempt, *comeback)
             }
             Record::Paused { job, by, reason, live } => {
                 let (by, reason) = (by.clone(), reason.clone());

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, JobId, WorkerId};
-use votum_job::{AttemptEnd, AttemptState, OnExhausted, SelfReport};
+use votum_job::{AttemptEnd, AttemptState, Comeback, OnExhausted, SelfReport};
 use votum_machine::{Moment, WallTime};
 
 use crate::{
@@ -51,8 +51,8 @@ impl Scheduler {
                 Reaction::perform(found)
             }
             Standing::Fenced => {
-                let worker = worker.clone();
-                Reaction::perform([Action::Discard { worker, attempt }])
+                let reaction = self.note_comeback(now, &attempt, Comeback::Running);
+                reaction.then(Action::Discard { worker: worker.clone(), attempt })
             }
             // Late: its end was reported and recorded before.
             Standing::Sealed | Standing::Failed => Reaction::none(),
@@ -147,11 +147,52 @@ impl Scheduler {
                 Reaction::perform([acknowledge])
             }
             Standing::Failed if !sealed => Reaction::perform([acknowledge]),
-            Standing::Failed | Standing::Fenced => Reaction::perform([acknowledge, discard]),
+            Standing::Failed => Reaction::perform([acknowledge, discard]),
+            Standing::Fenced => {
+                let comeback = Comeback::of_end(&end);
+                self.note_comeback(now, &attempt, comeback).then(acknowledge).then(discard)
+            }
             Standing::Unknown { task } => {
                 let state = AttemptState::Ended(end);
                 Reaction::perform(self.find(now, task, worker, attempt, number, state))
             }
+        }
+    }
+
+    /// Takes the word of a worker that it discards an attempt which was given up.
+    pub(crate) fn hear_discarded(
+        &mut self,
+        now: Moment,
+        worker: &WorkerId,
+        attempt: &AttemptId,
+        comeback: Comeback,
+    ) -> Reaction {
+        match self.standing(worker, attempt) {
+            Standing::Fenced => self.note_comeback(now, attempt, comeback),
+            Standing::Live | Standing::Sealed | Standing::Failed | Standing::Unknown { .. } => {
+                Reaction::none()
+            }
+        }
+    }
+
+    /// Records, once, that an attempt which was given up is still there: its job's history says
+    /// what it did.
+    pub(crate) fn note_comeback(
+        &mut self,
+        now: Moment,
+        attempt: &AttemptId,
+        comeback: Comeback,
+    ) -> Reaction {
+        let notable = self.jobs.get(&attempt.job).is_some_and(|job| {
+            let task = job.graph.position(&attempt.task);
+            let attempts = task.map_or(&[][..], |task| &job.tasks[task].attempts);
+            job.comebacks < COMEBACKS_MAX
+                && attempts.iter().any(|known| known.id == *attempt && known.may_come_back())
+        });
+        if notable {
+            self.record(now, Record::Returned { attempt: attempt.clone(), comeback })
+        } else {
+            Reaction::none()
         }
     }
 
@@ -348,3 +389,6 @@ fn nondeterministic(changes: u32) -> Blame {
         ),
     }
 }
+
+/// Most returns of attempts that one job's history tells.
+const COMEBACKS_MAX: usize = 100;

@@ -82,6 +82,9 @@ impl Machine for Scheduler {
             Event::DrainOrdered { worker, drain } => self.order_drain(now, &worker, drain),
             Event::ResumeOrdered { worker } => self.order_resume(now, &worker),
             Event::RemovalOrdered { worker, removal } => self.order_removal(now, &worker, removal),
+            Event::Discarded { worker, attempt, comeback } => {
+                self.hear_discarded(now, &worker, &attempt, comeback)
+            }
             Event::ShareLost { job, worker, uid } => self.lose_share(now, &job, &worker, uid),
             Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
             Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
@@ -343,6 +346,7 @@ impl Scheduler {
             | Record::Assigned { .. }
             | Record::Started { .. }
             | Record::Ended { .. }
+            | Record::Returned { .. }
             | Record::Paused { .. }
             | Record::Unpaused { .. }
             | Record::RetryAsked { .. }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use votum_ids::{AttemptId, Incarnation, WorkerId};
-use votum_job::{AttemptState, ListedAttempt};
+use votum_job::{AttemptState, Comeback, ListedAttempt};
 use votum_machine::Moment;
 
 use crate::{
@@ -80,8 +80,8 @@ impl Scheduler {
                 }
                 // A process whose end was recorded without it, or that was replaced.
                 Standing::Failed | Standing::Fenced => {
-                    let worker = worker.clone();
-                    Reaction::perform([Action::Discard { worker, attempt }])
+                    let reaction = self.note_comeback(now, &attempt, Comeback::Running);
+                    reaction.then(Action::Discard { worker: worker.clone(), attempt })
                 }
             },
         };

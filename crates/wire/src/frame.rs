@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_commit::{Installation, LogPosition, Message, Pledge, Reply};
 use votum_ids::{AttemptId, Incarnation, TxnId};
-use votum_job::{Assignment, AttemptEnd, ListedAttempt, SelfReport};
+use votum_job::{Assignment, AttemptEnd, Comeback, ListedAttempt, SelfReport};
 
 use crate::Versions;
 
@@ -50,6 +50,13 @@ pub enum FromWorker {
         attempt: AttemptId,
         /// How.
         end: AttemptEnd,
+    },
+    /// It obeys the order to discard an attempt.
+    Discarded {
+        /// Which.
+        attempt: AttemptId,
+        /// What it was by then.
+        comeback: Comeback,
     },
     /// A message of the commit protocol.
     Commit(Reply),

@@ -2,6 +2,7 @@
 
 use votum_commit::{LogPosition, Message, Reply};
 use votum_ids::{Incarnation, TxnId};
+use votum_job::Comeback;
 use votum_proto::worker::v1 as pb;
 
 use crate::{
@@ -9,8 +10,13 @@ use crate::{
     INVENTORY_PAGE_MAX, Inventory, Malformed, Translate, Versions,
     commit::{vote_from_proto, vote_to_proto},
     time::{duration, read_duration},
-    translate::{parse, read, read_all, read_if_any, set, uuid, write_all},
+    translate::{
+        Numbered as _, enumerated, numbered, parse, read, read_all, read_if_any, set, uuid,
+        write_all,
+    },
 };
+
+numbered!(Comeback, pb::AttemptPhase { Running = Running, Sealed = Sealed, Failed = Failed });
 
 /// Writes a frame of a worker.
 #[must_use]
@@ -67,6 +73,12 @@ impl Translate for FromWorker {
                 attempt: Some(attempt.to_proto()),
                 end: Some(end.to_proto()),
             }),
+            Self::Discarded { attempt, comeback } => {
+                Frame::AttemptDiscarded(pb::AttemptDiscarded {
+                    attempt: Some(attempt.to_proto()),
+                    phase: comeback.number(),
+                })
+            }
             Self::Commit(Reply::Voted { txn, vote }) => Frame::Voted(vote_to_proto(txn, vote)),
             Self::Commit(Reply::Acked { txn }) => {
                 Frame::Acked(pb::Acknowledgement { txn_id: txn.to_string() })
@@ -100,6 +112,10 @@ impl Translate for FromWorker {
             Frame::AttemptEnded(ended) => Self::Ended {
                 attempt: read("attempt_ended.attempt", ended.attempt)?,
                 end: read("attempt_ended.end", ended.end)?,
+            },
+            Frame::AttemptDiscarded(discarded) => Self::Discarded {
+                attempt: read("attempt_discarded.attempt", discarded.attempt)?,
+                comeback: enumerated("attempt_discarded.phase", discarded.phase)?,
             },
             Frame::Voted(cast) => {
                 let (txn, vote) =

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use votum_commit::{Knowledge, Objection, Pledge, Reply, Vote};
 use votum_driver::{Awaits, Durable};
 use votum_ids::{AttemptId, ClusterId};
-use votum_job::{AttemptEnd, AttemptState, Failure, FailureKind};
+use votum_job::{AttemptEnd, AttemptState, Comeback, Failure, FailureKind};
 
 use super::*;
 use crate::testing::{alice, assignment, attempt, job, log, output, pledge, staged, txn, usage};
@@ -224,7 +224,8 @@ fn a_newer_token_ends_and_discards_the_older_attempt() {
     let actions = alice.start(2);
     assert!(matches!(
         actions.as_slice(),
-        [Action::Fetch(_), Action::Stop { attempt: stopped, .. }] if *stopped == attempt(1)
+        [Action::Fetch(_), Action::Stop { attempt: stopped, .. }, Action::Send(_)]
+            if *stopped == attempt(1)
     ));
     assert_eq!(alice.happen(1, interrupted()), [Action::Discard(attempt(1))]);
 }
@@ -456,7 +457,8 @@ fn what_no_record_knows_of_is_listed_and_kept() {
     let actions = alice.connect(1);
     assert!(matches!(listed(&actions).as_slice(), [AttemptState::Ended(_)]));
     let discarded = alice.hear(1, FromCoordinator::Discard { attempt: attempt(1) });
-    assert_eq!(discarded, [Action::Discard(attempt(1))]);
+    let told = FromWorker::Discarded { attempt: attempt(1), comeback: Comeback::Failed };
+    assert_eq!(discarded, [Action::Discard(attempt(1)), Action::Send(told)]);
 }
 
 #[test]
@@ -548,8 +550,8 @@ fn bytes_go_only_after_the_record_that_lets_them_go() {
     let mut alice = Alice::admitted();
     alice.seal(1);
     let discarded = alice.hear(1, FromCoordinator::Discard { attempt: attempt(1) });
-    assert_eq!(discarded, [Action::Discard(attempt(1))]);
-    assert!(discarded.iter().all(Action::awaits_lazy_records));
+    assert_eq!(discarded[0], Action::Discard(attempt(1)));
+    assert!(discarded[0].awaits_lazy_records());
 }
 
 #[test]

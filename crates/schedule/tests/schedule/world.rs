@@ -194,6 +194,7 @@ fn tell_record(record: &Record) -> String {
         Record::Lost { job, worker, attempts, staged, .. } => {
             format!("lost {job} on {worker}: attempts {attempts:?}, staged {staged:?}")
         }
+        Record::Returned { attempt, comeback } => format!("returned {attempt}: {comeback:?}"),
         Record::Paused { job, by, reason, live } => {
             format!("paused {job} by {by}: {reason}, live attempts {live:?}")
         }

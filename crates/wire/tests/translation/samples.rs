@@ -13,7 +13,7 @@ use votum_ids::{
     StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    Amount, Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind,
+    Amount, Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Comeback, Failure, FailureKind,
     HealthCheck, InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnreachable,
     OutputSpec, Placement, Program, Progress, ResolvedInput, Resources, RetryPolicy, SelfReport,
     StagedOutput, Step, TaskSignal, TaskSpec, Usage,
@@ -160,6 +160,9 @@ fn from_worker() -> Vec<FromWorker> {
         vote(Vote::No(objection())),
         FromWorker::Commit(Reply::Acked { txn: txn() }),
         FromWorker::Commit(Reply::Inquired { txn: txn() }),
+        FromWorker::Discarded { attempt: attempt(), comeback: Comeback::Running },
+        FromWorker::Discarded { attempt: attempt(), comeback: Comeback::Sealed },
+        FromWorker::Discarded { attempt: attempt(), comeback: Comeback::Failed },
         FromWorker::Goodbye,
     ];
     frames.extend(failures().into_iter().map(|failure| FromWorker::Ended {
