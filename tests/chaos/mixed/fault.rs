@@ -226,7 +226,7 @@ const LIBRARIES: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ];
-/// The time of day alone is faked, and nothing is left behind when a daemon is killed.
+/// The time of day alone is faked. What the library of a killed daemon keeps in /dev/shm stays there.
 const WALL_CLOCK_ONLY: [(&str, &str); 3] =
     [("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("NO_FAKE_STAT", "1"), ("FAKETIME_DISABLE_SHM", "1")];
 /// Seconds; less than a job's deadline, which a jump forward brings nearer (V5).
