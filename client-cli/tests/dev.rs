@@ -173,12 +173,14 @@ fn one_request_id_makes_one_job() {
 #[test]
 fn a_killed_worker_comes_back_and_its_job_commits() {
     let cluster = Cluster::start();
-    let counts = cluster.job_file(
-        "version: 1\nname: counts\ntasks:\n  count:\n    worker: s2\n    retry: { attempts: 3 }\n    \
-         run: |\n      if [ \"$VOTUM_ATTEMPT\" -eq 1 ]; then tail -f /dev/null; fi\n      \
+    let gate = cluster.folder.path().join("gate");
+    let counts = cluster.job_file(&format!(
+        "version: 1\nname: counts\ntasks:\n  count:\n    worker: s2\n    retry: {{ attempts: 3 }}\n    \
+         run: |\n      until [ -e {} ]; do sleep 0.1; done\n      \
          echo \"$VOTUM_ATTEMPT\" > \"$VOTUM_OUTPUT_N\"\n    \
-         outputs: { n: { path: n, publish: { file: counts/n } } }\n",
-    );
+         outputs: {{ n: {{ path: n, publish: {{ file: counts/n }} }} }}\n",
+        gate.display()
+    ));
     assert_eq!(code(&cluster.run(&["submit", &counts, "-o", "name"])), Some(0));
     let running = || {
         let shown = cluster.json(&["show", "counts"]);
@@ -186,9 +188,10 @@ fn a_killed_worker_comes_back_and_its_job_commits() {
     };
     assert!((0..200).any(|_| running()), "the task never ran");
     kill_process(cluster.pid("s2"), Signal::KILL).unwrap();
+    fs::write(gate, "").unwrap();
     assert_eq!(code(&cluster.run(&["wait", "counts", "--timeout", "60s"])), Some(0));
     let count = fs::read_to_string(cluster.published("s2", "counts/n")).unwrap();
-    assert_eq!(count, "2\n");
+    assert_eq!(count, "1\n", "the task outlived its worker");
     cluster.stop();
 }
 
