@@ -12,6 +12,7 @@ use crate::{
         list::ListArgs,
         logs::LogsArgs,
         pause::{PauseArgs, UnpauseArgs},
+        rescue::RescueArgs,
         retry::RetryArgs,
         show::ShowArgs,
         submit::{RunArgs, SubmitArgs},
@@ -154,6 +155,8 @@ pub(crate) enum Command {
     Pause(PauseArgs),
     /// Let a paused job go on.
     Unpause(UnpauseArgs),
+    /// Hand an aborted job in once more, and take over what it has still staged.
+    Rescue(RescueArgs),
     /// Try at once what waits for another attempt.
     Retry(RetryArgs),
     /// Look at the workers, and drain, resume or remove them.

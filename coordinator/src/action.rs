@@ -83,6 +83,15 @@ pub(crate) enum Answer {
     Cancelling(Box<JobView>),
     /// What was wished of the job is durable, or was before.
     Steered(Box<JobView>),
+    /// What a rescue makes of each task, and the durable job if one was received.
+    Rescued {
+        /// What becomes of each task.
+        plan: Vec<votum_wire::rescue::RescuedTask>,
+        /// The job.
+        job: Option<Box<JobView>>,
+        /// The same request had been received before.
+        duplicate: bool,
+    },
     /// The jobs asked for that are open.
     Jobs(Vec<JobView>),
     /// Every worker.
@@ -130,6 +139,20 @@ pub(crate) enum Refusal {
         job: JobId,
         /// Where it stands.
         state: JobState,
+    },
+    /// Only an aborted job can be rescued.
+    #[error("{job} is {}; only an aborted job can be rescued", .state.word())]
+    NotAborted {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// Nothing that the job staged is kept.
+    #[error("nothing that {job} staged is kept")]
+    NothingKept {
+        /// The job.
+        job: JobId,
     },
     /// The job is not held.
     #[error("{job} is not paused")]

@@ -9,6 +9,7 @@ mod departed;
 mod inventory;
 mod joints;
 mod operations;
+mod rescue;
 mod resume;
 mod steer;
 
@@ -19,7 +20,10 @@ use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
 use votum_job::{Comeback, JobSpec};
 use votum_machine::{Machine, Moment, Reaction, WallTime};
 use votum_schedule::{Registration, Scheduler, Submission};
-use votum_wire::{FromCoordinator, FromWorker, Hello, Versions, view::JobView};
+use votum_wire::{
+    FromCoordinator, FromWorker, Hello, Versions,
+    view::{JobState, JobView},
+};
 
 use departed::Departed;
 
@@ -46,6 +50,8 @@ pub(crate) struct Engine {
     quarantined: BTreeSet<JobId>,
     pending: VecDeque<Pending>,
     departed: Departed,
+    /// Aborted jobs that keep what is staged, and until when.
+    kept: BTreeMap<JobId, Moment>,
     lease: Lease,
 }
 
@@ -88,6 +94,10 @@ impl Machine for Engine {
             Event::Cancel { reply, job, cause } => self.cancel(&mut turn, reply, &job, cause),
             Event::Steer { reply, job, by, wish } => {
                 let answer = self.steer(&mut turn, job, by, wish);
+                turn.reply(reply, answer);
+            }
+            Event::Rescue { reply, intent, from, job, submission } => {
+                let answer = self.rescue(&mut turn, intent, &from, job, submission);
                 turn.reply(reply, answer);
             }
             Event::ShowJobs { reply, jobs } => {
@@ -153,7 +163,8 @@ impl Machine for Engine {
         if !self.pending.is_empty() {
             return Some(Moment::START);
         }
-        let deadlines = [self.scheduler.next_deadline(), self.commit.next_deadline()];
+        let kept = self.kept.values().min().copied();
+        let deadlines = [self.scheduler.next_deadline(), self.commit.next_deadline(), kept];
         deadlines.into_iter().flatten().min()
     }
 }
@@ -178,6 +189,7 @@ impl Engine {
             quarantined: BTreeSet::new(),
             pending: VecDeque::new(),
             departed: Departed::default(),
+            kept: BTreeMap::new(),
             lease,
         }
     }
@@ -198,7 +210,9 @@ impl Engine {
             None => {
                 let schedule = self.scheduler.next_deadline().unwrap_or(FAR);
                 let commit = self.commit.next_deadline().unwrap_or(FAR);
-                if schedule <= commit {
+                if self.keeping_ends() < schedule.min(commit) {
+                    self.stop_keeping(turn);
+                } else if schedule <= commit {
                     self.schedule(turn, votum_schedule::Event::Tick);
                 } else {
                     self.commit(turn, CoordinatorEvent::Tick);
@@ -239,6 +253,9 @@ impl Engine {
         let open = OpenJob::new(spec.clone(), submission.clone(), received);
         self.jobs.insert(job.clone(), open);
         self.commit(turn, CoordinatorEvent::Opened { job: job.clone(), deadline });
+        if !spec.keep_staged.is_zero() {
+            self.commit(turn, CoordinatorEvent::KeepsStaged { job: job.clone() });
+        }
         let event = votum_schedule::Event::Submitted { job: job.clone(), spec, submission };
         self.schedule(turn, event);
         let view = self.view(turn.now(), &job).expect("the job was opened above");
@@ -352,7 +369,8 @@ impl Engine {
 
     fn view(&self, now: Moment, job: &JobId) -> Option<JobView> {
         let open = self.jobs.get(job)?;
-        Some(view::job(self.anchor, now, job, open, &self.scheduler, &self.commit))
+        let kept = self.kept_until(job);
+        Some(view::job(self.anchor, now, job, open, &self.scheduler, &self.commit, kept))
     }
 
     fn cluster(&self) -> Cluster {
@@ -363,7 +381,10 @@ impl Engine {
         };
         for (job, open) in &self.jobs {
             let stage = self.commit.phase(job).map(|standing| standing.stage);
-            let state = view::state(stage.as_ref(), open.started.is_some());
+            let state = match view::state(stage.as_ref(), open.started.is_some()) {
+                JobState::Aborting if self.kept.contains_key(job) => JobState::Aborted,
+                state => state,
+            };
             *cluster.jobs.entry(state).or_default() += 1;
         }
         for worker in view::workers(self.anchor, &self.scheduler) {

@@ -47,6 +47,19 @@ pub(crate) enum Event {
         /// What is wanted.
         wish: Wish,
     },
+    /// A client wants a job that takes over what an aborted one has staged.
+    Rescue {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// Whether it shall be received, or only planned.
+        intent: Intent,
+        /// The aborted job.
+        from: JobId,
+        /// The id that the other one shall have.
+        job: JobId,
+        /// Who, and under which request.
+        submission: Submission,
+    },
     /// A client wants to see jobs; those that are not open are left out of the answer.
     ShowJobs {
         /// Whom to answer.

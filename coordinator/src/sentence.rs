@@ -43,6 +43,9 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
             let alive = listed(alive.map(|task| &task.task));
             format!("{}; stops {alive}", cause(view))
         }
+        JobState::Aborted if view.kept_until.is_some() => {
+            format!("{}; what was staged is kept, invisible, for a rescue", cause(view))
+        }
         JobState::Aborted => format!("{}; nothing became visible on any worker", cause(view)),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Fate {
     pub(crate) decision: Option<Decision>,
     pub(crate) cause: Option<Cause>,
     pub(crate) participants: Vec<ParticipantView>,
+    /// Whether an aborted job keeps what is staged.
+    pub(crate) kept: bool,
 }
 
 /// Shows an open job.
@@ -36,11 +38,20 @@ pub(crate) fn job(
     open: &OpenJob,
     scheduler: &Scheduler,
     commit: &Coordinator,
+    kept_until: Option<Moment>,
 ) -> JobView {
     let stage = commit.phase(job).map(|standing| standing.stage);
-    let fate =
-        Fate { state: state(stage.as_ref(), open.started.is_some()), ..Fate::of(stage, open) };
+    let state = match state(stage.as_ref(), open.started.is_some()) {
+        // Nothing of it runs, and nothing of it ever becomes visible.
+        JobState::Aborting if kept_until.is_some() => JobState::Aborted,
+        state => state,
+    };
+    let fate = Fate { state, kept: kept_until.is_some(), ..Fate::of(stage, open) };
     let mut view = picture(anchor, now, job, open, scheduler, &fate);
+    view.kept_until = kept_until.map(|until| anchor.at(until));
+    if fate.kept {
+        view.ended = open.decided;
+    }
     view.state_message = sentence::of(now, &view, scheduler);
     view
 }
@@ -56,8 +67,13 @@ pub(crate) fn closed(
 ) -> anyhow::Result<JobView> {
     let mut scheduler = Scheduler::new(votum_schedule::Config::default(), Epoch(u64::MAX), anchor);
     let mut open = OpenJob::replay(records).context("its first record is missing")?;
-    let mut fate =
-        Fate { state: JobState::Running, decision: None, cause: None, participants: Vec::new() };
+    let mut fate = Fate {
+        state: JobState::Running,
+        decision: None,
+        cause: None,
+        participants: Vec::new(),
+        kept: false,
+    };
     for Stamped { at, record } in records {
         if let Some(schedule) = &record.schedule {
             scheduler.replay(*at, schedule)?;
@@ -121,6 +137,7 @@ impl Fate {
             decision: None,
             cause: None,
             participants: Vec::new(),
+            kept: false,
         };
         match stage {
             Some(Stage::Preparing { votes, .. }) => {
@@ -168,6 +185,7 @@ impl Fate {
                 TaskState::Prepared
             }
             (JobState::Committing | JobState::Committed, _) if staged => TaskState::Committed,
+            (JobState::Aborted, _) if staged && self.kept => TaskState::Staged,
             (JobState::Aborting | JobState::Aborted, _) if staged => TaskState::Discarded,
             (JobState::Aborted, _) if standing != TaskStanding::Failed => TaskState::Cancelled,
             _ => word(standing),
@@ -186,6 +204,7 @@ impl Fate {
             }
             JobState::Committing if publishes => OutputState::Prepared,
             JobState::Committing => OutputState::Staged,
+            JobState::Aborted if self.kept => OutputState::Staged,
             // Intermediates have served their purpose.
             JobState::Committed | JobState::Aborting | JobState::Aborted => OutputState::Discarded,
         }
@@ -219,6 +238,8 @@ fn picture(
         decided: open.decided,
         ended: open.ended,
         creator: open.submission.by.clone(),
+        rescued_from: open.submission.rescue.as_ref().map(|rescue| rescue.from.clone()),
+        kept_until: None,
         pause: scheduler.pause(job).filter(|_| fate.decision.is_none()).map(shown_pause),
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod internal;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod pause;
+pub(crate) mod rescue;
 pub(crate) mod retry;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -32,6 +33,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Cancel(args) => cancel::run(&args, context).await,
         Command::Pause(args) => pause::pause(&args, context).await,
         Command::Unpause(args) => pause::unpause(&args, context).await,
+        Command::Rescue(args) => rescue::run(&args, context).await,
         Command::Retry(args) => retry::run(&args, context).await,
         Command::Worker(command) => worker::run(&command, context).await,
         Command::Status => status::run(context).await,

@@ -59,6 +59,12 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     if let Some(decision) = view.decision {
         line("Decision", decision_words(view, decision));
     }
+    if let Some(from) = &view.rescued_from {
+        line("Rescues", from.to_string());
+    }
+    if let Some(until) = view.kept_until {
+        line("Kept", format!("what was staged, invisible, until {}", amount::time(until)));
+    }
     if let Some(votes) = votes(view) {
         line("Votes", votes);
     }
@@ -249,6 +255,10 @@ fn next(view: &JobView) -> Table {
         |label: &str, command: String| table.row([cell(label).tone(Tone::Soft), cell(command)]);
     let failed = view.tasks.iter().find(|task| task.state == TaskState::Failed);
     match (view.state.is_final(), failed) {
+        (true, _) if view.kept_until.is_some() => {
+            suggest("rescue:", format!("votum rescue {} --dry-run", view.job));
+            suggest("logs:", format!("votum logs {}", view.job));
+        }
         (true, Some(task)) => suggest("logs:", format!("votum logs {}/{}", view.job, task.task)),
         (true, None) => suggest("logs:", format!("votum logs {}", view.job)),
         (false, _) => {

@@ -41,6 +41,8 @@ pub(crate) fn received(job: &str) -> JobView {
         ended: None,
         creator: "ana".to_owned(),
         pause: None,
+        rescued_from: None,
+        kept_until: None,
     }
 }
 

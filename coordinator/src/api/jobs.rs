@@ -14,6 +14,7 @@ use votum_wire::{
     Translate,
     hold::{PauseJob, RetryJob, UnpauseJob},
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
+    rescue::RescueJob,
     status,
     view::JobView,
 };
@@ -52,6 +53,7 @@ impl JobService for JobApi {
             request: request.unwrap_or_else(draw_request),
             // The canonical encoding recognises the same spec.
             spec_digest: Digest(*blake3::hash(&encoded).as_bytes()),
+            rescue: None,
         };
         let submitted = self.submit(spec, job, submission, validate_only).await?;
         Ok(Response::new(submitted.to_proto()))
@@ -102,6 +104,15 @@ impl JobService for JobApi {
         let live = if stop_running { LiveAttempts::Stop } else { LiveAttempts::GoOn };
         let view = self.0.steer(job, by, Wish::Pause { reason, live }).await?;
         Ok(Response::new(v1::PauseJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn rescue_job(
+        &self,
+        request: Request<v1::RescueJobRequest>,
+    ) -> Result<Response<v1::RescueJobResponse>, Status> {
+        let by = caller(&request);
+        let wish = RescueJob::read(request.into_inner())?;
+        Ok(Response::new(self.rescue(wish, by).await?.to_proto()))
     }
 
     async fn unpause_job(
@@ -176,7 +187,7 @@ impl JobApi {
         }
     }
 
-    fn known_request(&self, request: RequestId) -> Result<Option<KnownRequest>, Status> {
+    pub(super) fn known_request(&self, request: RequestId) -> Result<Option<KnownRequest>, Status> {
         let found =
             self.0.reader.get(&request_key(request)).map_err(|error| status::internal(&error))?;
         let known = found.map(|value| serde_json::from_slice(&value)).transpose();
@@ -265,8 +276,14 @@ impl Desk {
     }
 }
 
+/// Recognises the same spec by its canonical encoding.
+pub(super) fn spec_digest(spec: &JobSpec) -> Digest {
+    let encoded = serde_json::to_vec(spec).expect("a spec has string keys only");
+    Digest(*blake3::hash(&encoded).as_bytes())
+}
+
 /// Makes an id of the display name and the random end of the UUID.
-fn job_id(display_name: &str, uid: Uuid) -> Result<JobId, Status> {
+pub(super) fn job_id(display_name: &str, uid: Uuid) -> Result<JobId, Status> {
     let mut random = uid.as_u128();
     let mut suffix = [0; 8];
     for digit in suffix.iter_mut().rev() {
@@ -278,12 +295,12 @@ fn job_id(display_name: &str, uid: Uuid) -> Result<JobId, Status> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "identifiers are drawn where requests come in")]
-fn draw_job_uid() -> Uuid {
+pub(super) fn draw_job_uid() -> Uuid {
     Uuid::now_v7()
 }
 
 #[expect(clippy::disallowed_methods, reason = "identifiers are drawn where requests come in")]
-fn draw_request() -> RequestId {
+pub(super) fn draw_request() -> RequestId {
     RequestId(Uuid::new_v4())
 }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod jobs;
 mod logs;
+mod rescue;
 mod steer;
 mod watch;
 mod workers;
@@ -84,6 +85,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::NotOpen { job } => status::job_not_found(job),
         Refusal::AlreadyCommitting { job } => status::already_decided(job),
         Refusal::Decided { job, state } => status::decided(job, *state),
+        Refusal::NotAborted { job, state } => status::not_aborted(job, *state),
+        Refusal::NothingKept { job } => status::nothing_kept(job),
         Refusal::NotPaused { job } => status::not_paused(job),
         Refusal::NothingToRetry { job, task } => status::nothing_to_retry(job, task.as_ref()),
         Refusal::NoSuchTask { job, task } => status::task_not_found(job, task),

@@ -103,6 +103,7 @@ impl Desk {
             | Answer::Valid
             | Answer::Cancelling(_)
             | Answer::Steered(_)
+            | Answer::Rescued { .. }
             | Answer::Jobs(_)
             | Answer::Workers(_)
             | Answer::Cluster(_)
@@ -118,6 +119,7 @@ impl Desk {
             | Answer::Valid
             | Answer::Cancelling(_)
             | Answer::Steered(_)
+            | Answer::Rescued { .. }
             | Answer::Jobs(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)

@@ -63,7 +63,7 @@ impl Engine {
                 let cause = Cause { reason, message, by: "votum".to_owned() };
                 self.commit(turn, CoordinatorEvent::AbortAsked { job, cause });
             }
-            Asked::Stopped { job } => self.commit(turn, CoordinatorEvent::Stopped { job }),
+            Asked::Stopped { job } => self.stopped(turn, job),
             // Nobody watches workers; they are shown when asked for.
             Asked::WorkerChanged { .. } => {}
         }
@@ -133,6 +133,13 @@ impl Engine {
     /// Forgets a job that owes nothing to anybody, and lets its workers forget it too.
     fn close(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
         let Some(open) = self.jobs.remove(job) else { return };
+        self.kept.remove(job);
+        // What was taken over is visible: nobody rescues it once more.
+        if let (Some(rescue), Decision::Commit) = (&open.submission.rescue, decision)
+            && let Some(until) = self.kept.get_mut(&rescue.from)
+        {
+            *until = turn.now();
+        }
         for worker in self.scheduler.involved(job) {
             turn.act(release(worker, job.clone()));
         }

@@ -34,6 +34,10 @@ impl Engine {
         let deadline = self.deadline(&open);
         let opened = CoordinatorEvent::Opened { job: job.clone(), deadline };
         let _none = self.commit.step(Moment::START, opened);
+        if !open.spec.keep_staged.is_zero() {
+            let keeps = CoordinatorEvent::KeepsStaged { job: job.clone() };
+            let _none = self.commit.step(Moment::START, keeps);
+        }
         // The scheduler's records do not tell what was decided.
         let decision = self.commit.phase(job).and_then(|standing| standing.decision());
         let event = decision.map(|decision| match decision {

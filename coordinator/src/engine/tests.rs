@@ -19,6 +19,8 @@ use votum_job::{
 use votum_journal::Bearing;
 use votum_wire::{Inventory, view::JobState};
 
+mod rescuing;
+
 use super::*;
 use crate::{event::Wish, replies::Replies};
 
@@ -500,6 +502,7 @@ pub(crate) fn submission() -> Submission {
         by: "ana".to_owned(),
         request: RequestId(Uuid::nil()),
         spec_digest: Digest([1; 32]),
+        rescue: None,
     }
 }
 

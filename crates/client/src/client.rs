@@ -19,6 +19,7 @@ use votum_wire::{
     names,
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, WorkerPage},
+    rescue::{RescueJob, Rescued},
 };
 
 use crate::{ClientError, Options, backoff::Backoff, error::failed};
@@ -191,6 +192,25 @@ impl Client {
             })
             .await?;
         read_job(answer.job)
+    }
+
+    /// Asks for a job that takes over what an aborted one has staged, or what that would do.
+    /// Repeated under the same request id while the coordinator is unavailable.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `NOT_ABORTED` or `NOTHING_KEPT`.
+    pub async fn rescue(&self, wish: &RescueJob) -> Result<Rescued, ClientError> {
+        let request = wish.to_proto();
+        let call = || {
+            let (mut jobs, request) = (self.jobs_service(), request.clone());
+            async move { jobs.rescue_job(request).await }
+        };
+        let answer = if wish.request.is_some() || wish.validate_only {
+            self.repeat(call).await?
+        } else {
+            self.once(call).await?
+        };
+        Ok(Rescued::from_proto(answer)?)
     }
 
     /// Asks for tasks to be tried at once. Tried once: a repeat would find nothing to retry.

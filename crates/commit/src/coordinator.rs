@@ -204,6 +204,12 @@ impl Machine for Coordinator {
                 }
                 Reaction::none()
             }
+            CoordinatorEvent::KeepsStaged { job } => {
+                if let Some(transaction) = self.open.get_mut(&job) {
+                    transaction.keep_staged();
+                }
+                Reaction::none()
+            }
             CoordinatorEvent::AllStaged { job, shares, prepare_timeout } => {
                 self.pass(now, &job, Event::AllStaged { shares, prepare_timeout })
             }

@@ -17,6 +17,11 @@ pub enum CoordinatorEvent {
         /// After this moment a silent participant costs the job, not the round.
         deadline: Option<Moment>,
     },
+    /// The job keeps what is staged when it aborts: its participants are not told to discard.
+    KeepsStaged {
+        /// The job.
+        job: JobId,
+    },
     /// Every task is staged: open a round with these participants, at once.
     AllStaged {
         /// The job.

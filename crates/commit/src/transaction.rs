@@ -30,7 +30,18 @@ pub(crate) struct Transaction {
     rounds: u64,
     deadline: Option<Moment>,
     since: Moment,
+    /// What becomes of the staged outputs when the job aborts.
+    on_abort: OnAbort,
     phase: Phase,
+}
+
+/// What becomes of the staged outputs of a job that aborts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum OnAbort {
+    /// Whoever may have voted Yes, or asks, is told to discard them.
+    Discard,
+    /// They stay, invisible, until the job is released: its rounds just end without commit.
+    Keep,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,7 +84,8 @@ pub(crate) enum Event {
 impl Transaction {
     /// Begins with the job: questions about it have an answer from here on.
     pub(crate) fn new(now: Moment, job: JobId, epoch: Epoch, deadline: Option<Moment>) -> Self {
-        Self { job, epoch, rounds: 0, deadline, since: now, phase: Phase::Working }
+        let (on_abort, phase) = (OnAbort::Discard, Phase::Working);
+        Self { job, epoch, rounds: 0, deadline, since: now, on_abort, phase }
     }
 
     /// Continues a commit whose decision the log holds; delivers it again at once.
@@ -82,14 +94,19 @@ impl Transaction {
         let unacked = shares.keys().cloned().collect();
         let job = txn.job.clone();
         let delivery = Delivery { txn, shares, unacked, due: Some(Moment::START) };
-        let phase = Phase::Delivering(delivery);
-        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, phase }
+        let (on_abort, phase) = (OnAbort::Discard, Phase::Delivering(delivery));
+        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, on_abort, phase }
     }
 
     /// Continues an abort whose decision the log holds.
     pub(crate) fn aborting(epoch: Epoch, job: JobId, cause: Cause) -> Self {
-        let phase = Phase::Aborting { cause };
-        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, phase }
+        let (on_abort, phase) = (OnAbort::Discard, Phase::Aborting { cause });
+        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, on_abort, phase }
+    }
+
+    /// Lets whatever is staged stay when the job aborts, until it is released.
+    pub(crate) fn keep_staged(&mut self) {
+        self.on_abort = OnAbort::Keep;
     }
 
     /// Applies one event, whatever its order and however often it comes.
@@ -280,7 +297,17 @@ impl Transaction {
     }
 
     fn abort(&mut self, now: Moment, cause: Cause) -> Reaction {
-        let message = Message::Abort { job: self.job.clone() };
+        let message = match &self.phase {
+            // They leave doubt and return to Staged, which discards nothing (C9, C10).
+            Phase::Preparing(round) if self.on_abort == OnAbort::Keep => {
+                Message::RoundEnded { txn: round.txn.clone() }
+            }
+            Phase::Working
+            | Phase::Preparing(_)
+            | Phase::Delivering(_)
+            | Phase::Aborting { .. }
+            | Phase::Ended => Message::Abort { job: self.job.clone() },
+        };
         let tell = self.tell_maybe_prepared(&message);
         self.enter(now, Phase::Aborting { cause: cause.clone() });
         Reaction::perform(tell)
@@ -326,7 +353,10 @@ impl Transaction {
             Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) => {
                 send(by, Message::RoundEnded { txn })
             }
-            Phase::Aborting { .. } => send(by, Message::Abort { job: self.job.clone() }),
+            Phase::Aborting { .. } => match self.on_abort {
+                OnAbort::Discard => send(by, Message::Abort { job: self.job.clone() }),
+                OnAbort::Keep => send(by, Message::RoundEnded { txn }),
+            },
             Phase::Ended => Reaction::none(),
         }
     }

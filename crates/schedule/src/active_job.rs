@@ -157,7 +157,7 @@ impl ActiveJob {
                 ..ActiveTask::default()
             })
             .collect();
-        Ok(Self {
+        let mut job = Self {
             id,
             age,
             spec,
@@ -176,7 +176,9 @@ impl ActiveJob {
             offered: false,
             orphans: BTreeMap::new(),
             inherited: false,
-        })
+        };
+        job.expect_kept();
+        Ok(job)
     }
 
     /// Says whether a worker has listed a later attempt of the task, which proves that this one

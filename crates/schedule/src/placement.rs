@@ -62,7 +62,13 @@ impl Scheduler {
     pub(crate) fn choose(&self, spot: &Spot) -> Choice {
         let Some(job) = self.jobs.get(&spot.job) else { return Choice::NoSlot };
         let placement = &job.task_spec(spot.task).placement;
-        let held = self.input_bytes(job, spot.task);
+        let held = match self.takeover(job, spot.task) {
+            Some(kept) if kept.outputs.is_empty() => BTreeMap::new(),
+            Some(kept) => {
+                BTreeMap::from([(&kept.worker, kept.outputs.iter().map(|o| o.bytes).sum())])
+            }
+            None => self.input_bytes(job, spot.task),
+        };
         let ready = |worker: &WorkerId| self.roster.get(worker).is_some_and(|w| w.is_ready());
         if let Some(absent) = held.keys().find(|worker| !ready(worker)) {
             return Choice::AwaitNews((*absent).clone());
@@ -140,7 +146,7 @@ impl Scheduler {
         }
         let deadline = self.agenda.moment(&Due::Deadline(id.job.clone()));
         let rest = deadline.map_or(spec.timeout, |deadline| deadline.since(now));
-        Some(Assignment {
+        let assignment = Assignment {
             attempt: attempt.id.clone(),
             number: attempt.number,
             worker: attempt.worker.clone(),
@@ -150,6 +156,10 @@ impl Scheduler {
             params: job.spec.params.clone(),
             inputs,
             time_limit: spec.timeout.min(rest),
-        })
+        };
+        match self.takeover(job, task) {
+            Some(kept) => self.take_over(kept, assignment),
+            None => Some(assignment),
+        }
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use votum_ids::{AttemptId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
 use votum_job::{AttemptEnd, Comeback, JobSpec};
 
-use crate::{LiveAttempts, Orders, Registration};
+use crate::{LiveAttempts, Orders, Registration, Rescue};
 
 /// A fact of the scheduler.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,4 +154,7 @@ pub struct Submission {
     pub request: RequestId,
     /// Of the spec's canonical encoding; the same request with another one is refused.
     pub spec_digest: Digest,
+    /// What it takes over from an aborted job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<Rescue>,
 }

@@ -133,8 +133,13 @@ impl Scheduler {
                 let job = attempt.job.clone();
                 let mut reaction = self.record(now, Record::Ended { attempt, end });
                 reaction.actions.insert(0, acknowledge);
-                let running = self.jobs.get(&job).is_some_and(|job| job.phase == Phase::Running);
-                if sealed && !running {
+                let wanted = self.jobs.get(&job).is_some_and(|job| match job.phase {
+                    Phase::Running => true,
+                    // A rescue may want it.
+                    Phase::Failing(_) | Phase::Aborting { .. } => !job.spec.keep_staged.is_zero(),
+                    Phase::Committing => false,
+                });
+                if sealed && !wanted {
                     reaction.actions.push(discard);
                 }
                 reaction.actions.extend(self.attend(now, &job));

@@ -43,6 +43,8 @@ impl Translate for JobView {
             end_time: self.ended.map(timestamp),
             creator: self.creator.clone(),
             pause: self.pause.as_ref().map(Translate::to_proto),
+            rescued_from: self.rescued_from.as_ref().map(job_name).unwrap_or_default(),
+            keep_time: self.kept_until.map(timestamp),
         }
     }
 
@@ -72,6 +74,11 @@ impl Translate for JobView {
             ended: read_timestamp_if_any("end_time", proto.end_time)?,
             creator: proto.creator,
             pause: read_if_any("pause", proto.pause)?,
+            rescued_from: match proto.rescued_from.as_str() {
+                "" => None,
+                name => Some(read_job_name("rescued_from", name)?),
+            },
+            kept_until: read_timestamp_if_any("keep_time", proto.keep_time)?,
             job,
         })
     }

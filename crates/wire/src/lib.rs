@@ -22,6 +22,7 @@ pub mod problem;
 mod program;
 mod protocol;
 pub mod request;
+pub mod rescue;
 mod self_report;
 pub mod session;
 mod spec;

@@ -283,6 +283,10 @@ reasons! {
     NotPaused = "NOT_PAUSED", FailedPrecondition;
     /// No task waits for another attempt.
     NothingToRetry = "NOTHING_TO_RETRY", FailedPrecondition;
+    /// The job is not aborted.
+    NotAborted = "NOT_ABORTED", FailedPrecondition;
+    /// Nothing that the job staged is kept.
+    NothingKept = "NOTHING_KEPT", FailedPrecondition;
     /// The coordinator's log is older than what its workers have seen (C6).
     LogStale = "LOG_STALE", FailedPrecondition;
     /// The worker belongs to another cluster.

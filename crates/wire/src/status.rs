@@ -127,6 +127,27 @@ pub fn decided(job: &JobId, state: JobState) -> Status {
         .into()
 }
 
+/// Only an aborted job can be rescued.
+#[must_use]
+pub fn not_aborted(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {}; only an aborted job can be rescued", state.word());
+    Problem::words(Reason::NotAborted, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// Nothing of the job is staged any more.
+#[must_use]
+pub fn nothing_kept(job: &JobId) -> Status {
+    let words = format!("nothing that {job} staged is kept");
+    Problem::words(Reason::NothingKept, &words)
+        .with("job", job)
+        .precondition(job_name(job), words)
+        .into()
+}
+
 /// The job is not held.
 #[must_use]
 pub fn not_paused(job: &JobId) -> Status {

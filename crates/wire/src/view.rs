@@ -51,6 +51,10 @@ pub struct JobView {
     pub creator: String,
     /// Why nothing of it is placed; absent unless it is held.
     pub pause: Option<PauseView>,
+    /// The aborted job whose staged outputs it takes over.
+    pub rescued_from: Option<JobId>,
+    /// Until when an aborted job keeps what is staged, for a rescue.
+    pub kept_until: Option<WallTime>,
 }
 
 impl JobView {

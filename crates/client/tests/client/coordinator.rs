@@ -15,9 +15,9 @@ use votum_job::{JobSpec, OnExhausted};
 use votum_machine::WallTime;
 use votum_proto::v1::{
     CancelJobRequest, CancelJobResponse, GetJobRequest, GetJobResponse, ListJobsRequest,
-    ListJobsResponse, PauseJobRequest, PauseJobResponse, RetryJobRequest, RetryJobResponse,
-    SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse, UnpauseJobRequest,
-    UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
+    ListJobsResponse, PauseJobRequest, PauseJobResponse, RescueJobRequest, RescueJobResponse,
+    RetryJobRequest, RetryJobResponse, SubmitJobRequest, SubmitJobResponse, TailLogsRequest,
+    TailLogsResponse, UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
     job_service_server::{JobService, JobServiceServer},
 };
 use votum_wire::{
@@ -173,6 +173,13 @@ impl JobService for Desk {
         Err(status::shutting_down())
     }
 
+    async fn rescue_job(
+        &self,
+        _request: Request<RescueJobRequest>,
+    ) -> Result<Response<RescueJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
     async fn unpause_job(
         &self,
         _request: Request<UnpauseJobRequest>,
@@ -234,6 +241,8 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         ended: None,
         creator: "alice".to_owned(),
         pause: None,
+        rescued_from: None,
+        kept_until: None,
     }
 }
 

@@ -154,6 +154,7 @@ pub(crate) fn submission() -> Submission {
         by: "carol".into(),
         request: RequestId(Uuid::from_u128(8)),
         spec_digest: Digest([9; 32]),
+        rescue: None,
     }
 }
 

@@ -30,6 +30,7 @@ use votum_wire::{
     names::{AttemptName, Scope, TaskScope},
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
+    rescue::{RescueJob, Rescued, RescuedTask},
 };
 
 /// A value in its form on the wire.
@@ -93,6 +94,19 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(JobPage { jobs: vec![job().basic()], next: Some("t".to_owned()) }),
         sample(GetJob { job: job_id(), detail: Detail::Basic }),
         sample(PauseJob { job: job_id(), reason: "later".to_owned(), stop_running: true }),
+        sample(RescueJob {
+            job: job_id(),
+            request: Some(votum_ids::RequestId(Uuid::from_u128(12))),
+            validate_only: true,
+        }),
+        sample(Rescued {
+            plan: vec![
+                RescuedTask { task: task_id(), holder: Some(worker_id()), runs: String::new() },
+                RescuedTask { task: task_id(), holder: None, runs: "it failed".to_owned() },
+            ],
+            job: Some(job().basic()),
+            duplicate: true,
+        }),
         sample(UnpauseJob { job: job_id() }),
         sample(RetryJob { job: job_id(), task: Some(task_id()) }),
         sample(RetryJob { job: job_id(), task: None }),
@@ -412,6 +426,8 @@ pub(crate) fn job() -> JobView {
         ended: Some(WallTime(1_800_000_000_005)),
         creator: "alice".to_owned(),
         pause: Some(pause()),
+        rescued_from: Some(job_id()),
+        kept_until: Some(WallTime(1_800_000_000_007)),
     }
 }
 

@@ -1,0 +1,56 @@
+//! The rescue of an aborted job: a job of the same spec that takes over what is still staged.
+
+use tonic::Status;
+use votum_commit::Decision;
+use votum_schedule::Submission;
+use votum_wire::{
+    rescue::{RescueJob, Rescued},
+    status,
+};
+
+use super::{
+    JobApi,
+    jobs::{draw_job_uid, draw_request, job_id},
+    refused,
+};
+use crate::{
+    action::{Answer, Refusal},
+    event::{Event, Intent},
+};
+
+impl JobApi {
+    /// Says what a rescue would do, or hands it in; a request that the journal knows returns its job.
+    pub(super) async fn rescue(&self, wish: RescueJob, by: String) -> Result<Rescued, Status> {
+        let RescueJob { job: from, request, validate_only } = wish;
+        let request = request.unwrap_or_else(draw_request);
+        if let Some(known) = self.known_request(request)? {
+            let job = Some(self.0.job(&known.job).await?);
+            return Ok(Rescued { plan: Vec::new(), job, duplicate: true });
+        }
+        let aborted = self.0.job(&from).await?;
+        let uid = draw_job_uid();
+        let job = job_id(&aborted.display_name, uid)?;
+        let spec = aborted.spec.ok_or_else(|| status::nothing_kept(&from))?;
+        let spec_digest = super::jobs::spec_digest(&spec);
+        let submission = Submission { uid, by, request, spec_digest, rescue: None };
+        let intent = if validate_only { Intent::Check } else { Intent::Receive };
+        let (reply, caller) = self.0.replies.register();
+        let event = Event::Rescue { reply, intent, from: from.clone(), job, submission };
+        if !self.0.inbox.send(event).await {
+            return Err(status::shutting_down());
+        }
+        match caller.answer().await {
+            Some(Answer::Rescued { plan, job, duplicate }) => {
+                Ok(Rescued { plan, job: job.map(|job| *job), duplicate })
+            }
+            Some(Answer::Refused(Refusal::NotOpen { job })) if job == from => {
+                Err(match aborted.decision {
+                    Some(Decision::Abort) => status::nothing_kept(&from),
+                    Some(Decision::Commit) | None => status::not_aborted(&from, aborted.state),
+                })
+            }
+            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
+            Some(_) | None => Err(status::shutting_down()),
+        }
+    }
+}
