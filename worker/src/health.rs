@@ -102,7 +102,10 @@ impl Health {
             let mut launch = launch.ok_or_else(|| io::Error::other("the task was not launched"))?;
             // By its token the task's processes are told from all others, these among them.
             launch.env.remove("VOTUM_FENCING_TOKEN");
-            Ok(Launch { argv, log_bytes_max: OUTPUT_BYTES_MAX, ..launch })
+            // The control group of the attempt is killed as a whole when its owner ends: it
+            // stays the task's own.
+            let (limits, cgroups) = Default::default();
+            Ok(Launch { argv, log_bytes_max: OUTPUT_BYTES_MAX, limits, cgroups, ..launch })
         })
         .await
     }
