@@ -3,12 +3,14 @@
 //! Each is its own type, so that no function can take one for another. Names
 //! are checked where they are made and are safe as path components everywhere.
 
+mod checkpoint;
 mod digest;
 mod fencing;
 mod name;
 mod target;
 mod unique;
 
+pub use checkpoint::CheckpointId;
 pub use digest::{Digest, MalformedDigest};
 pub use fencing::{AttemptId, Epoch, FencingToken, MalformedTxnId, TxnId};
 pub use name::{InvalidName, JobId, OutputName, StepName, TaskId, WorkerId};

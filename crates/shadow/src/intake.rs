@@ -52,27 +52,11 @@ impl Staging {
             .open_attempt(&self.attempt)
             .and_then(|folder| open_dir(folder, layout::INPUTS))
             .map_err(failed("open"))?;
-        let (mut dir, _) = make_dir(&inputs, input.as_str(), OPEN_MODE).map_err(failed("make"))?;
-        if !continues(&dir, manifest) {
-            let name = std::ffi::CString::new(input.as_str()).expect("a name has no NUL");
-            remove_tree(&inputs, &name)?;
-            (dir, _) = make_dir(&inputs, input.as_str(), OPEN_MODE).map_err(failed("make"))?;
-        }
-        fs::fchmod(&dir, Mode::from_raw_mode(OPEN_MODE)).map_err(failed("open"))?;
-        for Entry { path, content, .. } in manifest.entries() {
-            if matches!(content, Content::Directory) {
-                let parent = path.parent();
-                open_dir(&dir, parent.as_ref().map_or(".", |parent| parent.as_str()))
-                    .and_then(|parent| make_dir(parent, path.name(), OPEN_MODE))
-                    .map_err(fault("make", path.as_str()))?;
-            }
-        }
-        let path = self.inputs_dir().join(input.as_str());
-        Ok(Intake { dir, path, manifest: manifest.clone(), open: None })
+        Intake::begin(&inputs, input.as_str(), self.inputs_dir().join(input.as_str()), manifest)
     }
 }
 
-/// An input that is being taken in.
+/// An input or a checkpoint that is being taken in.
 #[derive(Debug)]
 pub struct Intake {
     dir: OwnedFd,
@@ -83,6 +67,32 @@ pub struct Intake {
 }
 
 impl Intake {
+    /// Begins to take in what the manifest describes below `name`, or goes on with it.
+    pub(crate) fn begin(
+        parent: &OwnedFd,
+        name: &str,
+        path: PathBuf,
+        manifest: &Manifest,
+    ) -> Result<Self, IntakeError> {
+        let failed = |doing| fault(doing, name);
+        let (mut dir, _) = make_dir(parent, name, OPEN_MODE).map_err(failed("make"))?;
+        if !continues(&dir, manifest) {
+            let c_name = std::ffi::CString::new(name).expect("a name has no NUL");
+            remove_tree(parent, &c_name)?;
+            (dir, _) = make_dir(parent, name, OPEN_MODE).map_err(failed("make"))?;
+        }
+        fs::fchmod(&dir, Mode::from_raw_mode(OPEN_MODE)).map_err(failed("open"))?;
+        for Entry { path, content, .. } in manifest.entries() {
+            if matches!(content, Content::Directory) {
+                let parent = path.parent();
+                open_dir(&dir, parent.as_ref().map_or(".", |parent| parent.as_str()))
+                    .and_then(|parent| make_dir(parent, path.name(), OPEN_MODE))
+                    .map_err(fault("make", path.as_str()))?;
+            }
+        }
+        Ok(Self { dir, path, manifest: manifest.clone(), open: None })
+    }
+
     /// Returns what is expected.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {

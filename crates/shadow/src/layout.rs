@@ -1,6 +1,6 @@
 //! Where everything lies: identifiers to names of files, and back. Pure.
 
-use votum_ids::{AttemptId, Epoch, FencingToken, JobId, OutputName, TaskId};
+use votum_ids::{AttemptId, CheckpointId, Epoch, FencingToken, JobId, OutputName, TaskId};
 
 /// The folder in every publish root that belongs to Votum.
 pub(crate) const VOTUM: &str = ".votum";
@@ -12,6 +12,14 @@ pub(crate) const WORK: &str = "work";
 pub(crate) const OUT: &str = "out";
 /// Of an attempt: what it reads.
 pub(crate) const INPUTS: &str = "inputs";
+/// Of an attempt: its resumable state, which the program replaces as it goes on.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+/// Of an attempt: where the program asks for a checkpoint, and is answered.
+pub(crate) const ASKS: &str = "asks";
+/// Of a checkpoint: the state itself.
+pub(crate) const STATE: &str = "state";
+/// Of a checkpoint: what the state consists of.
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// Of an attempt: what was sealed, written last.
 pub(crate) const SEALED: &str = "sealed.json";
 /// Of an attempt: [`SEALED`] while it is being written.
@@ -36,6 +44,26 @@ pub(crate) fn parse_attempt(job: &JobId, name: &str) -> Option<AttemptId> {
     let token = FencingToken { epoch, counter };
     let attempt = AttemptId { job: job.clone(), task, token };
     (attempt_name(&attempt) == name).then_some(attempt)
+}
+
+/// Names a checkpoint within the folder of its task.
+pub(crate) fn checkpoint_name(id: &CheckpointId) -> String {
+    format!("{}.{}", id.attempt.token, id.sequence)
+}
+
+/// Names a checkpoint below the folder of all checkpoints.
+pub(crate) fn checkpoint_path(id: &CheckpointId) -> String {
+    format!("{}/{}/{}", id.attempt.job, id.attempt.task, checkpoint_name(id))
+}
+
+/// Reads back what [`checkpoint_name`] wrote, in that very spelling only.
+pub(crate) fn parse_checkpoint(job: &JobId, task: &TaskId, name: &str) -> Option<CheckpointId> {
+    let mut parts = name.splitn(3, '.');
+    let epoch = Epoch(parts.next()?.parse().ok()?);
+    let token = FencingToken { epoch, counter: parts.next()?.parse().ok()? };
+    let attempt = AttemptId { job: job.clone(), task: task.clone(), token };
+    let id = CheckpointId { attempt, sequence: parts.next()?.parse().ok()? };
+    (checkpoint_name(&id) == name).then_some(id)
 }
 
 /// Names one published content: of one output of one task of one job.

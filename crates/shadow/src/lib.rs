@@ -9,8 +9,10 @@
 //! ```text
 //! <staging>/<job>/<task>.<epoch>.<counter>/work     scratch         gone when sealed
 //!                                         /inputs   what it reads   gone when sealed
+//!                                         /checkpoint, asks         gone when sealed
 //!                                         /out      what it leaves  the declared stays
 //!                                         /sealed.json              written last
+//! <checkpoints>/<job>/<task>/<epoch>.<counter>.<n>  a checkpoint: whole, or not there
 //! <root>/.votum/gen/<job>/<task>.<output>           a generation: immutable
 //! <root>/.votum/gen/<job>/<task>.<output>.before    what stood at the target before
 //! <root>/<target>                                   a link to its generation
@@ -49,7 +51,9 @@
 
 mod beneath;
 mod check;
+mod checkpoint;
 mod content;
+mod copy;
 mod discard;
 mod fault;
 mod harden;
@@ -59,6 +63,7 @@ mod manifest;
 mod path;
 mod publish;
 mod read;
+mod restore;
 mod seal;
 mod shadow;
 mod site;
@@ -69,6 +74,7 @@ mod verify;
 mod walk;
 
 pub use check::{CheckError, Pledge};
+pub use checkpoint::{CheckpointError, Checkpoints, Scope, SealedCheckpoint};
 pub use discard::DiscardError;
 pub use fault::StorageError;
 pub use intake::{Intake, IntakeError};
@@ -76,6 +82,7 @@ pub use manifest::{Content, ENTRIES_MAX, Entry, InvalidManifest, Manifest, Manif
 pub use path::{DEPTH_MAX, Form, InvalidPath, OutputPath, PATH_BYTES_MAX, TargetPath, TreePath};
 pub use publish::{PublishError, Published};
 pub use read::ReadError;
+pub use restore::RestoreError;
 pub use seal::{Declared, Presence, SealError, Sealed, SealedOutput};
 pub use shadow::{OpenError, Shadow};
 pub use site::TargetError;

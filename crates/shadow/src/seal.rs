@@ -140,6 +140,8 @@ impl Staging {
         // reported then; the outputs are sealed all the same.
         let _ = remove_tree(&folder, c"work");
         let _ = remove_tree(&folder, c"inputs");
+        let _ = remove_tree(&folder, c"checkpoint");
+        let _ = remove_tree(&folder, c"asks");
         let _ = prune(&out, None, &kept);
         crash_point!("shadow.seal.after_prune");
         Ok(sealed)

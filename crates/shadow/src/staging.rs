@@ -32,7 +32,7 @@ impl Shadow {
         if look(&dir, layout::SEALED).map_err(fault("look at", layout::SEALED))?.is_some() {
             return Err(StageError::NotEmpty { attempt: attempt.clone() });
         }
-        for name in [layout::WORK, layout::OUT, layout::INPUTS] {
+        for name in [layout::WORK, layout::OUT, layout::INPUTS, layout::CHECKPOINT, layout::ASKS] {
             let (inner, _) = make_dir(&dir, name, INNER_MODE).map_err(fault("make", name))?;
             if !names(&inner, 1).map_err(fault("list", name))?.is_empty() {
                 return Err(StageError::NotEmpty { attempt: attempt.clone() });
@@ -106,6 +106,18 @@ impl Staging {
     #[must_use]
     pub fn inputs_dir(&self) -> PathBuf {
         self.dir().join(layout::INPUTS)
+    }
+
+    /// Returns where the program keeps the state that a later attempt can go on from.
+    #[must_use]
+    pub fn checkpoint_dir(&self) -> PathBuf {
+        self.dir().join(layout::CHECKPOINT)
+    }
+
+    /// Returns where the program asks for a checkpoint, and is answered.
+    #[must_use]
+    pub fn asks_dir(&self) -> PathBuf {
+        self.dir().join(layout::ASKS)
     }
 
     /// Returns where the program shall leave one output.

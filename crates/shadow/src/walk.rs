@@ -24,14 +24,14 @@ use crate::{
 };
 
 /// One thing found in a tree.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) path: TreePath,
     pub(crate) thing: Thing,
 }
 
 /// What was found.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Thing {
     File { mode: u32, identity: FileIdentity },
     Directory,

@@ -94,7 +94,7 @@ impl World {
     }
 
     fn start(&self, job: &str, crash_at: Option<(&str, u32)>) -> ExitStatus {
-        let mut command = Command::new(example());
+        let mut command = Command::new(example("publishing"));
         command.arg(self.base.path()).arg(job).env_remove("VOTUM_CRASH_AT");
         if let Some((point, visit)) = crash_at {
             command.env("VOTUM_CRASH_AT", format!("{point}:{visit}"));
@@ -128,14 +128,16 @@ fn crash_points() -> Vec<String> {
         let names = text.split("crash_point!(\"").skip(1);
         points.extend(names.map(|rest| rest.split('"').next().unwrap().to_owned()));
     }
+    // Those of checkpoints have a test and a program of their own.
+    points.retain(|point| !point.contains("checkpoint"));
     points.sort();
     points
 }
 
 /// Cargo builds examples beside the tests.
-pub(crate) fn example() -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples/publishing");
-    assert!(path.is_file(), "build the example first: cargo build --example publishing");
+    let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.is_file(), "build the example first: cargo build --example {name}");
     path
 }

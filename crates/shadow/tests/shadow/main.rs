@@ -4,6 +4,7 @@
 
 mod arriving;
 mod checking;
+mod checkpoints;
 mod crashing;
 mod discarding;
 mod escaping;

@@ -65,7 +65,7 @@ fn trace(base: &Path) -> Option<Vec<String>> {
     let status = Command::new("strace")
         .args(["-f", "-y", "-s", "500", "-e", "trace=fsync,renameat2,renameat,write", "-o"])
         .arg(&log)
-        .arg(example())
+        .arg(example("publishing"))
         .args([base.as_os_str(), "sales".as_ref()])
         .output()
         .ok()?
