@@ -136,6 +136,8 @@ impl Machine for Engine {
                         | FromWorker::Reported { .. }
                         | FromWorker::Ended { .. }
                         | FromWorker::Discarded { .. }
+                        | FromWorker::CheckpointHeld(_)
+                        | FromWorker::CheckpointGone(_)
                         | FromWorker::Commit(_)
                         | FromWorker::Goodbye => None,
                     },
@@ -341,6 +343,12 @@ impl Engine {
             }
             FromWorker::Discarded { attempt, comeback } => {
                 self.pending.push_back(Pending::Returned { from, attempt, comeback });
+            }
+            FromWorker::CheckpointHeld(held) => self.checkpoint_held(turn, worker, held),
+            FromWorker::CheckpointGone(id) => {
+                if self.jobs.contains_key(&id.attempt.job) {
+                    self.schedule(turn, votum_schedule::Event::CheckpointGone { worker, id });
+                }
             }
             // Its Release came while it was publishing once more, and was ignored.
             FromWorker::Commit(Reply::Acked { txn }) if !self.jobs.contains_key(&txn.job) => {

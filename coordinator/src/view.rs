@@ -13,8 +13,8 @@ use votum_wire::{
     PauseOrigin, PauseView,
     names::AttemptName,
     view::{
-        AttemptView, DrainView, JobState, JobView, Outcome, OutputState, OutputView,
-        ParticipantView, ReportView, TaskState, TaskView, WorkerState, WorkerView,
+        AttemptView, CheckpointView, DrainView, JobState, JobView, Outcome, OutputState,
+        OutputView, ParticipantView, ReportView, TaskState, TaskView, WorkerState, WorkerView,
     },
 };
 
@@ -289,6 +289,13 @@ fn shown_task(
             at: told.at,
             rate: told.rate,
             end: told.end.map(|moment| anchor.at(moment)),
+        }),
+        checkpoint: task.checkpoint.map(|known| CheckpointView {
+            sequence: known.id.sequence,
+            steps: known.steps,
+            recorded: known.recorded,
+            bytes: known.bytes,
+            workers: known.holders.into_keys().collect(),
         }),
         task: task.task,
         worker,

@@ -18,6 +18,7 @@ mod readopting;
 mod refusing;
 mod rescuing;
 mod restarting;
+mod resuming;
 mod serving;
 mod submitting;
 mod upgrading;

@@ -456,6 +456,27 @@ impl Cluster {
         assert!(gone.is_some(), "still alive: {alive:#?}");
     }
 
+    /// Returns the folder of the checkpoints of a worker.
+    #[must_use]
+    pub fn checkpoints(&self, worker: &str) -> PathBuf {
+        self.home.path().join(worker).join("data/checkpoints")
+    }
+
+    /// Kills a worker's daemon and every process of a job, as a power switch would.
+    #[track_caller]
+    pub fn cut_power(&mut self, worker: &str, job: &JobId) {
+        self.worker(worker).kill();
+        // Nobody is left who could tell the end of one process of that of another.
+        let gone = within(LONG, || {
+            let left = self.processes_of(job);
+            for one in &left {
+                kill(one.pid);
+            }
+            left.is_empty().then_some(())
+        });
+        assert!(gone.is_some(), "a process cannot be killed");
+    }
+
     /// Waits until no process of a job is left.
     #[track_caller]
     pub fn wait_until_nothing_runs(&self, job: &JobId) {

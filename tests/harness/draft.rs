@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId};
+use votum_ids::{Existing, OutputName, StepName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program, RETENTION_DEFAULT,
-    Resources, RetryPolicy, TaskSpec,
+    CheckpointPolicy, InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program,
+    RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec,
 };
 
 /// A job while it is written.
@@ -111,6 +111,31 @@ impl TaskDraft {
             })
         };
         Self { id: TaskId::new(id).expect("the test gives a name"), spec }
+    }
+
+    /// Begins a task of steps, each a script.
+    ///
+    /// # Panics
+    /// If a name is none.
+    #[must_use]
+    pub fn of_steps(id: &str, steps: &[(&str, String)]) -> Self {
+        let mut task = Self::new(id);
+        let step = |(name, text): &(&str, String)| Step {
+            name: StepName::new(name).expect("the test gives a name"),
+            program: Program::Script {
+                text: text.clone(),
+                interpreter: vec!["sh".to_owned(), "-eu".to_owned()],
+            },
+        };
+        task.spec.program = Program::Steps(steps.iter().map(step).collect());
+        task
+    }
+
+    /// Says when its state is sealed, and where it is kept.
+    #[must_use]
+    pub fn saves(mut self, policy: CheckpointPolicy) -> Self {
+        self.spec.checkpoint = Some(policy);
+        self
     }
 
     /// Pins it to a worker.

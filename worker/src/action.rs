@@ -8,8 +8,8 @@ use std::{
 
 use votum_commit::{Alarm, Installation, Knowledge, LogPosition, Peer, Pledge};
 use votum_driver::Awaits;
-use votum_ids::{AttemptId, JobId, OutputName, TxnId};
-use votum_job::Assignment;
+use votum_ids::{AttemptId, CheckpointId, Digest, JobId, OutputName, TxnId};
+use votum_job::{Assignment, ResumePoint, TaskSignal};
 use votum_machine::Moment;
 use votum_wire::FromWorker;
 
@@ -52,6 +52,8 @@ pub enum Action {
         assignment: Box<Assignment>,
         /// Where the program finds each input.
         inputs: BTreeMap<OutputName, PathBuf>,
+        /// What it goes on from.
+        resumed: Resumed,
     },
     /// End whatever is under way for an attempt; its answer comes as without this.
     Stop {
@@ -64,6 +66,30 @@ pub enum Action {
     },
     /// Seal what the attempt left; answer with `Sealed` or `Failed`.
     Seal(Box<Assignment>),
+    /// Seal the state of a running attempt as a checkpoint; answer with `Checkpoint`.
+    SealCheckpoint(SealOrder),
+    /// Tell whoever of an attempt asked for a checkpoint what became of it.
+    Answer {
+        /// Whose asks.
+        attempt: AttemptId,
+        /// The names of the asks.
+        requests: Vec<String>,
+        /// One line.
+        text: String,
+    },
+    /// Send a task the signal at which it writes its state.
+    Signal {
+        /// Which.
+        attempt: AttemptId,
+        /// Which signal.
+        signal: TaskSignal,
+    },
+    /// Copy a checkpoint from another worker; answer with `CheckpointArrived`.
+    Replicate(Box<ResumePoint>),
+    /// Remove a checkpoint.
+    RemoveCheckpoint(CheckpointId),
+    /// Remove every checkpoint of a job.
+    RemoveCheckpoints(JobId),
     /// Remove what an attempt staged.
     Discard(AttemptId),
     /// Remove everything staged for a job.
@@ -109,11 +135,39 @@ pub enum Action {
     Exit,
 }
 
+/// What an attempt goes on from; all zero: it begins afresh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// Of the checkpoint.
+    pub sequence: u64,
+    /// How many steps are done in it.
+    pub steps: u32,
+}
+
+/// The order to seal a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealOrder {
+    /// Its name.
+    pub id: CheckpointId,
+    /// How many steps are done in it.
+    pub steps: u32,
+    /// Whether scratch and outputs belong to the state.
+    pub whole: bool,
+    /// Most bytes; absent: this worker's limit.
+    pub bytes_max: Option<u64>,
+    /// Nobody has asked: an empty state is left alone, and one of this digest.
+    pub unless: Option<Option<Digest>>,
+}
+
 impl Awaits for Action {
     fn awaits_lazy_records(&self) -> bool {
         match self {
             // A crash must not find bytes gone that the log still promises to publish or list.
-            Self::Discard(_) | Self::DiscardJob(_) | Self::Exit => true,
+            Self::Discard(_)
+            | Self::DiscardJob(_)
+            | Self::RemoveCheckpoint(_)
+            | Self::RemoveCheckpoints(_)
+            | Self::Exit => true,
             Self::Greet { .. }
             | Self::Send(_)
             | Self::Heartbeat { .. }
@@ -123,6 +177,10 @@ impl Awaits for Action {
             | Self::Run { .. }
             | Self::Stop { .. }
             | Self::Seal(_)
+            | Self::SealCheckpoint(_)
+            | Self::Answer { .. }
+            | Self::Signal { .. }
+            | Self::Replicate(_)
             | Self::Check { .. }
             | Self::Publish { .. }
             | Self::AskPeer { .. }

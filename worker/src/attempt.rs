@@ -149,10 +149,10 @@ impl Attempt {
     /// Applies what happened to it here.
     pub(crate) fn step(&mut self, now: Moment, event: AttemptEvent) -> Reaction {
         match (mem::replace(&mut self.phase, Phase::Gone), event) {
-            (Phase::Fetching { assignment, limits }, AttemptEvent::Fetched { inputs }) => {
+            (Phase::Fetching { assignment, limits }, AttemptEvent::Fetched { inputs, resumed }) => {
                 let limits = limits.fetched(now, &assignment);
                 self.phase = Phase::Running { assignment: assignment.clone(), pid: None, limits };
-                Reaction::perform([Action::Run { assignment, inputs }])
+                Reaction::perform([Action::Run { assignment, inputs, resumed }])
             }
             (Phase::Running { assignment, limits, .. }, AttemptEvent::Started { pid }) => {
                 let limits = limits.started(now, &assignment);
@@ -415,6 +415,16 @@ impl Attempt {
             | Phase::Discarding => true,
             Phase::Sealed { .. } | Phase::Failed { .. } | Phase::Gone => false,
         }
+    }
+
+    /// Says whether its program runs, or was asked for.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running { .. })
+    }
+
+    /// Says whether a checkpoint that its program left counts.
+    pub(crate) fn may_save(&self) -> bool {
+        matches!(self.phase, Phase::Running { .. } | Phase::Stopping { .. } | Phase::Failed { .. })
     }
 
     /// Says whether anybody may still want something of it.

@@ -12,6 +12,7 @@ use votum_ids::AttemptId;
 use votum_job::HealthCheck;
 
 use crate::{
+    checkpoint,
     event::AttemptEvent,
     health::Health,
     report_file::{Follows, Reading, ReportFile},
@@ -23,6 +24,8 @@ use crate::{
 pub(crate) struct Attendance {
     ended: CancellationToken,
     work: Vec<AbortOnDropHandle<()>>,
+    /// Hands on what is asked of the worker meanwhile.
+    _asks: AbortOnDropHandle<()>,
 }
 
 impl Attendance {
@@ -46,7 +49,9 @@ impl Attendance {
             tokio::spawn(health.keep(ended.clone()))
         });
         let work = [reading].into_iter().chain(checking).map(AbortOnDropHandle::new).collect();
-        Self { ended, work }
+        let (listener, listened) = (Arc::clone(shell), attempt.clone());
+        let asks = tokio::spawn(async move { checkpoint::listen(&listener, &listened).await });
+        Self { ended, work, _asks: AbortOnDropHandle::new(asks) }
     }
 
     /// Ends it, when the program has ended: its last words are handed on first, and no

@@ -233,6 +233,11 @@ impl Config {
         self.data_dir.join("lease.json")
     }
 
+    /// Returns where checkpoints lie, of tasks that run here or elsewhere.
+    pub(crate) fn checkpoints_dir(&self) -> PathBuf {
+        self.data_dir.join("checkpoints")
+    }
+
     /// Returns where the key of the read tokens lies.
     pub(crate) fn secret_file(&self) -> PathBuf {
         self.data_dir.join("read-token.key")

@@ -5,6 +5,7 @@
 //! where a promise names the job. And the end of a job, decided in the commit
 //! protocol, takes its attempts with it.
 
+mod saving;
 mod transactions;
 
 use std::{
@@ -22,10 +23,12 @@ use crate::{
     action::Action,
     attempt::{Attempt, Cause},
     attempts::Attempts,
-    event::{AttemptEvent, Event, Parting, SessionNumber},
+    engine::saving::Saving,
+    event::{Ask, AttemptEvent, CheckpointEvent, Event, Parting, SessionNumber},
     inventory,
     lease::Lease,
     record::{Record, Rest},
+    saved::Saved,
 };
 
 /// What a worker answers to one event.
@@ -39,6 +42,10 @@ pub struct Engine {
     pub(crate) attempts: Attempts,
     pub(crate) participants: Participants,
     promises: BTreeMap<JobId, Promise>,
+    /// The checkpoints that are here.
+    pub(crate) saved: Saved,
+    /// What is saved of running attempts.
+    savings: BTreeMap<AttemptId, Saving>,
     /// Jobs whose records cannot be understood: nothing of them is touched, run or promised (V1).
     pub(crate) quarantined: BTreeSet<JobId>,
     /// The largest epoch, as it was recorded.
@@ -82,6 +89,7 @@ enum SessionPhase {
 pub(crate) enum Pending {
     Participant(ParticipantEvent),
     Discard(AttemptId),
+    Ask(AttemptId, Ask),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +116,9 @@ impl Machine for Engine {
             Event::Adopted { assignment, pid, elapsed } => {
                 self.adopt(now, assignment, pid, elapsed)
             }
+            Event::Checkpoint(attempt, event) => self.saving_changed(&attempt, event),
+            Event::CheckpointArrived(held) => self.hold(held),
+            Event::CheckpointSpoilt(id) => self.spoilt(id),
             Event::Found { attempt, number } => self.found(attempt, number),
             Event::Participant(event) => self.participate(now, event),
             Event::Terminated(parting) => self.leave(parting),
@@ -135,6 +146,7 @@ impl Machine for Engine {
             self.lapse(),
             self.attempts.next_deadline(),
             self.participants.next_deadline(),
+            self.saving_deadline(),
         ];
         deadlines.into_iter().flatten().chain([self.prune]).min()
     }
@@ -152,6 +164,8 @@ impl Engine {
             grace_max,
             attempts: Attempts::default(),
             promises: BTreeMap::new(),
+            saved: Saved::default(),
+            savings: BTreeMap::new(),
             quarantined: BTreeSet::new(),
             epoch: None,
             seen: None,
@@ -228,6 +242,7 @@ impl Engine {
                 txn: txn.clone(),
                 pledges: pledges.to_vec(),
             }),
+            self.saved.all().cloned(),
         );
         self.attempts.repeat_reports();
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
@@ -275,6 +290,7 @@ impl Engine {
                 self.attempts.react(&attempt, |attempt| attempt.acknowledge(rest))
             }
             FromCoordinator::Discard { attempt } => self.discard(&attempt),
+            FromCoordinator::Replicate(point) => self.replicate(point),
             FromCoordinator::Commit(message) => {
                 self.participate(now, ParticipantEvent::Received { message, log })
             }
@@ -359,7 +375,8 @@ impl Engine {
     /// Says what is left of the job without this attempt.
     fn rest_without(&self, id: &AttemptId) -> Rest {
         let mut others = self.attempts.of_job(&id.job).filter(|(other, _)| other != id);
-        if others.any(|(_, attempt)| attempt.is_wanted()) || self.promises.contains_key(&id.job) {
+        let wanted = others.any(|(_, attempt)| attempt.is_wanted());
+        if wanted || self.promises.contains_key(&id.job) || self.saved.has_any_of(&id.job) {
             Rest::Something
         } else {
             Rest::Nothing
@@ -368,11 +385,21 @@ impl Engine {
 
     fn attempt_changed(&mut self, now: Moment, id: &AttemptId, event: AttemptEvent) -> Reaction {
         let was_sealed = self.attempts.find(id).is_some_and(Attempt::is_sealed);
+        if let AttemptEvent::Reported { checkpoints, .. } = &event
+            && !checkpoints.is_empty()
+        {
+            self.pending.push_back(Pending::Ask(id.clone(), Ask::Line));
+        }
         let reaction = self.attempts.react(id, |attempt| attempt.step(now, event));
         if !was_sealed && self.attempts.find(id).is_some_and(Attempt::is_sealed) {
             let staged = ParticipantEvent::Sealed { job: id.job.clone() };
             self.pending.push_back(Pending::Participant(staged));
         }
+        if let Some(Action::Run { assignment, resumed, .. }) = reaction.actions.first() {
+            let saving = Saving::new(now, assignment.clone(), *resumed);
+            self.savings.insert(id.clone(), saving);
+        }
+        self.settle_saving(id);
         reaction
     }
 
@@ -405,8 +432,11 @@ impl Engine {
             // Its record was lazy and got lost; the coordinator says whether it is wanted.
             self.attempts.insert(&id, Attempt::cut_off(id.clone(), number));
         }
+        let saving = self.saving_of_adopted(now, &assignment);
         let mut reaction =
             self.attempts.react(&id, |attempt| attempt.adopt(now, assignment, pid, elapsed));
+        self.savings.insert(id.clone(), saving);
+        self.settle_saving(&id);
         if self.promises.get(&id.job) == Some(&Promise::Aborted) {
             reaction.actions.extend(self.attempts.alter(&id, Attempt::abort).flatten());
         }
@@ -445,6 +475,9 @@ impl Engine {
         match self.pending.pop_front() {
             Some(Pending::Participant(event)) => return self.participate(now, event),
             Some(Pending::Discard(attempt)) => return self.discard(&attempt),
+            Some(Pending::Ask(attempt, ask)) => {
+                return self.saving_changed(&attempt, CheckpointEvent::Asked(ask));
+            }
             None => {}
         }
         if let Some(Session { phase: SessionPhase::Admitted { heartbeat, interval }, .. }) =
@@ -464,6 +497,9 @@ impl Engine {
         }
         if self.participants.next_deadline().is_some_and(|due| due <= now) {
             return self.participate(now, ParticipantEvent::Tick);
+        }
+        if let Some(reaction) = self.save_at_interval(now) {
+            return reaction;
         }
         if self.prune <= now {
             self.prune = now.after(PRUNE_INTERVAL);

@@ -28,6 +28,10 @@ pub(crate) struct Places {
     pub(crate) inputs_dir: PathBuf,
     /// Each input.
     pub(crate) inputs: BTreeMap<OutputName, PathBuf>,
+    /// Where it keeps the state that a later attempt can go on from.
+    pub(crate) checkpoint_dir: PathBuf,
+    /// Where it asks for a checkpoint, and is answered.
+    pub(crate) asks_dir: PathBuf,
     /// Appears right before SIGTERM, with the reason in it.
     pub(crate) cancel_file: PathBuf,
     /// The program appends to it what it says of itself.
@@ -36,12 +40,13 @@ pub(crate) struct Places {
     pub(crate) tools: PathBuf,
 }
 
-/// Returns the environment of a task.
+/// Returns the environment of a task; `sequence` is of the checkpoint that it goes on from.
 pub(crate) fn environment(
     assignment: &Assignment,
     places: &Places,
     inherited: BTreeMap<String, String>,
     start: WallTime,
+    sequence: u64,
 ) -> BTreeMap<String, String> {
     let Assignment { attempt, spec, .. } = assignment;
     let mut env = inherited;
@@ -75,6 +80,9 @@ pub(crate) fn environment(
     set("TIMEOUT_SECONDS", assignment.time_limit.as_secs().max(1).to_string());
     set("DEADLINE", rfc_3339(start.after(assignment.time_limit)));
     set("CANCEL_FILE", text(&places.cancel_file));
+    set("CHECKPOINT_DIR", text(&places.checkpoint_dir));
+    set("CHECKPOINT_SEQUENCE", sequence.to_string());
+    set("CHECKPOINT_ASKS", text(&places.asks_dir));
     set("REPORT", text(&places.report));
     env
 }
@@ -113,6 +121,8 @@ mod tests {
             outputs: BTreeMap::from([(output.clone(), "/s/out/rows.csv".into())]),
             inputs_dir: "/s/inputs".into(),
             inputs: BTreeMap::from([(output, "/s/inputs/daily-rows/rows.csv".into())]),
+            checkpoint_dir: "/s/checkpoint".into(),
+            asks_dir: "/s/asks".into(),
             cancel_file: "/d/cancel".into(),
             report: "/d/report".into(),
             tools: "/w/bin".into(),
@@ -126,7 +136,7 @@ mod tests {
         assignment.spec.env =
             BTreeMap::from([("A".into(), "task".into()), ("VOTUM_JOB_ID".into(), "forged".into())]);
         let inherited = BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]);
-        let env = environment(&assignment, &places(), inherited, WallTime(0));
+        let env = environment(&assignment, &places(), inherited, WallTime(0), 7);
         assert_eq!(
             (env["A"].as_str(), env["B"].as_str(), env["PATH"].as_str()),
             ("task", "b", "/w/bin:/bin")
@@ -139,12 +149,14 @@ mod tests {
         let mut assignment = assignment(1);
         assignment.params = BTreeMap::from([("load.date".into(), "today".into())]);
         assignment.time_limit = Duration::from_secs(90);
-        let env = environment(&assignment, &places(), BTreeMap::new(), WallTime(0));
+        let env = environment(&assignment, &places(), BTreeMap::new(), WallTime(0), 7);
         assert_eq!(env["VOTUM_OUTPUT_DAILY_ROWS"], "/s/out/rows.csv");
         assert_eq!(env["VOTUM_INPUT_DAILY_ROWS"], "/s/inputs/daily-rows/rows.csv");
         assert_eq!(env["VOTUM_PARAM_LOAD_DATE"], "today");
         assert_eq!(env["VOTUM_DEADLINE"], "1970-01-01T00:01:30Z");
         assert_eq!(env["VOTUM_TIMEOUT_SECONDS"], "90");
         assert_eq!(env["VOTUM_TASK_KEY"], "sales-7/load");
+        assert_eq!(env["VOTUM_CHECKPOINT_DIR"], "/s/checkpoint");
+        assert_eq!(env["VOTUM_CHECKPOINT_SEQUENCE"], "7");
     }
 }

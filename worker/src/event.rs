@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use votum_commit::ParticipantEvent;
 use votum_driver::Tick;
-use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, SelfReport, StagedOutput, Usage};
+use votum_ids::{AttemptId, CheckpointId, OutputName};
+use votum_job::{
+    Assignment, Failure, FailureKind, HeldCheckpoint, SelfReport, StagedOutput, Usage,
+};
 use votum_wire::CoordinatorFrame;
+
+use crate::action::Resumed;
 
 /// What happens to a worker.
 #[derive(Debug)]
@@ -36,6 +40,12 @@ pub enum Event {
         /// For how long it has run already.
         elapsed: Duration,
     },
+    /// Something happened to the saving of an attempt here.
+    Checkpoint(AttemptId, CheckpointEvent),
+    /// A copy of another worker's checkpoint is whole and durable here.
+    CheckpointArrived(HeldCheckpoint),
+    /// A checkpoint here is not what was sealed.
+    CheckpointSpoilt(CheckpointId),
     /// Something of an attempt was found at the start that no record knows of.
     ///
     /// Its record was lazy and got lost: nobody was promised anything. It is
@@ -71,6 +81,45 @@ pub enum Parting {
     TasksStop,
 }
 
+/// What happens to the saving of one running attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckpointEvent {
+    /// Somebody wants a checkpoint.
+    Asked(Ask),
+    /// It is whole and durable, and has its number.
+    Sealed(HeldCheckpoint),
+    /// There is nothing to save that is not saved.
+    Unchanged,
+    /// It was not sealed; nothing of it is left.
+    Failed {
+        /// What it means for a step, which must be durable.
+        kind: FailureKind,
+        /// Why.
+        message: String,
+    },
+}
+
+/// Who wants a checkpoint, and how he is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// The program, which waits for the answer.
+    Task {
+        /// Names the ask.
+        request: String,
+    },
+    /// Whoever runs the steps of the task: one is done and must be durable.
+    Step {
+        /// Names the ask.
+        request: String,
+        /// How many steps are done.
+        done: u32,
+    },
+    /// The program, by a line of its report; nobody waits.
+    Line,
+    /// The interval of the task's policy.
+    Interval,
+}
+
 /// What happens to one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptEvent {
@@ -78,6 +127,8 @@ pub enum AttemptEvent {
     Fetched {
         /// Where the program finds each.
         inputs: BTreeMap<OutputName, PathBuf>,
+        /// What it goes on from.
+        resumed: Resumed,
     },
     /// The program runs.
     Started {

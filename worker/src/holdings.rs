@@ -7,11 +7,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use votum_ids::AttemptId;
+use votum_ids::{AttemptId, CheckpointId, OutputName};
 use votum_process::output;
 use votum_shadow::{Manifest, ReadError, Sealed, StorageError, TreePath};
 use votum_transfer::{Denied, Holdings, LogPart};
-use votum_wire::{ArtifactId, LogStream};
+use votum_wire::{ArtifactId, ArtifactPart, LogStream};
 
 use crate::{
     run::{attempt_dir, exit_file},
@@ -39,8 +39,12 @@ impl ReadLately {
 
 impl Shell {
     /// Returns what was sealed, after the token was looked at.
-    fn sealed(&self, artifact: &ArtifactId, read_token: &str) -> Result<Arc<Sealed>, Denied> {
-        let ArtifactId { attempt, output } = artifact;
+    fn sealed(
+        &self,
+        attempt: &AttemptId,
+        output: &OutputName,
+        read_token: &str,
+    ) -> Result<Arc<Sealed>, Denied> {
         if !self.tokens.allows(attempt, output, read_token) {
             return Err(Denied::NotAllowed);
         }
@@ -54,10 +58,36 @@ impl Shell {
     }
 }
 
+impl Shell {
+    /// Returns which checkpoint is meant, after the token was looked at.
+    fn readable_checkpoint(
+        &self,
+        attempt: &AttemptId,
+        sequence: u64,
+        read_token: &str,
+    ) -> Result<CheckpointId, Denied> {
+        let id = CheckpointId { attempt: attempt.clone(), sequence };
+        if self.tokens.allows_checkpoint(&id, read_token) {
+            Ok(id)
+        } else {
+            Err(Denied::NotAllowed)
+        }
+    }
+}
+
 impl Holdings for Shell {
     fn manifest(&self, artifact: &ArtifactId, read_token: &str) -> Result<Arc<Manifest>, Denied> {
-        let sealed = self.sealed(artifact, read_token)?;
-        let output = sealed.output(&artifact.output).ok_or(Denied::NotHeld)?;
+        let ArtifactId { attempt, part } = artifact;
+        let output = match part {
+            ArtifactPart::Output(output) => output,
+            ArtifactPart::Checkpoint(sequence) => {
+                let id = self.readable_checkpoint(attempt, *sequence, read_token)?;
+                let manifest = self.checkpoints.manifest(&id).map_err(disk_failed)?;
+                return manifest.map(Arc::new).ok_or(Denied::NotHeld);
+            }
+        };
+        let sealed = self.sealed(attempt, output, read_token)?;
+        let output = sealed.output(output).ok_or(Denied::NotHeld)?;
         Ok(Arc::new(output.manifest.clone()))
     }
 
@@ -67,9 +97,18 @@ impl Holdings for Shell {
         read_token: &str,
         path: &TreePath,
     ) -> Result<File, Denied> {
-        let sealed = self.sealed(artifact, read_token)?;
-        let output = sealed.output(&artifact.output).ok_or(Denied::NotHeld)?;
-        self.shadow.open_sealed(&artifact.attempt, output, path).map_err(|error| match error {
+        let ArtifactId { attempt, part } = artifact;
+        let output = match part {
+            ArtifactPart::Output(output) => output,
+            ArtifactPart::Checkpoint(sequence) => {
+                let id = self.readable_checkpoint(attempt, *sequence, read_token)?;
+                let file = self.checkpoints.open_file(&id, path).map_err(disk_failed)?;
+                return file.ok_or(Denied::NotHeld);
+            }
+        };
+        let sealed = self.sealed(attempt, output, read_token)?;
+        let output = sealed.output(output).ok_or(Denied::NotHeld)?;
+        self.shadow.open_sealed(attempt, output, path).map_err(|error| match error {
             ReadError::NoSuchFile { .. } | ReadError::Gone { .. } => Denied::NotHeld,
             ReadError::Storage(error) => disk_failed(error),
         })

@@ -9,7 +9,7 @@ use votum_ids::{AttemptId, Digest, OutputName};
 use votum_job::{Failure, FailureKind, InputSource, ResolvedInput};
 use votum_shadow::{Depth, Manifest, Pledge, Staging};
 use votum_transfer::{Source, fetch};
-use votum_wire::ArtifactId;
+use votum_wire::{ArtifactId, ArtifactPart};
 
 use crate::{
     session::chain,
@@ -37,7 +37,8 @@ pub(crate) async fn bring(
             on_disk(shell, move |shell| link(shell, &staging, &name, &staged)).await
         }
         InputSource::Staged { address, attempt, output, digest, read_token, .. } => {
-            let artifact = ArtifactId { attempt: attempt.clone(), output: output.clone() };
+            let artifact =
+                ArtifactId { attempt: attempt.clone(), part: ArtifactPart::Output(output.clone()) };
             let source = Source {
                 address: address.clone(),
                 artifact,

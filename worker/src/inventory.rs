@@ -1,7 +1,7 @@
 //! The inventory: everything this worker still has, in pages of a bounded size (R4).
 
 use votum_ids::TxnId;
-use votum_job::{AttemptEnd, AttemptState, ListedAttempt};
+use votum_job::{AttemptEnd, AttemptState, HeldCheckpoint, ListedAttempt};
 use votum_wire::{CommittedRound, FromWorker, INVENTORY_PAGE_MAX, Inventory};
 
 /// Divides what is listed into frames; the last one says that this is all.
@@ -9,6 +9,7 @@ pub(crate) fn pages(
     attempts: impl Iterator<Item = ListedAttempt>,
     prepared: impl Iterator<Item = TxnId>,
     committed: impl Iterator<Item = CommittedRound>,
+    checkpoints: impl Iterator<Item = HeldCheckpoint>,
 ) -> Vec<FromWorker> {
     let mut pages = Pages::default();
     for attempt in attempts {
@@ -23,6 +24,10 @@ pub(crate) fn pages(
     }
     for round in committed {
         pages.with_room_for(1 + round.pledges.len()).committed.push(round);
+    }
+    // After the attempts that sealed them: the coordinator may have to adopt those first.
+    for checkpoint in checkpoints {
+        pages.with_room_for(1).checkpoints.push(checkpoint);
     }
     let mut frames: Vec<FromWorker> = pages.full.into_iter().map(FromWorker::Inventory).collect();
     if pages.weight > 0 {

@@ -7,9 +7,11 @@
 //! ```
 
 mod action;
+mod asks;
 mod attempt;
 mod attempts;
 mod attendance;
+mod checkpoint;
 mod commit;
 mod config;
 mod disk;
@@ -35,19 +37,21 @@ mod recovery;
 mod replay;
 mod report_file;
 mod run;
+mod saved;
 mod serve;
 mod session;
 mod shell;
+mod steps;
 #[cfg(test)]
 mod testing;
 mod tokens;
 mod tools;
 mod watch;
 
-pub use action::Action;
+pub use action::{Action, Resumed, SealOrder};
 pub use config::{Config, ConfigError, LogFormat, SLOTS_MAX, Settings};
 pub use engine::Engine;
-pub use event::{AttemptEvent, Event, Parting, SessionNumber};
+pub use event::{Ask, AttemptEvent, CheckpointEvent, Event, Parting, SessionNumber};
 pub use logging::init as init_logging;
 pub use record::{Record, Rest};
 pub use recovery::RecoveryError;

@@ -19,7 +19,7 @@ use votum_wire::{FromWorker, Hello};
 
 use crate::{
     action::Action,
-    commit, order, outputs, peer,
+    checkpoint, commit, order, outputs, peer,
     recovery::attempts_below,
     run::{self, Runs, StopOrder},
     session::chain,
@@ -47,16 +47,26 @@ impl Perform<Action> for Performer {
                 let work = Runs::begin(shell, &assignment.attempt);
                 shell.spawn(run::fetch(work, assignment));
             }
-            Action::Run { assignment, inputs } => {
+            Action::Run { assignment, inputs, resumed } => {
                 tracing::info!(attempt = %assignment.attempt, "running");
                 let work = Runs::begin(shell, &assignment.attempt);
-                shell.spawn(run::run(work, assignment, inputs));
+                shell.spawn(run::run(work, assignment, inputs, resumed));
             }
             Action::Stop { attempt, grace, reason } => {
                 tracing::info!(%attempt, reason, "stopping");
                 shell.runs.stop(&attempt, StopOrder { grace, reason });
             }
             Action::Seal(assignment) => shell.spawn(outputs::seal(another(), assignment)),
+            Action::SealCheckpoint(order) => shell.spawn(checkpoint::seal(another(), order)),
+            Action::Answer { attempt, requests, text } => {
+                shell.spawn(checkpoint::answer(another(), attempt, requests, text));
+            }
+            Action::Signal { attempt, signal } => {
+                shell.spawn(checkpoint::signal(another(), attempt, signal));
+            }
+            Action::Replicate(point) => shell.spawn(checkpoint::replicate(another(), point)),
+            Action::RemoveCheckpoint(id) => shell.spawn(checkpoint::remove(another(), id)),
+            Action::RemoveCheckpoints(job) => shell.spawn(checkpoint::remove_job(another(), job)),
             Action::Discard(attempt) => shell.spawn(discard_attempt(another(), attempt)),
             Action::DiscardJob(job) => shell.spawn(discard_job(another(), job)),
             Action::Check { txn, pledges } => shell.spawn(commit::check(another(), txn, pledges)),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use votum_commit::{LogPosition, ParticipantRecord};
 use votum_driver::Durable;
-use votum_ids::{AttemptId, JobId, TxnId};
-use votum_job::{Failure, StagedOutput, Usage};
+use votum_ids::{AttemptId, CheckpointId, JobId, TxnId};
+use votum_job::{Failure, HeldCheckpoint, StagedOutput, Usage};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
 
@@ -56,6 +56,25 @@ pub enum Record {
         /// What this leaves of the job.
         rest: Rest,
     },
+    /// A checkpoint is whole and durable here, with its number.
+    CheckpointHeld {
+        /// Which, and what it consists of.
+        held: HeldCheckpoint,
+    },
+    /// A checkpoint here was damaged, and is gone.
+    CheckpointGone {
+        /// Which.
+        id: CheckpointId,
+        /// What this leaves of the job.
+        rest: Rest,
+    },
+    /// The job is over for everyone: its checkpoints go.
+    CheckpointsReleased {
+        /// Which.
+        job: JobId,
+        /// What this leaves of the job.
+        rest: Rest,
+    },
     /// A fact of the commit protocol.
     Participant(ParticipantRecord),
     /// What the round committed is visible durably. It is not published again after a
@@ -87,6 +106,9 @@ impl Record {
             | Self::Failed { attempt, .. }
             | Self::Acknowledged { attempt, .. }
             | Self::Discarded { attempt, .. } => Some(&attempt.job),
+            Self::CheckpointHeld { held: HeldCheckpoint { id, .. } }
+            | Self::CheckpointGone { id, .. } => Some(&id.attempt.job),
+            Self::CheckpointsReleased { job, .. } => Some(job),
             Self::Participant(record) => Some(record.job()),
             Self::Published { txn } => Some(&txn.job),
         }
@@ -105,11 +127,13 @@ impl Durable for Record {
 
     fn forced(&self) -> bool {
         match self {
-            Self::EpochSeen { .. } | Self::Sealed { .. } => true,
+            Self::EpochSeen { .. } | Self::Sealed { .. } | Self::CheckpointHeld { .. } => true,
             Self::Accepted { .. }
             | Self::Failed { .. }
             | Self::Acknowledged { .. }
             | Self::Discarded { .. }
+            | Self::CheckpointGone { .. }
+            | Self::CheckpointsReleased { .. }
             | Self::Published { .. } => false,
             Self::Participant(record) => record.forced(),
         }
@@ -120,12 +144,17 @@ impl Durable for Record {
             Self::EpochSeen { .. } => Bearing::Restates,
             Self::Acknowledged { rest: Rest::Nothing, .. }
             | Self::Discarded { rest: Rest::Nothing, .. }
+            | Self::CheckpointGone { rest: Rest::Nothing, .. }
+            | Self::CheckpointsReleased { rest: Rest::Nothing, .. }
             | Self::Participant(ParticipantRecord::Released { .. }) => Bearing::Forgets,
             Self::Accepted { .. }
             | Self::Sealed { .. }
             | Self::Failed { .. }
             | Self::Acknowledged { rest: Rest::Something, .. }
             | Self::Discarded { rest: Rest::Something, .. }
+            | Self::CheckpointHeld { .. }
+            | Self::CheckpointGone { rest: Rest::Something, .. }
+            | Self::CheckpointsReleased { rest: Rest::Something, .. }
             | Self::Published { .. }
             | Self::Participant(
                 ParticipantRecord::Prepared { .. }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use thiserror::Error;
 use votum_commit::{CorruptTransaction, Installation, ParticipantEvent, ParticipantRecord};
-use votum_ids::{AttemptId, JobId};
+use votum_ids::{AttemptId, CheckpointId, JobId};
 use votum_machine::{Machine, Moment};
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     attempts::Attempts,
     engine::{Engine, Pending},
     record::{Record, Rest},
+    saved::Saved,
 };
 
 /// Why a job was quarantined.
@@ -70,11 +71,26 @@ impl Engine {
         let mut attempts = BTreeMap::new();
         let mut promises = Vec::new();
         let mut published = None;
+        let mut saved = Saved::default();
         for record in records {
-            if let Record::Published { txn } = record {
-                published = Some(txn);
-            } else {
-                next(&mut attempts, &mut promises, record)?;
+            match record {
+                Record::Published { txn } => published = Some(txn),
+                // What it makes superfluous was removed then, or is swept now.
+                Record::CheckpointHeld { held } => drop(saved.hold(held)),
+                Record::CheckpointGone { id, .. } => drop(saved.forget(&id)),
+                Record::CheckpointsReleased { .. } => drop(saved.forget_job(job)),
+                record @ (Record::EpochSeen { .. }
+                | Record::Accepted { .. }
+                | Record::Sealed { .. }
+                | Record::Failed { .. }
+                | Record::Acknowledged { .. }
+                | Record::Discarded { .. }
+                | Record::Participant(_)) => {
+                    if let Record::Participant(ParticipantRecord::Released { .. }) = &record {
+                        saved.forget_job(job);
+                    }
+                    next(&mut attempts, &mut promises, record)?;
+                }
             }
         }
         self.participants.resume(job.clone(), promises.iter().cloned())?;
@@ -85,6 +101,9 @@ impl Engine {
             // Nobody listens yet: whoever waits for the acknowledgement asks again.
             let _acknowledgement =
                 self.participants.step(Moment::START, ParticipantEvent::Published { txn });
+        }
+        for held in saved.all() {
+            self.saved.hold(held.clone());
         }
         let mut staged = false;
         for (id, attempt) in attempts {
@@ -110,6 +129,12 @@ impl Engine {
         Attempts::live(&self.attempts)
     }
 
+    /// Says whether a record knows of the checkpoint, or its job must not be touched.
+    #[must_use]
+    pub fn knows_checkpoint(&self, id: &CheckpointId) -> bool {
+        self.quarantined.contains(&id.attempt.job) || self.saved.find(id).is_some()
+    }
+
     /// Says whether a record knows of the attempt, or its job must not be touched.
     #[must_use]
     pub fn knows(&self, attempt: &AttemptId) -> bool {
@@ -131,8 +156,12 @@ fn next(
         None => Err(CorruptJob::NotAccepted { attempt: id.clone() }),
     };
     match record {
-        // The latter is kept aside by the caller.
-        Record::EpochSeen { .. } | Record::Published { .. } => return Err(CorruptJob::Misplaced),
+        // All but the first are kept aside by the caller.
+        Record::EpochSeen { .. }
+        | Record::Published { .. }
+        | Record::CheckpointHeld { .. }
+        | Record::CheckpointGone { .. }
+        | Record::CheckpointsReleased { .. } => return Err(CorruptJob::Misplaced),
         Record::Accepted { attempt, number } => {
             attempts.insert(attempt.clone(), Attempt::cut_off(attempt, number));
         }

@@ -14,11 +14,13 @@ use std::{
 
 use tokio::sync::watch;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, FailureKind, Program, Resources, TaskSignal};
+use votum_job::{Assignment, Failure, FailureKind, Program, Resources, TaskSignal, TaskSpec};
 use votum_process::{Launch, Limits, StartError, StopSignal, start};
 use votum_shadow::Staging;
 
 use crate::{
+    action::Resumed,
+    checkpoint,
     config::Config,
     environment::{Places, environment},
     event::AttemptEvent,
@@ -27,6 +29,7 @@ use crate::{
     report_file::{ReportFile, report_path},
     session::chain,
     shell::{Shell, failed, failure, on_disk, turn},
+    steps,
     watch::{pid_of, watch},
 };
 
@@ -110,7 +113,7 @@ pub(crate) async fn fetch(mut run: Run, assignment: Box<Assignment>) {
         _order = run.stopped() => Err(stopped_before_start()),
     };
     let event = match fetched {
-        Ok(inputs) => AttemptEvent::Fetched { inputs },
+        Ok((inputs, resumed)) => AttemptEvent::Fetched { inputs, resumed },
         Err(failure) => failed(failure),
     };
     run.end(event).await;
@@ -119,16 +122,25 @@ pub(crate) async fn fetch(mut run: Run, assignment: Box<Assignment>) {
 async fn fetch_now(
     shell: &Arc<Shell>,
     assignment: &Assignment,
-) -> Result<BTreeMap<OutputName, PathBuf>, Failure> {
+) -> Result<(BTreeMap<OutputName, PathBuf>, Resumed), Failure> {
     let _permit = turn(&shell.bounds.fetches).await;
     let copy = assignment.clone();
     let staging = Arc::new(on_disk(shell, move |shell| make_places(shell, &copy)).await?);
+    let resumed = checkpoint::resume(shell, &staging, assignment).await?;
+    let (made, spec) = (Arc::clone(&staging), assignment.spec.clone());
+    on_disk(shell, move |_| make_parents(&made, &spec)).await?;
     let mut inputs = BTreeMap::new();
     for input in &assignment.inputs {
         let path = inputs::bring(shell, &staging, input).await?;
         inputs.insert(input.name.clone(), path);
     }
-    Ok(inputs)
+    Ok((inputs, resumed))
+}
+
+/// Makes the directories that outputs lie in, beside what a checkpoint brought.
+fn make_parents(staging: &Staging, spec: &TaskSpec) -> Result<(), Failure> {
+    let made = staging.make_parents(&declared(spec)?);
+    made.map_err(|error| failure(FailureKind::StorageFailed, chain(&error)))
 }
 
 fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failure> {
@@ -144,11 +156,8 @@ fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failur
     write_number(&dir, assignment.number)
         .and_then(|()| ReportFile::create(&dir))
         .map_err(|error| storage_failed(chain(&error)))?;
-    let outputs = declared(&assignment.spec)?;
     let staging = shell.shadow.stage(&assignment.attempt);
-    let staging = staging.map_err(|error| storage_failed(chain(&error)))?;
-    staging.make_parents(&outputs).map_err(|error| storage_failed(chain(&error)))?;
-    Ok(staging)
+    staging.map_err(|error| storage_failed(chain(&error)))
 }
 
 /// Runs the program of an attempt to its end.
@@ -156,6 +165,7 @@ pub(crate) async fn run(
     run: Run,
     assignment: Box<Assignment>,
     inputs: BTreeMap<OutputName, PathBuf>,
+    resumed: Resumed,
 ) {
     let shell = Arc::clone(&run.shell);
     if run.was_stopped() {
@@ -164,7 +174,7 @@ pub(crate) async fn run(
     let dir = attempt_dir(&shell.config, &assignment.attempt);
     let plan = {
         let (dir, assignment) = (dir.clone(), assignment.clone());
-        on_disk(&shell, move |shell| plan(shell, &dir, &assignment, inputs)).await
+        on_disk(&shell, move |shell| plan(shell, &dir, &assignment, inputs, resumed)).await
     };
     let started = match plan {
         Ok(launch) => {
@@ -188,9 +198,16 @@ fn plan(
     dir: &Path,
     assignment: &Assignment,
     inputs: BTreeMap<OutputName, PathBuf>,
+    resumed: Resumed,
 ) -> Result<Launch, Failure> {
     let storage_failed = |message: String| failure(FailureKind::StorageFailed, message);
-    order::write(dir, assignment).map_err(|error| storage_failed(chain(&error)))?;
+    // Whoever adopts the attempt finds what it went on from, and nothing else to go on from.
+    let mut order = assignment.clone();
+    order
+        .resume
+        .retain(|point| resumed == (Resumed { sequence: point.id.sequence, steps: point.steps }));
+    order.resume.truncate(1);
+    order::write(dir, &order).map_err(|error| storage_failed(chain(&error)))?;
     let staging = shell.shadow.reopen(&assignment.attempt);
     let staging = staging.map_err(|error| storage_failed(chain(&error)))?;
     let outputs = declared(&assignment.spec)?;
@@ -203,6 +220,8 @@ fn plan(
             .collect(),
         inputs_dir: staging.inputs_dir(),
         inputs,
+        checkpoint_dir: staging.checkpoint_dir(),
+        asks_dir: staging.asks_dir(),
         cancel_file: cancel_file(dir),
         report: report_path(dir),
         tools: shell.config.tools_dir(),
@@ -217,10 +236,8 @@ fn plan(
             let path = path.to_string_lossy().into_owned();
             interpreter.iter().cloned().chain([path]).collect()
         }
-        Program::Steps(_) => {
-            let message = "this worker runs no steps".to_owned();
-            return Err(failure(FailureKind::SpawnFailed, message));
-        }
+        Program::Steps(list) => steps::write(dir, list, resumed.steps)
+            .map_err(|error| storage_failed(error.to_string()))?,
     };
     let inherited = shell
         .config
@@ -231,7 +248,7 @@ fn plan(
     Ok(Launch {
         attempt: assignment.attempt.clone(),
         argv,
-        env: environment(assignment, &places, inherited, shell.clock.wall()),
+        env: environment(assignment, &places, inherited, shell.clock.wall(), resumed.sequence),
         work_dir: places.work_dir,
         stop_signal: stop_signal(assignment.spec.stop_signal),
         log_bytes_max: shell.config.log_limit,

@@ -24,11 +24,12 @@ use votum_driver::{Clock, Driver, Inbox};
 use votum_ids::Incarnation;
 use votum_process::Cgroups;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
-use votum_shadow::Shadow;
+use votum_shadow::{Checkpoints, Shadow};
 use votum_transfer::artifact_service;
 
 use crate::{
     SupervisorProgram,
+    checkpoint::Replicating,
     config::{Config, Settings},
     event::{Event, Parting},
     holdings::ReadLately,
@@ -94,7 +95,7 @@ pub async fn serve_until(
     let endpoint = Endpoint::from_shared(config.coordinator.clone())
         .map_err(|source| ServeError::Coordinator { url: config.coordinator.clone(), source })?;
     let clock = Clock::start();
-    let (recovered, shadow, tokens) = {
+    let (recovered, shadow, checkpoints, tokens) = {
         let config = config.clone();
         blocking(move || open(&config)).await?
     };
@@ -118,6 +119,8 @@ pub async fn serve_until(
         clock,
         link: Link::default(),
         shadow,
+        checkpoints,
+        replicating: Replicating::default(),
         tokens,
         read_lately: ReadLately::default(),
         runs: Runs::default(),
@@ -134,17 +137,10 @@ pub async fn serve_until(
     leftovers.hand_over(&shell).await;
     let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, stop.clone()));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
-    let removed = Arc::new(OnceLock::new());
-    let protocols = shell.config.protocols;
-    let session = tokio::spawn(session::keep(
-        endpoint,
-        inbox,
-        link,
-        clock,
-        stop.clone(),
-        Arc::clone(&removed),
-        protocols,
-    ));
+    let (removed, protocols) = (Arc::new(OnceLock::new()), shell.config.protocols);
+    let told = Arc::clone(&removed);
+    let session = session::keep(endpoint, inbox, link, clock, stop.clone(), told, protocols);
+    let session = tokio::spawn(session);
     tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
 
     let result = tokio::select! {
@@ -179,12 +175,18 @@ async fn detect_cgroups(me: &Installation) -> Cgroups {
 }
 
 /// Opens everything that lies on the disk.
-fn open(config: &Config) -> Result<(Recovered, Shadow, ReadTokens), ServeError> {
+fn open(config: &Config) -> Result<(Recovered, Shadow, Checkpoints, ReadTokens), ServeError> {
     let recovered = recovery::recover(config)?;
     let shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
     let tokens = ReadTokens::open(&config.secret_file()).map_err(ServeError::Secret)?;
     tools::install(config).map_err(ServeError::Tools)?;
-    Ok((recovered, shadow, tokens))
+    let checkpoints =
+        Checkpoints::open(&config.checkpoints_dir()).map_err(ServeError::Checkpoints)?;
+    // What a crash left unrecorded nobody was told of.
+    checkpoints
+        .sweep(&|id| recovered.engine.knows_checkpoint(id))
+        .map_err(ServeError::Checkpoints)?;
+    Ok((recovered, shadow, checkpoints, tokens))
 }
 
 async fn until_the_end(
@@ -251,6 +253,9 @@ pub enum ServeError {
     /// The staging or a publish root cannot be used.
     #[error("cannot stage or publish")]
     Shadow(#[from] votum_shadow::OpenError),
+    /// The folder of the checkpoints cannot be used.
+    #[error("cannot use the folder of the checkpoints")]
+    Checkpoints(#[source] votum_shadow::StorageError),
     /// The key of the read tokens cannot be used.
     #[error("cannot read or make the key of the read tokens")]
     Secret(#[source] io::Error),

@@ -9,9 +9,10 @@ use votum_ids::{AttemptId, Incarnation};
 use votum_job::{Failure, FailureKind, Usage};
 use votum_machine::Moment;
 use votum_process::{Cgroups, SupervisorProgram};
-use votum_shadow::Shadow;
+use votum_shadow::{Checkpoints, Shadow};
 
 use crate::{
+    checkpoint::Replicating,
     config::Config,
     event::{AttemptEvent, Event},
     holdings::ReadLately,
@@ -33,6 +34,8 @@ pub(crate) struct Shell {
     pub(crate) inbox: Inbox<Event>,
     pub(crate) link: Link,
     pub(crate) shadow: Shadow,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) replicating: Replicating,
     pub(crate) tokens: ReadTokens,
     pub(crate) read_lately: ReadLately,
     pub(crate) supervisor: SupervisorProgram,
@@ -53,6 +56,8 @@ pub(crate) struct Shell {
 pub(crate) struct Bounds {
     pub(crate) fetches: Semaphore,
     pub(crate) seals: Semaphore,
+    pub(crate) checkpoints: Semaphore,
+    pub(crate) replicas: Semaphore,
     pub(crate) checks: Semaphore,
     pub(crate) publications: Semaphore,
     pub(crate) discards: Semaphore,
@@ -64,6 +69,8 @@ impl Default for Bounds {
         Self {
             fetches: Semaphore::new(FETCHES_MAX),
             seals: Semaphore::new(SEALS_MAX),
+            checkpoints: Semaphore::new(SEALS_MAX),
+            replicas: Semaphore::new(REPLICAS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
             publications: Semaphore::new(PUBLICATIONS_MAX),
             discards: Semaphore::new(DISCARDS_MAX),
@@ -158,6 +165,7 @@ pub(crate) fn failed(failure: Failure) -> AttemptEvent {
 
 const FETCHES_MAX: usize = 4;
 const SEALS_MAX: usize = 4;
+const REPLICAS_MAX: usize = 2;
 const CHECKS_MAX: usize = 8;
 const PUBLICATIONS_MAX: usize = 8;
 const DISCARDS_MAX: usize = 4;

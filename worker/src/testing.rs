@@ -63,6 +63,7 @@ pub(crate) fn assignment(counter: u64) -> Assignment {
         params: BTreeMap::new(),
         inputs: Vec::new(),
         time_limit: Duration::from_mins(1),
+        resume: Vec::new(),
     }
 }
 

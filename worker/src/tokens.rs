@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use votum_ids::{AttemptId, OutputName};
+use votum_ids::{AttemptId, CheckpointId, OutputName};
 
 /// Makes and checks read tokens.
 #[derive(Clone)]
@@ -51,6 +51,20 @@ impl ReadTokens {
     /// Says whether a token is that of the artifact, in the same time for every wrong one.
     pub(crate) fn allows(&self, attempt: &AttemptId, output: &OutputName, token: &str) -> bool {
         blake3::Hash::from_hex(token).is_ok_and(|token| token == self.hash(attempt, output))
+    }
+
+    /// Returns the token of a checkpoint.
+    pub(crate) fn checkpoint_token(&self, id: &CheckpointId) -> String {
+        self.checkpoint_hash(id).to_hex().to_string()
+    }
+
+    /// Says whether a token is that of the checkpoint, in the same time for every wrong one.
+    pub(crate) fn allows_checkpoint(&self, id: &CheckpointId, token: &str) -> bool {
+        blake3::Hash::from_hex(token).is_ok_and(|token| token == self.checkpoint_hash(id))
+    }
+
+    fn checkpoint_hash(&self, id: &CheckpointId) -> blake3::Hash {
+        blake3::keyed_hash(&self.key, format!("votum read checkpoint\0{id}").as_bytes())
     }
 
     fn hash(&self, attempt: &AttemptId, output: &OutputName) -> blake3::Hash {

@@ -9,6 +9,7 @@ Usage: votum-report progress DONE/TOTAL [UNIT [MESSAGE...]]
        votum-report progress SHARE [MESSAGE...]      0 to 1, or 0% to 100%
        votum-report heartbeat                        the task lives, nothing else
        votum-report warning TEXT...                  people should see this
+       votum-report checkpoint                       seal $VOTUM_CHECKPOINT_DIR, wait for it
        votum-report --help
 
 Any of them counts for the task's progress_timeout. Each appends one line to the
@@ -16,7 +17,8 @@ file $VOTUM_REPORT, which a program may also do by itself:
 
     echo "progress 120/400 rows" >> "$VOTUM_REPORT"
 
-Exit codes: 0 the line is written, 1 it cannot be written, 2 wrong usage.
+Exit codes: 0 the line is written, or the checkpoint is sealed durably; 1 it is
+not; 2 wrong usage.
 TEXT
 }
 
@@ -72,6 +74,30 @@ append() {
     }
 }
 
+# Waits until the worker has sealed what lies in the checkpoint directory, or says why not.
+checkpoint() {
+    ask="${VOTUM_CHECKPOINT_ASKS-}/report-$$"
+    if [ -z "${VOTUM_CHECKPOINT_ASKS-}" ]; then
+        echo 'votum-report: VOTUM_CHECKPOINT_ASKS is not set: this is no task of Votum' >&2
+        exit 1
+    fi
+    # A process of the same number may have been cut off here.
+    rm -f "$ask" "$ask.answer" 2> /dev/null
+    { echo checkpoint > "$ask.new" && mv "$ask.new" "$ask"; } 2> /dev/null || {
+        printf 'votum-report: cannot write to %s\n' "$VOTUM_CHECKPOINT_ASKS" >&2
+        exit 1
+    }
+    while [ ! -e "$ask.answer" ]; do
+        sleep 0.05 2> /dev/null || sleep 1
+    done
+    read -r word rest < "$ask.answer"
+    rm -f "$ask" "$ask.answer"
+    if [ "$word" != sealed ]; then
+        printf 'votum-report: no checkpoint: %s\n' "$rest" >&2
+        exit 1
+    fi
+}
+
 IFS=' '
 [ $# -gt 0 ] || refuse 'say what to report'
 case $1 in
@@ -91,7 +117,11 @@ case $1 in
         [ $# -gt 1 ] && [ -n "$2" ] || refuse 'warning of what?'
         append "$@"
         ;;
+    checkpoint)
+        [ $# -eq 1 ] || refuse 'checkpoint takes nothing more'
+        checkpoint
+        ;;
     *)
-        refuse "$1 is none of progress, heartbeat, warning"
+        refuse "$1 is none of progress, heartbeat, warning, checkpoint"
         ;;
 esac

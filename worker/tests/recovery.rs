@@ -548,6 +548,7 @@ fn start(script: &str) -> FromCoordinator {
         params: BTreeMap::new(),
         inputs: Vec::new(),
         time_limit: Duration::from_mins(5),
+        resume: Vec::new(),
     }))
 }
 

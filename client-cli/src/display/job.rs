@@ -23,6 +23,7 @@ pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
     out.push('\n');
     out.push_str(&tasks(view, now).text(paint));
     out.push_str(&reports(view, now, paint));
+    out.push_str(&checkpoints(view, now));
     let visible = outputs(view);
     if let Some(visible) = visible {
         out.push('\n');
@@ -188,6 +189,40 @@ fn reports(view: &JobView, now: WallTime, paint: Paint) -> String {
         ]);
     }
     if any { format!("\n{}", table.text(paint)) } else { String::new() }
+}
+
+/// Returns where each unfinished task would go on after an interruption.
+fn checkpoints(view: &JobView, now: WallTime) -> String {
+    let mut out = String::new();
+    for task in &view.tasks {
+        let open = matches!(
+            task.state,
+            TaskState::Ready | TaskState::Starting | TaskState::Running | TaskState::Retrying
+        );
+        let Some(checkpoint) = task.checkpoint.as_ref().filter(|_| open) else { continue };
+        let size = amount::size(checkpoint.bytes);
+        let age = amount::age(now.since(checkpoint.recorded));
+        let workers: Vec<&str> = checkpoint.workers.iter().map(|worker| worker.as_str()).collect();
+        let steps = steps_of(view, task);
+        let done = steps.map(|of| format!(", {} of {of} steps done", checkpoint.steps));
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            out,
+            "{}: checkpoint {} ({size}, {age} ago{}) on {}",
+            task.task,
+            checkpoint.sequence,
+            done.unwrap_or_default(),
+            workers.join(", ")
+        );
+    }
+    if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+fn steps_of(view: &JobView, task: &TaskView) -> Option<usize> {
+    match &view.spec.as_ref()?.tasks.get(&task.task)?.program {
+        votum_job::Program::Steps(steps) => Some(steps.len()),
+        votum_job::Program::Command(_) | votum_job::Program::Script { .. } => None,
+    }
 }
 
 fn worker(task: &TaskView) -> Cell {

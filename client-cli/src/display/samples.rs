@@ -169,6 +169,7 @@ fn task(name: &str, state: TaskState) -> TaskView {
         outputs: Vec::new(),
         retry_at: None,
         report: None,
+        checkpoint: None,
     }
 }
 

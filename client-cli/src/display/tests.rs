@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
 use votum_wire::view::{
-    ClusterView, DrainView, IndexState, JobState, JournalView, WorkerState, WorkerView,
+    CheckpointView, ClusterView, DrainView, IndexState, JobState, JournalView, TaskState,
+    WorkerState, WorkerView,
 };
 
 use super::{
@@ -48,6 +49,23 @@ report.data  DISCARDED  s2      8.6 MiB    214  abababababab  /srv/www/reports/2
 
   logs:  votum logs nightly-sales-k3f9x2ab/load",
     );
+}
+
+#[test]
+fn an_open_task_says_where_it_would_go_on() {
+    let mut view = samples::running();
+    let task = view.tasks.iter_mut().find(|task| task.state == TaskState::Running).unwrap();
+    let name = task.task.clone();
+    task.checkpoint = Some(CheckpointView {
+        sequence: 7,
+        steps: 0,
+        recorded: at(60),
+        bytes: 1_258_291,
+        workers: vec!["s1".parse().unwrap(), "s2".parse().unwrap()],
+    });
+    let shown = job::screen(&view, at(100), Paint::Off);
+    let line = format!("{name}: checkpoint 7 (1.2 MiB, 40s ago) on s1, s2\n");
+    assert!(shown.contains(&line), "{shown}");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use votum_commit::{CoordinatorEvent, Installation, Reply, Share};
 use votum_ids::{JobId, WorkerId};
-use votum_job::Comeback;
+use votum_job::{Comeback, HeldCheckpoint};
 use votum_wire::{FromWorker, Inventory};
 
 use super::{Engine, Pending};
+use crate::turn::Turn;
 
 impl Engine {
     /// Queues every entry of a page as an event of its own: each may make a record.
@@ -25,6 +26,16 @@ impl Engine {
                 self.release_leftover(&worker, job.clone());
                 let (from, attempt) = (from.clone(), listed.attempt);
                 self.pending.push_back(Pending::Returned { from, attempt, comeback });
+            }
+        }
+        for held in page.checkpoints {
+            let job = &held.id.attempt.job;
+            if self.jobs.contains_key(job) {
+                let worker = worker.clone();
+                let event = votum_schedule::Event::CheckpointHeld { worker, held };
+                self.pending.push_back(Pending::Schedule(event));
+            } else {
+                self.release_leftover(&worker, job.clone());
             }
         }
         for txn in page.prepared {
@@ -52,9 +63,11 @@ impl Engine {
     pub(super) fn forget_listing(&mut self, lister: &WorkerId) {
         use votum_schedule::Event;
         self.pending.retain(|pending| match pending {
-            Pending::Schedule(Event::Listed { worker, .. } | Event::InventoryEnded { worker }) => {
-                worker != lister
-            }
+            Pending::Schedule(
+                Event::Listed { worker, .. }
+                | Event::CheckpointHeld { worker, .. }
+                | Event::InventoryEnded { worker },
+            ) => worker != lister,
             Pending::Schedule(_)
             | Pending::Commit(_)
             | Pending::Frame { .. }
@@ -68,6 +81,21 @@ impl Engine {
     pub(super) fn release_leftover(&mut self, worker: &WorkerId, job: JobId) {
         if self.may_judge(&job) {
             self.pending.push_back(Pending::Release { worker: worker.clone(), job });
+        }
+    }
+
+    /// Takes the word of a worker that it has a checkpoint; one of a job that is over goes.
+    pub(super) fn checkpoint_held(
+        &mut self,
+        turn: &mut Turn,
+        worker: WorkerId,
+        held: HeldCheckpoint,
+    ) {
+        let job = &held.id.attempt.job;
+        if self.jobs.contains_key(job) {
+            self.schedule(turn, votum_schedule::Event::CheckpointHeld { worker, held });
+        } else {
+            self.release_leftover(&worker, job.clone());
         }
     }
 

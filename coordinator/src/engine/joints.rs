@@ -35,7 +35,8 @@ impl Engine {
         match action {
             // The log may lack what was sealed or committed meanwhile: nothing is run over it
             // and nothing of it is called unwanted (C6, C9). The next inventory asks again.
-            Asked::Start(_) | Asked::Discard { .. } if self.commit.is_stale() => {}
+            Asked::Start(_) | Asked::Discard { .. } | Asked::Replicate { .. }
+                if self.commit.is_stale() => {}
             Asked::Start(assignment) => {
                 turn.changed(&assignment.attempt.job);
                 let worker = assignment.worker.clone();
@@ -52,6 +53,9 @@ impl Engine {
             Asked::Discard { worker, attempt } => {
                 let frame = FromCoordinator::Discard { attempt };
                 turn.act(Action::SendDurable { worker, frame });
+            }
+            Asked::Replicate { worker, point } => {
+                turn.act(Action::Send { worker, frame: FromCoordinator::Replicate(point) });
             }
             Asked::AllStaged { job, holdings, prepare_timeout } => {
                 let shares = holdings.into_iter().map(share).collect();

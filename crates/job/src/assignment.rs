@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use votum_ids::{AttemptId, Digest, OutputName, WorkerId};
 
-use crate::TaskSpec;
+use crate::{ResumePoint, TaskSpec};
 
 /// The order to run one attempt on one worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Assignment {
     pub inputs: Vec<ResolvedInput>,
     /// The attempt may run this long: the task's timeout, or less when the job ends before.
     pub time_limit: Duration,
+    /// Where to go on, the last one first; the first one that is sound counts.
+    #[serde(default)]
+    pub resume: Vec<ResumePoint>,
 }
 
 /// An input and where its bytes are.

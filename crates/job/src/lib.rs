@@ -17,7 +17,10 @@ mod spec;
 mod suggestion;
 
 pub use assignment::{Assignment, InputSource, ResolvedInput};
-pub use checkpoint::CheckpointPolicy;
+pub use checkpoint::{
+    CHECKPOINT_BYTES_DEFAULT, CHECKPOINTS_KEPT, CheckpointHolder, CheckpointPolicy, HeldCheckpoint,
+    ResumePoint,
+};
 pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
 pub use health::{
     HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT, HealthCheck,

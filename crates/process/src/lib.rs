@@ -72,6 +72,7 @@ mod identity;
 mod launch;
 mod lease;
 mod memory_peak;
+mod notify;
 pub mod output;
 mod processes;
 mod record;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use votum_ids::{
     AttemptId, Digest, FencingToken, JobId, OutputName, Target, TaskId, WorkerId, WorkerUid,
 };
-use votum_job::Assignment;
+use votum_job::{Assignment, ResumePoint};
 
 /// What the scheduler asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,13 @@ pub enum Action {
         worker: WorkerId,
         /// Which.
         attempt: AttemptId,
+    },
+    /// Order a worker to copy a checkpoint from one of its holders.
+    Replicate {
+        /// Whom.
+        worker: WorkerId,
+        /// Which, and who has it.
+        point: Box<ResumePoint>,
     },
     /// Report: every task is staged and every holder reconciled: a round can be opened.
     AllStaged {

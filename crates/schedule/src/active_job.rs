@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use votum_ids::{AttemptId, Digest, JobId, OutputName, TaskId, WorkerId, WorkerUid};
+use votum_ids::{AttemptId, Digest, FencingToken, JobId, OutputName, TaskId, WorkerId, WorkerUid};
 use votum_job::{
-    AttemptEnd, AttemptState, Comeback, Failure, FailureKind, Graph, JobSpec, OnUnreachable,
-    TaskSpec,
+    AttemptEnd, AttemptState, Comeback, Failure, FailureKind, Graph, HeldCheckpoint, JobSpec,
+    OnUnreachable, TaskSpec,
 };
 use votum_machine::WallTime;
 
 use crate::{
-    CorruptSchedule, Submission,
+    CorruptSchedule, KnownCheckpoint, Submission,
     attempt::{Attempt, Outcome},
     pause::Pause,
     retry::Budget,
@@ -47,6 +47,8 @@ pub(crate) struct ActiveJob {
     pub(crate) offered: bool,
     /// Attempts that a worker lists and the log does not know, until their task can adopt them.
     pub(crate) orphans: BTreeMap<usize, Orphan>,
+    /// Checkpoints of such attempts.
+    pub(crate) strays: Vec<(WorkerId, HeldCheckpoint)>,
     /// Whether it was received before this start of the coordinator.
     pub(crate) inherited: bool,
 }
@@ -88,6 +90,10 @@ pub(crate) struct ActiveTask {
     pub(crate) digests: Option<BTreeMap<OutputName, Digest>>,
     /// Whether its live attempt reads what was made again differently, and is to end first.
     pub(crate) outdated: bool,
+    /// What it saved on the way, the last one last.
+    pub(crate) checkpoints: Vec<KnownCheckpoint>,
+    /// What was saved under this token or an earlier one was made of other inputs.
+    pub(crate) spoilt: Option<FencingToken>,
 }
 
 /// Where a task stands; the last attempt says the rest.
@@ -175,6 +181,7 @@ impl ActiveJob {
             phase: Phase::Running,
             offered: false,
             orphans: BTreeMap::new(),
+            strays: Vec::new(),
             inherited: false,
         };
         job.expect_kept();

@@ -20,6 +20,8 @@ pub(crate) enum Due {
     Overrun(JobId, usize),
     /// What still runs on a drained worker is stopped.
     Drained(WorkerId),
+    /// The last checkpoint of the task may lie on one worker only.
+    Replication(JobId, usize),
 }
 
 /// The deadlines, each at most once.

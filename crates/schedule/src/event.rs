@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use votum_ids::{AttemptId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, Comeback, JobSpec, ListedAttempt, SelfReport};
+use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
+use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec, ListedAttempt, SelfReport};
 
 use crate::{Drain, LiveAttempts, Removal, Submission};
 
@@ -101,6 +101,20 @@ pub enum Event {
         attempt: AttemptId,
         /// What it was by then.
         comeback: Comeback,
+    },
+    /// A worker has a whole checkpoint, by its report or by its inventory.
+    CheckpointHeld {
+        /// Who.
+        worker: WorkerId,
+        /// What it tells of it.
+        held: HeldCheckpoint,
+    },
+    /// A checkpoint that a worker had is damaged or gone.
+    CheckpointGone {
+        /// Who.
+        worker: WorkerId,
+        /// Which.
+        id: CheckpointId,
     },
     /// The commit coordinator reports that a holder no longer has its share.
     ShareLost {

@@ -41,6 +41,9 @@ impl Scheduler {
             self.arm_deadline(now, wall, &job);
             for task in 0..tasks {
                 self.reindex(now, wall, &job, task);
+                if self.wants_replica(&job, task) {
+                    self.agenda.set(Due::Replication(job.clone(), task), now);
+                }
             }
             self.reports.insert(job);
         }

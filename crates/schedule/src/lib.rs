@@ -54,6 +54,11 @@
 //! performs one. A reckoning looks at the facts when its turn comes, so a worker that
 //! returns in between has lost nothing.
 //!
+//! **Checkpoints.** The log knows the last checkpoints of a task and who has them. One counts
+//! if its token was not fenced when the log heard of it, and if no input came out differently
+//! since. The next attempt is placed where the last one lies, if it can be, waits for a holder
+//! that is absent and not lost, and else is told whom to fetch it from (R7).
+//!
 //! **Placement.** Ready tasks with equal wishes form a class; a class in which the first
 //! finds no worker is left alone until a slot is free, so the cost of a step does not grow
 //! with what waits. After a restart a task that some absent worker may be running already,
@@ -63,6 +68,7 @@ mod action;
 mod active_job;
 mod agenda;
 mod attempt;
+mod checkpoints;
 mod config;
 mod event;
 mod index;
@@ -88,6 +94,7 @@ mod waiting;
 
 pub use action::{Action, HeldOutput, Holding};
 pub use attempt::{Attempt, Outcome};
+pub use checkpoints::{CheckpointCopy, KnownCheckpoint};
 pub use config::Config;
 pub use event::{Event, Registration};
 pub use operations::Admission;

@@ -88,6 +88,9 @@ impl Scheduler {
         {
             return Choice::AwaitNews(worker.clone());
         }
+        if let Some(choice) = self.at_checkpoint(job, spot.task, &eligible) {
+            return choice;
+        }
         let last = job.tasks[spot.task].attempts.last();
         let failed = last.filter(|attempt| matches!(attempt.outcome, Outcome::Failed { .. }));
         let failed_on = failed.map(|attempt| &attempt.worker);
@@ -156,6 +159,7 @@ impl Scheduler {
             params: job.spec.params.clone(),
             inputs,
             time_limit: spec.timeout.min(rest),
+            resume: self.resume_points(job, task),
         };
         match self.takeover(job, task) {
             Some(kept) => self.take_over(kept, assignment),

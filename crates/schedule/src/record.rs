@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use votum_ids::{AttemptId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, Comeback, JobSpec};
+use votum_ids::{AttemptId, CheckpointId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
+use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec};
 
 use crate::{LiveAttempts, Orders, Registration, Rescue};
 
@@ -94,6 +94,22 @@ pub enum Record {
         /// What it was by then.
         comeback: Comeback,
     },
+    /// A worker has a whole checkpoint.
+    CheckpointHeld {
+        /// What it tells of it.
+        held: HeldCheckpoint,
+        /// Who.
+        worker: WorkerId,
+        /// On which installation.
+        uid: WorkerUid,
+    },
+    /// A checkpoint that a worker had is damaged or gone.
+    CheckpointGone {
+        /// Which.
+        id: CheckpointId,
+        /// Who had it.
+        worker: WorkerId,
+    },
     /// A worker introduced itself differently than before; states its whole registration.
     Registered(Registration),
     /// An operator has ordered something about a worker; states everything that stands.
@@ -121,6 +137,8 @@ impl Record {
             | Self::Ended { .. }
             | Self::Lost { .. }
             | Self::Returned { .. }
+            | Self::CheckpointHeld { .. }
+            | Self::CheckpointGone { .. }
             | Self::Registered(_) => false,
         }
     }
@@ -138,6 +156,8 @@ impl Record {
             | Self::Started { attempt }
             | Self::Returned { attempt, .. }
             | Self::Ended { attempt, .. } => Some(&attempt.job),
+            Self::CheckpointHeld { held: HeldCheckpoint { id, .. }, .. }
+            | Self::CheckpointGone { id, .. } => Some(&id.attempt.job),
             Self::Registered(_) | Self::Ordered { .. } => None,
         }
     }

@@ -161,6 +161,14 @@ impl Scheduler {
             }
             Record::Unpaused { job, by: _ } => self.recorded_job(job)?.unpause(),
             Record::RetryAsked { job, tasks, by: _ } => self.recorded_job(job)?.retry(tasks),
+            Record::CheckpointHeld { held, worker, uid } => {
+                let job = self.recorded_job(&held.id.attempt.job)?;
+                job.hold_checkpoint(at, held, worker, *uid).map(|()| Fallout::default())
+            }
+            Record::CheckpointGone { id, worker } => {
+                let job = self.recorded_job(&id.attempt.job)?;
+                job.lose_checkpoint(id, worker).map(|()| Fallout::default())
+            }
             Record::Registered(registration) => {
                 self.roster.register(registration.clone());
                 Ok(Fallout::default())

@@ -302,6 +302,7 @@ impl Scheduler {
             return Reaction::perform([Action::Discard { worker, attempt }]);
         };
         self.note_listed(&worker, &attempt);
+        self.adopt_strays(id, attempt.token);
         if let AttemptState::Ended(end) = state {
             self.ends.push_back((worker.clone(), attempt.clone(), end));
         }

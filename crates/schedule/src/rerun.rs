@@ -149,6 +149,7 @@ impl ActiveJob {
     fn fence(&mut self, at: WallTime, position: usize, fallout: &mut Fallout) {
         // With other inputs other outputs are expected; they prove nothing.
         self.tasks[position].digests = None;
+        self.spoil_checkpoints(position);
         match self.tasks[position].state {
             // Its successor must not meet it: it ends first (R3).
             TaskState::Live if self.task_spec(position).exclusive => {

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use votum_ids::{AttemptId, Incarnation, JobId, WorkerId, WorkerUid};
+use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, WorkerId, WorkerUid};
 use votum_job::Placement;
 use votum_machine::Moment;
 
@@ -46,6 +46,8 @@ pub(crate) struct Worker {
     pub(crate) orders: Orders,
     /// Whether its drain is past its deadline.
     pub(crate) overdue: bool,
+    /// Checkpoints that it has told of in this session.
+    pub(crate) listed_checkpoints: BTreeSet<CheckpointId>,
     vacancy: Option<Vacancy>,
 }
 
@@ -237,6 +239,7 @@ impl Worker {
             unsettled: false,
             orders,
             overdue: false,
+            listed_checkpoints: BTreeSet::new(),
             vacancy: None,
         }
     }

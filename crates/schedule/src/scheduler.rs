@@ -10,6 +10,7 @@ use crate::{
     Action, Config, Event, Record, Submission,
     active_job::{ActiveJob, Blame, Fallout, Phase, TaskState},
     agenda::{Agenda, Due},
+    checkpoints::CheckpointNews,
     pace::Pace,
     queue::{Queue, Spot},
     rerun::OUTDATED,
@@ -45,6 +46,8 @@ pub struct Scheduler {
     pub(crate) ends: VecDeque<(WorkerId, AttemptId, AttemptEnd)>,
     /// What the live attempts have said of themselves.
     pub(crate) paces: BTreeMap<(JobId, usize), Pace>,
+    /// What is to be noted of checkpoints.
+    pub(crate) checkpoint_news: VecDeque<(WorkerId, CheckpointNews)>,
     /// Whether deadlines and queues stand for what was replayed.
     pub(crate) begun: bool,
     pub(crate) last_step: Moment,
@@ -85,6 +88,8 @@ impl Machine for Scheduler {
             Event::Discarded { worker, attempt, comeback } => {
                 self.hear_discarded(now, &worker, &attempt, comeback)
             }
+            Event::CheckpointHeld { worker, held } => self.note_checkpoint(now, &worker, held),
+            Event::CheckpointGone { worker, id } => self.lose_checkpoint(now, &worker, id),
             Event::ShareLost { job, worker, uid } => self.lose_share(now, &job, &worker, uid),
             Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
             Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
@@ -102,6 +107,7 @@ impl Machine for Scheduler {
             return (!idle).then_some(Moment::START);
         }
         let at_once = !self.ends.is_empty()
+            || !self.checkpoint_news.is_empty()
             || !self.reckonings.is_empty()
             || !self.reports.is_empty()
             || !self.adoptions.is_empty()
@@ -132,6 +138,7 @@ impl Scheduler {
             adoptions: BTreeSet::new(),
             ends: VecDeque::new(),
             paces: BTreeMap::new(),
+            checkpoint_news: VecDeque::new(),
             begun: false,
             last_step: Moment::START,
         }
@@ -199,6 +206,7 @@ impl Scheduler {
             self.agenda.clear(&Due::Retry(id.clone(), task));
             self.agenda.clear(&Due::Overrun(id.clone(), task));
             self.paces.remove(&(id.clone(), task));
+            self.agenda.clear(&Due::Replication(id.clone(), task));
             self.seat(id, task, None);
         }
         self.agenda.clear(&Due::Deadline(id.clone()));
@@ -208,6 +216,15 @@ impl Scheduler {
 
     /// Does the one most urgent thing that is due.
     fn tick(&mut self, now: Moment) -> Reaction {
+        match self.checkpoint_news.pop_front() {
+            Some((worker, CheckpointNews::Held(held))) => {
+                return self.note_checkpoint(now, &worker, held);
+            }
+            Some((worker, CheckpointNews::Gone(id))) => {
+                return self.lose_checkpoint(now, &worker, id);
+            }
+            None => {}
+        }
         if let Some((worker, attempt, end)) = self.ends.pop_front() {
             return self.end(now, &worker, attempt, end);
         }
@@ -245,6 +262,7 @@ impl Scheduler {
                 Reaction::none()
             }
             Due::Drained(worker) => Reaction::perform(self.end_drain(now, &worker)),
+            Due::Replication(job, task) => self.replicate(now, &job, task),
             Due::Overrun(job, task) => {
                 let stop = self.stop(&job, task, "the attempt ran past its time limit");
                 if stop.is_some() {
@@ -347,6 +365,8 @@ impl Scheduler {
             | Record::Started { .. }
             | Record::Ended { .. }
             | Record::Returned { .. }
+            | Record::CheckpointHeld { .. }
+            | Record::CheckpointGone { .. }
             | Record::Paused { .. }
             | Record::Unpaused { .. }
             | Record::RetryAsked { .. }

@@ -38,6 +38,7 @@ impl Scheduler {
         self.roster.change(&name, |worker| {
             worker.session = Session::Reconciling { incarnation, listed: BTreeSet::new() };
             worker.registration.incarnation = incarnation;
+            worker.listed_checkpoints.clear();
             worker.liveness = Liveness::Fresh;
             worker.heard = now;
             if installed {
@@ -118,6 +119,7 @@ impl Scheduler {
             worker.unsettled = false;
         });
         self.reports.extend(jobs);
+        self.reconcile_checkpoints(name);
         self.unpark(now, name);
         self.heat_for(name);
         if self.roster.get(name).is_some_and(|worker| worker.overdue) {

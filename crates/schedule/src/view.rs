@@ -7,7 +7,7 @@ use votum_job::{JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
 
 use crate::{
-    Attempt, Drain, Pause, Registration, ReportView, Scheduler, Submission,
+    Attempt, Drain, KnownCheckpoint, Pause, Registration, ReportView, Scheduler, Submission,
     active_job::{ActiveJob, Phase, TaskState},
     agenda::Due,
     roster::{Liveness, Session, Worker},
@@ -79,6 +79,8 @@ pub struct TaskView {
     pub report: Option<ReportView>,
     /// When it is tried again.
     pub retry_at: Option<Moment>,
+    /// Where its next attempt would go on.
+    pub checkpoint: Option<KnownCheckpoint>,
     /// Why it does not run: one sentence; none if it does, or did.
     pub waits: Option<String>,
 }
@@ -187,11 +189,13 @@ impl Scheduler {
         self.jobs.get(id).map(|job| &job.submission)
     }
 
-    /// Returns every worker that was ever given an attempt of the job.
+    /// Returns every worker that was ever given an attempt of the job, or has a checkpoint of it.
     #[must_use]
     pub fn involved(&self, id: &JobId) -> BTreeSet<WorkerId> {
-        let attempts = self.jobs.get(id).into_iter().flat_map(|job| &job.tasks);
-        attempts.flat_map(|task| &task.attempts).map(|attempt| attempt.worker.clone()).collect()
+        let tasks = || self.jobs.get(id).into_iter().flat_map(|job| &job.tasks);
+        let runners = tasks().flat_map(|task| &task.attempts).map(|attempt| &attempt.worker);
+        let known = tasks().flat_map(|task| &task.checkpoints);
+        runners.chain(known.flat_map(|known| known.holders.keys())).cloned().collect()
     }
 
     /// Says whether a worker of this name has joined and was not removed.
@@ -263,6 +267,7 @@ impl Scheduler {
                 .filter(|(live, pace)| pace.is_of(&live.id))
                 .map(|(_, pace)| pace.view(now)),
             retry_at: retry_at.filter(|_| state == TaskStanding::Retrying),
+            checkpoint: task.last_checkpoint().cloned(),
             waits: self.why_waiting(now, job, position, state, retry_at),
         }
     }

@@ -59,7 +59,11 @@ impl Scheduler {
         let spot = Spot { age: job.age, job: job.id.clone(), task };
         if let Some(worker) = self.queue.parked_on(&spot) {
             let holds = self.roster.get(worker).is_some_and(|worker| !worker.unsettled);
-            return if holds {
+            let saved = job.tasks[task].last_checkpoint();
+            let saved = saved.is_some_and(|known| known.holders.contains_key(worker));
+            return if holds && saved {
+                format!("waits for worker {worker}, which holds a checkpoint, to come back")
+            } else if holds {
                 format!("waits for worker {worker}, which holds an input, to come back")
             } else {
                 format!("waits for worker {worker} to come back and say what it runs")

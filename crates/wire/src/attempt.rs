@@ -46,18 +46,32 @@ impl Translate for AttemptId {
     }
 }
 
-/// Names a sealed output on the worker that holds it.
+/// Names a sealed output or a checkpoint on the worker that holds it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ArtifactId {
     /// The attempt that sealed it.
     pub attempt: AttemptId,
-    /// Its name in the task.
-    pub output: OutputName,
+    /// What of it.
+    pub part: ArtifactPart,
+}
+
+/// What of an attempt is served to other workers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ArtifactPart {
+    /// An output, by its name in the task.
+    Output(OutputName),
+    /// A checkpoint, by its sequence.
+    Checkpoint(u64),
 }
 
 impl std::fmt::Display for ArtifactId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.attempt, self.output)
+        match &self.part {
+            ArtifactPart::Output(output) => write!(f, "{}/{output}", self.attempt),
+            ArtifactPart::Checkpoint(sequence) => {
+                write!(f, "checkpoint {sequence} of {}", self.attempt)
+            }
+        }
     }
 }
 
@@ -65,14 +79,21 @@ impl Translate for ArtifactId {
     type Proto = pb::ArtifactRef;
 
     fn to_proto(&self) -> pb::ArtifactRef {
-        pb::ArtifactRef { attempt: Some(self.attempt.to_proto()), output: self.output.to_string() }
+        use pb::artifact_ref::Part;
+        let part = match &self.part {
+            ArtifactPart::Output(output) => Part::Output(output.to_string()),
+            ArtifactPart::Checkpoint(sequence) => Part::Checkpoint(*sequence),
+        };
+        pb::ArtifactRef { attempt: Some(self.attempt.to_proto()), part: Some(part) }
     }
 
     fn from_proto(proto: pb::ArtifactRef) -> Result<Self, Malformed> {
-        Ok(Self {
-            attempt: read("attempt", proto.attempt)?,
-            output: parse("output", &proto.output)?,
-        })
+        use pb::artifact_ref::Part;
+        let part = match set("part", proto.part)? {
+            Part::Output(output) => ArtifactPart::Output(parse("output", &output)?),
+            Part::Checkpoint(sequence) => ArtifactPart::Checkpoint(sequence),
+        };
+        Ok(Self { attempt: read("attempt", proto.attempt)?, part })
     }
 }
 
@@ -90,6 +111,7 @@ impl Translate for Assignment {
             params: self.params.clone(),
             inputs: write_all(&self.inputs),
             time_limit: duration(self.time_limit),
+            resume_points: write_all(&self.resume),
         }
     }
 
@@ -111,6 +133,7 @@ impl Translate for Assignment {
             params: proto.params,
             inputs: read_all("inputs", proto.inputs)?,
             time_limit: read_duration("time_limit", proto.time_limit)?,
+            resume: read_all("resume_points", proto.resume_points)?,
         })
     }
 }

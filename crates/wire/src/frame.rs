@@ -6,8 +6,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_commit::{Installation, LogPosition, Message, Pledge, Reply};
-use votum_ids::{AttemptId, Incarnation, TxnId};
-use votum_job::{Assignment, AttemptEnd, Comeback, ListedAttempt, SelfReport};
+use votum_ids::{AttemptId, CheckpointId, Incarnation, TxnId};
+use votum_job::{
+    Assignment, AttemptEnd, Comeback, HeldCheckpoint, ListedAttempt, ResumePoint, SelfReport,
+};
 
 use crate::Versions;
 
@@ -58,6 +60,10 @@ pub enum FromWorker {
         /// What it was by then.
         comeback: Comeback,
     },
+    /// A checkpoint is whole and durable here; listed again by every inventory.
+    CheckpointHeld(HeldCheckpoint),
+    /// A checkpoint that was here is damaged or gone.
+    CheckpointGone(CheckpointId),
     /// A message of the commit protocol.
     Commit(Reply),
     /// It goes away in good order; its attempts are ended or re-listed at its return.
@@ -96,6 +102,8 @@ pub struct Inventory {
     pub prepared: Vec<TxnId>,
     /// Rounds it was told to commit, not yet released.
     pub committed: Vec<CommittedRound>,
+    /// Checkpoints of jobs that are not released.
+    pub checkpoints: Vec<HeldCheckpoint>,
 }
 
 /// A round that a worker was told to commit.
@@ -158,6 +166,8 @@ pub enum FromCoordinator {
         /// Which.
         attempt: AttemptId,
     },
+    /// Copy a checkpoint from one of its holders; one that is here already is reported again.
+    Replicate(Box<ResumePoint>),
     /// A message of the commit protocol.
     Commit(Message),
 }

@@ -7,8 +7,8 @@ use votum_job::{Failure, FailureKind, Usage};
 use votum_proto::v1;
 
 use crate::{
-    AttemptView, Fault, JobState, JobView, Malformed, Outcome, OutputState, OutputView,
-    ParticipantView, TaskState, TaskView, Translate,
+    AttemptView, CheckpointView, Fault, JobState, JobView, Malformed, Outcome, OutputState,
+    OutputView, ParticipantView, TaskState, TaskView, Translate,
     names::{
         AttemptName, job_name, output_name, read_attempt_name, read_job_name, read_output_name,
         read_scope, read_token, read_worker_name, task_name, worker_name,
@@ -149,7 +149,32 @@ fn task_to_proto(job: &JobId, task: &TaskView) -> v1::Task {
             .collect(),
         retry_time: task.retry_at.map(timestamp),
         progress: task.report.as_ref().map(Translate::to_proto),
+        checkpoint: task.checkpoint.as_ref().map(checkpoint_to_proto),
     }
+}
+
+fn checkpoint_to_proto(checkpoint: &CheckpointView) -> v1::TaskCheckpoint {
+    v1::TaskCheckpoint {
+        sequence: checkpoint.sequence,
+        steps_done: checkpoint.steps,
+        seal_time: Some(timestamp(checkpoint.recorded)),
+        size_bytes: checkpoint.bytes,
+        workers: checkpoint.workers.iter().map(worker_name).collect(),
+    }
+}
+
+fn checkpoint_from_proto(proto: v1::TaskCheckpoint) -> Result<CheckpointView, Malformed> {
+    let workers = proto.workers.iter().enumerate();
+    let recorded = read_timestamp_if_any("seal_time", proto.seal_time)?;
+    Ok(CheckpointView {
+        sequence: proto.sequence,
+        steps: proto.steps_done,
+        recorded: recorded.ok_or_else(|| Malformed::new("seal_time", Fault::Missing))?,
+        bytes: proto.size_bytes,
+        workers: workers
+            .map(|(i, name)| read_worker_name(&format!("workers[{i}]"), name))
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 fn task_from_proto(job: &JobId, proto: v1::Task) -> Result<TaskView, Malformed> {
@@ -182,6 +207,10 @@ fn task_from_proto(job: &JobId, proto: v1::Task) -> Result<TaskView, Malformed> 
         outputs,
         retry_at: read_timestamp_if_any("retry_time", proto.retry_time)?,
         report: read_if_any("progress", proto.progress)?,
+        checkpoint: proto
+            .checkpoint
+            .map(|checkpoint| checkpoint_from_proto(checkpoint).map_err(|m| m.below("checkpoint")))
+            .transpose()?,
         task,
     })
 }

@@ -7,6 +7,7 @@
 
 pub mod artifact;
 mod attempt;
+mod checkpoint;
 mod cluster;
 mod commit;
 mod conduct;
@@ -34,7 +35,7 @@ mod translate;
 pub mod view;
 mod worker;
 
-pub use attempt::ArtifactId;
+pub use attempt::{ArtifactId, ArtifactPart};
 pub use commit::PeerInquiry;
 pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
@@ -47,7 +48,7 @@ pub use protocol::{Behind, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{
-    AttemptView, ClusterView, DrainView, IndexState, JobState, JobView, JournalView, LogPiece,
-    LogStream, Outcome, OutputState, OutputView, ParticipantView, ReportView, TaskState, TaskView,
-    WorkerState, WorkerView,
+    AttemptView, CheckpointView, ClusterView, DrainView, IndexState, JobState, JobView,
+    JournalView, LogPiece, LogStream, Outcome, OutputState, OutputView, ParticipantView,
+    ReportView, TaskState, TaskView, WorkerState, WorkerView,
 };

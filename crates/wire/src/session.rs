@@ -79,6 +79,8 @@ impl Translate for FromWorker {
                     phase: comeback.number(),
                 })
             }
+            Self::CheckpointHeld(held) => Frame::CheckpointHeld(held.to_proto()),
+            Self::CheckpointGone(id) => Frame::CheckpointGone(id.to_proto()),
             Self::Commit(Reply::Voted { txn, vote }) => Frame::Voted(vote_to_proto(txn, vote)),
             Self::Commit(Reply::Acked { txn }) => {
                 Frame::Acked(pb::Acknowledgement { txn_id: txn.to_string() })
@@ -117,6 +119,10 @@ impl Translate for FromWorker {
                 attempt: read("attempt_discarded.attempt", discarded.attempt)?,
                 comeback: enumerated("attempt_discarded.phase", discarded.phase)?,
             },
+            Frame::CheckpointHeld(held) => {
+                Self::CheckpointHeld(read("checkpoint_held", Some(held))?)
+            }
+            Frame::CheckpointGone(id) => Self::CheckpointGone(read("checkpoint_gone", Some(id))?),
             Frame::Voted(cast) => {
                 let (txn, vote) =
                     vote_from_proto(cast).map_err(|malformed| malformed.below("voted"))?;
@@ -175,12 +181,15 @@ impl Translate for Inventory {
             attempts: write_all(&self.attempts),
             prepared_txn_ids: self.prepared.iter().map(TxnId::to_string).collect(),
             committed_rounds: write_all(&self.committed),
+            checkpoints: write_all(&self.checkpoints),
         }
     }
 
     fn from_proto(proto: pb::Inventory) -> Result<Self, Malformed> {
-        let count =
-            proto.attempts.len() + proto.prepared_txn_ids.len() + proto.committed_rounds.len();
+        let count = proto.attempts.len()
+            + proto.prepared_txn_ids.len()
+            + proto.committed_rounds.len()
+            + proto.checkpoints.len();
         if count > INVENTORY_PAGE_MAX {
             return Err(Malformed::new("", Fault::TooMany { count, limit: INVENTORY_PAGE_MAX }));
         }
@@ -194,6 +203,7 @@ impl Translate for Inventory {
                 .map(round)
                 .collect::<Result<_, _>>()?,
             committed: read_all("committed_rounds", proto.committed_rounds)?,
+            checkpoints: read_all("checkpoints", proto.checkpoints)?,
         })
     }
 }
@@ -258,6 +268,7 @@ fn body_to_proto(body: &FromCoordinator) -> pb::session_response::Frame {
         FromCoordinator::Discard { attempt } => {
             Frame::DiscardAttempt(pb::DiscardAttempt { attempt: Some(attempt.to_proto()) })
         }
+        FromCoordinator::Replicate(point) => Frame::ReplicateCheckpoint(point.to_proto()),
         FromCoordinator::Commit(message) => message_to_proto(message),
     }
 }
@@ -314,6 +325,9 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
         },
         Frame::DiscardAttempt(discard) => {
             FromCoordinator::Discard { attempt: read("discard_attempt.attempt", discard.attempt)? }
+        }
+        Frame::ReplicateCheckpoint(point) => {
+            FromCoordinator::Replicate(Box::new(read("replicate_checkpoint", Some(point))?))
         }
         Frame::Prepare(prepare) => {
             FromCoordinator::Commit(read_prepare(prepare).map_err(|m| m.below("prepare"))?)

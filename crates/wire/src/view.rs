@@ -154,6 +154,8 @@ pub struct TaskView {
     pub retry_at: Option<WallTime>,
     /// What its running attempt has said of itself.
     pub report: Option<ReportView>,
+    /// Where its next attempt would go on.
+    pub checkpoint: Option<CheckpointView>,
 }
 
 /// What a task has said of itself, and what follows from it.
@@ -167,6 +169,21 @@ pub struct ReportView {
     pub rate: Option<u64>,
     /// When it will have done everything, if it goes on like this.
     pub end: Option<WallTime>,
+}
+
+/// The last sealed state of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointView {
+    /// Counts the checkpoints of the task, from 1.
+    pub sequence: u64,
+    /// How many steps of the task are done in it.
+    pub steps: u32,
+    /// When the coordinator heard of it.
+    pub recorded: WallTime,
+    /// All bytes.
+    pub bytes: u64,
+    /// Who has it.
+    pub workers: Vec<WorkerId>,
 }
 
 /// The life of a task.

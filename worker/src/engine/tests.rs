@@ -2,6 +2,7 @@
 
 mod adopting;
 mod leasing;
+mod saving;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use votum_ids::{AttemptId, ClusterId};
 use votum_job::{AttemptEnd, AttemptState, Comeback, Failure, FailureKind};
 
 use super::*;
+use crate::action::Resumed;
 use crate::testing::{alice, assignment, attempt, job, log, output, pledge, staged, txn, usage};
 
 /// A worker on its way, with the records it has made.
@@ -82,7 +84,7 @@ impl Alice {
     /// Runs an attempt until its outputs are sealed.
     fn seal(&mut self, counter: u64) -> Vec<Action> {
         self.start(counter);
-        self.happen(counter, AttemptEvent::Fetched { inputs: BTreeMap::new() });
+        self.happen(counter, fetched(BTreeMap::new()));
         self.happen(counter, AttemptEvent::Started { pid: 42 });
         self.happen(counter, AttemptEvent::Exited { usage: usage() });
         self.happen(counter, AttemptEvent::Sealed { outputs: staged() })
@@ -106,6 +108,10 @@ impl Alice {
         alice.tick();
         alice
     }
+}
+
+fn fetched(inputs: BTreeMap<votum_ids::OutputName, std::path::PathBuf>) -> AttemptEvent {
+    AttemptEvent::Fetched { inputs, resumed: Resumed::default() }
 }
 
 const GRACE_MAX: Duration = Duration::from_secs(5);
@@ -178,8 +184,11 @@ fn an_attempt_is_fetched_run_sealed_and_reported() {
     let order = Box::new(assignment(1));
     assert_eq!(alice.start(1), [Action::Fetch(order.clone())]);
     let inputs = BTreeMap::from([(output("old"), "/in/old".into())]);
-    let fetched = alice.happen(1, AttemptEvent::Fetched { inputs: inputs.clone() });
-    assert_eq!(fetched, [Action::Run { assignment: order.clone(), inputs }]);
+    let fetched = alice.happen(1, fetched(inputs.clone()));
+    assert_eq!(
+        fetched,
+        [Action::Run { assignment: order.clone(), inputs, resumed: Resumed::default() }]
+    );
     let started = alice.happen(1, AttemptEvent::Started { pid: 42 });
     let report = FromWorker::Started { attempt: attempt(1), pid: 42 };
     assert_eq!(started, [Action::Send(report)]);
@@ -196,7 +205,7 @@ fn a_start_that_comes_twice_runs_once() {
     let mut alice = Alice::admitted();
     alice.start(1);
     assert_eq!(alice.start(1), []);
-    alice.happen(1, AttemptEvent::Fetched { inputs: BTreeMap::new() });
+    alice.happen(1, fetched(BTreeMap::new()));
     alice.happen(1, AttemptEvent::Started { pid: 42 });
     let report = FromWorker::Started { attempt: attempt(1), pid: 42 };
     assert_eq!(alice.start(1), [Action::Send(report)]);
@@ -240,7 +249,7 @@ fn a_stopped_attempt_ends_as_stopped_whatever_it_answers() {
     for end in ends {
         let mut alice = Alice::admitted();
         alice.start(1);
-        alice.happen(1, AttemptEvent::Fetched { inputs: BTreeMap::new() });
+        alice.happen(1, fetched(BTreeMap::new()));
         let asked = alice.hear(1, stop(1));
         assert!(matches!(asked.as_slice(), [Action::Stop { .. }]));
         let reported = alice.happen(1, end);
@@ -259,7 +268,7 @@ fn a_stop_after_the_end_is_answered_with_the_report() {
 fn an_attempt_that_runs_too_long_times_out() {
     let mut alice = Alice::admitted();
     alice.start(1);
-    alice.happen(1, AttemptEvent::Fetched { inputs: BTreeMap::new() });
+    alice.happen(1, fetched(BTreeMap::new()));
     let asked = alice.pass(Duration::from_mins(1));
     assert!(asked.iter().any(|action| matches!(action, Action::Stop { .. })));
     let reported = alice.happen(1, interrupted());
@@ -324,9 +333,15 @@ fn the_inventory_has_pages_of_a_bounded_size() {
         number: 1,
         state: AttemptState::Ended(AttemptEnd::Sealed { outputs: many.clone(), usage: usage() }),
     });
-    let frames = inventory::pages(attempts, std::iter::empty(), std::iter::empty());
+    let frames =
+        inventory::pages(attempts, std::iter::empty(), std::iter::empty(), std::iter::empty());
     assert_eq!(frames.len(), 6, "one page each, and the end");
-    let none = inventory::pages(std::iter::empty(), std::iter::empty(), std::iter::empty());
+    let none = inventory::pages(
+        std::iter::empty(),
+        std::iter::empty(),
+        std::iter::empty(),
+        std::iter::empty(),
+    );
     assert_eq!(none, [FromWorker::InventoryEnded]);
 }
 

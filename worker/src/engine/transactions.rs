@@ -24,6 +24,7 @@ impl Engine {
             matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
         let published =
             if let ParticipantEvent::Published { txn } = &event { Some(txn.clone()) } else { None };
+        let of = job_of(&event).cloned();
         let votum_machine::Reaction { record, actions } = self.participants.step(now, event);
         let mut reaction = Reaction::none();
         // It is acknowledged once; a repeated word about it changes nothing.
@@ -41,6 +42,9 @@ impl Engine {
         }
         for action in actions {
             reaction.actions.extend(self.translate(action, end));
+        }
+        if let Some(job) = of.filter(|_| released) {
+            self.release_checkpoints(&job, &mut reaction);
         }
         reaction
     }

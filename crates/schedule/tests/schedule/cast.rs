@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Uuid;
 use votum_ids::{
-    AttemptId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, RequestId,
-    Target, TargetKind, TaskId, WorkerId, WorkerUid,
+    AttemptId, CheckpointId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName,
+    RequestId, Target, TargetKind, TaskId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    AttemptEnd, Failure, FailureKind, InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec,
-    Program, StagedOutput, TaskSpec, Usage,
+    AttemptEnd, CheckpointPolicy, Failure, FailureKind, HeldCheckpoint, InputSpec, JobSpec,
+    OnExhausted, OnUnreachable, OutputSpec, Program, StagedOutput, TaskSpec, Usage,
 };
 use votum_schedule::{Registration, Submission};
 
@@ -54,7 +54,7 @@ pub(crate) fn duration(text: &str) -> Duration {
 ///
 /// A task is its name and then any of `on alice`, `label role=etl`,
 /// `reads extract.rows`, `after extract`, `makes rows`, `publishes rows`, `attempts 3`,
-/// `backoff 2s`, `timeout 5m`, `never 3`, `exclusive wait`, `memory 1024`.
+/// `backoff 2s`, `timeout 5m`, `never 3`, `exclusive wait`, `memory 1024`, `replicate yes`.
 pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
     let mut spec = JobSpec {
         display_name: name.into(),
@@ -114,6 +114,11 @@ fn task_spec<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> TaskSp
                 task.outputs.insert(OutputName::new(value).unwrap(), output);
             }
             "memory" => task.resources.memory_bytes = Some(value.parse().unwrap()),
+            "replicate" => {
+                let replicate = value == "yes";
+                let policy = CheckpointPolicy { replicate, ..CheckpointPolicy::default() };
+                task.checkpoint = Some(policy);
+            }
             "attempts" => task.retry.attempts = value.parse().unwrap(),
             "backoff" => task.retry.backoff = duration(value),
             "never" => {
@@ -170,6 +175,23 @@ pub(crate) fn registration(name: &str, uid: u128, incarnation: u128, slots: u32)
         publish_roots: vec!["/srv".into()],
         protocol: 2,
     }
+}
+
+/// A checkpoint of 100 bytes, from a text such as `load#1.1@7`.
+pub(crate) fn held(text: &str) -> HeldCheckpoint {
+    HeldCheckpoint {
+        id: checkpoint(text),
+        digest: Digest([7; 32]),
+        bytes: 100,
+        steps: 0,
+        read_token: "secret".into(),
+    }
+}
+
+/// Reads the name of a checkpoint.
+pub(crate) fn checkpoint(text: &str) -> CheckpointId {
+    let (of, sequence) = text.split_once('@').unwrap();
+    CheckpointId { attempt: attempt(of), sequence: sequence.parse().unwrap() }
 }
 
 /// Seals every output that the task declares; `content` makes their digests.

@@ -497,6 +497,7 @@ impl Chaos {
                     sim.attempts.remove(&attempt);
                 }
             }
+            Action::Replicate { .. } => {}
             Action::AllStaged { job, .. } => {
                 assert!(self.world.scheduler.pause(&job).is_none(), "seed {}", self.seed);
                 assert!(self.offered.insert(job), "offered twice, seed {}", self.seed);

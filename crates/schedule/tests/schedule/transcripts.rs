@@ -11,7 +11,10 @@ use votum_job::{AttemptEnd, AttemptState, FailureKind, ListedAttempt};
 use votum_schedule::{Drain, Event, LiveAttempts, Removal};
 
 use crate::{
-    cast::{attempt, duration, failed, job, registration, sealed, spec, submission, worker},
+    cast::{
+        attempt, checkpoint, duration, failed, held, job, registration, sealed, spec, submission,
+        worker,
+    },
     world::{World, show},
 };
 
@@ -107,6 +110,14 @@ impl Stage {
                 let end = self.end(which, end, how);
                 let (worker, attempt) = (worker(name), attempt(which));
                 self.world.step(Event::Ended { worker, attempt, end });
+            }
+            ["checkpoint", name, which] => {
+                let (worker, held) = (worker(name), held(which));
+                self.world.step(Event::CheckpointHeld { worker, held });
+            }
+            ["checkpoint-gone", name, which] => {
+                let (worker, id) = (worker(name), checkpoint(which));
+                self.world.step(Event::CheckpointGone { worker, id });
             }
             ["pass", wait] => self.world.pass(duration(wait)),
             ["stand-still", wait] => self.world.stand_still(duration(wait)),

@@ -175,7 +175,8 @@ fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
             TaskStanding::Retrying | TaskStanding::Ready | TaskStanding::Waiting => "PENDING",
             other => other.word(),
         };
-        writeln!(shown, "  {} {state} {:?}", task.task, task.attempts).unwrap();
+        let saved = task.checkpoint.map(|known| (known.id, known.holders));
+        writeln!(shown, "  {} {state} {:?} {saved:?}", task.task, task.attempts).unwrap();
     }
     shown
 }
@@ -200,6 +201,10 @@ fn tell_record(record: &Record) -> String {
         }
         Record::Unpaused { job, by } => format!("unpaused {job} by {by}"),
         Record::RetryAsked { job, tasks, by } => format!("retry of {job} {tasks:?} by {by}"),
+        Record::CheckpointHeld { held, worker, .. } => {
+            format!("checkpoint {} on {worker}", held.id)
+        }
+        Record::CheckpointGone { id, worker } => format!("checkpoint {id} gone from {worker}"),
         Record::Registered(registration) => format!(
             "registered {} (installation {})",
             registration.worker,
@@ -226,6 +231,11 @@ fn tell_action(action: &Action) -> String {
                     write!(text, ", {} from {holder} {}", input.name, attempt.token).unwrap();
                 }
             }
+            for point in &assignment.resume {
+                let holders = point.holders.iter().map(|holder| holder.worker.as_str());
+                let holders: Vec<&str> = holders.collect();
+                write!(text, ", resume {} from {}", point.id.sequence, holders.join(" ")).unwrap();
+            }
             format!("{} <- {text}\n", assignment.worker)
         }
         Action::Stop { worker, attempt, reason, .. } => {
@@ -233,6 +243,11 @@ fn tell_action(action: &Action) -> String {
         }
         Action::Acknowledge { worker, attempt } => format!("{worker} <- acknowledge {attempt}\n"),
         Action::Discard { worker, attempt } => format!("{worker} <- discard {attempt}\n"),
+        Action::Replicate { worker, point } => {
+            let holders: Vec<&str> =
+                point.holders.iter().map(|holder| holder.worker.as_str()).collect();
+            format!("{worker} <- replicate {} from {}\n", point.id, holders.join(" "))
+        }
         Action::AllStaged { job, holdings, .. } => {
             let mut text = format!("report {job} all staged:");
             for holding in holdings {

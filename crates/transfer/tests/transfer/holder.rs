@@ -20,7 +20,7 @@ use votum_proto::worker::v1::artifact_service_client::ArtifactServiceClient;
 use votum_shadow::{Declared, Manifest, OutputPath, Presence, ReadError, Sealed, Shadow, TreePath};
 use votum_transfer::{Denied, Holdings, LogPart, Source, artifact_service};
 use votum_wire::{
-    ArtifactId, LogStream, Translate,
+    ArtifactId, ArtifactPart, LogStream, Translate,
     artifact::{ReadArtifact, ReadLogs},
 };
 
@@ -73,7 +73,7 @@ impl Holder {
             let incoming = TcpListenerStream::new(listener);
             server.serve_with_incoming_shutdown(incoming, stopped).await.unwrap();
         });
-        let artifact = ArtifactId { attempt: attempt(1), output: output() };
+        let artifact = ArtifactId { attempt: attempt(1), part: ArtifactPart::Output(output()) };
         let read_token = "right".to_owned();
         let source = Source { address, artifact, digest, read_token };
         Self { source, dir, grown, stop, served }

@@ -9,22 +9,23 @@ use votum_commit::{
     Pledge, Reply, Vote,
 };
 use votum_ids::{
-    AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName,
-    StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
+    AttemptId, CheckpointId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId,
+    OutputName, StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    Amount, Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Comeback, Failure, FailureKind,
-    HealthCheck, InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnreachable,
-    OutputSpec, Placement, Program, Progress, ResolvedInput, Resources, RetryPolicy, SelfReport,
-    StagedOutput, Step, TaskSignal, TaskSpec, Usage,
+    Amount, Assignment, AttemptEnd, AttemptState, CheckpointHolder, CheckpointPolicy, Comeback,
+    Failure, FailureKind, HealthCheck, HeldCheckpoint, InputSource, InputSpec, JobSpec,
+    ListedAttempt, OnExhausted, OnUnreachable, OutputSpec, Placement, Program, Progress,
+    ResolvedInput, Resources, ResumePoint, RetryPolicy, SelfReport, StagedOutput, Step, TaskSignal,
+    TaskSpec, Usage,
 };
 use votum_machine::WallTime;
 use votum_wire::{
-    ArtifactId, AttemptView, ClusterView, CommittedRound, CoordinatorFrame, DrainView,
-    FromCoordinator, FromWorker, Hello, IndexState, Inventory, JobState, JobView, JournalView,
-    LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
-    PauseView, PeerInquiry, ReportView, TaskState, TaskView, Translate, Versions, WorkerState,
-    WorkerView,
+    ArtifactId, ArtifactPart, AttemptView, CheckpointView, ClusterView, CommittedRound,
+    CoordinatorFrame, DrainView, FromCoordinator, FromWorker, Hello, IndexState, Inventory,
+    JobState, JobView, JournalView, LogPiece, LogStream, Malformed, Outcome, OutputState,
+    OutputView, ParticipantView, PauseOrigin, PauseView, PeerInquiry, ReportView, TaskState,
+    TaskView, Translate, Versions, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
@@ -73,6 +74,10 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(Knowledge::Commit),
         sample(Knowledge::Refused),
         sample(GetArtifact { artifact: artifact(), read_token: "secret".to_owned() }),
+        sample(GetArtifact {
+            artifact: ArtifactId { attempt: attempt(), part: ArtifactPart::Checkpoint(7) },
+            read_token: "secret".to_owned(),
+        }),
         sample(ReadArtifact {
             artifact: artifact(),
             path: "a/b".to_owned(),
@@ -88,6 +93,22 @@ pub(crate) fn samples() -> Vec<Sample> {
             tail_lines: Some(0),
         }),
         sample(LogChunk { offset: 9, data: "x\n".into() }),
+        sample(DrainWorker {
+            worker: worker_id(),
+            time_limit: Some(Duration::from_secs(9)),
+            reason: "another disk".to_owned(),
+        }),
+        sample(DeleteWorker { worker: worker_id(), reason: "scrapped".to_owned() }),
+        sample(WorkerPage { workers: vec![worker()], next: Some("w".to_owned()) }),
+        sample(cluster()),
+    ]);
+    all.extend(of_jobs());
+    all
+}
+
+/// Returns what is said about jobs.
+fn of_jobs() -> Vec<Sample> {
+    vec![
         sample(job()),
         sample(job().basic()),
         sample(Submitted { job: Some(job().basic()), duplicate: true }),
@@ -127,16 +148,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             offset: 3,
             data: "y".into(),
         }),
-        sample(DrainWorker {
-            worker: worker_id(),
-            time_limit: Some(Duration::from_secs(9)),
-            reason: "another disk".to_owned(),
-        }),
-        sample(DeleteWorker { worker: worker_id(), reason: "scrapped".to_owned() }),
-        sample(WorkerPage { workers: vec![worker()], next: Some("w".to_owned()) }),
-        sample(cluster()),
-    ]);
-    all
+    ]
 }
 
 fn from_worker() -> Vec<FromWorker> {
@@ -158,6 +170,7 @@ fn from_worker() -> Vec<FromWorker> {
             attempts: vec![listed(AttemptState::Live), listed(AttemptState::Ended(sealed()))],
             prepared: vec![txn()],
             committed: vec![CommittedRound { txn: txn(), pledges: pledges() }],
+            checkpoints: vec![held_checkpoint()],
         }),
         FromWorker::InventoryEnded,
         FromWorker::Heartbeat { free_bytes: u64::MAX, number: 12 },
@@ -177,6 +190,8 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::Discarded { attempt: attempt(), comeback: Comeback::Running },
         FromWorker::Discarded { attempt: attempt(), comeback: Comeback::Sealed },
         FromWorker::Discarded { attempt: attempt(), comeback: Comeback::Failed },
+        FromWorker::CheckpointHeld(held_checkpoint()),
+        FromWorker::CheckpointGone(checkpoint()),
         FromWorker::Goodbye,
     ];
     frames.extend(failures().into_iter().map(|failure| FromWorker::Ended {
@@ -220,6 +235,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
         },
         FromCoordinator::Acknowledged { attempt: attempt() },
         FromCoordinator::Discard { attempt: attempt() },
+        FromCoordinator::Replicate(Box::new(resume_point())),
         told(Told::Prepare {
             txn: txn(),
             holder: installation(),
@@ -264,6 +280,35 @@ fn assignment() -> Assignment {
             },
         ],
         time_limit: Duration::from_secs(60),
+        resume: vec![resume_point()],
+    }
+}
+
+fn checkpoint() -> CheckpointId {
+    CheckpointId { attempt: attempt(), sequence: u64::MAX }
+}
+
+fn held_checkpoint() -> HeldCheckpoint {
+    HeldCheckpoint {
+        id: checkpoint(),
+        digest: digest(),
+        bytes: 4096,
+        steps: 2,
+        read_token: "secret".to_owned(),
+    }
+}
+
+fn resume_point() -> ResumePoint {
+    ResumePoint {
+        id: checkpoint(),
+        digest: digest(),
+        bytes: 4096,
+        steps: 2,
+        holders: vec![CheckpointHolder {
+            worker: worker_id(),
+            address: "10.0.0.1:7001".to_owned(),
+            read_token: "secret".to_owned(),
+        }],
     }
 }
 
@@ -408,6 +453,13 @@ pub(crate) fn job() -> JobView {
                 at: WallTime(1_800_000_000_200),
                 rate: Some(2_500_000),
                 end: Some(WallTime(1_800_000_000_900)),
+            }),
+            checkpoint: Some(CheckpointView {
+                sequence: 7,
+                steps: 2,
+                recorded: WallTime(1_800_000_000_000),
+                bytes: 4096,
+                workers: vec![worker_id()],
             }),
         }],
         participants: vec![
@@ -579,7 +631,7 @@ fn uid(number: u128) -> WorkerUid {
 }
 
 fn artifact() -> ArtifactId {
-    ArtifactId { attempt: attempt(), output: output_name() }
+    ArtifactId { attempt: attempt(), part: ArtifactPart::Output(output_name()) }
 }
 
 fn attempt() -> AttemptId {

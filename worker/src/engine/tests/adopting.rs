@@ -11,7 +11,7 @@ fn restarted_while_it_ran(counter: u64) -> Alice {
 
 fn run(alice: &mut Alice, counter: u64) {
     alice.start(counter);
-    alice.happen(counter, AttemptEvent::Fetched { inputs: BTreeMap::new() });
+    alice.happen(counter, fetched(BTreeMap::new()));
     alice.happen(counter, AttemptEvent::Started { pid: 42 });
 }
 

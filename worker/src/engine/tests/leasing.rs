@@ -8,7 +8,7 @@ impl Alice {
         let mut assignment = assignment(1);
         assignment.spec.exclusive = exclusive;
         self.hear(1, FromCoordinator::Start(Box::new(assignment)));
-        self.happen(1, AttemptEvent::Fetched { inputs: BTreeMap::new() });
+        self.happen(1, fetched(BTreeMap::new()));
         self.happen(1, AttemptEvent::Started { pid: 42 });
     }
 }

@@ -1,0 +1,259 @@
+//! The saving of running attempts: who asks for a checkpoint, and what becomes of it (R7).
+//!
+//! One checkpoint of an attempt is sealed at a time; whoever asks meanwhile is
+//! answered by the next one. An answer, and a word to the coordinator, follow
+//! the record, and the record follows the bytes.
+
+use votum_ids::{AttemptId, CheckpointId, Digest, JobId};
+use votum_job::{Assignment, CheckpointPolicy, FailureKind, HeldCheckpoint, Program, ResumePoint};
+use votum_machine::Moment;
+use votum_wire::FromWorker;
+
+use super::{Engine, Reaction};
+use crate::{
+    action::{Action, Resumed, SealOrder},
+    attempt::{Attempt, Cause},
+    event::{Ask, CheckpointEvent},
+    record::{Record, Rest},
+};
+
+/// What is saved of one running attempt.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    assignment: Box<Assignment>,
+    /// Of the last checkpoint, be it sealed here or gone on from; 0: none.
+    sequence: u64,
+    /// Of the last one that was sealed here.
+    digest: Option<Digest>,
+    /// How many steps are done and durable.
+    steps: u32,
+    /// Who is answered by the checkpoint that is being sealed.
+    serving: Vec<Ask>,
+    /// Who is answered by the next one.
+    waiting: Vec<Ask>,
+    /// When a checkpoint is due although nobody asks.
+    due: Option<Moment>,
+}
+
+impl Saving {
+    /// Begins with what the attempt goes on from.
+    pub(crate) fn new(now: Moment, assignment: Box<Assignment>, resumed: Resumed) -> Self {
+        let due = policy(&assignment).and_then(|policy| policy.every).map(|every| now.after(every));
+        Self {
+            assignment,
+            sequence: resumed.sequence,
+            digest: None,
+            steps: resumed.steps,
+            serving: Vec::new(),
+            waiting: Vec::new(),
+            due,
+        }
+    }
+
+    /// Takes an ask; returns the order to seal unless one is being carried out.
+    fn ask(&mut self, id: &AttemptId, ask: Ask) -> Option<Action> {
+        if self.waiting.len() >= ASKS_MAX {
+            return answers(id, vec![ask], "failed too many ask at once");
+        }
+        self.waiting.push(ask);
+        if self.serving.is_empty() { self.serve(id) } else { None }
+    }
+
+    fn serve(&mut self, id: &AttemptId) -> Option<Action> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.serving = std::mem::take(&mut self.waiting);
+        let steps = self.serving.iter().map(|ask| match ask {
+            Ask::Step { done, .. } => *done,
+            Ask::Task { .. } | Ask::Line | Ask::Interval => 0,
+        });
+        let whole = matches!(self.assignment.spec.program, Program::Steps(_));
+        let idle = self.serving.iter().all(|ask| matches!(ask, Ask::Interval));
+        let bytes_max = policy(&self.assignment).and_then(|policy| policy.bytes_max);
+        Some(Action::SealCheckpoint(SealOrder {
+            id: CheckpointId { attempt: id.clone(), sequence: self.sequence + 1 },
+            steps: steps.max().unwrap_or(0).max(self.steps),
+            whole,
+            bytes_max,
+            unless: if idle { Some(self.digest) } else { None },
+        }))
+    }
+}
+
+impl Engine {
+    /// Goes on with the saving of an attempt that an earlier start of the daemon ran.
+    pub(super) fn saving_of_adopted(&self, now: Moment, assignment: &Assignment) -> Saving {
+        let own = self.saved.last_of(&assignment.attempt);
+        let from = assignment.resume.first();
+        let resumed = Resumed {
+            sequence: own
+                .map(|own| own.id.sequence)
+                .or(from.map(|from| from.id.sequence))
+                .unwrap_or_default(),
+            steps: own.map(|own| own.steps).or(from.map(|from| from.steps)).unwrap_or_default(),
+        };
+        Saving::new(now, Box::new(assignment.clone()), resumed)
+    }
+
+    /// Applies what happened to the saving of an attempt.
+    pub(super) fn saving_changed(&mut self, id: &AttemptId, event: CheckpointEvent) -> Reaction {
+        match event {
+            CheckpointEvent::Asked(ask) => self.ask(id, ask),
+            CheckpointEvent::Sealed(held) => self.sealed_checkpoint(id, held),
+            CheckpointEvent::Unchanged => {
+                let Some(saving) = self.savings.get_mut(id) else { return Reaction::none() };
+                saving.serving.clear();
+                Reaction::perform(saving.serve(id))
+            }
+            CheckpointEvent::Failed { kind, message } => self.unsaved(id, kind, &message),
+        }
+    }
+
+    fn ask(&mut self, id: &AttemptId, ask: Ask) -> Reaction {
+        if !self.attempts.find(id).is_some_and(Attempt::is_running) {
+            return Reaction::none();
+        }
+        let saving = self.savings.get_mut(id);
+        Reaction::perform(saving.and_then(|saving| saving.ask(id, ask)))
+    }
+
+    fn sealed_checkpoint(&mut self, id: &AttemptId, held: HeldCheckpoint) -> Reaction {
+        if !self.attempts.find(id).is_some_and(Attempt::may_save) {
+            return Reaction::perform([Action::RemoveCheckpoint(held.id)]);
+        }
+        let mut reaction = self.hold(held.clone());
+        if let Some(saving) = self.savings.get_mut(id) {
+            saving.sequence = held.id.sequence;
+            saving.digest = Some(held.digest);
+            saving.steps = held.steps;
+            let answer = format!("sealed {}", held.id.sequence);
+            let asks = std::mem::take(&mut saving.serving);
+            reaction.actions.extend(answers(id, asks, &answer));
+            reaction.actions.extend(saving.serve(id));
+        }
+        reaction
+    }
+
+    /// Goes on without the checkpoint, unless a step must not be followed by the next.
+    fn unsaved(&mut self, id: &AttemptId, kind: FailureKind, message: &str) -> Reaction {
+        let Some(saving) = self.savings.get_mut(id) else { return Reaction::none() };
+        let asks = std::mem::take(&mut saving.serving);
+        let step = asks.iter().any(|ask| matches!(ask, Ask::Step { .. }));
+        let mut reaction = Reaction::perform(answers(id, asks, &format!("failed {message}")));
+        if step {
+            let message = format!("a step cannot be made durable: {message}");
+            let cause = Cause { kind, message: message.clone() };
+            let stop = |attempt: &mut Attempt| attempt.stop(attempt.grace(), &message, cause);
+            reaction.actions.extend(self.attempts.react(id, stop).actions);
+        } else {
+            reaction.actions.extend(saving.serve(id));
+        }
+        reaction
+    }
+
+    /// Notes that a checkpoint is whole and durable here, and tells the coordinator.
+    pub(super) fn hold(&mut self, held: HeldCheckpoint) -> Reaction {
+        if self.quarantined.contains(&held.id.attempt.job) {
+            return Reaction::none();
+        }
+        let superfluous = self.saved.hold(held.clone());
+        let tell = Action::Send(FromWorker::CheckpointHeld(held.clone()));
+        let remove = superfluous.into_iter().map(Action::RemoveCheckpoint);
+        Reaction::perform([tell].into_iter().chain(remove)).durably(Record::CheckpointHeld { held })
+    }
+
+    /// Notes that a checkpoint is not what it was, and tells the coordinator.
+    pub(super) fn spoilt(&mut self, id: CheckpointId) -> Reaction {
+        if !self.saved.forget(&id) {
+            return Reaction::none();
+        }
+        let rest = self.rest_of(&id.attempt.job);
+        Reaction::perform([
+            Action::Send(FromWorker::CheckpointGone(id.clone())),
+            Action::RemoveCheckpoint(id.clone()),
+        ])
+        .durably(Record::CheckpointGone { id, rest })
+    }
+
+    /// Obeys the order to copy a checkpoint.
+    pub(super) fn replicate(&self, point: Box<ResumePoint>) -> Reaction {
+        if self.quarantined.contains(&point.id.attempt.job) {
+            return Reaction::none();
+        }
+        match self.saved.find(&point.id) {
+            Some(held) => {
+                Reaction::perform([Action::Send(FromWorker::CheckpointHeld(held.clone()))])
+            }
+            None => Reaction::perform([Action::Replicate(point)]),
+        }
+    }
+
+    /// Lets the checkpoints of a job go that is over for everyone.
+    ///
+    /// With its own record unless that of the same step ends the job.
+    pub(super) fn release_checkpoints(&mut self, job: &JobId, reaction: &mut Reaction) {
+        if !self.saved.forget_job(job) {
+            return;
+        }
+        if reaction.record.is_none() {
+            let rest = self.rest_of(job);
+            reaction.record = Some(Record::CheckpointsReleased { job: job.clone(), rest });
+        }
+        reaction.actions.push(Action::RemoveCheckpoints(job.clone()));
+    }
+
+    /// Says what is left of a job.
+    fn rest_of(&self, job: &JobId) -> Rest {
+        let wanted = self.attempts.of_job(job).any(|(_, attempt)| attempt.is_wanted());
+        if wanted || self.promises.contains_key(job) || self.saved.has_any_of(job) {
+            Rest::Something
+        } else {
+            Rest::Nothing
+        }
+    }
+
+    /// Forgets the saving of attempts that run no longer.
+    pub(super) fn settle_saving(&mut self, id: &AttemptId) {
+        if !self.attempts.find(id).is_some_and(Attempt::is_running) {
+            self.savings.remove(id);
+        }
+    }
+
+    /// Says when a checkpoint is due although nobody asks.
+    pub(super) fn saving_deadline(&self) -> Option<Moment> {
+        self.savings.values().filter_map(|saving| saving.due).min()
+    }
+
+    /// Sees to the one checkpoint that is due, if any is.
+    pub(super) fn save_at_interval(&mut self, now: Moment) -> Option<Reaction> {
+        let due = |saving: &Saving| saving.due.is_some_and(|due| due <= now);
+        let (id, saving) = self.savings.iter_mut().find(|(_, saving)| due(saving))?;
+        let every = policy(&saving.assignment).and_then(|policy| policy.every)?;
+        saving.due = Some(now.after(every));
+        let id = id.clone();
+        match policy(&saving.assignment).and_then(|policy| policy.signal) {
+            Some(signal) => Some(Reaction::perform([Action::Signal { attempt: id, signal }])),
+            None => Some(self.ask(&id, Ask::Interval)),
+        }
+    }
+}
+
+fn policy(assignment: &Assignment) -> Option<&CheckpointPolicy> {
+    assignment.spec.checkpoint.as_ref()
+}
+
+fn answers(id: &AttemptId, asks: Vec<Ask>, text: &str) -> Option<Action> {
+    let requests: Vec<String> = asks
+        .into_iter()
+        .filter_map(|ask| match ask {
+            Ask::Task { request } | Ask::Step { request, .. } => Some(request),
+            Ask::Line | Ask::Interval => None,
+        })
+        .collect();
+    let (attempt, text) = (id.clone(), text.to_owned());
+    (!requests.is_empty()).then_some(Action::Answer { attempt, requests, text })
+}
+
+/// So many of one attempt wait for the next checkpoint.
+const ASKS_MAX: usize = 64;
