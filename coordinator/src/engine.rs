@@ -20,10 +20,7 @@ use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
 use votum_job::{Comeback, JobSpec};
 use votum_machine::{Machine, Moment, Reaction, WallTime};
 use votum_schedule::{Registration, Scheduler, Submission};
-use votum_wire::{
-    FromCoordinator, FromWorker, Hello, Versions,
-    view::{JobState, JobView},
-};
+use votum_wire::{FromCoordinator, FromWorker, Hello, Versions, view::JobView};
 
 use departed::Departed;
 
@@ -125,24 +122,8 @@ impl Machine for Engine {
             // What a refused session says counts as little as its Hello.
             Event::Frame { from, .. } if self.refuse(&from).is_some() => {}
             Event::Frame { from, frame } => {
-                let heard = votum_schedule::Event::Heard {
-                    worker: from.worker.clone(),
-                    free_bytes: match &frame {
-                        FromWorker::Heartbeat { free_bytes, .. } => Some(*free_bytes),
-                        FromWorker::Hello(_)
-                        | FromWorker::Inventory(_)
-                        | FromWorker::InventoryEnded
-                        | FromWorker::Started { .. }
-                        | FromWorker::Reported { .. }
-                        | FromWorker::Ended { .. }
-                        | FromWorker::Discarded { .. }
-                        | FromWorker::CheckpointHeld(_)
-                        | FromWorker::CheckpointGone(_)
-                        | FromWorker::Commit(_)
-                        | FromWorker::Goodbye => None,
-                    },
-                };
-                self.schedule(&mut turn, heard);
+                let (worker, free_bytes) = (from.worker.clone(), free_bytes(&frame));
+                self.schedule(&mut turn, votum_schedule::Event::Heard { worker, free_bytes });
                 self.frame(&mut turn, from, frame);
             }
             Event::SessionClosed { worker, incarnation } => {
@@ -389,10 +370,8 @@ impl Engine {
         };
         for (job, open) in &self.jobs {
             let stage = self.commit.phase(job).map(|standing| standing.stage);
-            let state = match view::state(stage.as_ref(), open.started.is_some()) {
-                JobState::Aborting if self.kept.contains_key(job) => JobState::Aborted,
-                state => state,
-            };
+            let kept = self.kept.contains_key(job);
+            let state = view::state(stage.as_ref(), open.started.is_some(), kept);
             *cluster.jobs.entry(state).or_default() += 1;
         }
         for worker in view::workers(self.anchor, &self.scheduler) {
@@ -413,6 +392,24 @@ fn registration(hello: Hello, protocol: u32) -> Registration {
         artifact_address: hello.artifact_address,
         publish_roots: hello.publish_roots,
         protocol,
+    }
+}
+
+/// Returns what the frame says about the space that is left.
+fn free_bytes(frame: &FromWorker) -> Option<u64> {
+    match frame {
+        FromWorker::Heartbeat { free_bytes, .. } => Some(*free_bytes),
+        FromWorker::Hello(_)
+        | FromWorker::Inventory(_)
+        | FromWorker::InventoryEnded
+        | FromWorker::Started { .. }
+        | FromWorker::Reported { .. }
+        | FromWorker::Ended { .. }
+        | FromWorker::Discarded { .. }
+        | FromWorker::CheckpointHeld(_)
+        | FromWorker::CheckpointGone(_)
+        | FromWorker::Commit(_)
+        | FromWorker::Goodbye => None,
     }
 }
 

@@ -41,11 +41,7 @@ pub(crate) fn job(
     kept_until: Option<Moment>,
 ) -> JobView {
     let stage = commit.phase(job).map(|standing| standing.stage);
-    let state = match state(stage.as_ref(), open.started.is_some()) {
-        // Nothing of it runs, and nothing of it ever becomes visible.
-        JobState::Aborting if kept_until.is_some() => JobState::Aborted,
-        state => state,
-    };
+    let state = state(stage.as_ref(), open.started.is_some(), kept_until.is_some());
     let fate = Fate { state, kept: kept_until.is_some(), ..Fate::of(stage, open) };
     let mut view = picture(anchor, now, job, open, scheduler, &fate);
     view.kept_until = kept_until.map(|until| anchor.at(until));
@@ -119,11 +115,13 @@ pub(crate) fn worker(
     shown_worker(anchor, worker, scheduler)
 }
 
-/// Returns the state of an open job.
-pub(crate) fn state(stage: Option<&Stage>, started: bool) -> JobState {
+/// Returns the state of an open job; `kept` says that only what it staged outlives its abort.
+pub(crate) fn state(stage: Option<&Stage>, started: bool, kept: bool) -> JobState {
     match stage {
         Some(Stage::Preparing { .. }) => JobState::Preparing,
         Some(Stage::Delivering { .. }) => JobState::Committing,
+        // Nothing of it runs, and nothing of it ever becomes visible.
+        Some(Stage::Aborting { .. }) if kept => JobState::Aborted,
         Some(Stage::Aborting { .. }) => JobState::Aborting,
         Some(Stage::Working | Stage::Quarantined) | None if started => JobState::Running,
         Some(Stage::Working | Stage::Quarantined) | None => JobState::Received,

@@ -43,7 +43,14 @@ impl Engine {
                 Answer::Rescued { plan, job: Some(job), duplicate }
             }
             Answer::Valid => Answer::Rescued { plan, job: None, duplicate: false },
-            refused => refused,
+            refused @ (Answer::Refused(_)
+            | Answer::Cancelling(_)
+            | Answer::Steered(_)
+            | Answer::Rescued { .. }
+            | Answer::Jobs(_)
+            | Answer::Workers(_)
+            | Answer::Ordered(_)
+            | Answer::Cluster(_)) => refused,
         }
     }
 
