@@ -18,11 +18,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the journal lies.
     pub data_dir: PathBuf,
-    /// Without a frame for this long a worker is suspect.
+    /// Without a frame for this long a worker takes no further attempts; for half of it, it is
+    /// suspect.
     pub lease: Duration,
     /// How often workers send a sign of life.
     pub heartbeat_interval: Duration,
-    /// A suspect worker is lost after this.
+    /// After the lease, until a silent worker is lost.
     pub stop_grace: Duration,
     /// A job that is pinned to a lost worker waits this long for it.
     pub lost_after: Duration,
@@ -49,10 +50,10 @@ pub struct ConfigArgs {
     /// Listen beyond this machine although nothing is encrypted or authenticated.
     #[arg(long)]
     pub insecure: bool,
-    /// Without a frame for this many milliseconds a worker is suspect [default: 15000].
+    /// Without a frame for this many milliseconds a worker takes no further attempts; for half of them, it is suspect [default: 15000].
     #[arg(long, env = "VOTUM_LEASE_MS", value_name = "MS")]
     pub lease_ms: Option<u64>,
-    /// A suspect worker is lost after this many milliseconds [default: 10000].
+    /// After the lease, a silent worker is lost after this many milliseconds [default: 10000].
     #[arg(long, env = "VOTUM_STOP_GRACE_MS", value_name = "MS")]
     pub stop_grace_ms: Option<u64>,
     /// A job pinned to a lost worker waits this many milliseconds for it [default: 3600000].

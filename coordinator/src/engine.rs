@@ -55,7 +55,8 @@ pub(crate) struct Engine {
 /// What a worker is told when it is admitted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease {
-    /// Without a frame for this long a worker is suspect.
+    /// Without a frame for this long a worker takes no further attempts; for half of it, it is
+    /// suspect.
     pub length: std::time::Duration,
     /// How often it shall send a sign of life.
     pub heartbeat_interval: std::time::Duration,

@@ -32,8 +32,8 @@ fn a_coordinator_that_stood_still_expires_nobody() {
 }
 
 #[test]
-fn a_worker_that_stood_still_for_a_while_restarts_nothing() {
-    let timing = Timing { stop_grace: Duration::from_mins(1), ..Timing::HASTY };
+fn a_worker_that_stood_still_for_less_than_its_lease_restarts_nothing() {
+    let timing = Timing { lease: Duration::from_secs(10), ..Timing::HASTY };
     let mut cluster = Cluster::started(&programs!(), timing);
     let gate = wait_for_file(&cluster, "gate");
     let job =

@@ -56,8 +56,8 @@ fn a_worker_that_cannot_hear_is_replaced() {
 }
 
 #[test]
-fn a_partition_shorter_than_the_grace_restarts_nothing() {
-    let timing = Timing { stop_grace: Duration::from_secs(40), ..Timing::HASTY };
+fn a_partition_shorter_than_the_lease_restarts_nothing() {
+    let timing = Timing { lease: Duration::from_secs(10), ..Timing::HASTY };
     let Some(mut cluster) = apart(timing) else { return };
     let gate = wait_for_file(&cluster, "gate");
     let job =

@@ -53,9 +53,9 @@ macro_rules! programs {
 /// How patient the coordinator is with its workers.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Without a frame for this long a worker is suspect.
+    /// Without a frame for this long a worker takes no attempts; for half of it, it is suspect.
     pub lease: Duration,
-    /// A suspect worker is lost after this.
+    /// After the lease, until a silent worker is lost.
     pub stop_grace: Duration,
     /// A pinned task waits this long.
     pub lost_after: Duration,

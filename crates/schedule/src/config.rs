@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How patient the scheduler is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Without a frame for this long a worker is suspect.
+    /// Without a frame for this long a worker takes no further attempts; for half of it, it is
+    /// suspect.
     pub lease: Duration,
     /// After the lease, until a silent worker is lost.
     pub stop_grace: Duration,
@@ -18,6 +19,13 @@ pub struct Config {
     pub stall: Duration,
     /// How often the outputs of a job may come out differently when they are made again.
     pub digest_changes_max: u32,
+}
+
+impl Config {
+    /// Returns how long a worker may be silent before it is shown as suspect.
+    pub(crate) fn suspicion(&self) -> Duration {
+        self.lease / 2
+    }
 }
 
 impl Default for Config {

@@ -28,7 +28,7 @@ impl Scheduler {
                 worker.unsettled = true;
             });
             self.arm_drain(now, &worker);
-            self.agenda.set(Due::Silence(worker), now.after(self.config.lease));
+            self.agenda.set(Due::Silence(worker), now.after(self.config.suspicion()));
         }
         let mut jobs: Vec<(WallTime, JobId, usize)> =
             self.jobs.iter().map(|(id, job)| (job.received, id.clone(), job.tasks.len())).collect();

@@ -41,8 +41,9 @@
 //!
 //! | silent for | liveness | what follows |
 //! |---|---|---|
-//! | less than `lease` | fresh | it takes attempts, once its session is ready |
-//! | `lease` | suspect | it takes no further attempts; nothing is taken from it |
+//! | less than half of `lease` | fresh | it takes attempts, once its session is ready |
+//! | half of `lease` | suspect | nothing: suspicion is only shown |
+//! | `lease` | expired | it takes no further attempts; nothing is taken from it |
 //! | `lease + stop_grace` | lost | each job records what it lost there; what is pinned there waits |
 //! | `lost_after` | given up | jobs with pinned work there fail |
 //!

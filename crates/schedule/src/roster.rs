@@ -75,8 +75,10 @@ pub(crate) enum Session {
 pub(crate) enum Liveness {
     /// Within its lease.
     Fresh,
-    /// Past its lease; only shown.
+    /// Silent for half of its lease; only shown.
     Suspect,
+    /// Past its lease: it takes no further attempts.
+    Expired,
     /// Past lease and grace: what can run elsewhere does.
     Lost,
     /// Past `lost_after`: what is pinned to it has failed.
@@ -252,7 +254,7 @@ impl Worker {
     /// Says whether attempts may be placed on it.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.session, Session::Ready { .. })
-            && self.liveness == Liveness::Fresh
+            && self.liveness < Liveness::Expired
             && self.orders.drain.is_none()
     }
 

@@ -45,7 +45,7 @@ impl Scheduler {
                 worker.installed = now;
             }
         });
-        self.agenda.set(Due::Silence(name.clone()), now.after(self.config.lease));
+        self.agenda.set(Due::Silence(name.clone()), now.after(self.config.suspicion()));
         // What another installation had is lost with it; each job is told in its own step.
         let jobs = self.roster.get(&name).map(Worker::jobs).unwrap_or_default();
         self.reckonings.extend(jobs.into_iter().map(|job| (name.clone(), job)));
@@ -151,7 +151,7 @@ impl Scheduler {
         if was == Liveness::Fresh {
             return Vec::new();
         }
-        self.agenda.set(Due::Silence(name.clone()), now.after(self.config.lease));
+        self.agenda.set(Due::Silence(name.clone()), now.after(self.config.suspicion()));
         self.reports.extend(self.roster.get(name).map(Worker::jobs).unwrap_or_default());
         self.unpark(now, name);
         self.heat_for(name);
@@ -179,7 +179,7 @@ impl Scheduler {
         Reaction::perform([Action::WorkerChanged { worker: name.clone() }])
     }
 
-    /// Moves a silent worker from fresh to suspect to lost to given up (R2).
+    /// Moves a silent worker from fresh to suspect, expired, lost and given up (R2).
     pub(crate) fn count_silence(&mut self, now: Moment, name: WorkerId) -> Vec<Action> {
         let Some(worker) = self.roster.get(&name).filter(|worker| !worker.is_removed()) else {
             return Vec::new();
@@ -187,10 +187,14 @@ impl Scheduler {
         let (heard, was) = (worker.heard, worker.liveness);
         let lost_at = heard.after(self.config.lease).after(self.config.stop_grace);
         let given_up_at = heard.after(self.config.lost_after).max(lost_at);
-        let (liveness, next) = if now < heard.after(self.config.lease) {
-            (Liveness::Fresh, Some(heard.after(self.config.lease)))
+        let suspect_at = heard.after(self.config.suspicion());
+        let expired_at = heard.after(self.config.lease);
+        let (liveness, next) = if now < suspect_at {
+            (Liveness::Fresh, Some(suspect_at))
+        } else if now < expired_at {
+            (Liveness::Suspect, Some(expired_at))
         } else if now < lost_at {
-            (Liveness::Suspect, Some(lost_at))
+            (Liveness::Expired, Some(lost_at))
         } else if was < Liveness::Lost || now < given_up_at {
             (Liveness::Lost, Some(given_up_at))
         } else {
@@ -224,7 +228,8 @@ impl Scheduler {
                 }
                 worker.is_lost()
             });
-            let wait = if lost == Some(true) { self.config.lost_after } else { self.config.lease };
+            let fresh = self.config.suspicion();
+            let wait = if lost == Some(true) { self.config.lost_after } else { fresh };
             self.agenda.set(Due::Silence(name.clone()), now.after(wait));
             self.heat_for(&name);
         }

@@ -370,8 +370,8 @@ fn standing(job: &ActiveJob, position: usize) -> TaskStanding {
 pub(crate) fn state(worker: &Worker) -> WorkerState {
     match (worker.liveness, &worker.session) {
         (Liveness::Lost | Liveness::GivenUp, _) => WorkerState::Lost,
-        (Liveness::Suspect, _) => WorkerState::Suspect,
-        (Liveness::Fresh, Session::Absent) => WorkerState::Absent,
+        (Liveness::Fresh | Liveness::Suspect, Session::Absent) => WorkerState::Absent,
+        (Liveness::Suspect | Liveness::Expired, _) => WorkerState::Suspect,
         (Liveness::Fresh, Session::Reconciling { .. }) => WorkerState::Reconciling,
         (Liveness::Fresh, Session::Ready { .. }) if worker.orders.drain.is_some() => {
             WorkerState::Draining
