@@ -41,7 +41,7 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
             let alive = |state| matches!(state, TaskState::Starting | TaskState::Running);
             let alive = view.tasks.iter().filter(|task| alive(task.state));
             let alive = listed(alive.map(|task| &task.task));
-            format!("{}; stops {alive}", cause(view))
+            if alive.is_empty() { cause(view) } else { format!("{}; stops {alive}", cause(view)) }
         }
         JobState::Aborted if view.kept_until.is_some() => {
             format!("{}; what was staged is kept, invisible, for a rescue", cause(view))

@@ -38,12 +38,14 @@ fn unfinished(job: &ActiveJob, position: usize) -> Option<String> {
         TaskState::Pending | TaskState::Retrying(_) => format!("{name} waits for another attempt"),
         TaskState::Staged | TaskState::Failed(_) => return None,
     };
+    Some(format!("{stands}{}", after_failure(attempts)))
+}
+
+/// Says in brackets which attempt failed last and why; nothing if none did.
+pub(crate) fn after_failure(attempts: &[Attempt]) -> String {
     let failed = attempts.iter().rev().find_map(|attempt| Some((attempt, failure(attempt)?)));
-    Some(match failed {
-        Some((attempt, failure)) => {
-            format!("{stands} (attempt {} failed: {})", attempt.number, failure.message)
-        }
-        None => stands,
+    failed.map_or_else(String::new, |(attempt, failure)| {
+        format!(" (attempt {} failed: {})", attempt.number, failure.message)
     })
 }
 

@@ -11,6 +11,7 @@ use crate::{
     active_job::{ActiveJob, TaskState, Tie},
     queue::Spot,
     roster::Worker,
+    unfinished::after_failure,
     view::state,
 };
 
@@ -31,7 +32,8 @@ impl Scheduler {
             }
             TaskStanding::Retrying => {
                 let rest = retry_at.map_or(Duration::ZERO, |at| at.since(now));
-                Some(format!("retries in {} s", rest.as_millis().div_ceil(1000)))
+                let rest = rest.as_millis().div_ceil(1000);
+                Some(format!("retries in {rest} s{}", after_failure(&job.tasks[position].attempts)))
             }
             TaskStanding::Ready if job.pause.is_some() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(job, position)),
