@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::sync::mpsc;
+use votum_client::ClientError;
 use votum_ids::JobId;
 use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
-use votum_wire::{JobState, LogPiece, LogStream, names::Scope, request::TailLogs};
+use votum_wire::{JobState, LogPiece, LogStream, Reason, names::Scope, request::TailLogs};
 
 use crate::{open_gate, patient, wait_for_file};
 
@@ -63,6 +64,35 @@ fn attempts_appear_while_all_tasks_are_followed() {
 }
 
 /// A task that counts quickly until the gate opens.
+#[test]
+fn a_silent_worker_hides_no_log_of_another() {
+    let mut cluster = patient();
+    let says = |name: &str, worker| TaskDraft::new(name).on(worker).runs(&format!("echo {name}"));
+    let draft = JobDraft::new("silence").task(says("left", "s1")).task(says("right", "s2"));
+    let job = cluster.submit(&draft.spec());
+    assert_eq!(cluster.ended(&job).state, JobState::Committed);
+
+    cluster.worker("s1").freeze();
+    let mut logs = cluster.client().logs(TailLogs {
+        scope: Scope::job(job.clone()),
+        follow: false,
+        tail_lines: None,
+        stream: None,
+    });
+    let piece = cluster.block_on(logs.next()).unwrap().unwrap();
+    let refused = cluster.block_on(logs.next()).unwrap();
+    cluster.worker("s1").thaw();
+
+    assert_eq!((piece.attempt.task.as_str(), &*piece.data), ("right", b"right\n".as_slice()));
+    match refused {
+        Err(ClientError::Refused(problem)) => {
+            assert_eq!(problem.reason, Reason::WorkerUnreachable);
+            assert!(problem.message.contains("s1"), "{problem}");
+        }
+        other => panic!("a worker stood still, and nobody said so: {other:?}"),
+    }
+}
+
 fn counting(cluster: &Cluster) -> TaskDraft {
     let gate = cluster.home().join("gate");
     TaskDraft::new("counts").on("s1").runs("i=0").runs(&format!(

@@ -11,7 +11,7 @@ use votum_proto::{
     v1::TailLogsResponse, worker::v1::artifact_service_client::ArtifactServiceClient,
 };
 use votum_wire::{
-    Translate,
+    Problem, Translate,
     artifact::{LogChunk, ReadLogs},
     names::AttemptName,
     request::TailLogs,
@@ -58,17 +58,26 @@ fn check_scope(wanted: &TailLogs, view: &JobView) -> Result<(), Status> {
     }
 }
 
-/// Reads one attempt after the other, by task and number.
+/// Reads one attempt after the other, by task and number; a worker that cannot be reached is
+/// asked once, and keeps back nothing of what others have.
 async fn read_all(
     desk: &Desk,
     wanted: &TailLogs,
     view: &JobView,
     pieces: &Pieces,
 ) -> Result<(), Status> {
+    let mut silent = BTreeSet::new();
+    let mut lost = Ok(());
     for source in sources(wanted, view) {
-        pass_on(desk, &source, || true, wanted, pieces).await?;
+        if silent.contains(&source.worker) {
+            continue;
+        }
+        if let Err(error) = pass_on(desk, &source, || true, wanted, pieces).await {
+            silent.insert(source.worker);
+            lost = lost.and(Err(error));
+        }
     }
-    Ok(())
+    lost
 }
 
 /// Follows every attempt as it appears, until the job is final.
@@ -166,7 +175,10 @@ async fn pass_on(
             Ok(()) if over => return Ok(()),
             Ok(()) => {}
             Err(_) if place.offset > before => failures = 0,
-            Err(error) if over && failures == FAILURES_MAX => return Err(error),
+            // Whoever does not follow waits for no worker's return.
+            Err(error) if over && (!wanted.follow || failures == FAILURES_MAX) => {
+                return Err(error);
+            }
             Err(_) => failures += u32::from(over),
         }
         let _ = timeout(PAUSE, std::future::pending::<()>()).await;
@@ -212,6 +224,10 @@ async fn read_on(
         Ok(chunks) => chunks.into_inner(),
         // An attempt that never started wrote nothing.
         Err(error) if error.code() == tonic::Code::NotFound => return Ok(()),
+        // A connection that breaks or falls silent states no reason of Votum's.
+        Err(error) if Problem::from_status(&error).reason.as_str().is_empty() => {
+            return Err(unreachable());
+        }
         Err(error) => return Err(error),
     };
     // The worker's daemon may end in the middle of its answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tonic::{Code, Status};
 use votum_ids::JobId;
-use votum_wire::{JobView, Malformed, Problem};
+use votum_wire::{JobView, Malformed, Problem, Reason};
 
 /// Why a call of the client failed: one variant for each thing a caller can do about it.
 #[derive(Debug, Error)]
@@ -82,7 +82,8 @@ impl ClientError {
 /// Tells what may pass from what stays: only the first is worth another attempt.
 pub(crate) fn is_transient(problem: &Problem) -> bool {
     match problem.code {
-        Code::Unavailable => true,
+        // The coordinator is there, and has asked that worker often enough.
+        Code::Unavailable => problem.reason != Reason::WorkerUnreachable,
         // A connection that breaks in the middle of a call ends it with one of
         // these; Votum itself always gives a reason.
         Code::Unknown | Code::Internal | Code::Cancelled => problem.reason.as_str().is_empty(),

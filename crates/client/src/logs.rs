@@ -4,15 +4,9 @@ use std::collections::BTreeMap;
 
 use tonic::Streaming;
 use votum_proto::v1::TailLogsResponse;
-use votum_wire::{
-    LogPiece, LogStream, Problem, Reason, Translate, names::AttemptName, request::TailLogs,
-};
+use votum_wire::{LogPiece, LogStream, Translate, names::AttemptName, request::TailLogs};
 
-use crate::{
-    Client, ClientError,
-    backoff::Backoff,
-    error::{broken, failed},
-};
+use crate::{Client, ClientError, backoff::Backoff, error::broken};
 
 /// Pieces of logs, each once and those of one stream in order.
 #[derive(Debug)]
@@ -83,10 +77,6 @@ impl Logs {
             Err(status) => {
                 self.stream = None;
                 broken(self.client.address(), &status)?;
-                // The coordinator has asked that worker again and again.
-                if Problem::from_status(&status).reason == Reason::WorkerUnreachable {
-                    return Err(failed(self.client.address(), &status));
-                }
                 self.backoff.pause(None).await;
                 Ok(None)
             }
