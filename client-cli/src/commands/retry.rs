@@ -15,7 +15,8 @@ use crate::{
 /// Try at once what waits for another attempt.
 ///
 /// A task that waits for the end of its backoff is tried now. A task whose attempts are used up
-/// in a job that pauses then gets a fresh round of them, and the job goes on.
+/// in a job that pauses then gets a fresh round of them, and the job goes on, unless somebody has
+/// paused it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  votum retry @last\n  votum retry nightly-sales/load")]
 pub(crate) struct RetryArgs {
@@ -42,6 +43,12 @@ pub(crate) async fn run(args: &RetryArgs, context: &Context) -> Outcome {
             fault
         }
     })?;
-    tell(context, &view, &format!("{job} is tried again\n  follow:  votum watch {job}"))?;
+    // Somebody's pause outlasts the wish to try again.
+    let told = if view.pause.is_some() {
+        format!("{job} is tried again once it goes on\n  let it go on:  votum unpause {job}")
+    } else {
+        format!("{job} is tried again\n  follow:  votum watch {job}")
+    };
+    tell(context, &view, &told)?;
     Ok(Exit::Done)
 }
