@@ -280,6 +280,7 @@ fn shown_task(
     TaskView {
         state: fate.task_state(standing, worker.as_ref()),
         attempts: task.attempts.into_iter().map(shown_attempt).collect(),
+        omitted_attempts: 0,
         outputs,
         retry_at: task.retry_at.map(|moment| anchor.at(moment)),
         report: task.report.map(|told| ReportView {

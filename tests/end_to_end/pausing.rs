@@ -7,7 +7,7 @@ use votum_ids::JobId;
 use votum_job::OnExhausted;
 use votum_tests::{Cluster, JobDraft, TaskDraft, Visible, eventually};
 use votum_wire::{
-    JobState, JobView, PauseOrigin, Reason, TaskState,
+    JobState, JobView, Outcome, PauseOrigin, Reason, TaskState,
     hold::{PauseJob, RetryJob},
 };
 
@@ -108,7 +108,16 @@ fn a_job_with_exhausted_retries_waits_for_a_person_if_it_says_so() {
     cluster.coordinator().kill();
     cluster.coordinator().start();
     cluster.wait_until_ready();
-    assert_eq!(cluster.job(&job).word(), "PAUSED");
+    let held = cluster.job(&job);
+    assert_eq!(held.word(), "PAUSED");
+    // The log still has when, where and why each attempt ended.
+    let [.., t3] = held.tasks.as_slice() else { panic!("{held:#?}") };
+    assert_eq!(t3.attempts.len(), 2);
+    for attempt in &t3.attempts {
+        assert!(attempt.started <= attempt.ended && attempt.started.is_some(), "{attempt:#?}");
+        let Some(Outcome::Failed(failure)) = &attempt.outcome else { panic!("{attempt:#?}") };
+        assert!(failure.message.contains("exit code 1"), "{failure:#?}");
+    }
 
     open_gate(&cluster, "gate");
     let wish = RetryJob { job: job.clone(), task: Some("t3".parse().unwrap()) };

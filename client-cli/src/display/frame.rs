@@ -7,7 +7,7 @@ use votum_machine::WallTime;
 use votum_wire::view::{JobView, TaskState, TaskView};
 
 use super::{
-    job, outcome,
+    attempts, job, outcome,
     paint::{Paint, Tone},
     progress,
     table::{Table, cell},
@@ -119,10 +119,18 @@ fn note(task: &TaskView, now: WallTime) -> String {
         return told;
     }
     let outputs: Vec<String> = task.outputs.iter().map(job::size).collect();
-    match (task.attempts.len(), outputs.is_empty()) {
-        (0 | 1, true) => String::new(),
-        (tries, true) => format!("attempt {tries}"),
-        (_, false) => outputs.join(", "),
+    if !outputs.is_empty() {
+        return outputs.join(", ");
+    }
+    let why = attempts::last_failure(task).map(|failure| failure.message.as_str());
+    match (task.state, task.tries(), why) {
+        (TaskState::Retrying, _, Some(why)) => match task.retry_at {
+            Some(at) => format!("again in {}: {why}", amount::stopwatch(at.since(now))),
+            None => why.to_owned(),
+        },
+        (_, tries, Some(why)) if tries > 1 => format!("attempt {tries}, since {why}"),
+        (_, 0 | 1, _) => String::new(),
+        (_, tries, _) => format!("attempt {tries}"),
     }
 }
 

@@ -11,7 +11,7 @@ use votum_wire::view::{
 };
 
 use super::{
-    amount, outcome,
+    amount, attempts, outcome,
     paint::{Paint, Tone},
     progress,
     table::{Cell, Table, cell},
@@ -22,6 +22,7 @@ pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
     let mut out = head(view, now, paint);
     out.push('\n');
     out.push_str(&tasks(view, now).text(paint));
+    out.push_str(&attempts::table(view, paint));
     out.push_str(&reports(view, now, paint));
     out.push_str(&checkpoints(view, now));
     let visible = outputs(view);
@@ -164,7 +165,7 @@ fn tasks(view: &JobView, now: WallTime) -> Table {
             cell(task.task.as_str()),
             cell(task.state.word()).tone(Tone::of_task(task.state)),
             worker(task),
-            cell(task.attempts.len().to_string()).right(),
+            cell(task.tries().to_string()).right(),
             cell(run_time(task, now)),
             cell(output_words(task)),
         ]);

@@ -1,6 +1,7 @@
 //! What people see: values in, text out; nothing here knows a terminal or a clock.
 
 pub(crate) mod amount;
+mod attempts;
 pub(crate) mod cluster;
 pub(crate) mod frame;
 pub(crate) mod job;

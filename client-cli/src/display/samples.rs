@@ -55,6 +55,37 @@ pub(crate) fn running() -> JobView {
     view
 }
 
+/// One task runs for the sixth time; what became of the fourth and the fifth is known.
+pub(crate) fn retried() -> JobView {
+    let mut view = running();
+    let task = &mut view.tasks[0];
+    let (first, third) = (task.attempts[0].clone(), "s3".parse().unwrap());
+    let failed = |kind, message: &str| {
+        let (message, stderr_tail) = (message.to_owned(), String::new());
+        Some(Outcome::Failed(Failure { kind, message, stderr_tail }))
+    };
+    task.omitted_attempts = 3;
+    task.attempts = vec![
+        AttemptView {
+            number: 4,
+            ended: Some(at(30)),
+            outcome: failed(FailureKind::ExitCode(65), "exit code 65"),
+            ..first.clone()
+        },
+        AttemptView {
+            number: 5,
+            worker: "s2".parse().unwrap(),
+            started: None,
+            ended: Some(at(40)),
+            outcome: failed(FailureKind::WorkerLost, "its worker was lost"),
+            ..first.clone()
+        },
+        AttemptView { number: 6, worker: third, started: Some(at(42)), ..first },
+    ];
+    task.worker = Some(task.attempts[2].worker.clone());
+    view
+}
+
 /// One task runs and says how far it is.
 pub(crate) fn reporting() -> JobView {
     let mut view = running();
@@ -166,6 +197,7 @@ fn task(name: &str, state: TaskState) -> TaskView {
         state,
         worker: None,
         attempts: Vec::new(),
+        omitted_attempts: 0,
         outputs: Vec::new(),
         retry_at: None,
         report: None,

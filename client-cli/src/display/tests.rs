@@ -44,11 +44,48 @@ extract  DISCARDED  s1          1  4m 02s  data 1.2 GiB (discarded)
 load     FAILED     s3          1  37.0s   -
 report   DISCARDED  s2          1  1m 58s  data 214 files (discarded)
 
+ATTEMPT  WORKER  STARTED               ENDED                 ENDING  BECAUSE
+load/1   s3      2026-11-21 01:00:02Z  2026-11-21 01:00:39Z  FAILED  exit code 65
+
 OUTPUT       STATE      WORKER     SIZE  FILES  DIGEST        TARGET
 report.data  DISCARDED  s2      8.6 MiB    214  abababababab  /srv/www/reports/2026-11-21
 
   logs:  votum logs nightly-sales-k3f9x2ab/load",
     );
+}
+
+#[test]
+fn ended_attempts_say_when_where_and_why() {
+    let view = samples::retried();
+    assert_shown(
+        job::screen(&view, at(70), Paint::Off).split("\n\n").nth(2).unwrap(),
+        "
+ATTEMPT    WORKER  STARTED               ENDED                 ENDING  BECAUSE
+extract/4  s1      2026-11-21 01:00:02Z  2026-11-21 01:00:30Z  FAILED  exit code 65
+extract/5  s2      never                 2026-11-21 01:00:40Z  LOST    its worker was lost
+extract: 3 earlier attempts not shown",
+    );
+}
+
+#[test]
+fn a_further_attempt_says_what_became_of_the_one_before() {
+    let mut before = samples::retried();
+    before.tasks[0].attempts.truncate(1);
+    before.tasks[0].attempts[0].ended = None;
+    before.tasks[0].attempts[0].outcome = None;
+    let after = samples::retried();
+    assert_shown(
+        &timeline::changes(Some(&before), &after, at(70)).join("\n"),
+        "
+  1m 10s  attempt extract/4 on s1 ended after 28.0s: exit code 65
+  1m 10s  attempt extract/5 on s2 ended: its worker was lost
+  1m 10s  task extract RUNNING on s3, attempt 6",
+    );
+    let first = timeline::changes(None, &after, at(70));
+    assert!(first.iter().any(|line| line.contains("extract/5")), "{first:?}");
+    assert!(!first.iter().any(|line| line.contains("extract/4")), "{first:?}");
+    let picture = frame::picture(&after, at(70), WIDE, Paint::Off).join("\n");
+    assert!(picture.contains("attempt 6, since its worker was lost"), "{picture}");
 }
 
 #[test]

@@ -2,16 +2,16 @@
 
 use votum_commit::Decision;
 use votum_machine::WallTime;
-use votum_wire::view::{JobState, JobView, Outcome, ParticipantView, TaskState, TaskView};
+use votum_wire::view::{JobState, JobView, ParticipantView, TaskState, TaskView};
 
-use super::{amount, job, outcome};
+use super::{amount, attempts, job, outcome};
 
 /// Returns a line for everything that `after` knows and `before` did not.
 pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) -> Vec<String> {
     let mut lines = Vec::new();
     let known = |task: &TaskView| {
         let before = before?.tasks.iter().find(|known| known.task == task.task)?;
-        Some((before.state, before.attempts.len()))
+        Some((before.state, before.tries()))
     };
     let before_state = before.map(|before| before.state);
     if before.map(JobView::word) != Some(after.word()) && !after.state.is_final() {
@@ -19,7 +19,9 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
     }
     for task in &after.tasks {
         let was = known(task);
-        let same = was == Some((task.state, task.attempts.len()));
+        let same = was == Some((task.state, task.tries()));
+        let earlier = before.and_then(|b| b.tasks.iter().find(|known| known.task == task.task));
+        lines.extend(attempts::endings(earlier, task));
         if !same && (before.is_some() || task.state != TaskState::Waiting) {
             lines.push(task_line(task, now));
         }
@@ -49,7 +51,7 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
 
 fn task_line(task: &TaskView, now: WallTime) -> String {
     let mut line = format!("task {} {}", task.task, task.state.word());
-    if let Some(worker) = &task.worker {
+    if let Some(worker) = task.worker.as_ref().filter(|_| task.state != TaskState::Retrying) {
         line.push_str(&format!(" on {worker}"));
     }
     match task.state {
@@ -64,19 +66,19 @@ fn task_line(task: &TaskView, now: WallTime) -> String {
                 line.push_str(&format!(": {}", outputs.join(", ")));
             }
         }
-        TaskState::Failed | TaskState::Retrying => {
-            let outcome = task.attempts.last().and_then(|attempt| attempt.outcome.as_ref());
-            if let Some(Outcome::Failed(failure)) = outcome {
-                line.push_str(&format!(": {}", failure.message));
+        TaskState::Retrying => {
+            if let Some(at) = task.retry_at {
+                line.push_str(&format!(" again in {}", amount::stopwatch(at.since(now))));
             }
         }
-        TaskState::Starting | TaskState::Running if task.attempts.len() > 1 => {
-            line.push_str(&format!(", attempt {}", task.attempts.len()));
+        TaskState::Starting | TaskState::Running if task.tries() > 1 => {
+            line.push_str(&format!(", attempt {}", task.tries()));
         }
         TaskState::Waiting
         | TaskState::Ready
         | TaskState::Starting
         | TaskState::Running
+        | TaskState::Failed
         | TaskState::Prepared
         | TaskState::Committed
         | TaskState::Cancelled

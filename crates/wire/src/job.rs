@@ -7,8 +7,8 @@ use votum_job::{Failure, FailureKind, Usage};
 use votum_proto::v1;
 
 use crate::{
-    AttemptView, CheckpointView, Fault, JobState, JobView, Malformed, Outcome, OutputState,
-    OutputView, ParticipantView, TaskState, TaskView, Translate,
+    ATTEMPTS_SHOWN_MAX, AttemptView, CheckpointView, Fault, JobState, JobView, Malformed, Outcome,
+    OutputState, OutputView, ParticipantView, TaskState, TaskView, Translate,
     names::{
         AttemptName, job_name, output_name, read_attempt_name, read_job_name, read_output_name,
         read_scope, read_token, read_worker_name, task_name, worker_name,
@@ -133,12 +133,12 @@ fn cause_from_proto(error: &RpcStatus) -> Cause {
 }
 
 fn task_to_proto(job: &JobId, task: &TaskView) -> v1::Task {
+    let omitted = task.attempts.len().saturating_sub(ATTEMPTS_SHOWN_MAX);
     v1::Task {
         name: task_name(job, &task.task),
         state: task.state.number(),
         worker: task.worker.as_ref().map(worker_name).unwrap_or_default(),
-        attempts: task
-            .attempts
+        attempts: task.attempts[omitted..]
             .iter()
             .map(|attempt| attempt_to_proto(job, &task.task, attempt))
             .collect(),
@@ -150,6 +150,9 @@ fn task_to_proto(job: &JobId, task: &TaskView) -> v1::Task {
         retry_time: task.retry_at.map(timestamp),
         progress: task.report.as_ref().map(Translate::to_proto),
         checkpoint: task.checkpoint.as_ref().map(checkpoint_to_proto),
+        omitted_attempt_count: task
+            .omitted_attempts
+            .saturating_add(u32::try_from(omitted).unwrap_or(u32::MAX)),
     }
 }
 
@@ -211,6 +214,7 @@ fn task_from_proto(job: &JobId, proto: v1::Task) -> Result<TaskView, Malformed> 
             .checkpoint
             .map(|checkpoint| checkpoint_from_proto(checkpoint).map_err(|m| m.below("checkpoint")))
             .transpose()?,
+        omitted_attempts: proto.omitted_attempt_count,
         task,
     })
 }

@@ -48,7 +48,7 @@ pub use protocol::{Behind, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{
-    AttemptView, CheckpointView, ClusterView, DrainView, IndexState, JobState, JobView,
-    JournalView, LogPiece, LogStream, Outcome, OutputState, OutputView, ParticipantView,
+    ATTEMPTS_SHOWN_MAX, AttemptView, CheckpointView, ClusterView, DrainView, IndexState, JobState,
+    JobView, JournalView, LogPiece, LogStream, Outcome, OutputState, OutputView, ParticipantView,
     ReportView, TaskState, TaskView, WorkerState, WorkerView,
 };

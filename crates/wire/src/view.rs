@@ -72,6 +72,7 @@ impl JobView {
         self.participants.clear();
         for task in &mut self.tasks {
             task.attempts.clear();
+            task.omitted_attempts = 0;
             task.outputs.clear();
         }
         self
@@ -146,8 +147,10 @@ pub struct TaskView {
     pub state: TaskState,
     /// Of the current or last attempt.
     pub worker: Option<WorkerId>,
-    /// Oldest first; empty in a basic view.
+    /// Oldest first; empty in a basic view. Only the newest [`ATTEMPTS_SHOWN_MAX`] cross the wire.
     pub attempts: Vec<AttemptView>,
+    /// How many earlier ones are left out.
+    pub omitted_attempts: u32,
     /// What is staged or published; empty in a basic view.
     pub outputs: Vec<OutputView>,
     /// Earliest start of the next attempt while retrying.
@@ -156,6 +159,14 @@ pub struct TaskView {
     pub report: Option<ReportView>,
     /// Where its next attempt would go on.
     pub checkpoint: Option<CheckpointView>,
+}
+
+impl TaskView {
+    /// Returns how many attempts it has had.
+    #[must_use]
+    pub fn tries(&self) -> usize {
+        self.omitted_attempts as usize + self.attempts.len()
+    }
 }
 
 /// What a task has said of itself, and what follows from it.
@@ -480,3 +491,6 @@ pub enum LogStream {
     /// Standard error.
     Stderr,
 }
+
+/// Most attempts of one task in a message, with the last words of each.
+pub const ATTEMPTS_SHOWN_MAX: usize = 32;

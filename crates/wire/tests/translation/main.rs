@@ -7,7 +7,7 @@ mod shape;
 
 use std::collections::BTreeSet;
 
-use votum_wire::{Fault, Malformed};
+use votum_wire::{ATTEMPTS_SHOWN_MAX, AttemptView, Fault, JobView, Malformed, Translate as _};
 
 use crate::{
     samples::{Sample, samples},
@@ -19,6 +19,20 @@ fn every_value_survives_the_wire() {
     for sample in samples() {
         assert_eq!((sample.reread)(&sample.bytes), Ok(true), "{}", sample.name);
     }
+}
+
+#[test]
+fn only_the_newest_attempts_cross_the_wire_and_the_rest_is_counted() {
+    let mut view = samples::job();
+    let task = &mut view.tasks[0];
+    let last = task.attempts.last().unwrap().clone();
+    let all = u32::try_from(ATTEMPTS_SHOWN_MAX).unwrap() + 5;
+    task.attempts = (1..=all).map(|number| AttemptView { number, ..last.clone() }).collect();
+    task.omitted_attempts = 0;
+    let seen = JobView::from_proto(view.to_proto()).unwrap();
+    let task = &seen.tasks[0];
+    assert_eq!((task.attempts.len(), task.omitted_attempts), (ATTEMPTS_SHOWN_MAX, 5));
+    assert_eq!((task.attempts[0].number, task.tries()), (6, all as usize));
 }
 
 #[test]

@@ -434,6 +434,7 @@ pub(crate) fn job() -> JobView {
             state: TaskState::Retrying,
             worker: Some(worker_id()),
             attempts: attempts.map(|(outcome, number)| attempt_view(number, outcome)).collect(),
+            omitted_attempts: 3,
             outputs: vec![OutputView {
                 output: output_name(),
                 worker: worker_id(),
