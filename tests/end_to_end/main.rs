@@ -20,6 +20,7 @@ mod rescuing;
 mod restarting;
 mod resuming;
 mod serving;
+mod stopping;
 mod submitting;
 mod upgrading;
 

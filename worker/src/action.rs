@@ -163,7 +163,9 @@ impl Awaits for Action {
     fn awaits_lazy_records(&self) -> bool {
         match self {
             // A crash must not find bytes gone that the log still promises to publish or list.
-            Self::Discard(_)
+            // Nor a program at its end, and nobody who knows that it was asked to.
+            Self::Stop { .. }
+            | Self::Discard(_)
             | Self::DiscardJob(_)
             | Self::RemoveCheckpoint(_)
             | Self::RemoveCheckpoints(_)
@@ -175,7 +177,6 @@ impl Awaits for Action {
             | Self::Leave { .. }
             | Self::Fetch(_)
             | Self::Run { .. }
-            | Self::Stop { .. }
             | Self::Seal(_)
             | Self::SealCheckpoint(_)
             | Self::Answer { .. }

@@ -5,12 +5,15 @@
 //! | CutOff | Running | – | – | – | record `Failed`, report | Stopping | Discarding | – |
 //! | Fetching | – | run | – | – | record `Failed`, report | Stopping | Discarding | Stopping |
 //! | Running | – | – | seal | – | record `Failed`, report | Stopping | Discarding | Stopping |
-//! | Stopping | stop | record `Failed`, report | same | – | same | – | Discarding | – |
+//! | Stopping | stop again | record `Failed`, report | same | – | same | – | Discarding | – |
 //! | Sealing | – | – | – | record `Sealed` (forced), report | record `Failed`, report | Stopping | Discarding | – |
 //! | Sealed, Failed | – | – | – | – | – | report again | record `Discarded`, discard | – |
 //! | Discarding | stop | discard | discard | discard | discard | – | – | – |
 //!
-//! A restart begins in *CutOff* and decides there (R6): on proof of its
+//! *Stopping* is entered with a record of its cause, and the stop waits until that is durable:
+//! whoever finds the end of the program after a crash knows whose doing it was.
+//!
+//! A restart begins in *CutOff*, or in *Stopping*, and decides there (R6): on proof of its
 //! processes, or of their end, the attempt is adopted and goes on as if nothing
 //! had happened; otherwise whatever was left of it has been ended, and it failed.
 
@@ -61,7 +64,7 @@ enum Phase {
     /// Its program was asked for, and runs if it has a process id.
     Running { assignment: Box<Assignment>, pid: Option<u32>, limits: Limits },
     /// It ends early, as this failure, when nothing of it is under way any more.
-    Stopping { cause: Cause },
+    Stopping { cause: Cause, grace: Duration },
     /// Its program succeeded; what it left is being sealed.
     Sealing { usage: Usage },
     /// It ended well.
@@ -126,15 +129,15 @@ impl Attempt {
         pid: Option<u32>,
         elapsed: Duration,
     ) -> Reaction {
-        let reason = match &self.phase {
+        let (reason, grace) = match &self.phase {
             Phase::CutOff => {
                 let limits = Limits::adopted(now, &assignment, elapsed);
                 self.phase = Phase::Running { assignment, pid, limits };
                 return Reaction::perform(self.report());
             }
             // That it should end was known before the restart.
-            Phase::Stopping { cause } => cause.message.clone(),
-            Phase::Discarding => UNWANTED.to_owned(),
+            Phase::Stopping { cause, grace } => (cause.message.clone(), *grace),
+            Phase::Discarding => (UNWANTED.to_owned(), assignment.spec.grace_period),
             Phase::Fetching { .. }
             | Phase::Running { .. }
             | Phase::Sealing { .. }
@@ -142,7 +145,7 @@ impl Attempt {
             | Phase::Failed { .. }
             | Phase::Gone => return Reaction::none(),
         };
-        let (attempt, grace) = (self.id.clone(), assignment.spec.grace_period);
+        let attempt = self.id.clone();
         Reaction::perform([Action::Stop { attempt, grace, reason }])
     }
 
@@ -171,13 +174,12 @@ impl Attempt {
             (
                 Phase::Running { assignment, pid, limits },
                 AttemptEvent::HealthChecked { verdict },
-            ) => {
-                let (limits, unwell) = match verdict {
-                    Ok(()) => (limits.well(), None),
-                    Err(complaint) => limits.unwell(&assignment, &complaint),
-                };
-                self.phase = Phase::Running { assignment, pid, limits };
-                unwell.map_or_else(Reaction::none, |cause| self.end_early(cause))
+            ) => self.checked(assignment, pid, limits, verdict),
+            (phase @ Phase::Running { .. }, AttemptEvent::LimitReached { kind, message }) => {
+                self.phase = phase;
+                let reason = message.clone();
+                // A grace would be time to take even more.
+                self.stop(Duration::ZERO, &reason, Cause { kind, message })
             }
             (Phase::Running { assignment, .. }, AttemptEvent::Exited { usage }) => {
                 self.phase = Phase::Sealing { usage };
@@ -193,7 +195,7 @@ impl Attempt {
             | (Phase::Sealing { usage }, AttemptEvent::Failed { failure, .. }) => {
                 self.fail(failure, usage)
             }
-            (Phase::Stopping { cause }, event) => self.stopped(cause, event),
+            (Phase::Stopping { cause, grace }, event) => self.stopped(cause, grace, event),
             // Whatever was under way for it is over.
             (
                 Phase::Discarding,
@@ -220,27 +222,45 @@ impl Attempt {
         }
     }
 
+    /// Ends it if its health command has failed too often.
+    fn checked(
+        &mut self,
+        assignment: Box<Assignment>,
+        pid: Option<u32>,
+        limits: Limits,
+        verdict: Result<(), String>,
+    ) -> Reaction {
+        let (limits, unwell) = match verdict {
+            Ok(()) => (limits.well(), None),
+            Err(complaint) => limits.unwell(&assignment, &complaint),
+        };
+        self.phase = Phase::Running { assignment, pid, limits };
+        unwell.map_or_else(Reaction::none, |cause| self.end_early(cause))
+    }
+
     /// Answers the order to run it when that comes again.
     pub(crate) fn repeat(&self) -> Reaction {
         Reaction::perform(self.report())
     }
 
     /// Ends it early; an attempt that has ended is reported again.
+    ///
+    /// The cause is recorded, and the program is asked to end when that is durable.
     pub(crate) fn stop(&mut self, grace: Duration, reason: &str, cause: Cause) -> Reaction {
-        match self.phase {
+        let attempt = self.id.clone();
+        let actions = match self.phase {
             Phase::Fetching { .. } | Phase::Running { .. } | Phase::Sealing { .. } => {
-                self.phase = Phase::Stopping { cause };
-                let (attempt, reason) = (self.id.clone(), reason.to_owned());
-                Reaction::perform([Action::Stop { attempt, grace, reason }])
+                let (attempt, reason) = (attempt.clone(), reason.to_owned());
+                Some(Action::Stop { attempt, grace, reason })
             }
             // Nothing of it is in reach yet; what is found is stopped.
-            Phase::CutOff => {
-                self.phase = Phase::Stopping { cause };
-                Reaction::none()
-            }
-            Phase::Sealed { .. } | Phase::Failed { .. } => self.repeat(),
-            Phase::Stopping { .. } | Phase::Discarding | Phase::Gone => Reaction::none(),
-        }
+            Phase::CutOff => None,
+            Phase::Sealed { .. } | Phase::Failed { .. } => return self.repeat(),
+            Phase::Stopping { .. } | Phase::Discarding | Phase::Gone => return Reaction::none(),
+        };
+        let Cause { kind, message } = cause.clone();
+        self.phase = Phase::Stopping { cause, grace };
+        Reaction::perform(actions).durably(Record::StopDecided { attempt, kind, message, grace })
     }
 
     /// Notes that the report of its end is durable at the coordinator.
@@ -465,9 +485,16 @@ impl Attempt {
     }
 
     /// Ends it because its job was aborted.
-    pub(crate) fn abort(&mut self) -> Option<Action> {
+    pub(crate) fn abort(&mut self) -> Reaction {
         let reason = "the job was aborted";
-        self.stop(self.grace(), reason, Cause::stopped(reason)).actions.pop()
+        self.stop(self.grace(), reason, Cause::stopped(reason))
+    }
+
+    /// Repeats a record of the journal; what has ended since is not asked to end.
+    pub(crate) fn replay_stop(&mut self, cause: Cause, grace: Duration) {
+        if matches!(self.phase, Phase::CutOff) {
+            self.phase = Phase::Stopping { cause, grace };
+        }
     }
 
     /// Repeats a record of the journal.
@@ -495,13 +522,19 @@ impl Attempt {
     }
 
     /// Ends an attempt that was asked to end, when whatever was under way is over.
-    fn stopped(&mut self, Cause { kind, message }: Cause, event: AttemptEvent) -> Reaction {
+    fn stopped(
+        &mut self,
+        Cause { kind, message }: Cause,
+        grace: Duration,
+        event: AttemptEvent,
+    ) -> Reaction {
         let (stderr_tail, usage) = match event {
             // The process began while it was asked to end; its end is still to come.
             AttemptEvent::Started { .. }
             | AttemptEvent::Reported { .. }
-            | AttemptEvent::HealthChecked { .. } => {
-                self.phase = Phase::Stopping { cause: Cause { kind, message } };
+            | AttemptEvent::HealthChecked { .. }
+            | AttemptEvent::LimitReached { .. } => {
+                self.phase = Phase::Stopping { cause: Cause { kind, message }, grace };
                 return Reaction::none();
             }
             AttemptEvent::Fetched { .. } | AttemptEvent::Sealed { .. } => Default::default(),

@@ -89,7 +89,17 @@ enum SessionPhase {
 pub(crate) enum Pending {
     Participant(ParticipantEvent),
     Discard(AttemptId),
+    Stop(AttemptId, StopWish),
     Ask(AttemptId, Ask),
+}
+
+/// Why an attempt is to end, one of many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopWish {
+    /// Its job was aborted.
+    Aborted,
+    /// The daemon was asked to end, and its tasks with it.
+    Parting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,18 +317,15 @@ impl Engine {
         self.lease.end().filter(|_| self.attempts.exclusive().next().is_some())
     }
 
-    /// Ends what may have effects beside those of its successor (R3); the rest goes on.
+    /// Ends the next one of what may have effects beside those of its successor (R3); the
+    /// rest goes on.
     fn stop_exclusive(&mut self) -> Reaction {
         let (grace_max, reason) = (self.lease.grace_max(), self.lease.reason());
-        let exclusive: Vec<AttemptId> = self.attempts.exclusive().cloned().collect();
-        let actions = exclusive.iter().flat_map(|id| {
-            let stop = |attempt: &mut Attempt| {
-                let grace = attempt.grace().min(grace_max);
-                attempt.stop(grace, &reason, Cause::interrupted(&reason))
-            };
-            self.attempts.react(id, stop).actions
-        });
-        Reaction::perform(actions)
+        let Some(id) = self.attempts.exclusive().next().cloned() else { return Reaction::none() };
+        self.attempts.react(&id, |attempt| {
+            let grace = attempt.grace().min(grace_max);
+            attempt.stop(grace, &reason, Cause::interrupted(&reason))
+        })
     }
 
     fn start(&mut self, now: Moment, assignment: Box<Assignment>) -> Reaction {
@@ -433,12 +440,12 @@ impl Engine {
             self.attempts.insert(&id, Attempt::cut_off(id.clone(), number));
         }
         let saving = self.saving_of_adopted(now, &assignment);
-        let mut reaction =
+        let reaction =
             self.attempts.react(&id, |attempt| attempt.adopt(now, assignment, pid, elapsed));
         self.savings.insert(id.clone(), saving);
         self.settle_saving(&id);
         if self.promises.get(&id.job) == Some(&Promise::Aborted) {
-            reaction.actions.extend(self.attempts.alter(&id, Attempt::abort).flatten());
+            self.pending.push_back(Pending::Stop(id.clone(), StopWish::Aborted));
         }
         if known { reaction } else { reaction.durably(Record::Accepted { attempt: id, number }) }
     }
@@ -452,29 +459,37 @@ impl Engine {
                 self.life = Life::Left;
                 Reaction::perform([Action::Exit])
             }
-            Parting::TasksStop => self.stop_all(),
+            Parting::TasksStop => {
+                self.life = Life::Leaving;
+                let live = self.attempts.live().cloned();
+                let stops = live.map(|id| Pending::Stop(id, StopWish::Parting));
+                self.pending.extend(stops);
+                Reaction::none()
+            }
         }
     }
 
-    fn stop_all(&mut self) -> Reaction {
-        self.life = Life::Leaving;
-        let message = "the worker's daemon was asked to end";
+    fn stop(&mut self, id: &AttemptId, wish: StopWish) -> Reaction {
         let grace_max = self.grace_max;
-        let live: Vec<AttemptId> = self.attempts.live().cloned().collect();
-        let actions = live.iter().flat_map(|id| {
-            let stop = |attempt: &mut Attempt| {
+        // One that has ended meanwhile is reported without this.
+        if !self.attempts.find(id).is_some_and(Attempt::is_live) {
+            return Reaction::none();
+        }
+        self.attempts.react(id, |attempt| match wish {
+            StopWish::Aborted => attempt.abort(),
+            StopWish::Parting => {
+                let message = "the worker's daemon was asked to end";
                 let grace = attempt.grace().min(grace_max);
                 attempt.stop(grace, message, Cause::interrupted(message))
-            };
-            self.attempts.react(id, stop).actions
-        });
-        Reaction::perform(actions)
+            }
+        })
     }
 
     fn tick(&mut self, now: Moment) -> Reaction {
         match self.pending.pop_front() {
             Some(Pending::Participant(event)) => return self.participate(now, event),
             Some(Pending::Discard(attempt)) => return self.discard(&attempt),
+            Some(Pending::Stop(attempt, wish)) => return self.stop(&attempt, wish),
             Some(Pending::Ask(attempt, ask)) => {
                 return self.saving_changed(&attempt, CheckpointEvent::Asked(ask));
             }

@@ -148,6 +148,13 @@ pub enum AttemptEvent {
         /// Whether the task is well; if not, what the command said.
         verdict: Result<(), String>,
     },
+    /// It has taken more than it may of something that no kernel limits, and runs on.
+    LimitReached {
+        /// What that means for the attempt.
+        kind: FailureKind,
+        /// For people.
+        message: String,
+    },
     /// The program exited with 0 and all its processes are gone.
     Exited {
         /// What it used.

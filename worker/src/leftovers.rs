@@ -131,7 +131,7 @@ async fn look(
         {
             match order_of_ended(&dir, id, standing).await {
                 Ok(order) => {
-                    let event = conclude(&dir, &ended, &order.spec.resources, None);
+                    let event = conclude(&dir, &ended, &order.spec.resources);
                     let elapsed = ended.elapsed;
                     Ok(Leftover::Ended { order, elapsed, event, dir })
                 }

@@ -1,10 +1,12 @@
 //! The durable facts of a worker, and which of them are forced (`protocol.md` §4).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use votum_commit::{LogPosition, ParticipantRecord};
 use votum_driver::Durable;
 use votum_ids::{AttemptId, CheckpointId, JobId, TxnId};
-use votum_job::{Failure, HeldCheckpoint, StagedOutput, Usage};
+use votum_job::{Failure, FailureKind, HeldCheckpoint, StagedOutput, Usage};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
 
@@ -23,6 +25,18 @@ pub enum Record {
         attempt: AttemptId,
         /// Counts the attempts of the task from 1, for people.
         number: u32,
+    },
+    /// An attempt shall end early; it is asked to only when this is durable, so that the end
+    /// of its program is never taken for its own doing.
+    StopDecided {
+        /// Which.
+        attempt: AttemptId,
+        /// What its end will be reported as.
+        kind: FailureKind,
+        /// For people.
+        message: String,
+        /// From the request to the kill.
+        grace: Duration,
     },
     /// An attempt ended well and its outputs are sealed.
     Sealed {
@@ -102,6 +116,7 @@ impl Record {
         match self {
             Self::EpochSeen { .. } => None,
             Self::Accepted { attempt, .. }
+            | Self::StopDecided { attempt, .. }
             | Self::Sealed { attempt, .. }
             | Self::Failed { attempt, .. }
             | Self::Acknowledged { attempt, .. }
@@ -129,6 +144,7 @@ impl Durable for Record {
         match self {
             Self::EpochSeen { .. } | Self::Sealed { .. } | Self::CheckpointHeld { .. } => true,
             Self::Accepted { .. }
+            | Self::StopDecided { .. }
             | Self::Failed { .. }
             | Self::Acknowledged { .. }
             | Self::Discarded { .. }
@@ -148,6 +164,7 @@ impl Durable for Record {
             | Self::CheckpointsReleased { rest: Rest::Nothing, .. }
             | Self::Participant(ParticipantRecord::Released { .. }) => Bearing::Forgets,
             Self::Accepted { .. }
+            | Self::StopDecided { .. }
             | Self::Sealed { .. }
             | Self::Failed { .. }
             | Self::Acknowledged { rest: Rest::Something, .. }

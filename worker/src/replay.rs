@@ -11,7 +11,7 @@ use votum_ids::{AttemptId, CheckpointId, JobId};
 use votum_machine::{Machine, Moment};
 
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, Cause},
     attempts::Attempts,
     engine::{Engine, Pending},
     record::{Record, Rest},
@@ -81,6 +81,7 @@ impl Engine {
                 Record::CheckpointsReleased { .. } => drop(saved.forget_job(job)),
                 record @ (Record::EpochSeen { .. }
                 | Record::Accepted { .. }
+                | Record::StopDecided { .. }
                 | Record::Sealed { .. }
                 | Record::Failed { .. }
                 | Record::Acknowledged { .. }
@@ -164,6 +165,10 @@ fn next(
         | Record::CheckpointsReleased { .. } => return Err(CorruptJob::Misplaced),
         Record::Accepted { attempt, number } => {
             attempts.insert(attempt.clone(), Attempt::cut_off(attempt, number));
+        }
+        Record::StopDecided { attempt, kind, message, grace } => {
+            let cause = Cause { kind, message };
+            change(&attempt, &|known| known.replay_stop(cause.clone(), grace))?;
         }
         Record::Sealed { attempt, outputs, usage } => {
             change(&attempt, &|known| known.replay_sealed(outputs.clone(), usage))?;

@@ -35,9 +35,9 @@ pub(crate) async fn watch(
     let shell = Arc::clone(&run.shell);
     let attendance = Attendance::begin(&shell, &run.id, &dir, health);
     match watch_until_gone(&mut run, &dir, supervised, resources).await {
-        Ok((ended, full)) => {
+        Ok(ended) => {
             attendance.end().await;
-            let event = on_disk(&shell, move |_| conclude(&dir, &ended, &resources, full)).await;
+            let event = on_disk(&shell, move |_| conclude(&dir, &ended, &resources)).await;
             run.end(event).await;
         }
         // Whether it runs cannot be told: only a restart can prove what is left of it.
@@ -58,27 +58,28 @@ async fn watch_until_gone(
     dir: &Path,
     supervised: Supervised,
     resources: Resources,
-) -> Result<(Ended, Option<DiskFull>), SupervisionError> {
+) -> Result<Ended, SupervisionError> {
     let (shell, id) = (Arc::clone(&run.shell), run.id.clone());
-    let mut full = None;
+    // It is the engine that stops it for that, when the cause is durable.
+    let report_full = async {
+        let full = exceeds_disk(&shell, &id, resources.disk_bytes).await;
+        let (kind, message) = (FailureKind::DiskFull, full.to_string());
+        shell.tell(&id, AttemptEvent::LimitReached { kind, message }).await;
+        std::future::pending().await
+    };
     let ended = tokio::select! {
         ended = supervised.exited() => ended,
-        exceeded = exceeds_disk(&shell, &id, resources.disk_bytes) => {
-            let reason = exceeded.to_string();
-            full = Some(exceeded);
-            // A grace would be time to write even more.
-            supervised.stop(Duration::ZERO, &reason, &cancel_file(dir)).await
-        }
+        ended = report_full => ended,
         order = run.stopped() => {
             supervised.stop(order.grace, &order.reason, &cancel_file(dir)).await
         }
     };
     match ended {
-        Ok(ended) => Ok((ended, full)),
+        Ok(ended) => Ok(ended),
         Err(error) => {
             let error = chain(&error);
             tracing::error!(attempt = %run.id, error, "lost sight of the supervisor");
-            Ok((end_whatever_is_left(dir, &run.id).await?, full))
+            end_whatever_is_left(dir, &run.id).await
         }
     }
 }
@@ -106,15 +107,9 @@ pub(crate) async fn end_whatever_is_left(
 }
 
 /// Says what an exit means for the attempt.
-pub(crate) fn conclude(
-    dir: &Path,
-    ended: &Ended,
-    resources: &Resources,
-    full: Option<DiskFull>,
-) -> AttemptEvent {
+pub(crate) fn conclude(dir: &Path, ended: &Ended, resources: &Resources) -> AttemptEvent {
     let usage = usage(ended);
-    let limited = full.map(|full| (FailureKind::DiskFull, full.to_string()));
-    if let Some((kind, message)) = limited.or_else(|| reached_limit(ended, resources)) {
+    if let Some((kind, message)) = reached_limit(ended, resources) {
         let failure = Failure { kind, message, stderr_tail: stderr_tail(dir) };
         return AttemptEvent::Failed { failure, usage };
     }

@@ -145,7 +145,9 @@ impl Engine {
             let message = format!("a step cannot be made durable: {message}");
             let cause = Cause { kind, message: message.clone() };
             let stop = |attempt: &mut Attempt| attempt.stop(attempt.grace(), &message, cause);
-            reaction.actions.extend(self.attempts.react(id, stop).actions);
+            let stopped = self.attempts.react(id, stop);
+            reaction.actions.extend(stopped.actions);
+            reaction.record = stopped.record;
         } else {
             reaction.actions.extend(saving.serve(id));
         }

@@ -3,6 +3,7 @@
 mod adopting;
 mod leasing;
 mod saving;
+mod stopping;
 
 use std::collections::BTreeMap;
 
@@ -513,7 +514,8 @@ fn a_peer_learns_what_this_worker_knows() {
 fn a_worker_that_stops_its_tasks_leaves_after_the_last() {
     let mut alice = Alice::admitted();
     alice.start(1);
-    let asked = alice.step(Event::Terminated(Parting::TasksStop));
+    assert_eq!(alice.step(Event::Terminated(Parting::TasksStop)), []);
+    let asked = alice.tick();
     assert!(matches!(asked.as_slice(), [Action::Stop { grace, .. }] if *grace == GRACE_MAX));
     let mut other = assignment(2);
     other.attempt.task = votum_ids::TaskId::new("other").unwrap();

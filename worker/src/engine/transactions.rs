@@ -10,7 +10,7 @@ use votum_wire::FromWorker;
 use crate::{
     action::Action,
     attempt::Attempt,
-    engine::{Engine, Pending, Promise, Reaction},
+    engine::{Engine, Pending, Promise, Reaction, StopWish},
     record::Record,
 };
 
@@ -103,10 +103,13 @@ impl Engine {
         let ids: Vec<AttemptId> = self.attempts.of_job(job).map(|(id, _)| id).collect();
         let mut actions = Vec::new();
         for id in ids {
+            // How one that is live ends is still to be reported.
+            if end == JobEnd::Aborted && self.attempts.find(&id).is_some_and(Attempt::is_live) {
+                self.pending.push_back(Pending::Stop(id, StopWish::Aborted));
+                continue;
+            }
             let change = |attempt: &mut Attempt| match end {
                 JobEnd::Released => attempt.forget(),
-                // How it ended is still to be reported.
-                JobEnd::Aborted if attempt.is_live() => attempt.abort(),
                 JobEnd::Aborted if attempt.is_sealed() => attempt.forget(),
                 JobEnd::Aborted | JobEnd::ReleasedUnknown => None,
             };
