@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use votum_job::{Failure, FailureKind, RESERVED_LABELS, Resources};
+use votum_job::{Failure, FailureKind, HealthCheck, RESERVED_LABELS, Resources};
 use votum_tests::{Cluster, JobDraft, TaskDraft, Visible};
 use votum_wire::{JobState, Outcome};
 
@@ -36,6 +36,29 @@ fn a_fork_bomb_stays_among_its_own_processes() {
     let failure = failure_of(&cluster, bomb);
 
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure:?}");
+    others_are_fine(&cluster);
+}
+
+#[test]
+fn a_fork_bomb_in_a_health_command_ends_with_its_task() {
+    let cluster = patient();
+    if !limits(&cluster, "processes") {
+        return;
+    }
+    let resources = Resources { processes: Some(32), ..Resources::default() };
+    let bomb =
+        "bomb() { setsid sh -c \"$0\" & bomb | bomb & }; (bomb) 2> /dev/null & exec sleep 600";
+    let health = HealthCheck {
+        command: ["sh", "-c", bomb].map(str::to_owned).to_vec(),
+        interval: SHORT,
+        timeout: Duration::from_secs(2),
+        failures: 2,
+    };
+    let task = hungry("exec sleep 600").limited(resources).checked_by(health);
+    let failure = failure_of(&cluster, task);
+
+    assert_eq!(failure.kind, FailureKind::Unhealthy, "{failure:?}");
+    assert!(failure.message.ends_with("met the task's limit of processes"), "{failure:?}");
     others_are_fine(&cluster);
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use votum_ids::{Existing, OutputName, StepName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    CheckpointPolicy, InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program,
-    RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec,
+    CheckpointPolicy, HealthCheck, InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec,
+    Program, RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec,
 };
 
 /// A job while it is written.
@@ -249,6 +249,13 @@ impl TaskDraft {
     #[must_use]
     pub fn limited(mut self, resources: Resources) -> Self {
         self.spec.resources = resources;
+        self
+    }
+
+    /// Lets its worker run a health command beside it.
+    #[must_use]
+    pub fn checked_by(mut self, health: HealthCheck) -> Self {
+        self.spec.health = Some(health);
         self
     }
 

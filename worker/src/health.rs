@@ -2,7 +2,8 @@
 //!
 //! Each run is supervised like the task itself: in the task's working directory
 //! and with its environment, but with a directory of its own for its output,
-//! which goes when the run is over. No process of it is left, whether it ends
+//! which goes when the run is over. It counts among what the task may use: its control groups
+//! lie within the task's. No process of it is left, whether it ends
 //! by itself, takes too long, or the task ends before it.
 
 use std::{
@@ -78,10 +79,11 @@ impl Health {
         let gone = tokio::select! {
             gone = running.exited() => gone,
             () = clock.sleep_until(Some(latest)) => {
-                let killed = running.kill().await.err();
                 let seconds = self.check.timeout.as_secs_f64();
-                let slow = format!("it took longer than {seconds} s");
-                return Run::Judged(Err(killed.map_or(slow, |error| chain(&error))));
+                return Run::Judged(Err(match running.kill().await {
+                    Ok(gone) => format!("it took longer than {seconds} s{}", limit_of(&gone)),
+                    Err(error) => chain(&error),
+                }));
             }
             () = ended.cancelled() => {
                 self.complain(running.kill().await.err());
@@ -102,10 +104,10 @@ impl Health {
             let mut launch = launch.ok_or_else(|| io::Error::other("the task was not launched"))?;
             // By its token the task's processes are told from all others, these among them.
             launch.env.remove("VOTUM_FENCING_TOKEN");
-            // The control group of the attempt is killed as a whole when its owner ends: it
-            // stays the task's own.
-            let (limits, cgroups) = Default::default();
-            Ok(Launch { argv, log_bytes_max: OUTPUT_BYTES_MAX, limits, cgroups, ..launch })
+            // Groups of its own within the task's: what is left of a run is killed as a whole,
+            // and the task is not.
+            let cgroups = launch.cgroups.within(&launch.attempt);
+            Ok(Launch { argv, log_bytes_max: OUTPUT_BYTES_MAX, cgroups, ..launch })
         })
         .await
     }
@@ -145,10 +147,22 @@ fn judge(dir: &Path, ended: &Ended) -> Result<(), String> {
         Exit::SpawnFailed { failure: _, reason } => reason.clone(),
         Exit::Vanished | Exit::LeaseEnded => "it vanished".to_owned(),
     };
+    let how = how + limit_of(ended);
     let said = stderr_tail(dir);
     let last = said.lines().last().unwrap_or_default();
     let last: String = last.chars().take(COMPLAINT_CHARS_MAX).collect();
     Err(if last.is_empty() { how } else { format!("{how}: {last}") })
+}
+
+/// Says which of the task's limits a run has reached.
+fn limit_of(ended: &Ended) -> &'static str {
+    if ended.oom_kills > 0 {
+        ", and met the task's limit of memory"
+    } else if ended.forks_refused > 0 {
+        ", and met the task's limit of processes"
+    } else {
+        ""
+    }
 }
 
 fn health_dir(attempt_dir: &Path) -> PathBuf {

@@ -99,6 +99,7 @@ pub(crate) async fn end_whatever_is_left(
             cpu: Duration::ZERO,
             memory_peak: 0,
             oom_kills: 0,
+            forks_refused: 0,
             stdout_bytes: 0,
             stderr_bytes: 0,
             recorded_at: None,

@@ -50,6 +50,9 @@ pub struct Cgroups {
     pub(crate) memory: Option<Place>,
     pub(crate) processes: Option<Place>,
     pub(crate) cpu: Option<Place>,
+    /// The places are the groups of an attempt, which hold its limits already.
+    #[serde(default)]
+    pub(crate) within: bool,
 }
 
 /// Where attempts get the groups of one controller.
@@ -109,6 +112,24 @@ impl Cgroups {
         found
     }
 
+    /// Returns where something that belongs to an attempt gets groups of its own: inside of
+    /// the attempt's, so that it counts with the attempt, is limited with it and ends with it.
+    #[must_use]
+    pub fn within(&self, attempt: &AttemptId) -> Self {
+        let name = group_name(attempt);
+        let inner = |place: &Option<Place>| {
+            let place = place.clone()?;
+            Some(Place { dir: place.dir.join(&name), ..place })
+        };
+        Self {
+            kill: inner(&self.kill),
+            memory: inner(&self.memory),
+            processes: inner(&self.processes),
+            cpu: inner(&self.cpu),
+            within: true,
+        }
+    }
+
     /// Says how attempts are limited.
     #[must_use]
     pub fn backend(&self) -> Backend {
@@ -147,8 +168,7 @@ impl Cgroups {
         for place in self.places() {
             let Ok(groups) = fs::read_dir(&place.dir) else { continue };
             for group in groups.flatten() {
-                // One with a process in it stays: the kernel refuses.
-                let _ = fs::remove_dir(group.path());
+                remove_group(&group.path());
             }
         }
         self.remove_empty();
@@ -158,7 +178,7 @@ impl Cgroups {
     ///
     /// Those of version 2 stay that were given controllers.
     fn remove_empty(&self) {
-        if self.backend() != Backend::Unified {
+        if self.within || self.backend() != Backend::Unified {
             for place in self.places() {
                 let _ = fs::remove_dir(&place.dir);
             }
@@ -180,13 +200,13 @@ pub(crate) struct Groups {
 impl Groups {
     /// Names the groups of an attempt, whether they are there or not.
     pub(crate) fn of(cgroups: &Cgroups, attempt: &AttemptId) -> Self {
-        let name = format!("{}.{}.{}", attempt.job, attempt.task, attempt.token);
-        Self { cgroups: cgroups.clone(), name }
+        Self { cgroups: cgroups.clone(), name: group_name(attempt) }
     }
 
     /// Makes the groups and sets every limit except that of processes.
     ///
-    /// What no limit needs is made as far as possible.
+    /// What no limit needs is made as far as possible. Groups within those of an attempt have
+    /// its limits without being told.
     pub(crate) fn make(&mut self, limits: &Limits) -> Result<(), LimitError> {
         let wanted = [
             ("memory", limits.memory_bytes.is_some(), &mut self.cgroups.memory),
@@ -208,6 +228,9 @@ impl Groups {
                 }
                 *place = None;
             }
+        }
+        if self.cgroups.within {
+            return Ok(());
         }
         if let Some(bytes) = limits.memory_bytes {
             self.limit_memory(bytes)?;
@@ -231,7 +254,8 @@ impl Groups {
         for place in self.cgroups.places() {
             write(&place.home, "cgroup.procs", &std::process::id().to_string())?;
         }
-        match (limits.processes, &self.cgroups.processes) {
+        let limit = limits.processes.filter(|_| !self.cgroups.within);
+        match (limit, &self.cgroups.processes) {
             (Some(count), Some(place)) => {
                 write(&place.dir.join(&self.name), "pids.max", &count.to_string())
             }
@@ -262,7 +286,7 @@ impl Groups {
     /// Removes the groups; one with a process in it stays until a later sweep.
     pub(crate) fn remove(&self) {
         for place in self.cgroups.places() {
-            let _ = fs::remove_dir(place.dir.join(&self.name));
+            remove_group(&place.dir.join(&self.name));
         }
         self.cgroups.remove_empty();
     }
@@ -286,6 +310,16 @@ impl Groups {
         };
         let text = fs::read_to_string(place.dir.join(&self.name).join(name)).unwrap_or_default();
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Returns how often a process of the attempt could not fork because it has reached its
+    /// limit of processes; 0 where the kernel does not count it here.
+    pub(crate) fn forks_refused(&self) -> u64 {
+        let Some(place) = &self.cgroups.processes else { return 0 };
+        let events = place.dir.join(&self.name).join("pids.events");
+        let text = fs::read_to_string(events).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix("max "));
         count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
     }
 
@@ -333,6 +367,23 @@ fn make_group(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
+fn group_name(attempt: &AttemptId) -> String {
+    format!("{}.{}.{}", attempt.job, attempt.task, attempt.token)
+}
+
+/// Removes a group and those within it; one with a process in it stays: the kernel refuses.
+fn remove_group(group: &Path) {
+    if fs::remove_dir(group).is_ok() {
+        return;
+    }
+    let Ok(entries) = fs::read_dir(group) else { return };
+    // The files of a group are no obstacle.
+    for inner in entries.flatten().filter(|entry| entry.path().is_dir()) {
+        let _ = fs::remove_dir(inner.path());
+    }
+    let _ = fs::remove_dir(group);
+}
+
 fn write(group: &Path, file: &str, text: &str) -> Result<(), LimitError> {
     let path = group.join(file);
     let what = match file.split('.').next() {
@@ -350,3 +401,6 @@ const RACES_WITH_REMOVAL_MAX: u32 = 16;
 const CPU_PERIOD_US: u64 = 100_000;
 /// The kernel takes no smaller share of the period.
 const CPU_QUOTA_MIN_US: u64 = 1000;
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,9 @@ pub struct Ended {
     /// How many of its processes the kernel killed for its memory limit.
     #[serde(default)]
     pub oom_kills: u64,
+    /// How often one of its processes could not fork for its limit of processes.
+    #[serde(default)]
+    pub forks_refused: u64,
     /// What it wrote to its standard output, kept or dropped.
     pub stdout_bytes: u64,
     /// What it wrote to its standard error, kept or dropped.
@@ -102,6 +105,7 @@ impl Ended {
             cpu: Duration::ZERO,
             memory_peak: 0,
             oom_kills: 0,
+            forks_refused: 0,
             stdout_bytes: 0,
             stderr_bytes: 0,
             recorded_at: None,

@@ -32,7 +32,7 @@ impl Hierarchies {
         Ok(Self::parse(&mounts, &groups))
     }
 
-    fn parse(mounts: &str, groups: &str) -> Self {
+    pub(crate) fn parse(mounts: &str, groups: &str) -> Self {
         let mut found = Self::default();
         for mount in mounts.lines().filter_map(Mount::parse) {
             let home = |controller: &str| {

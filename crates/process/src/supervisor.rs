@@ -312,7 +312,7 @@ impl Watch {
         let myself = Process::read(getpid().as_raw_pid()).ok().flatten();
         let [stdout, stderr] = &self.captures;
         let memory_peak = self.memory_peak.bytes(&self.groups);
-        let oom_kills = self.groups.oom_kills();
+        let (oom_kills, forks_refused) = (self.groups.oom_kills(), self.groups.forks_refused());
         self.groups.remove();
         Ended {
             exit,
@@ -320,6 +320,7 @@ impl Watch {
             cpu: myself.map_or(Duration::ZERO, |process| process.cpu_of_children),
             memory_peak,
             oom_kills,
+            forks_refused,
             stdout_bytes: stdout.bytes(),
             stderr_bytes: stderr.bytes(),
             recorded_at: None,

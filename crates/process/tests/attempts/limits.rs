@@ -1,6 +1,9 @@
 //! Attempts in control groups: limited, counted, ended whole; and without any.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
+use tokio::time::timeout;
 use votum_process::{Cgroups, Exit, Found, Limits};
 
 use crate::world::{Attempt, is_alive, kill};
@@ -53,6 +56,40 @@ async fn a_fork_bomb_stays_below_its_number_of_processes() {
 
     assert_eq!(ended.exit, Exit::Signal(9));
     assert!(matches!(attempt.find().await, Found::Ended(_)));
+}
+
+#[tokio::test]
+async fn what_runs_within_an_attempt_shares_its_limits_and_its_end() {
+    let Some(cgroups) = cgroups() else { return };
+    let limits = Limits { processes: Some(24), ..Limits::default() };
+    let outer = limited("echo $$ > up; exec sleep 600", limits, cgroups.clone());
+    let owner = outer.start().await;
+    let [task] = outer.numbers("up").await[..] else { panic!("one number") };
+    // A session each, and processes that keep their places: only the group holds them together.
+    let bomb = "i=0; while [ $i -lt 64 ]; do i=$((i+1)); setsid sleep 600 & done 2> /dev/null";
+    for _ in 0..2 {
+        let mut inner = limited(&format!("{bomb}; wait"), limits, cgroups.clone());
+        inner.launch.cgroups = cgroups.within(&outer.launch.attempt);
+        let ended = inner.start().await;
+        let ended = timeout(Duration::from_secs(2), ended.exited()).await;
+        let ended = match ended {
+            Ok(ended) => ended.unwrap(),
+            Err(_) => {
+                let Found::Running(inner) = inner.find().await else { panic!("it runs") };
+                inner.kill().await.unwrap()
+            }
+        };
+        assert!(ended.forks_refused > 0, "{ended:?}");
+        assert!(is_alive(task), "the end of one within is not that of the task");
+    }
+    let mut inner = limited("echo $$ > up; exec sleep 600", limits, cgroups.clone());
+    inner.launch.cgroups = cgroups.within(&outer.launch.attempt);
+    let running = inner.start().await;
+    inner.numbers("up").await;
+
+    owner.kill().await.unwrap();
+
+    assert_eq!(running.exited().await.unwrap().exit, Exit::Signal(9));
 }
 
 #[tokio::test]
