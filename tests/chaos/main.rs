@@ -107,7 +107,7 @@ fn play(cluster: &mut Cluster, dice: &mut Dice, round: u64) -> (JobView, usize) 
     if cancel_after.is_none() {
         let expected = match flavour {
             Flavour::Fails => JobState::Aborted,
-            Flavour::Commits | Flavour::Stumbles => JobState::Committed,
+            Flavour::Commits | Flavour::Stumbles | Flavour::Saves => JobState::Committed,
         };
         assert_eq!(view.state, expected, "{view:#?}");
     }
@@ -137,6 +137,6 @@ fn from_environment(name: &str) -> Option<u64> {
 
 const ROUNDS: u64 = 30;
 /// Enough for every kind of fault.
-const MIXED_SECONDS: u64 = 150;
+const MIXED_SECONDS: u64 = 140;
 /// Around how long a job takes from end to end.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);

@@ -101,7 +101,7 @@ fn try_plan(cluster: &mut Cluster, plan: &Plan) -> Vec<JobView> {
         let view = cluster.ended(&job);
         trial.judge(cluster, &view);
         let expected = match plan.flavour {
-            Flavour::Commits | Flavour::Stumbles => JobState::Committed,
+            Flavour::Commits | Flavour::Stumbles | Flavour::Saves => JobState::Committed,
             Flavour::Fails => JobState::Aborted,
         };
         assert_eq!(view.state, expected, "{plan}: {view:#?}");

@@ -89,8 +89,11 @@ pub(crate) fn plans(points: &BTreeSet<String>) -> Vec<Plan> {
                 plans.push(Plan { role: Role::Supervisor, daemon: "s3".to_owned(), ..plan });
             }
             _ => {
-                let flavour =
-                    if point.contains("discard") { Flavour::Stumbles } else { Flavour::Commits };
+                let flavour = match point.as_str() {
+                    point if point.contains("discard") => Flavour::Stumbles,
+                    point if point.contains("checkpoint") => Flavour::Saves,
+                    _ => Flavour::Commits,
+                };
                 for (visit, worker) in [(1, "s1"), (2, "s3")] {
                     plans.push(at_worker(point, visit, worker, flavour));
                 }
@@ -127,12 +130,9 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(crate) const AT_FIRST_START: [&str; 3] =
     ["journal.before_segment", "journal.segment_written", "journal.segment_named"];
 /// What no small job reaches, and who tries it instead.
-pub(crate) const UNREACHABLE: [(&str, &str); 5] = [
+pub(crate) const UNREACHABLE: [(&str, &str); 2] = [
     ("journal.before_head", "64 MiB of dead records are needed; journal/tests/crash.rs tries it"),
     ("journal.after_head", "64 MiB of dead records are needed; journal/tests/crash.rs tries it"),
-    ("shadow.checkpoint.copied", "no small job seals one; shadow/tests/shadow tries it"),
-    ("shadow.checkpoint.written", "no small job seals one; shadow/tests/shadow tries it"),
-    ("shadow.checkpoint.named", "no small job seals one; shadow/tests/shadow tries it"),
 ];
 /// Points in the process that supervises an attempt; it passes each of them once.
 const IN_SUPERVISOR: [&str; 2] = ["process.after_spawn", "process.before_exit_record"];

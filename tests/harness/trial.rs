@@ -25,6 +25,8 @@ pub enum Flavour {
     Commits,
     /// Every task fails once; then it commits.
     Stumbles,
+    /// Every task saves its state before it goes on; it commits.
+    Saves,
     /// The last task fails for good, and it aborts.
     Fails,
 }
@@ -64,6 +66,9 @@ impl Trial {
             let task = TaskDraft::new(id).on(worker).counted(&cluster.runs()).attempts(40);
             let task = match self.flavour {
                 Flavour::Stumbles => task.runs("[ \"$VOTUM_ATTEMPT\" -gt 1 ] || exit 9"),
+                Flavour::Saves => task
+                    .runs("[ -e \"$VOTUM_CHECKPOINT_DIR/n\" ] || echo 1 > \"$VOTUM_CHECKPOINT_DIR/n\"")
+                    .runs("votum-report checkpoint"),
                 Flavour::Commits | Flavour::Fails => task,
             };
             TARGETS
@@ -73,7 +78,7 @@ impl Trial {
         let third = task("t3", "s3").reads("left", "t1", "free").reads("right", "t2", "free");
         let third = match self.flavour {
             Flavour::Fails => third.runs("exit 7").attempts(1),
-            Flavour::Commits | Flavour::Stumbles => third
+            Flavour::Commits | Flavour::Stumbles | Flavour::Saves => third
                 .runs("cat \"$VOTUM_INPUT_LEFT\" \"$VOTUM_INPUT_RIGHT\" | cksum > sum")
                 .runs("sed 's/^/sum /' sum >> \"$VOTUM_OUTPUT_FREE\""),
         };
