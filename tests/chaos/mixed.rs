@@ -6,13 +6,18 @@
 mod aftermath;
 mod disk;
 mod fault;
-mod load;
+mod flavour;
+mod hold;
+mod lane;
+mod oracle;
+mod people;
 mod tally;
 
 use std::time::Duration;
 
 use fault::{Affliction, Fault};
-use load::Lane;
+use flavour::Deck;
+use lane::{Draws, Lane};
 use tally::Tally;
 use votum_tests::{Cluster, Dice, Reader, Stopwatch, Timing, let_pass, programs};
 
@@ -34,6 +39,9 @@ struct Run {
     disk: Option<disk::SmallDisk>,
     reader: Reader,
     dice: Dice,
+    deck: Deck,
+    /// Whether the workers can limit the memory of a task.
+    can_limit: bool,
     watch: Stopwatch,
     lanes: Vec<Lane>,
     afflictions: Vec<Affliction>,
@@ -63,14 +71,17 @@ impl Run {
             println!("NOT RUN: clock jumps in the mixed chaos: {why}");
         }
         cluster.start_all();
-        let reader = Reader::start(load::targets(&cluster), cluster.journal("coordinator"));
+        let can_limit = fault::memory_is_limited(&cluster);
+        let reader = Reader::start(lane::targets(&cluster), cluster.journal("coordinator"));
         Self {
             cluster,
             disk,
             reader,
             dice: Dice::new(seed),
+            deck: Deck::default(),
+            can_limit,
             watch: Stopwatch::start(),
-            lanes: (0..load::LANES).map(Lane::new).collect(),
+            lanes: (0..lane::LANES).map(Lane::new).collect(),
             afflictions: Vec::new(),
             next_fault: Duration::ZERO,
             restart_at: None,
@@ -82,8 +93,10 @@ impl Run {
         let now = self.watch.elapsed();
         self.relieve(now);
         self.restart_the_fallen();
+        let (dice, deck, can_limit) = (&mut self.dice, &mut self.deck, self.can_limit);
+        let mut draws = Draws { dice, deck, can_limit };
         for lane in &mut self.lanes {
-            lane.turn(&self.cluster, &mut self.dice, now, &mut self.tally);
+            lane.turn(&self.cluster, &mut draws, now, &mut self.tally);
         }
         if now >= self.next_fault {
             self.afflict(now);
@@ -159,7 +172,8 @@ impl Run {
             self.restart_the_fallen();
             fault::resume_all(&self.cluster);
             for lane in &mut self.lanes {
-                lane.settle(&self.cluster, &mut self.tally);
+                // A pause ends with the faults.
+                lane.settle(&self.cluster, Duration::MAX, &mut self.tally);
             }
             let_pass(STEP);
         }
@@ -171,6 +185,8 @@ impl Run {
         self.cluster.wait_until_ready();
         aftermath::nothing_is_left(&self.cluster);
         aftermath::journals_open_again(&mut self.cluster, &self.tally.outcomes);
+        aftermath::no_attempt_leaves_anything(&mut self.cluster);
+        aftermath::no_clock_is_left(&mut self.cluster);
         let committed = self.tally.committed();
         let (reads, bad) = self.reader.bad_reads(&committed);
         assert!(bad.is_empty(), "read what must not be seen: {bad:#?}");

@@ -1,7 +1,7 @@
 //! One daemon: a real process that can be started, killed, stopped and started again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -23,6 +23,8 @@ pub struct Daemon {
     variables: BTreeMap<String, String>,
     log: PathBuf,
     child: Option<Child>,
+    /// Of every start.
+    pids: BTreeSet<u32>,
 }
 
 impl Daemon {
@@ -37,6 +39,7 @@ impl Daemon {
             variables: BTreeMap::new(),
             log,
             child: None,
+            pids: BTreeSet::new(),
         }
     }
 
@@ -48,6 +51,17 @@ impl Daemon {
     /// Sets a variable in the environment of every later start.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Forgets what [`Daemon::set_variable`] has set.
+    pub fn clear_variables(&mut self) {
+        self.variables.clear();
+    }
+
+    /// Returns the process ids of all its starts.
+    #[must_use]
+    pub fn pids(&self) -> &BTreeSet<u32> {
+        &self.pids
     }
 
     /// Runs every later start below another program, such as `strace`.
@@ -90,7 +104,9 @@ impl Daemon {
             .stdout(log.try_clone().expect("a descriptor can be copied"))
             .stderr(log)
             .spawn();
-        self.child = Some(child.unwrap_or_else(|error| panic!("{}: {error}", self.name)));
+        let child = child.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        self.pids.insert(child.id());
+        self.child = Some(child);
     }
 
     /// Kills it with SIGKILL, if it runs, and waits for its end.

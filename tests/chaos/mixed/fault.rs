@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use votum_client::Client;
 use votum_ids::WorkerId;
+use votum_job::RESERVED_LABELS;
 use votum_tests::{Cluster, Dice};
 use votum_wire::operation::DrainWorker;
 
@@ -203,6 +204,17 @@ pub(crate) fn resume_all(cluster: &Cluster) {
     }
 }
 
+/// Says whether the workers can limit the memory of a task.
+pub(crate) fn memory_is_limited(cluster: &Cluster) -> bool {
+    let workers = cluster.block_on(cluster.client().workers()).expect("all are ready");
+    let label = format!("{RESERVED_LABELS}limit.memory");
+    let can = workers.iter().all(|worker| worker.labels.contains_key(&label));
+    if !can {
+        println!("NOT RUN: memory limits in the mixed chaos: no control group can limit it here");
+    }
+    can
+}
+
 /// Returns the library that shows a daemon another time of day.
 ///
 /// # Errors
@@ -226,7 +238,8 @@ const LIBRARIES: [&str; 2] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
 ];
-/// The time of day alone is faked. What the library of a killed daemon keeps in /dev/shm stays there.
+/// The time of day alone is faked. What the library of a killed
+/// daemon keeps in /dev/shm goes at the end of the run.
 const WALL_CLOCK_ONLY: [(&str, &str); 3] =
     [("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("NO_FAKE_STAT", "1"), ("FAKETIME_DISABLE_SHM", "1")];
 /// Seconds; less than a job's deadline, which a jump forward brings nearer (V5).

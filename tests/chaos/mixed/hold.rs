@@ -1,0 +1,174 @@
+//! A person pauses a job for a time: nothing of it may start meanwhile, also on a worker that
+//! nobody reaches.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::task::JoinHandle;
+use votum_client::{Client, ClientError};
+use votum_ids::{JobId, TaskId};
+use votum_tests::{Cluster, Dice};
+use votum_wire::{JobView, hold::PauseJob};
+
+/// A pause that is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    at: Duration,
+    length: Duration,
+    stop_running: bool,
+}
+
+/// A pause of one job.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    plan: Plan,
+    job: JobId,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Its time has not come.
+    Planned,
+    /// It is asked for; the answer is what was under way then, if it was accepted.
+    Asked(JoinHandle<Option<Attempts>>),
+    /// It holds.
+    Held { under_way: Attempts, until: Duration },
+    /// What has run is compared, and the job goes on.
+    Ending(JoinHandle<Result<(), String>>),
+}
+
+/// The numbers of the attempts of each task.
+type Attempts = BTreeMap<TaskId, BTreeSet<u32>>;
+
+impl Plan {
+    /// Says of which job.
+    pub(crate) fn of(self, job: &JobId) -> Hold {
+        Hold { plan: self, job: job.clone(), phase: Phase::Planned }
+    }
+}
+
+impl Hold {
+    /// Draws one.
+    pub(crate) fn draw(dice: &mut Dice, now: Duration) -> Plan {
+        Plan {
+            at: now + dice.time_below(BEGIN),
+            length: dice.time_below(LENGTH),
+            stop_running: dice.chance(60),
+        }
+    }
+
+    /// Goes on with it; says whether it is over.
+    ///
+    /// # Panics
+    /// If anything of the job has started while it was paused.
+    #[track_caller]
+    pub(crate) fn step(&mut self, cluster: &Cluster, now: Duration) -> bool {
+        match &mut self.phase {
+            Phase::Planned => {
+                if self.plan.at <= now {
+                    let wish = PauseJob {
+                        job: self.job.clone(),
+                        reason: "chaos".to_owned(),
+                        stop_running: self.plan.stop_running,
+                    };
+                    let asked = cluster.spawn(ask(cluster.client().clone(), wish));
+                    self.phase = Phase::Asked(asked);
+                }
+                false
+            }
+            Phase::Asked(asked) => {
+                if !asked.is_finished() {
+                    return false;
+                }
+                let answer = cluster.block_on(asked).expect("asking does not fail");
+                let Some(under_way) = answer else { return true };
+                let until = now.saturating_add(self.plan.length);
+                self.phase = Phase::Held { under_way, until };
+                false
+            }
+            Phase::Held { under_way, until } => {
+                if *until <= now {
+                    let (client, job) = (cluster.client().clone(), self.job.clone());
+                    let ending = end(client, job, std::mem::take(under_way), cluster.runs());
+                    self.phase = Phase::Ending(cluster.spawn(ending));
+                }
+                false
+            }
+            Phase::Ending(ending) => {
+                if !ending.is_finished() {
+                    return false;
+                }
+                let judged = cluster.block_on(ending).expect("comparing does not fail");
+                judged.unwrap_or_else(|what| panic!("{} while it was paused: {what}", self.job));
+                true
+            }
+        }
+    }
+}
+
+/// Asks until the job is paused; says nothing if it cannot be any more, or is not there yet.
+async fn ask(client: Client, wish: PauseJob) -> Option<Attempts> {
+    loop {
+        match client.pause(&wish).await {
+            Ok(_) => break,
+            Err(ClientError::Unavailable { .. } | ClientError::TimedOut { .. }) => {}
+            Err(ClientError::Refused(_)) => return None,
+            Err(error) => panic!("{}: {error}: {error:?}", wish.job),
+        }
+    }
+    Some(attempts(&read(&client, &wish.job).await))
+}
+
+/// Compares what the job has begun, and lets it go on.
+async fn end(client: Client, job: JobId, under_way: Attempts, runs: PathBuf) -> Result<(), String> {
+    let judged = compare(&attempts(&read(&client, &job).await), &under_way, &runs, &job);
+    loop {
+        match client.unpause(&job).await {
+            // Its answer may have been lost before, and the job may be over.
+            Ok(_) | Err(ClientError::Refused(_)) => return judged,
+            Err(ClientError::Unavailable { .. } | ClientError::TimedOut { .. }) => {}
+            Err(error) => panic!("{job}: {error}: {error:?}"),
+        }
+    }
+}
+
+fn compare(begun: &Attempts, known: &Attempts, runs: &Path, job: &JobId) -> Result<(), String> {
+    if begun != known {
+        return Err(format!("the coordinator began {begun:?} beyond {known:?}"));
+    }
+    for (task, known) in known {
+        let ran = fs::read_to_string(runs.join(format!("{job}.{task}"))).unwrap_or_default();
+        let ran: BTreeSet<u32> = ran.lines().filter_map(|line| line.parse().ok()).collect();
+        if !ran.is_subset(known) {
+            return Err(format!("{task} ran in {ran:?} beyond {known:?}"));
+        }
+    }
+    Ok(())
+}
+
+async fn read(client: &Client, job: &JobId) -> JobView {
+    loop {
+        match client.job(job).await {
+            Ok(view) => return view,
+            Err(ClientError::Unavailable { .. } | ClientError::TimedOut { .. }) => {}
+            Err(error) => panic!("{job}: {error}: {error:?}"),
+        }
+    }
+}
+
+fn attempts(view: &JobView) -> Attempts {
+    let numbers = |attempts: &[votum_wire::AttemptView]| {
+        attempts.iter().map(|attempt| attempt.number).collect()
+    };
+    view.tasks.iter().map(|task| (task.task.clone(), numbers(&task.attempts))).collect()
+}
+
+/// A job is paused before this.
+const BEGIN: Duration = Duration::from_secs(4);
+/// For less than this: longer than a lease and its grace.
+const LENGTH: Duration = Duration::from_secs(7);
