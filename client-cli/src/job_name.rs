@@ -1,11 +1,12 @@
 //! What people call a job: an id, the beginning of one, a name for its newest job, or `@last`.
 
-use std::collections::BTreeSet;
-
 use votum_client::{Client, ClientError};
 use votum_ids::JobId;
 use votum_job::closest;
-use votum_wire::{JobView, Reason, request::Detail};
+use votum_wire::{
+    JobView, Reason,
+    request::{Detail, Wanted},
+};
 
 use crate::{exit::Exit, fault::Fault, last};
 
@@ -18,7 +19,7 @@ pub(crate) async fn resolve(client: &Client, text: &str) -> Result<JobId, Fault>
     }
     match client.resolve(text).await {
         Err(ClientError::NoSuchJob { .. }) => {
-            let jobs = client.jobs(&BTreeSet::new(), Detail::Basic, COMPARED_MAX).await?;
+            let jobs = client.jobs(&Wanted::default(), Detail::Basic, COMPARED_MAX).await?;
             Err(unknown(text, &jobs))
         }
         outcome => Ok(outcome?),

@@ -51,13 +51,14 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
 }
 
 fn paused(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
-    let Some(PauseView { by, reason, origin, .. }) = &view.pause else { return String::new() };
-    let why = match origin {
+    let why = |PauseView { by, reason, origin, .. }: &PauseView| match origin {
         PauseOrigin::Exhausted => format!("paused: {reason}"),
         PauseOrigin::Asked if reason.is_empty() => format!("paused by {by}"),
         PauseOrigin::Asked => format!("paused by {by}: {reason}"),
     };
-    format!("{why}; {}", running(now, view, scheduler))
+    let mut parts: Vec<String> = view.holds().map(why).collect();
+    parts.push(running(now, view, scheduler));
+    parts.join("; ")
 }
 
 fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {

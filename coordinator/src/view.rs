@@ -8,7 +8,7 @@ use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, TaskId, WorkerId};
 use votum_job::{Comeback, Failure, FailureKind, JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
-use votum_schedule::{Attempt, Pause, Scheduler, TaskStanding};
+use votum_schedule::{Attempt, LiveAttempts, Pause, Scheduler, TaskStanding};
 use votum_wire::{
     PauseOrigin, PauseView,
     names::AttemptName,
@@ -219,6 +219,8 @@ fn picture(
 ) -> JobView {
     let tasks = scheduler.job(now, job).map(|view| view.tasks).unwrap_or_default();
     let tasks = tasks.into_iter().map(|task| shown_task(anchor, &open.spec, task, fate)).collect();
+    let holds = scheduler.holds(job).iter().filter(|_| fate.decision.is_none());
+    let mut holds = holds.map(shown_pause);
     JobView {
         job: job.clone(),
         uid: open.submission.uid,
@@ -238,7 +240,8 @@ fn picture(
         creator: open.submission.by.clone(),
         rescued_from: open.submission.rescue.as_ref().map(|rescue| rescue.from.clone()),
         kept_until: None,
-        pause: scheduler.pause(job).filter(|_| fate.decision.is_none()).map(shown_pause),
+        pause: holds.next(),
+        further_pauses: holds.collect(),
     }
 }
 
@@ -251,6 +254,7 @@ fn shown_pause(pause: &Pause) -> PauseView {
             votum_schedule::PauseOrigin::Asked => PauseOrigin::Asked,
             votum_schedule::PauseOrigin::Exhausted => PauseOrigin::Exhausted,
         },
+        stop_running: pause.live == LiveAttempts::Stop,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A coordinator and its workers, each with its own folders, and a client that asks them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     thread,
@@ -16,7 +16,7 @@ use votum_ids::{JobId, RequestId};
 use votum_job::JobSpec;
 use votum_wire::{
     ClusterView, JobView, WorkerState, WorkerView,
-    request::{Detail, SubmitJob, Submitted},
+    request::{Detail, SubmitJob, Submitted, Wanted},
 };
 
 use crate::{
@@ -365,7 +365,7 @@ impl Cluster {
     /// Lists every job, newest first.
     #[track_caller]
     pub fn jobs(&self) -> Vec<JobView> {
-        let listed = self.block_on(self.client.jobs(&BTreeSet::new(), Detail::Basic, 10_000));
+        let listed = self.block_on(self.client.jobs(&Wanted::default(), Detail::Basic, 10_000));
         listed.expect("the coordinator answers")
     }
 

@@ -6,9 +6,10 @@ use votum_wire::{JobView, Reason, Translate as _, hold::PauseJob, json};
 use crate::{
     args::Format,
     context::{Context, Patience},
+    display,
     exit::Exit,
     fault::{Fault, Outcome},
-    job_name,
+    job_name, screen,
 };
 
 /// Hold a job: nothing more of it is started, and nothing of it is voted on, until `unpause`.
@@ -49,10 +50,19 @@ pub(crate) async fn pause(args: &PauseArgs, context: &Context) -> Outcome {
         let (reason, stop_running) = (args.reason.clone(), args.stop_running);
         let wish = PauseJob { job: job.clone(), reason, stop_running };
         let view = client.pause(&wish).await?;
-        let words = format!(
-            "paused {job}: {}\n  go on:  votum unpause {job}",
+        let mut words = format!(
+            "paused {job}: {}",
             if stop_running { "what runs is asked to stop" } else { "what runs goes on" }
         );
+        if view.holds().count() > 1 {
+            words.push_str("\nit is held for more than one reason:\n");
+            words.push_str(
+                &display::job::holds(&view, screen::now()).indented(2).text(context.screen.paint),
+            );
+            words.push_str(&format!("  all of them end with:  votum unpause {job}"));
+        } else {
+            words.push_str(&format!("\n  go on:  votum unpause {job}"));
+        }
         tell(context, &view, &words)?;
     }
     Ok(Exit::Done)

@@ -52,6 +52,11 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     }
     let state = paint.text(Tone::of_view(view), view.word());
     line("State", format!("{state}  {}", state_words(view)).trim_end().to_owned());
+    if view.is_held() {
+        for (at, hold) in holds(view, now).lines(paint).into_iter().enumerate() {
+            line(if at == 0 { "Held" } else { "" }, hold);
+        }
+    }
     if let Some(cause) = &view.cause {
         line("Because", cause.message.clone());
     }
@@ -73,7 +78,37 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     out
 }
 
+/// Returns who holds a job, since when and why, one line each.
+pub(crate) fn holds(view: &JobView, now: WallTime) -> Table {
+    let mut table = Table::bare();
+    for hold in view.holds() {
+        let stops = if hold.stop_running { ", stopping what ran" } else { "" };
+        let reason = if hold.reason.is_empty() { "(no reason given)" } else { &hold.reason };
+        table.row([
+            cell(format!("by {}, {} ago{stops}", hold.by, amount::age(now.since(hold.since)))),
+            cell(reason),
+        ]);
+    }
+    table
+}
+
+/// Counts what is staged and names what runs, of a job whose reasons to wait are told apart.
+fn held_words(view: &JobView) -> String {
+    let staged = view.tasks.iter().filter(|task| task.state == TaskState::Staged).count();
+    let live = |task: &&TaskView| matches!(task.state, TaskState::Starting | TaskState::Running);
+    let live = view.tasks.iter().filter(live).count() as u64;
+    let runs = match live {
+        0 => "nothing runs".to_owned(),
+        1 => "1 task runs".to_owned(),
+        _ => format!("{live} tasks run"),
+    };
+    format!("{staged} of {} staged; {runs}", amount::count(view.tasks.len() as u64, "task"))
+}
+
 fn state_words(view: &JobView) -> String {
+    if view.is_held() {
+        return held_words(view);
+    }
     match view.state {
         JobState::Committed => "every output is visible".to_owned(),
         JobState::Aborted => "nothing became visible on any worker".to_owned(),
@@ -298,15 +333,15 @@ fn next(view: &JobView) -> Table {
         (true, Some(task)) => suggest("logs:", format!("votum logs {}/{}", view.job, task.task)),
         (true, None) => suggest("logs:", format!("votum logs {}", view.job)),
         (false, _) => {
-            match view.pause.as_ref().map(|pause| pause.origin) {
-                Some(PauseOrigin::Asked) => {
-                    suggest("go on:", format!("votum unpause {}", view.job))
-                }
-                Some(PauseOrigin::Exhausted) => {
-                    suggest("again:", format!("votum retry {}", view.job));
-                    suggest("give up:", format!("votum cancel {}", view.job));
-                }
-                None => {}
+            let held = |origin| view.is_held() && view.holds().any(|hold| hold.origin == origin);
+            let exhausted = held(PauseOrigin::Exhausted);
+            if held(PauseOrigin::Asked) {
+                suggest("go on:", format!("votum unpause {}", view.job));
+            } else if exhausted {
+                suggest("again:", format!("votum retry {}", view.job));
+            }
+            if exhausted {
+                suggest("give up:", format!("votum cancel {}", view.job));
             }
             suggest("follow:", format!("votum watch {}", view.job));
             suggest("logs:", format!("votum logs {} -f", view.job));

@@ -41,6 +41,7 @@ pub(crate) fn received(job: &str) -> JobView {
         ended: None,
         creator: "ana".to_owned(),
         pause: None,
+        further_pauses: Vec::new(),
         rescued_from: None,
         kept_until: None,
     }

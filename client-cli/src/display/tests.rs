@@ -8,6 +8,7 @@ use votum_wire::view::{
     CheckpointView, ClusterView, DrainView, IndexState, JobState, JournalView, TaskState,
     WorkerState, WorkerView,
 };
+use votum_wire::{PauseOrigin, PauseView};
 
 use super::{
     cluster,
@@ -86,6 +87,30 @@ fn a_further_attempt_says_what_became_of_the_one_before() {
     assert!(!first.iter().any(|line| line.contains("extract/4")), "{first:?}");
     let picture = frame::picture(&after, at(70), WIDE, Paint::Off).join("\n");
     assert!(picture.contains("attempt 6, since its worker was lost"), "{picture}");
+}
+
+#[test]
+fn a_job_that_is_held_twice_tells_both_reasons() {
+    let mut view = samples::running();
+    let hold = |by: &str, reason: &str, since, origin| PauseView {
+        by: by.to_owned(),
+        reason: reason.to_owned(),
+        since: at(since),
+        origin,
+        stop_running: origin == PauseOrigin::Asked,
+    };
+    view.pause = Some(hold("votum", "task load failed", 20, PauseOrigin::Exhausted));
+    view.further_pauses = vec![hold("ana", "", 50, PauseOrigin::Asked)];
+    assert_eq!(view.word(), "PAUSING");
+    let shown = job::screen(&view, at(60), Paint::Off);
+    let held = "
+State     PAUSING  0 of 3 tasks staged; 1 task runs
+Held      by votum, 40s ago                   task load failed
+          by ana, 10s ago, stopping what ran  (no reason given)
+";
+    assert!(shown.contains(held), "\n{shown}");
+    view.tasks[0].state = TaskState::Ready;
+    assert_eq!(view.word(), "PAUSED");
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl JobApi {
                 let listed: Listed =
                     serde_json::from_slice(&value).map_err(|error| status::internal(&error))?;
                 if let Some(view) = self.listed(listed).await
-                    && (wanted.states.is_empty() || wanted.states.contains(&view.state))
+                    && wanted.wanted.contains(&view)
                 {
                     jobs.push(wanted.detail.of(view));
                 }

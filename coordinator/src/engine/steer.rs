@@ -42,7 +42,7 @@ impl Engine {
         }
         match wish {
             Wish::Pause { .. } => Ok(()),
-            Wish::Unpause if self.scheduler.pause(job).is_some() => Ok(()),
+            Wish::Unpause if !self.scheduler.holds(job).is_empty() => Ok(()),
             Wish::Unpause => Err(Refusal::NotPaused { job: job.clone() }),
             Wish::Retry { task: Some(task) } if view.tasks.iter().all(|one| one.task != *task) => {
                 Err(Refusal::NoSuchTask { job: job.clone(), task: task.clone() })

@@ -1,6 +1,6 @@
 //! The client: one method for each thing that can be asked of a coordinator.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use tokio::time::timeout;
 use tonic::{
@@ -14,11 +14,13 @@ use votum_proto::v1::{
     worker_service_client::WorkerServiceClient,
 };
 use votum_wire::{
-    ClusterView, Fault, JobState, JobView, Malformed, Translate, WorkerView,
+    ClusterView, Fault, JobView, Malformed, Translate, WorkerView,
     hold::{PauseJob, RetryJob, UnpauseJob},
     names,
     operation::{DeleteWorker, DrainWorker},
-    request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, WorkerPage},
+    request::{
+        CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, Wanted, WorkerPage,
+    },
     rescue::{RescueJob, Rescued},
 };
 
@@ -102,14 +104,13 @@ impl Client {
         read_job(answer.job)
     }
 
-    /// Lists jobs, newest first: at most `limit`, and only those in one of the states, if any
-    /// is named.
+    /// Lists jobs, newest first: at most `limit` of those that are wanted.
     ///
     /// # Errors
     /// [`ClientError::Unavailable`] and what the coordinator refuses.
     pub async fn jobs(
         &self,
-        states: &BTreeSet<JobState>,
+        wanted: &Wanted,
         detail: Detail,
         limit: usize,
     ) -> Result<Vec<JobView>, ClientError> {
@@ -117,7 +118,7 @@ impl Client {
         let mut token = None;
         while jobs.len() < limit {
             let size = (limit - jobs.len()).min(PAGE_SIZE);
-            let page = self.job_page(states, detail, size, token).await?;
+            let page = self.job_page(wanted, detail, size, token).await?;
             jobs.extend(page.jobs);
             token = page.next;
             if token.is_none() {
@@ -128,18 +129,18 @@ impl Client {
         Ok(jobs)
     }
 
-    /// Reads one page of jobs; a token is of the page before, with the same states.
+    /// Reads one page of jobs; a token is of the page before, with the same wish.
     ///
     /// # Errors
     /// [`ClientError::Unavailable`] and what the coordinator refuses.
     pub async fn job_page(
         &self,
-        states: &BTreeSet<JobState>,
+        wanted: &Wanted,
         detail: Detail,
         size: usize,
         token: Option<String>,
     ) -> Result<JobPage, ClientError> {
-        let request = ListJobs::request(states, detail, size, token);
+        let request = ListJobs::request(wanted, detail, size, token);
         let answer = self
             .repeat(|| {
                 let (mut jobs, request) = (self.jobs_service(), request.clone());

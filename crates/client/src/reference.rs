@@ -1,10 +1,11 @@
 //! How people name a job: by its id, by the beginning of it, or by its display name.
 
-use std::collections::BTreeSet;
-
 use tonic::Code;
 use votum_ids::JobId;
-use votum_wire::{JobView, request::Detail};
+use votum_wire::{
+    JobView,
+    request::{Detail, Wanted},
+};
 
 use crate::{Client, ClientError};
 
@@ -26,7 +27,7 @@ impl Client {
         if reference.is_empty() {
             return Err(ClientError::NoSuchJob { reference: reference.to_owned() });
         }
-        let jobs = self.jobs(&BTreeSet::new(), Detail::Basic, SEARCHED_MAX).await?;
+        let jobs = self.jobs(&Wanted::default(), Detail::Basic, SEARCHED_MAX).await?;
         choose(reference, &jobs)
     }
 }

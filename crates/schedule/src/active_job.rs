@@ -39,8 +39,8 @@ pub(crate) struct ActiveJob {
     pub(crate) comebacks: usize,
     /// The first task that failed for good.
     pub(crate) failed: Option<usize>,
-    /// Why nothing of it is placed.
-    pub(crate) pause: Option<Pause>,
+    /// Why nothing of it is placed, the first reason first.
+    pub(crate) holds: Vec<Pause>,
     /// Told by events; never recorded here.
     pub(crate) phase: Phase,
     /// Whether the commit coordinator was told that everything is staged.
@@ -177,7 +177,7 @@ impl ActiveJob {
             digest_changes: 0,
             comebacks: 0,
             failed: None,
-            pause: None,
+            holds: Vec::new(),
             phase: Phase::Running,
             offered: false,
             orphans: BTreeMap::new(),

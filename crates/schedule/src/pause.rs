@@ -51,11 +51,12 @@ pub enum LiveAttempts {
 }
 
 impl Scheduler {
-    /// Returns why the job is held; none if it is not, is decided, or is over.
+    /// Returns why the job is held, the first reason first; nothing if it is not, is decided, or
+    /// is over.
     #[must_use]
-    pub fn pause(&self, id: &JobId) -> Option<&Pause> {
-        let job = self.jobs.get(id).filter(|job| job.phase == Phase::Running)?;
-        job.pause.as_ref()
+    pub fn holds(&self, id: &JobId) -> &[Pause] {
+        let job = self.jobs.get(id).filter(|job| job.phase == Phase::Running);
+        job.map_or(&[], |job| &job.holds)
     }
 
     /// Returns the tasks that another attempt can be asked for: all, or only this one.
@@ -73,7 +74,8 @@ impl Scheduler {
         names.filter(|name| only.is_none_or(|only| only == *name)).cloned().collect()
     }
 
-    /// Holds a job; a job that is held already is held once more only to stop what runs.
+    /// Holds a job, also one that is held for another reason; asked for once more in the same
+    /// words, it is held once more only to stop what runs.
     pub(crate) fn hold(
         &mut self,
         now: Moment,
@@ -85,7 +87,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get(&id).filter(|job| job.phase == Phase::Running) else {
             return Reaction::none();
         };
-        let asked = job.pause.as_ref().is_some_and(|pause| pause.origin == PauseOrigin::Asked);
+        let asked = job.holds.iter().any(|known| known.says(&by, &reason));
         let spared = |task| job.live_attempt(task).is_some_and(|attempt| !attempt.set_aside);
         let stops = live == LiveAttempts::Stop && (0..job.tasks.len()).any(spared);
         if asked && !stops {
@@ -103,7 +105,7 @@ impl Scheduler {
 
     /// Lets a job go on; what failed for good while it was held gets a fresh round of attempts.
     pub(crate) fn let_go(&mut self, now: Moment, id: JobId, by: String) -> Reaction {
-        if self.pause(&id).is_none() {
+        if self.holds(&id).is_empty() {
             return Reaction::none();
         }
         self.reports.insert(id.clone());
@@ -128,7 +130,8 @@ impl Scheduler {
 
     /// Asks the worker of an attempt to end it, if that is what its job's pause wants.
     pub(crate) fn stop_set_aside(&self, id: &JobId, task: usize) -> Option<Action> {
-        let pause = self.pause(id)?;
+        let stops = |pause: &&Pause| pause.live == LiveAttempts::Stop;
+        let pause = self.holds(id).iter().rfind(stops)?;
         self.jobs[id].live_attempt(task).filter(|attempt| attempt.set_aside)?;
         self.stop(id, task, &pause.sentence())
     }
@@ -145,17 +148,16 @@ impl ActiveJob {
                 }
             }
         }
-        match &mut self.pause {
-            // The first one who asked is the one to talk to.
-            Some(Pause { origin: PauseOrigin::Asked, live: known, .. }) => *known = live,
-            Some(Pause { origin: PauseOrigin::Exhausted, .. }) | None => self.pause = Some(pause),
+        match self.holds.iter_mut().find(|known| known.says(&pause.by, &pause.reason)) {
+            Some(known) => known.live = live,
+            None => self.add_hold(pause),
         }
         self.all_touched()
     }
 
     /// Applies the record that the job goes on.
     pub(crate) fn unpause(&mut self) -> Result<Fallout, CorruptSchedule> {
-        if self.pause.take().is_none() {
+        if std::mem::take(&mut self.holds).is_empty() {
             return Err(CorruptSchedule::NotPaused { job: self.id.clone() });
         }
         let failed = |task: &usize| matches!(self.tasks[*task].state, TaskState::Failed(_));
@@ -194,20 +196,44 @@ impl ActiveJob {
         }
         let failed = |task: &usize| matches!(self.tasks[*task].state, TaskState::Failed(_));
         self.failed = (0..self.tasks.len()).find(failed);
-        let exhausted = |pause: &mut Pause| pause.origin == PauseOrigin::Exhausted;
-        if self.failed.is_none() && self.pause.take_if(exhausted).is_some() {
-            fallout.touched.extend(0..self.tasks.len());
+        let exhausted = |pause: &Pause| pause.origin == PauseOrigin::Exhausted;
+        if let Some(at) = self.holds.iter().position(exhausted) {
+            match self.failed.map(|task| &self.tasks[task].state) {
+                // What else has failed still holds it.
+                Some(TaskState::Failed(blame)) => {
+                    self.holds[at].reason.clone_from(&blame.message);
+                }
+                Some(
+                    TaskState::Retrying(_)
+                    | TaskState::Pending
+                    | TaskState::Live
+                    | TaskState::Staged,
+                )
+                | None => {
+                    self.holds.remove(at);
+                    fallout.touched.extend(0..self.tasks.len());
+                }
+            }
         }
         Ok(fallout)
+    }
+
+    /// Keeps the first reason and the newest ones.
+    fn add_hold(&mut self, pause: Pause) {
+        if self.holds.len() == HOLDS_MAX {
+            self.holds.remove(1);
+        }
+        self.holds.push(pause);
     }
 
     /// Holds the job if that is what it means that a task has failed for the last time.
     pub(crate) fn hold_if_exhausted(&mut self, at: WallTime, task: usize, fallout: &mut Fallout) {
         let TaskState::Failed(blame) = &self.tasks[task].state else { return };
-        if self.spec.on_exhausted == OnExhausted::Abort || self.pause.is_some() {
+        let known = self.holds.iter().any(|pause| pause.origin == PauseOrigin::Exhausted);
+        if self.spec.on_exhausted == OnExhausted::Abort || known {
             return;
         }
-        self.pause = Some(Pause {
+        self.add_hold(Pause {
             by: "votum".to_owned(),
             reason: blame.message.clone(),
             since: at,
@@ -219,12 +245,12 @@ impl ActiveJob {
 
     /// Says whether an attempt that is found to run shall stop, because the job is paused.
     pub(crate) fn sets_aside(&self) -> bool {
-        self.pause.as_ref().is_some_and(|pause| pause.live == LiveAttempts::Stop)
+        self.holds.iter().any(|pause| pause.live == LiveAttempts::Stop)
     }
 
     /// Says whether the task waits for nothing but a worker, and may have one.
     pub(crate) fn is_placeable(&self, position: usize) -> bool {
-        self.pause.is_none() && self.is_ready(position)
+        self.holds.is_empty() && self.is_ready(position)
     }
 
     /// Says whether the end of the last attempt is what a pause asked for, which costs nobody.
@@ -246,6 +272,11 @@ impl ActiveJob {
 }
 
 impl Pause {
+    /// Says whether a person asked for it in these words.
+    fn says(&self, by: &str, reason: &str) -> bool {
+        self.origin == PauseOrigin::Asked && self.by == by && self.reason == reason
+    }
+
     /// Says for the task why it is asked to stop.
     fn sentence(&self) -> String {
         let Self { by, reason, .. } = self;
@@ -256,3 +287,6 @@ impl Pause {
         }
     }
 }
+
+/// Most reasons for which one job is held at a time; of more, the first and the newest are kept.
+const HOLDS_MAX: usize = 8;

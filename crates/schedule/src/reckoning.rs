@@ -61,7 +61,7 @@ impl Scheduler {
             let running = self
                 .jobs
                 .get(id)
-                .is_some_and(|job| job.phase == Phase::Running && job.pause.is_none());
+                .is_some_and(|job| job.phase == Phase::Running && job.holds.is_empty());
             // A drained worker begins nothing, not even what it was given before.
             let drained = self.roster.get(name).is_some_and(|known| known.orders.drain.is_some());
             let assignment = match attempt.started {

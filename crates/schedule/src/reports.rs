@@ -345,7 +345,7 @@ impl Scheduler {
     /// Offers a job for commit once everything is staged and every publisher is there.
     fn offer(&mut self, id: &JobId) -> Option<Action> {
         let job = self.jobs.get(id)?;
-        if job.offered || job.pause.is_some() || job.staged < job.tasks.len() {
+        if job.offered || !job.holds.is_empty() || job.staged < job.tasks.len() {
             return None;
         }
         let mut holdings: BTreeMap<WorkerId, Holding> = BTreeMap::new();

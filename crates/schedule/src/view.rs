@@ -41,8 +41,8 @@ pub struct JobSummary {
     pub live: usize,
     /// Why its abort was asked for: a stable word and a sentence.
     pub failure: Option<(String, String)>,
-    /// Why nothing of it is placed.
-    pub pause: Option<Pause>,
+    /// Why nothing of it is placed, the first reason first; empty unless it is held.
+    pub holds: Vec<Pause>,
 }
 
 /// Where a job stands, as far as the scheduler knows.
@@ -236,7 +236,7 @@ impl Scheduler {
             staged: job.staged,
             live: job.live,
             failure,
-            pause: self.pause(&job.id).cloned(),
+            holds: self.holds(&job.id).to_vec(),
         }
     }
 

@@ -35,7 +35,7 @@ impl Scheduler {
                 let rest = rest.as_millis().div_ceil(1000);
                 Some(format!("retries in {rest} s{}", after_failure(&job.tasks[position].attempts)))
             }
-            TaskStanding::Ready if job.pause.is_some() => Some("the job is paused".to_owned()),
+            TaskStanding::Ready if !job.holds.is_empty() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(job, position)),
             TaskStanding::Starting | TaskStanding::Running => self.why_unheard(job, position),
             TaskStanding::Staged | TaskStanding::Failed | TaskStanding::Cancelled => None,

@@ -103,6 +103,8 @@ pub struct PauseView {
     pub since: WallTime,
     /// What made it pause.
     pub origin: PauseOrigin,
+    /// Whether what ran was asked to stop.
+    pub stop_running: bool,
 }
 
 /// What made a job pause.
@@ -125,6 +127,7 @@ impl Translate for PauseView {
             reason: self.reason.clone(),
             create_time: Some(timestamp(self.since)),
             origin: self.origin.number(),
+            stop_running: self.stop_running,
         }
     }
 
@@ -134,6 +137,7 @@ impl Translate for PauseView {
             reason: proto.reason,
             since: read_timestamp("create_time", proto.create_time)?,
             origin: enumerated("origin", proto.origin)?,
+            stop_running: proto.stop_running,
         })
     }
 }

@@ -45,6 +45,7 @@ impl Translate for JobView {
             pause: self.pause.as_ref().map(Translate::to_proto),
             rescued_from: self.rescued_from.as_ref().map(job_name).unwrap_or_default(),
             keep_time: self.kept_until.map(timestamp),
+            further_pauses: crate::translate::write_all(&self.further_pauses),
         }
     }
 
@@ -74,6 +75,7 @@ impl Translate for JobView {
             ended: read_timestamp_if_any("end_time", proto.end_time)?,
             creator: proto.creator,
             pause: read_if_any("pause", proto.pause)?,
+            further_pauses: crate::translate::read_all("further_pauses", proto.further_pauses)?,
             rescued_from: match proto.rescued_from.as_str() {
                 "" => None,
                 name => Some(read_job_name("rescued_from", name)?),

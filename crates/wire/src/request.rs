@@ -141,11 +141,36 @@ impl Translate for GetJob {
     }
 }
 
+/// Chooses jobs by where they stand; the default chooses all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those in one of these states.
+    pub states: BTreeSet<JobState>,
+    /// Those that are held, whatever their state.
+    pub paused: bool,
+}
+
+impl Wanted {
+    /// Says whether a job is among them.
+    #[must_use]
+    pub fn contains(&self, job: &JobView) -> bool {
+        let all = self.states.is_empty() && !self.paused;
+        all || self.states.contains(&job.state) || self.paused && job.is_held()
+    }
+
+    /// Returns what the token of a page is good for.
+    fn arguments(&self) -> String {
+        let states = self.states.iter().map(|state| state.word());
+        let words: Vec<&str> = states.chain(self.paused.then_some("PAUSED")).collect();
+        format!("jobs {}", words.join(","))
+    }
+}
+
 /// Asks for a page of jobs, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListJobs {
-    /// Only jobs in one of these states; all if empty.
-    pub states: BTreeSet<JobState>,
+    /// Which jobs.
+    pub wanted: Wanted,
     /// How much of each.
     pub detail: Detail,
     /// Which part of the list.
@@ -156,7 +181,7 @@ impl ListJobs {
     /// Writes a request for the first page, or for the one that a token stands for.
     #[must_use]
     pub fn request(
-        states: &BTreeSet<JobState>,
+        wanted: &Wanted,
         detail: Detail,
         size: usize,
         token: Option<String>,
@@ -164,8 +189,9 @@ impl ListJobs {
         v1::ListJobsRequest {
             page_size: i32::try_from(size).unwrap_or(i32::MAX),
             page_token: token.unwrap_or_default(),
-            states: states.iter().map(|state| state.number()).collect(),
+            states: wanted.states.iter().map(|state| state.number()).collect(),
             view: detail.number(),
+            paused: wanted.paused,
         }
     }
 
@@ -177,20 +203,16 @@ impl ListJobs {
         let state = |(i, state): (usize, &i32)| enumerated(&format!("states[{i}]"), *state);
         let states = proto.states.iter().enumerate().map(state).collect::<Result<_, _>>()?;
         let detail = enumerated_if_any("view", proto.view)?.unwrap_or(Detail::Basic);
-        let page = Page::read(proto.page_size, &proto.page_token, &arguments(&states))?;
-        Ok(Self { states, detail, page })
+        let wanted = Wanted { states, paused: proto.paused };
+        let page = Page::read(proto.page_size, &proto.page_token, &wanted.arguments())?;
+        Ok(Self { wanted, detail, page })
     }
 
     /// Returns the token of the page that begins after a position.
     #[must_use]
     pub fn token_after(&self, position: &str) -> String {
-        page::seal(position, &arguments(&self.states))
+        page::seal(position, &self.wanted.arguments())
     }
-}
-
-fn arguments(states: &BTreeSet<JobState>) -> String {
-    let states: Vec<&str> = states.iter().map(|state| state.word()).collect();
-    format!("jobs {}", states.join(","))
 }
 
 /// A page of jobs.

@@ -49,8 +49,10 @@ pub struct JobView {
     pub ended: Option<WallTime>,
     /// Who submitted it.
     pub creator: String,
-    /// Why nothing of it is placed; absent unless it is held.
+    /// Why nothing of it is placed: the first reason; absent unless it is held.
     pub pause: Option<PauseView>,
+    /// What else holds it, later reasons last.
+    pub further_pauses: Vec<PauseView>,
     /// The aborted job whose staged outputs it takes over.
     pub rescued_from: Option<JobId>,
     /// Until when an aborted job keeps what is staged, for a rescue.
@@ -58,11 +60,28 @@ pub struct JobView {
 }
 
 impl JobView {
-    /// Returns the word for where it stands: that of its state, or `PAUSED` while it is held.
+    /// Returns the word for where it stands: that of its state, or `PAUSED` while it is held;
+    /// `PAUSING` while what was asked to stop for that still runs.
     #[must_use]
     pub fn word(&self) -> &'static str {
+        if !self.is_held() {
+            return self.state.word();
+        }
+        let live = |task: &TaskView| matches!(task.state, TaskState::Starting | TaskState::Running);
+        let stops = self.holds().any(|hold| hold.stop_running);
+        if stops && self.tasks.iter().any(live) { "PAUSING" } else { "PAUSED" }
+    }
+
+    /// Says whether it is held and not decided.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
         let undecided = matches!(self.state, JobState::Received | JobState::Running);
-        if self.pause.is_some() && undecided { "PAUSED" } else { self.state.word() }
+        self.pause.is_some() && undecided
+    }
+
+    /// Returns everything that holds it, the first reason first.
+    pub fn holds(&self) -> impl Iterator<Item = &PauseView> {
+        self.pause.iter().chain(&self.further_pauses)
     }
 
     /// Leaves out the spec, attempts, outputs and participants.

@@ -11,7 +11,7 @@ use votum_wire::{
     JobState, Problem, Reason, job_spec_from_proto,
     json::{from_json, to_json, to_json_pretty},
     names,
-    request::{Detail, ListJobs, SubmitJob},
+    request::{Detail, ListJobs, SubmitJob, Wanted},
     status,
 };
 
@@ -103,12 +103,14 @@ fn a_negative_duration_is_malformed_with_its_field() {
 #[test]
 fn a_page_token_is_good_for_its_states_only() {
     let states = BTreeSet::from([JobState::Running, JobState::Aborted]);
-    let first = ListJobs::read(ListJobs::request(&states, Detail::Full, 7, None)).unwrap();
-    assert_eq!((first.states.clone(), first.detail, first.page.size), (states, Detail::Full, 7));
+    let wanted = Wanted { states, paused: true };
+    let first = ListJobs::read(ListJobs::request(&wanted, Detail::Full, 7, None)).unwrap();
+    assert_eq!((first.wanted.clone(), first.detail, first.page.size), (wanted, Detail::Full, 7));
     let token = Some(first.token_after("nightly-1"));
-    let next = ListJobs::request(&first.states, Detail::Full, 7, token.clone());
+    let next = ListJobs::request(&first.wanted, Detail::Full, 7, token.clone());
     assert_eq!(ListJobs::read(next).unwrap().page.after.as_deref(), Some("nightly-1"));
-    let other = ListJobs::request(&BTreeSet::new(), Detail::Full, 7, token);
+    let unpaused = Wanted { paused: false, ..first.wanted };
+    let other = ListJobs::request(&unpaused, Detail::Full, 7, token);
     let refused = Problem::from_status(&ListJobs::read(other).unwrap_err());
     assert_eq!(refused.reason, Reason::PageTokenInvalid);
 }

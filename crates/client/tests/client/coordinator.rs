@@ -241,6 +241,7 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         ended: None,
         creator: "alice".to_owned(),
         pause: None,
+        further_pauses: Vec::new(),
         rescued_from: None,
         kept_until: None,
     }

@@ -4,12 +4,16 @@
 
 mod coordinator;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use uuid::Uuid;
 use votum_client::{Client, ClientError, Options, Until};
 use votum_ids::{JobId, RequestId};
-use votum_wire::{JobState, request::Detail, request::SubmitJob, status};
+use votum_wire::{
+    JobState,
+    request::{Detail, SubmitJob, Wanted},
+    status,
+};
 
 use crate::coordinator::{Coordinator, job, spec};
 
@@ -115,9 +119,9 @@ async fn lists_are_read_over_all_pages() {
     let coordinator = Coordinator::start().await;
     coordinator.has_jobs((0..450).map(|i| job(&format!("sales-{i}"), JobState::Running)));
     let client = Client::connect(&coordinator.address, options()).unwrap();
-    let all = client.jobs(&BTreeSet::new(), Detail::Basic, usize::MAX).await.unwrap();
+    let all = client.jobs(&Wanted::default(), Detail::Basic, usize::MAX).await.unwrap();
     assert_eq!(all.len(), 450);
-    let some = client.jobs(&BTreeSet::new(), Detail::Basic, 201).await.unwrap();
+    let some = client.jobs(&Wanted::default(), Detail::Basic, 201).await.unwrap();
     assert_eq!(some.last().unwrap().job.as_str(), "sales-200");
 }
 

@@ -499,7 +499,7 @@ impl Chaos {
             }
             Action::Replicate { .. } => {}
             Action::AllStaged { job, .. } => {
-                assert!(self.world.scheduler.pause(&job).is_none(), "seed {}", self.seed);
+                assert!(self.world.scheduler.holds(&job).is_empty(), "seed {}", self.seed);
                 assert!(self.offered.insert(job), "offered twice, seed {}", self.seed);
             }
             Action::Withdraw { job } => assert!(self.offered.remove(&job), "seed {}", self.seed),

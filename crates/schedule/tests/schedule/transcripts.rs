@@ -158,6 +158,10 @@ impl Stage {
             ["pause", name, "stop-running"] => {
                 Event::PauseAsked { job: job(name), by, reason, live: LiveAttempts::Stop }
             }
+            ["pause", name, "as", by] => {
+                let (by, reason) = ((*by).to_owned(), "audit".to_owned());
+                Event::PauseAsked { job: job(name), by, reason, live: LiveAttempts::GoOn }
+            }
             ["unpause", name] => Event::UnpauseAsked { job: job(name), by },
             ["retry", which] => {
                 let (name, task) = which.split_once('/').map_or((*which, None), |(name, task)| {

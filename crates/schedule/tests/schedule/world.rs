@@ -139,7 +139,7 @@ fn replayed(records: &[(WallTime, Record)], epoch: Epoch, anchor: WallTime) -> S
 pub(crate) fn show(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     let Some(view) = scheduler.job(now, job) else { return format!("{job} is not known\n") };
     let mut shown = format!("{job} {}", view.summary.state.word());
-    if let Some(pause) = &view.summary.pause {
+    for pause in &view.summary.holds {
         write!(shown, ", paused by {}: {}", pause.by, pause.reason).unwrap();
     }
     shown.push('\n');
@@ -168,7 +168,7 @@ fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     let view = scheduler.job(now, job).unwrap();
     let summary = &view.summary;
     let mut shown = format!("{job} {} of {} staged", summary.staged, summary.tasks);
-    writeln!(shown, ", {:?}", summary.pause).unwrap();
+    writeln!(shown, ", {:?}", summary.holds).unwrap();
     for task in view.tasks {
         let state = match task.state {
             // The end of a backoff is no fact: time brings it back.

@@ -479,6 +479,7 @@ pub(crate) fn job() -> JobView {
         ended: Some(WallTime(1_800_000_000_005)),
         creator: "alice".to_owned(),
         pause: Some(pause()),
+        further_pauses: vec![PauseView { by: "bob".to_owned(), ..pause() }],
         rescued_from: Some(job_id()),
         kept_until: Some(WallTime(1_800_000_000_007)),
     }
@@ -490,6 +491,7 @@ fn pause() -> PauseView {
         reason: "maintenance".to_owned(),
         since: WallTime(1_800_000_000_006),
         origin: PauseOrigin::Asked,
+        stop_running: true,
     }
 }
 
