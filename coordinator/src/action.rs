@@ -81,6 +81,11 @@ pub(crate) enum Answer {
     Valid,
     /// The abort is durable, or was before.
     Cancelling(Box<JobView>),
+    /// It is durable that what the aborted job kept is given up; its records tell what that was.
+    KeptReleased {
+        /// The job.
+        job: JobId,
+    },
     /// What was wished of the job is durable, or was before.
     Steered(Box<JobView>),
     /// What a rescue makes of each task, and the durable job if one was received.
@@ -153,6 +158,14 @@ pub(crate) enum Refusal {
     NothingKept {
         /// The job.
         job: JobId,
+    },
+    /// Another job takes over what the job keeps.
+    #[error("{job} is rescued by {successor}")]
+    AlreadyRescued {
+        /// The job.
+        job: JobId,
+        /// The other one.
+        successor: JobId,
     },
     /// The job is not held.
     #[error("{job} is not paused")]

@@ -30,7 +30,6 @@ use crate::{
     event::{Event, Intent},
     open_job::OpenJob,
     record::{KnownRequest, Record},
-    replies::ReplyId,
     turn::Turn,
     view,
 };
@@ -71,10 +70,28 @@ pub(crate) struct Lease {
 enum Pending {
     Schedule(votum_schedule::Event),
     Commit(CoordinatorEvent),
-    Frame { from: Installation, frame: FromWorker },
-    Release { worker: WorkerId, job: JobId },
-    Returned { from: Installation, attempt: AttemptId, comeback: Comeback },
-    LogFoundStale { by: WorkerId },
+    Frame {
+        from: Installation,
+        frame: FromWorker,
+    },
+    Release {
+        worker: WorkerId,
+        job: JobId,
+    },
+    Returned {
+        from: Installation,
+        attempt: AttemptId,
+        comeback: Comeback,
+    },
+    LogFoundStale {
+        by: WorkerId,
+    },
+    /// What a person wants of an aborted job whose keeping is not resumed yet.
+    Asked(Event),
+    /// A job that took over what this one keeps has committed.
+    Superseded {
+        job: JobId,
+    },
 }
 
 impl Machine for Engine {
@@ -85,11 +102,19 @@ impl Machine for Engine {
     fn step(&mut self, now: Moment, event: Event) -> Reaction<Record, Action> {
         let mut turn = Turn::new(now);
         match event {
+            Event::Cancel { ref job, .. } | Event::Rescue { from: ref job, .. }
+                if self.is_unsettled(job) =>
+            {
+                self.pending.push_back(Pending::Asked(event));
+            }
             Event::Submit { reply, intent, job, spec, submission } => {
                 let answer = self.submit(&mut turn, intent, job, spec, submission);
                 turn.reply(reply, answer);
             }
-            Event::Cancel { reply, job, cause } => self.cancel(&mut turn, reply, &job, cause),
+            Event::Cancel { reply, job, by, reason } => {
+                let answer = self.cancel(&mut turn, &job, by, reason);
+                turn.reply(reply, answer);
+            }
             Event::Steer { reply, job, by, wish } => {
                 let answer = self.steer(&mut turn, job, by, wish);
                 turn.reply(reply, answer);
@@ -138,7 +163,12 @@ impl Machine for Engine {
                 self.departed.forget(&closing.job);
                 turn.forget(closing);
             }
-            Event::Tick => self.tick(&mut turn),
+            Event::Tick => match self.pending.pop_front() {
+                // It stands behind what it waited for, so it does not come back here.
+                Some(Pending::Asked(event)) => return self.step(now, event),
+                Some(pending) => self.take_up(&mut turn, pending),
+                None => self.tick(&mut turn),
+            },
         }
         turn.finish()
     }
@@ -178,30 +208,35 @@ impl Engine {
         }
     }
 
-    fn tick(&mut self, turn: &mut Turn) {
-        match self.pending.pop_front() {
-            Some(Pending::Schedule(event)) => self.schedule(turn, event),
-            Some(Pending::Commit(event)) => self.commit(turn, event),
-            Some(Pending::Frame { from, frame }) => self.frame(turn, from, frame),
-            Some(Pending::Release { worker, job }) => turn.act(release(worker, job)),
-            Some(Pending::Returned { from, attempt, comeback }) => {
+    /// Does what waited for a step of its own.
+    fn take_up(&mut self, turn: &mut Turn, pending: Pending) {
+        match pending {
+            Pending::Schedule(event) => self.schedule(turn, event),
+            Pending::Commit(event) => self.commit(turn, event),
+            Pending::Frame { from, frame } => self.frame(turn, from, frame),
+            Pending::Release { worker, job } => turn.act(release(worker, job)),
+            Pending::Returned { from, attempt, comeback } => {
                 if let Some((record, closing)) = self.departed.returned(&from, &attempt, comeback) {
                     turn.schedule_record(record);
                     turn.close(closing);
                 }
             }
-            Some(Pending::LogFoundStale { by }) => turn.log_found_stale(by),
-            None => {
-                let schedule = self.scheduler.next_deadline().unwrap_or(FAR);
-                let commit = self.commit.next_deadline().unwrap_or(FAR);
-                if self.keeping_ends() < schedule.min(commit) {
-                    self.stop_keeping(turn);
-                } else if schedule <= commit {
-                    self.schedule(turn, votum_schedule::Event::Tick);
-                } else {
-                    self.commit(turn, CoordinatorEvent::Tick);
-                }
-            }
+            Pending::LogFoundStale { by } => turn.log_found_stale(by),
+            Pending::Superseded { job } => self.supersede(turn, job),
+            // Its event is a step, which began with a turn of its own.
+            Pending::Asked(_) => {}
+        }
+    }
+
+    fn tick(&mut self, turn: &mut Turn) {
+        let schedule = self.scheduler.next_deadline().unwrap_or(FAR);
+        let commit = self.commit.next_deadline().unwrap_or(FAR);
+        if self.keeping_ends() < schedule.min(commit) {
+            self.stop_keeping(turn);
+        } else if schedule <= commit {
+            self.schedule(turn, votum_schedule::Event::Tick);
+        } else {
+            self.commit(turn, CoordinatorEvent::Tick);
         }
     }
 
@@ -259,24 +294,27 @@ impl Engine {
         admission::check(spec, &self.scheduler)
     }
 
-    fn cancel(&mut self, turn: &mut Turn, reply: ReplyId, job: &JobId, cause: Cause) {
+    fn cancel(&mut self, turn: &mut Turn, job: &JobId, by: String, reason: String) -> Answer {
         if !self.jobs.contains_key(job) {
-            let refusal = Refusal::NotOpen { job: job.clone() };
-            return turn.reply(reply, Answer::Refused(refusal));
+            return Answer::Refused(Refusal::NotOpen { job: job.clone() });
         }
         if self.commit.is_stale() {
-            return turn.reply(reply, Answer::Refused(Refusal::LogStale));
+            return Answer::Refused(Refusal::LogStale);
+        }
+        if self.keeps(job) {
+            return self.release_kept(turn, job, by, reason);
         }
         let before = self.view(turn.now(), job);
+        let message =
+            if reason.is_empty() { "cancelled".to_owned() } else { format!("cancelled: {reason}") };
+        let cause = Cause { reason: "CANCELLED".to_owned(), message, by };
         self.commit(turn, CoordinatorEvent::AbortAsked { job: job.clone(), cause });
-        let answer = if turn.is_too_late() {
-            Answer::Refused(Refusal::AlreadyCommitting { job: job.clone() })
-        } else {
-            // A job with nothing to stop closes in the step that aborts it.
-            let view = self.view(turn.now(), job).or(before).expect("the job was open");
-            Answer::Cancelling(Box::new(view))
-        };
-        turn.reply(reply, answer);
+        if turn.is_too_late() {
+            return Answer::Refused(Refusal::AlreadyCommitting { job: job.clone() });
+        }
+        // A job with nothing to stop closes in the step that aborts it.
+        let view = self.view(turn.now(), job).or(before).expect("the job was open");
+        Answer::Cancelling(Box::new(view))
     }
 
     fn welcome(&mut self, turn: &mut Turn, hello: Hello, protocol: u32) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use votum_commit::{Cause, Installation};
+use votum_commit::Installation;
 use votum_driver::Tick;
 use votum_ids::{Incarnation, JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
@@ -33,8 +33,10 @@ pub(crate) enum Event {
         reply: ReplyId,
         /// The job.
         job: JobId,
-        /// Why, and who.
-        cause: Cause,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
     },
     /// A client wants a job to be held, to go on, or to be tried again at once.
     Steer {

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use tokio::sync::watch;
 use uuid::Uuid;
-use votum_commit::{Coordinator, LogPosition, LogState, Start};
+use votum_commit::{Coordinator, Decision, LogPosition, LogState, Start};
 use votum_driver::{Clock, Stamped, decode};
 use votum_ids::{ClusterId, Epoch, Incarnation, JobId};
 use votum_journal::{IndexState, Journal, Lsn, OnDisk, Opened, Options, Reader, Stream};
@@ -18,7 +18,9 @@ use votum_schedule::Scheduler;
 use crate::{
     config::Config,
     engine::{Engine, Lease},
-    record::{JOB_STREAMS, JobRecord, ORDER_STREAMS, Record, WORKER_STREAMS, cluster_stream},
+    record::{
+        JOB_STREAMS, JobRecord, ORDER_STREAMS, Record, WORKER_STREAMS, cluster_stream, job_stream,
+    },
     sessions::LogIdentity,
 };
 
@@ -164,7 +166,23 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
     for job in quarantined {
         engine.quarantine(job);
     }
+    engine.resume_rescues(|job| came_to(reader, job, RESCUES_FOLLOWED_MAX));
     Ok(())
+}
+
+/// Says what became of a job that is closed, and of those that rescued it; none if its records
+/// are gone or cannot be read.
+fn came_to(reader: &Reader, job: &JobId, further: usize) -> Option<Decision> {
+    let records = read_job(reader, &job_stream(job)).ok()?.ok()?;
+    let closing = records.iter().find_map(|stamped| stamped.record.closing.as_ref());
+    let heir = records.iter().rev().find_map(|stamped| match &stamped.record.schedule {
+        Some(votum_schedule::Record::Rescued { by, .. }) => Some(by),
+        Some(_) | None => None,
+    });
+    match (closing?.decision, heir) {
+        (Decision::Abort, Some(heir)) if further > 0 => came_to(reader, heir, further - 1),
+        (decision, _) => Some(decision),
+    }
 }
 
 /// Reads the records of one job; the inner error concerns that job alone.
@@ -196,6 +214,8 @@ fn draw() -> Incarnation {
     Incarnation(draw_uuid())
 }
 
+/// A rescue of a rescue is followed this far.
+const RESCUES_FOLLOWED_MAX: usize = 16;
 /// Below the data directory.
 const JOURNAL_FOLDER: &str = "journal";
 

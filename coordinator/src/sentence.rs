@@ -46,6 +46,9 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         JobState::Aborted if view.kept_until.is_some() => {
             format!("{}; what was staged is kept, invisible, for a rescue", cause(view))
         }
+        JobState::Aborted if view.kept_release.is_some() => {
+            format!("{}; what was staged was kept for a rescue, and given up", cause(view))
+        }
         JobState::Aborted => format!("{}; nothing became visible on any worker", cause(view)),
     }
 }

@@ -8,10 +8,11 @@ use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, TaskId, WorkerId};
 use votum_job::{Comeback, Failure, FailureKind, JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
-use votum_schedule::{Attempt, LiveAttempts, Pause, Scheduler, TaskStanding};
+use votum_schedule::{Attempt, KeptRelease, LiveAttempts, Pause, Scheduler, TaskStanding};
 use votum_wire::{
     PauseOrigin, PauseView,
     names::AttemptName,
+    rescue::KeptReleaseView,
     view::{
         AttemptView, CheckpointView, DrainView, JobState, JobView, Outcome, OutputState,
         OutputView, ParticipantView, ReportView, TaskState, TaskView, WorkerState, WorkerView,
@@ -242,7 +243,14 @@ fn picture(
         kept_until: None,
         pause: holds.next(),
         further_pauses: holds.collect(),
+        kept_release: scheduler.kept_release(job).map(shown_release),
+        rescued_by: scheduler.successor(job).cloned(),
     }
+}
+
+fn shown_release(release: &KeptRelease) -> KeptReleaseView {
+    let KeptRelease { by, reason, at, kept } = release.clone();
+    KeptReleaseView { by, reason, at, kept }
 }
 
 fn shown_pause(pause: &Pause) -> PauseView {
@@ -408,6 +416,7 @@ fn shown_worker(
         slots: registration.slots,
         free_bytes: (worker.free_bytes > 0).then_some(worker.free_bytes),
         holds: worker.holds,
+        keeps: worker.keeps,
         protocol: registration.protocol,
         drain: worker.drain.map(|drain| DrainView {
             deadline: drain.deadline(),

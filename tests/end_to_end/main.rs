@@ -16,6 +16,7 @@ mod partitions;
 mod pausing;
 mod readopting;
 mod refusing;
+mod releasing;
 mod rescuing;
 mod restarting;
 mod resuming;

@@ -44,6 +44,12 @@ fn a_rescue_runs_only_what_was_not_staged() {
     // What the aborted job kept has served its purpose.
     cluster.wait_until_staging_is_empty();
     assert_eq!(cluster.job(&job).kept_until, None);
+    let ClientError::Refused(problem) = rescue(&cluster, &job, false).unwrap_err() else {
+        panic!("it was rescued twice")
+    };
+    assert_eq!(problem.reason, Reason::AlreadyRescued);
+    assert_eq!(problem.metadata["successor"], rescued.job.as_str());
+    assert_eq!(cluster.job(&job).rescued_by, Some(rescued.job));
 }
 
 #[test]
@@ -78,7 +84,7 @@ fn what_lies_on_a_lost_disk_is_made_again() {
 }
 
 /// Lets t3 of a trio fail for good after t1 and t2 are staged.
-fn aborted(cluster: &Cluster, keep_staged: Duration) -> JobId {
+pub(crate) fn aborted(cluster: &Cluster, keep_staged: Duration) -> JobId {
     let check = format!("[ -e {} ]", cluster.home().join("gate").display());
     let mut spec: JobSpec =
         JobDraft::trio_with("rescued", "rows.txt", &cluster.runs(), &check).spec();
@@ -91,7 +97,11 @@ fn aborted(cluster: &Cluster, keep_staged: Duration) -> JobId {
     job
 }
 
-fn rescue(cluster: &Cluster, job: &JobId, validate_only: bool) -> Result<Rescued, ClientError> {
+pub(crate) fn rescue(
+    cluster: &Cluster,
+    job: &JobId,
+    validate_only: bool,
+) -> Result<Rescued, ClientError> {
     let wish = RescueJob { job: job.clone(), request: None, validate_only };
     cluster.block_on(cluster.client().rescue(&wish))
 }
@@ -100,9 +110,9 @@ fn fates(plan: &Rescued) -> Vec<(&str, bool)> {
     plan.plan.iter().map(|task| (task.task.as_str(), task.runs.is_empty())).collect()
 }
 
-fn reason_of(answer: Result<Rescued, ClientError>) -> Reason {
+pub(crate) fn reason_of(answer: Result<Rescued, ClientError>) -> Reason {
     let ClientError::Refused(problem) = answer.unwrap_err() else { panic!("it was not refused") };
     problem.reason
 }
 
-const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);

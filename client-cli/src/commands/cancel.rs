@@ -1,19 +1,25 @@
 //! `votum cancel`: ask for an abort.
 
 use clap::Args;
-use votum_wire::{Reason, Translate as _, json};
+use votum_wire::{JobView, Reason, Translate as _, json};
 
 use crate::{
     args::Format,
     context::{Context, Patience},
+    display,
     exit::Exit,
     fault::{Fault, Outcome},
     job_name,
 };
 
-/// Ask for a job to be aborted.
+/// Ask for a job to be aborted, or give up what an aborted one keeps.
+///
+/// A job with `keep_staged: 24h` keeps, invisible, what it staged when it aborts. Cancelled once
+/// more it gives that up: its workers discard it, those that are away when they return.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  votum cancel @last --reason 'wrong date'")]
+#[command(
+    after_help = "Example:\n  votum cancel @last --reason 'wrong date'\n  votum cancel nightly-sales-k3f9x2ab --reason 'the disk is full'"
+)]
 pub(crate) struct CancelArgs {
     /// The jobs.
     #[arg(value_name = "JOB", required = true)]
@@ -23,7 +29,7 @@ pub(crate) struct CancelArgs {
     reason: String,
 }
 
-/// Asks for each job to be aborted.
+/// Asks for each job to be aborted, or for what it kept to be given up.
 pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
     for name in &args.jobs {
@@ -32,6 +38,8 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
             let fault = Fault::from(error);
             if fault.is(&Reason::AlreadyDecided) {
                 fault.hint(format!("what became visible:  votum show {job}"))
+            } else if fault.is(&Reason::AlreadyRescued) {
+                fault.hint("cancel that one first; what it takes over is given up after it")
             } else {
                 fault
             }
@@ -39,10 +47,20 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
         context.screen.result(&match context.screen.format {
             Format::Json => json::to_json_pretty(&view.to_proto()),
             Format::Name => job.to_string(),
+            Format::Table if view.kept_release.is_some() => released(&view),
             Format::Table => format!(
                 "cancelling {job}: nothing of it becomes visible\n  follow:  votum watch {job}"
             ),
         })?;
     }
     Ok(Exit::Done)
+}
+
+/// Says what an aborted job has given up, whoever asked for it first.
+fn released(view: &JobView) -> String {
+    let release = view.kept_release.as_ref().map(display::job::given_up).unwrap_or_default();
+    let job = &view.job;
+    format!(
+        "gave up what {job} kept: {release}\n  workers that are away discard it when they return"
+    )
 }

@@ -69,6 +69,8 @@ async fn ask(client: &Client, job: &JobId, validate_only: bool) -> Result<Rescue
         let fault = Fault::from(error);
         if fault.is(&Reason::NothingKept) {
             fault.hint("a job keeps what it staged if its file says so:  keep_staged: 24h")
+        } else if fault.is(&Reason::AlreadyRescued) {
+            fault.hint("how that one gets on:  votum show JOB")
         } else {
             fault
         }

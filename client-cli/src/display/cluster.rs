@@ -69,11 +69,20 @@ pub(crate) fn left(view: &WorkerView) -> String {
         1 => "1 attempt runs there".to_owned(),
         count => format!("{count} attempts run there"),
     };
-    match view.holds.len() {
+    let holds = match view.holds.len() {
         0 => format!("{runs}, nothing of an open job is staged there"),
         1 => format!("{runs}, outputs of 1 open job are staged there"),
         count => format!("{runs}, outputs of {count} open jobs are staged there"),
+    };
+    if view.keeps.is_empty() {
+        return holds;
     }
+    let mut jobs: Vec<&str> = view.keeps.iter().map(|job| job.as_str()).collect();
+    let rest = jobs.len().saturating_sub(NAMES_MAX);
+    jobs.truncate(NAMES_MAX);
+    let more = if rest > 0 { format!(" (and {rest} more)") } else { String::new() };
+    let jobs = jobs.join(" ");
+    format!("{holds}; aborted jobs keep theirs for a rescue until  votum cancel {jobs}{more}")
 }
 
 fn drained(view: &WorkerView, drain: &DrainView, now: WallTime) -> String {
@@ -172,3 +181,6 @@ fn job_counts(view: &ClusterView) -> String {
 fn index(state: IndexState) -> String {
     state.word().to_lowercase().replace('_', " ")
 }
+
+/// Most names in one sentence.
+const NAMES_MAX: usize = 4;

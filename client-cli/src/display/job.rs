@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use votum_commit::{Decision, Vote};
 use votum_machine::WallTime;
-use votum_wire::PauseOrigin;
 use votum_wire::view::{
     AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, TaskState,
     TaskView,
 };
+use votum_wire::{PauseOrigin, rescue::KeptReleaseView};
 
 use super::{
     amount, attempts, outcome,
@@ -72,6 +72,12 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     if let Some(until) = view.kept_until {
         line("Kept", format!("what was staged, invisible, until {}", amount::time(until)));
     }
+    if let Some(release) = &view.kept_release {
+        line("Given up", given_up(release));
+    }
+    if let Some(successor) = &view.rescued_by {
+        line("Rescued", format!("by {successor}"));
+    }
     if let Some(votes) = votes(view) {
         line("Votes", votes);
     }
@@ -103,6 +109,21 @@ fn held_words(view: &JobView) -> String {
         _ => format!("{live} tasks run"),
     };
     format!("{staged} of {} staged; {runs}", amount::count(view.tasks.len() as u64, "task"))
+}
+
+/// Says who gave up what an aborted job kept, and what that was.
+pub(crate) fn given_up(release: &KeptReleaseView) -> String {
+    let mut workers: Vec<&str> = release.kept.values().map(|worker| worker.as_str()).collect();
+    workers.sort_unstable();
+    workers.dedup();
+    let tasks = match release.kept.len() {
+        1 => "1 task".to_owned(),
+        count => format!("{count} tasks"),
+    };
+    let why =
+        if release.reason.is_empty() { String::new() } else { format!(": {}", release.reason) };
+    let (workers, at) = (workers.join(", "), amount::time(release.at));
+    format!("the outputs of {tasks} on {workers}, by {} at {at}{why}", release.by)
 }
 
 fn state_words(view: &JobView) -> String {
@@ -328,6 +349,7 @@ fn next(view: &JobView) -> Table {
     match (view.state.is_final(), failed) {
         (true, _) if view.kept_until.is_some() => {
             suggest("rescue:", format!("votum rescue {} --dry-run", view.job));
+            suggest("give up:", format!("votum cancel {}", view.job));
             suggest("logs:", format!("votum logs {}", view.job));
         }
         (true, Some(task)) => suggest("logs:", format!("votum logs {}/{}", view.job, task.task)),

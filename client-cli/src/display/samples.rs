@@ -44,6 +44,8 @@ pub(crate) fn received(job: &str) -> JobView {
         further_pauses: Vec::new(),
         rescued_from: None,
         kept_until: None,
+        kept_release: None,
+        rescued_by: None,
     }
 }
 

@@ -339,6 +339,7 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
         slots: 4,
         free_bytes: Some(5 << 30),
         holds: vec!["sales-1".parse().unwrap()],
+        keeps: Vec::new(),
         drain: Some(DrainView {
             by: "carol".to_owned(),
             reason: "another disk".to_owned(),

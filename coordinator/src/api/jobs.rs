@@ -5,7 +5,6 @@ use std::pin::Pin;
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
-use votum_commit::Cause;
 use votum_ids::{Digest, JobId, RequestId};
 use votum_job::{Graph, JobSpec};
 use votum_proto::v1::{self, job_service_server::JobService};
@@ -247,15 +246,13 @@ impl JobApi {
     }
 
     async fn cancel(&self, job: JobId, reason: String, by: String) -> Result<JobView, Status> {
-        let message =
-            if reason.is_empty() { "cancelled".to_owned() } else { format!("cancelled: {reason}") };
-        let cause = Cause { reason: "CANCELLED".to_owned(), message, by };
         let (reply, caller) = self.0.replies.register();
-        if !self.0.inbox.send(Event::Cancel { reply, job, cause }).await {
+        if !self.0.inbox.send(Event::Cancel { reply, job, by, reason }).await {
             return Err(status::shutting_down());
         }
         match caller.answer().await {
             Some(Answer::Cancelling(view)) => Ok(*view),
+            Some(Answer::KeptReleased { job }) => self.0.closed_job(&job),
             // Cancelling an aborted job again changes nothing and is no error.
             Some(Answer::Refused(Refusal::NotOpen { job })) => {
                 let view = self.0.closed_job(&job)?;

@@ -87,6 +87,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::Decided { job, state } => status::decided(job, *state),
         Refusal::NotAborted { job, state } => status::not_aborted(job, *state),
         Refusal::NothingKept { job } => status::nothing_kept(job),
+        Refusal::AlreadyRescued { job, successor } => status::already_rescued(job, successor),
         Refusal::NotPaused { job } => status::not_paused(job),
         Refusal::NothingToRetry { job, task } => status::nothing_to_retry(job, task.as_ref()),
         Refusal::NoSuchTask { job, task } => status::task_not_found(job, task),

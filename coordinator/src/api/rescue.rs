@@ -2,6 +2,7 @@
 
 use tonic::Status;
 use votum_commit::Decision;
+use votum_ids::JobId;
 use votum_schedule::Submission;
 use votum_wire::{
     rescue::{RescueJob, Rescued},
@@ -44,13 +45,27 @@ impl JobApi {
                 Ok(Rescued { plan, job: job.map(|job| *job), duplicate })
             }
             Some(Answer::Refused(Refusal::NotOpen { job })) if job == from => {
-                Err(match aborted.decision {
-                    Some(Decision::Abort) => status::nothing_kept(&from),
-                    Some(Decision::Commit) | None => status::not_aborted(&from, aborted.state),
-                })
+                Err(self.why_not(&from).await)
             }
             Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
             Some(_) | None => Err(status::shutting_down()),
+        }
+    }
+
+    /// Says why a job that is closed cannot be rescued; the job that was rescued in its place is
+    /// named.
+    async fn why_not(&self, from: &JobId) -> Status {
+        let closed = match self.0.job(from).await {
+            Ok(closed) => closed,
+            Err(status) => return status,
+        };
+        if closed.decision != Some(Decision::Abort) {
+            return status::not_aborted(from, closed.state);
+        }
+        let Some(successor) = closed.rescued_by else { return status::nothing_kept(from) };
+        match self.0.job(&successor).await.map(|view| view.decision) {
+            Ok(Some(Decision::Commit)) => status::already_rescued(from, &successor),
+            Ok(Some(Decision::Abort) | None) | Err(_) => status::nothing_kept(from),
         }
     }
 }

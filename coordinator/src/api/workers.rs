@@ -102,6 +102,7 @@ impl Desk {
             Answer::Received { .. }
             | Answer::Valid
             | Answer::Cancelling(_)
+            | Answer::KeptReleased { .. }
             | Answer::Steered(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
@@ -118,6 +119,7 @@ impl Desk {
             Answer::Received { .. }
             | Answer::Valid
             | Answer::Cancelling(_)
+            | Answer::KeptReleased { .. }
             | Answer::Steered(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)

@@ -73,6 +73,8 @@ impl Engine {
             | Pending::Frame { .. }
             | Pending::Release { .. }
             | Pending::Returned { .. }
+            | Pending::Asked(_)
+            | Pending::Superseded { .. }
             | Pending::LogFoundStale { .. } => true,
         });
     }

@@ -139,10 +139,8 @@ impl Engine {
         let Some(open) = self.jobs.remove(job) else { return };
         self.kept.remove(job);
         // What was taken over is visible: nobody rescues it once more.
-        if let (Some(rescue), Decision::Commit) = (&open.submission.rescue, decision)
-            && let Some(until) = self.kept.get_mut(&rescue.from)
-        {
-            *until = turn.now();
+        if let (Some(rescue), Decision::Commit) = (&open.submission.rescue, decision) {
+            self.settle_rescued(&rescue.from);
         }
         for worker in self.scheduler.involved(job) {
             turn.act(release(worker, job.clone()));

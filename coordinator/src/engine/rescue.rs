@@ -9,7 +9,7 @@ use votum_machine::Moment;
 use votum_schedule::{RescuePlan, Submission};
 use votum_wire::rescue::RescuedTask;
 
-use super::{Engine, FAR};
+use super::{Engine, FAR, Pending};
 use crate::{
     action::{Answer, Refusal},
     event::Intent,
@@ -35,16 +35,24 @@ impl Engine {
         let Some(rescue) = self.scheduler.rescuable(from).filter(|_| self.keeps(from)) else {
             return Answer::Refused(Refusal::NothingKept { job: from.clone() });
         };
+        // The same request is answered with its own job, whatever that has come to.
+        if let Some(successor) = self.rescued_by(from)
+            && !self.requests.contains_key(&submission.request)
+        {
+            return Answer::Refused(Refusal::AlreadyRescued { job: from.clone(), successor });
+        }
         let plan = self.scheduler.rescue_plan(&rescue).into_iter().map(planned).collect();
         let spec = self.jobs[from].spec.clone();
         submission.rescue = Some(rescue);
         match self.submit(turn, intent, job, spec, submission) {
             Answer::Received { job, duplicate } => {
+                self.note_rescue(from, &job.job);
                 Answer::Rescued { plan, job: Some(job), duplicate }
             }
             Answer::Valid => Answer::Rescued { plan, job: None, duplicate: false },
             refused @ (Answer::Refused(_)
             | Answer::Cancelling(_)
+            | Answer::KeptReleased { .. }
             | Answer::Steered(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
@@ -54,12 +62,31 @@ impl Engine {
         }
     }
 
+    /// Gives up what an aborted job keeps; durable, and told to its workers, before the answer.
+    ///
+    /// A job that a rescue reads is left alone: that one is cancelled first.
+    pub(super) fn release_kept(
+        &mut self,
+        turn: &mut Turn,
+        job: &JobId,
+        by: String,
+        reason: String,
+    ) -> Answer {
+        if let Some(successor) = self.rescued_by(job) {
+            return Answer::Refused(Refusal::AlreadyRescued { job: job.clone(), successor });
+        }
+        let event = votum_schedule::Event::ReleaseAsked { job: job.clone(), by, reason };
+        self.schedule(turn, event);
+        self.commit(turn, CoordinatorEvent::Stopped { job: job.clone() });
+        Answer::KeptReleased { job: job.clone() }
+    }
+
     /// Takes the word of the scheduler that nothing of an aborting job runs.
     pub(super) fn stopped(&mut self, turn: &mut Turn, job: JobId) {
         match self.kept_until(&job) {
-            Some(until) if turn.now() < until => {
+            Some(until) if turn.now() < until || self.rescued_by(&job).is_some() => {
                 turn.changed(&job);
-                self.kept.insert(job, until);
+                self.kept.insert(job, until.max(turn.now()));
             }
             Some(_) | None => self.commit(turn, CoordinatorEvent::Stopped { job }),
         }
@@ -80,15 +107,85 @@ impl Engine {
     pub(super) fn stop_keeping(&mut self, turn: &mut Turn) {
         let due = self.kept.iter().find(|(_, until)| **until <= turn.now());
         let Some(job) = due.map(|(job, _)| job.clone()) else { return };
-        let rescued = |open: &crate::open_job::OpenJob| {
-            open.submission.rescue.as_ref().is_some_and(|rescue| rescue.from == job)
-        };
-        if self.jobs.values().any(rescued) {
+        if self.rescued_by(&job).is_some() || self.commit.is_stale() {
             self.kept.insert(job, turn.now().after(LOOK_AGAIN));
             return;
         }
-        self.kept.remove(&job);
         self.commit(turn, CoordinatorEvent::Stopped { job });
+    }
+
+    /// Ends the keeping of a job that another one has committed in place of.
+    pub(super) fn supersede(&mut self, turn: &mut Turn, job: JobId) {
+        if self.keeps(&job) {
+            self.commit(turn, CoordinatorEvent::Stopped { job });
+        }
+    }
+
+    /// Ends the keeping of a job that was rescued for good, and of those that it had rescued.
+    pub(super) fn settle_rescued(&mut self, from: &JobId) {
+        let mut next = Some(from);
+        while let Some((job, open)) = next.and_then(|job| self.jobs.get_key_value(job)) {
+            self.pending.push_back(Pending::Superseded { job: job.clone() });
+            next = open.submission.rescue.as_ref().map(|rescue| &rescue.from);
+        }
+    }
+
+    /// Takes up, after all jobs were, what a crash left undone between them and their rescues.
+    ///
+    /// `came_to` tells what became of a job that is closed; a rescue that has committed ends
+    /// the keeping of what it took over.
+    pub(crate) fn resume_rescues(&mut self, came_to: impl Fn(&JobId) -> Option<Decision>) {
+        let mut taken = Vec::new();
+        let mut settled = Vec::new();
+        for (job, open) in &self.jobs {
+            let decision = self.commit.phase(job).and_then(|standing| standing.decision());
+            if let Some(rescue) = &open.submission.rescue
+                && decision != Some(Decision::Abort)
+            {
+                taken.push((rescue.from.clone(), job.clone()));
+            }
+            let heir = self.scheduler.successor(job).filter(|heir| !self.jobs.contains_key(*heir));
+            if heir.and_then(&came_to) == Some(Decision::Commit) {
+                settled.push(job.clone());
+            }
+        }
+        taken.iter().for_each(|(from, by)| self.note_rescue(from, by));
+        settled.iter().for_each(|job| self.settle_rescued(job));
+    }
+
+    /// Returns the open job that takes over from this one: itself, or by one that it rescues.
+    fn rescued_by(&self, job: &JobId) -> Option<JobId> {
+        let takes_over = |open: &crate::open_job::OpenJob| {
+            open.submission.rescue.as_ref().is_some_and(|rescue| rescue.from == *job)
+        };
+        let heirs = self.jobs.iter().filter(|(_, open)| takes_over(open));
+        heirs.into_iter().find_map(|(heir, _)| match self.commit.phase(heir)?.decision() {
+            Some(Decision::Abort) => self.rescued_by(heir),
+            Some(Decision::Commit) | None => Some(heir.clone()),
+        })
+    }
+
+    /// Lets the aborted job's own history tell who took over.
+    pub(super) fn note_rescue(&mut self, from: &JobId, by: &JobId) {
+        let (job, by) = (from.clone(), by.clone());
+        let event = votum_schedule::Event::RescueReceived { job, by };
+        self.pending.push_back(Pending::Schedule(event));
+    }
+
+    /// Says whether a step that waits decides what an aborted job keeps: its abort that is resumed
+    /// after a restart, or the end of its keeping.
+    pub(super) fn is_unsettled(&self, id: &JobId) -> bool {
+        self.pending.iter().any(|pending| match pending {
+            Pending::Schedule(votum_schedule::Event::Aborting { job, .. })
+            | Pending::Superseded { job } => job == id,
+            Pending::Schedule(_)
+            | Pending::Commit(_)
+            | Pending::Frame { .. }
+            | Pending::Release { .. }
+            | Pending::Returned { .. }
+            | Pending::LogFoundStale { .. }
+            | Pending::Asked(_) => false,
+        })
     }
 
     /// Returns when the first keeping ends.
@@ -96,7 +193,7 @@ impl Engine {
         self.kept.values().min().copied().unwrap_or(FAR)
     }
 
-    fn keeps(&self, job: &JobId) -> bool {
+    pub(super) fn keeps(&self, job: &JobId) -> bool {
         self.kept.contains_key(job)
     }
 }

@@ -314,6 +314,8 @@ struct World {
     engine: Engine,
     replies: Replies,
     records: Vec<(WallTime, Record)>,
+    /// Of the coordinator's last start.
+    epoch: u64,
 }
 
 /// What one event and the ticks after it came to.
@@ -333,8 +335,8 @@ impl Settled {
 
 impl World {
     fn new() -> Self {
-        let mut world =
-            Self { engine: engine(Epoch(1)), replies: Replies::default(), records: Vec::new() };
+        let (replies, records) = (Replies::default(), Vec::new());
+        let mut world = Self { engine: engine(Epoch(1)), replies, records, epoch: 1 };
         world.settle(Event::SessionOpened(hello()));
         world.frame(FromWorker::InventoryEnded);
         world
@@ -352,12 +354,8 @@ impl World {
     }
 
     fn cancel(&mut self) -> Reaction<Record, Action> {
-        let cause = Cause {
-            reason: "CANCELLED".to_owned(),
-            message: "cancelled".to_owned(),
-            by: "ana".to_owned(),
-        };
-        self.step(Event::Cancel { reply: self.replies.register().0, job: job(), cause })
+        let (reply, by) = (self.replies.register().0, "ana".to_owned());
+        self.step(Event::Cancel { reply, job: job(), by, reason: String::new() })
     }
 
     fn steer(&mut self, wish: Wish) -> Reaction<Record, Action> {
@@ -419,18 +417,22 @@ fn steered(reaction: &Reaction<Record, Action>) -> &Answer {
 }
 
 fn engine(epoch: Epoch) -> Engine {
+    engine_at(epoch, ANCHOR)
+}
+
+fn engine_at(epoch: Epoch, anchor: WallTime) -> Engine {
     let cluster = ClusterId(Uuid::nil());
     let incarnation = Incarnation(Uuid::from_u128(u128::from(epoch.0)));
     let held = LogPosition { cluster, epoch: Epoch(0), start: incarnation, lsn: 0 };
     let start = Start { cluster, epoch, incarnation, held, log: LogState::Whole };
-    let scheduler = Scheduler::new(votum_schedule::Config::default(), epoch, ANCHOR);
+    let scheduler = Scheduler::new(votum_schedule::Config::default(), epoch, anchor);
     let lease = Lease {
         length: Duration::from_secs(15),
         heartbeat_interval: Duration::from_secs(3),
         stop_grace: Duration::from_secs(10),
         protocols: Versions::OURS,
     };
-    Engine::new(ANCHOR, 10, lease, scheduler, Coordinator::new(start))
+    Engine::new(anchor, 10, lease, scheduler, Coordinator::new(start))
 }
 
 fn hello() -> Hello {

@@ -13,7 +13,7 @@ use votum_job::{
 use votum_machine::WallTime;
 
 use crate::{
-    CorruptSchedule, KnownCheckpoint, Submission,
+    CorruptSchedule, KeptRelease, KnownCheckpoint, Submission,
     attempt::{Attempt, Outcome},
     pause::Pause,
     retry::Budget,
@@ -41,6 +41,10 @@ pub(crate) struct ActiveJob {
     pub(crate) failed: Option<usize>,
     /// Why nothing of it is placed, the first reason first.
     pub(crate) holds: Vec<Pause>,
+    /// Who gave up what it kept after its abort.
+    pub(crate) kept_release: Option<KeptRelease>,
+    /// The last job that took over what it keeps.
+    pub(crate) successor: Option<JobId>,
     /// Told by events; never recorded here.
     pub(crate) phase: Phase,
     /// Whether the commit coordinator was told that everything is staged.
@@ -178,6 +182,8 @@ impl ActiveJob {
             comebacks: 0,
             failed: None,
             holds: Vec::new(),
+            kept_release: None,
+            successor: None,
             phase: Phase::Running,
             offered: false,
             orphans: BTreeMap::new(),

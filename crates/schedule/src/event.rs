@@ -116,6 +116,22 @@ pub enum Event {
         /// Which.
         id: CheckpointId,
     },
+    /// A person gives up what an aborted job keeps.
+    ReleaseAsked {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// Another job was received that takes over what an aborted one keeps.
+    RescueReceived {
+        /// The aborted job.
+        job: JobId,
+        /// The other one.
+        by: JobId,
+    },
     /// The commit coordinator reports that a holder no longer has its share.
     ShareLost {
         /// The job.

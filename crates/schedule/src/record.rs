@@ -1,5 +1,7 @@
 //! The durable facts of the scheduler, and which of them are forced (`protocol.md` §4).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use votum_ids::{AttemptId, CheckpointId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
@@ -87,6 +89,24 @@ pub enum Record {
         /// Who.
         by: String,
     },
+    /// What an aborted job kept is given up by a person, before its time is over.
+    KeptReleased {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
+        /// Whose outputs, and on which worker each lies.
+        kept: BTreeMap<TaskId, WorkerId>,
+    },
+    /// Another job takes over what an aborted one keeps.
+    Rescued {
+        /// The aborted job.
+        job: JobId,
+        /// The other one.
+        by: JobId,
+    },
     /// An attempt that nobody wanted any longer was heard of again; for people.
     Returned {
         /// Which.
@@ -131,12 +151,15 @@ impl Record {
             | Self::Ordered { .. }
             | Self::Paused { .. }
             | Self::Unpaused { .. }
-            | Self::RetryAsked { .. } => true,
+            | Self::RetryAsked { .. }
+            | Self::KeptReleased { .. } => true,
             Self::Assigned { exclusive, .. } => *exclusive,
             Self::Started { .. }
             | Self::Ended { .. }
             | Self::Lost { .. }
             | Self::Returned { .. }
+            // Until it is durable the other job's own record says the same.
+            | Self::Rescued { .. }
             | Self::CheckpointHeld { .. }
             | Self::CheckpointGone { .. }
             | Self::Registered(_) => false,
@@ -151,7 +174,9 @@ impl Record {
             | Self::Lost { job, .. }
             | Self::Paused { job, .. }
             | Self::Unpaused { job, .. }
-            | Self::RetryAsked { job, .. } => Some(job),
+            | Self::RetryAsked { job, .. }
+            | Self::KeptReleased { job, .. }
+            | Self::Rescued { job, .. } => Some(job),
             Self::Assigned { attempt, .. }
             | Self::Started { attempt }
             | Self::Returned { attempt, .. }

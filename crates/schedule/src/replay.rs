@@ -6,7 +6,7 @@ use votum_job::InvalidJob;
 use votum_machine::WallTime;
 
 use crate::{
-    Pause, PauseOrigin, Record, Scheduler,
+    KeptRelease, Pause, PauseOrigin, Record, Scheduler,
     active_job::{ActiveJob, Fallout},
 };
 
@@ -87,6 +87,12 @@ pub enum CorruptSchedule {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// What a job kept was given up a second time.
+    #[error("what job {job} kept was given up twice")]
+    ReleasedTwice {
+        /// The job.
+        job: JobId,
+    },
     /// Outputs were lost that nobody held.
     #[error("task {task} of job {job} was not staged where it was lost")]
     NotStaged {
@@ -161,6 +167,14 @@ impl Scheduler {
             }
             Record::Unpaused { job, by: _ } => self.recorded_job(job)?.unpause(),
             Record::RetryAsked { job, tasks, by: _ } => self.recorded_job(job)?.retry(tasks),
+            Record::KeptReleased { job, by, reason, kept } => {
+                let (by, reason, kept) = (by.clone(), reason.clone(), kept.clone());
+                self.recorded_job(job)?.give_up(KeptRelease { by, reason, at, kept })
+            }
+            Record::Rescued { job, by } => {
+                self.recorded_job(job)?.successor = Some(by.clone());
+                Ok(Fallout::default())
+            }
             Record::CheckpointHeld { held, worker, uid } => {
                 let job = self.recorded_job(&held.id.attempt.job)?;
                 job.hold_checkpoint(at, held, worker, *uid).map(|()| Fallout::default())

@@ -176,7 +176,7 @@ impl Scheduler {
     fn is_reachable(&self, kept: &Kept) -> bool {
         let holder = self.roster.get(&kept.worker);
         kept.outputs.is_empty()
-            || holder.is_some_and(|worker| worker.registration.uid == kept.uid && !worker.is_lost())
+            || holder.is_some_and(|worker| !worker.is_foreign(kept.uid) && !worker.is_lost())
     }
 }
 

@@ -94,6 +94,8 @@ impl Machine for Scheduler {
             Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
             Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
             Event::RetryAsked { job, task, by } => self.try_again(now, job, task.as_ref(), by),
+            Event::ReleaseAsked { job, by, reason } => self.give_up_kept(now, job, by, reason),
+            Event::RescueReceived { job, by } => self.note_rescue(now, job, by),
             Event::Aborting { job, why } => self.abort(now, &job, why),
             Event::Committing { job } => self.commit(now, &job),
             Event::Closed { job } => self.close(&job),
@@ -370,6 +372,8 @@ impl Scheduler {
             | Record::Paused { .. }
             | Record::Unpaused { .. }
             | Record::RetryAsked { .. }
+            | Record::KeptReleased { .. }
+            | Record::Rescued { .. }
             | Record::Registered(_)
             | Record::Ordered { .. } => false,
         };

@@ -123,6 +123,8 @@ pub struct WorkerView {
     pub running: Vec<AttemptId>,
     /// Jobs that have outputs staged there.
     pub holds: Vec<JobId>,
+    /// Those of them that are aborted and only keep it, for a rescue.
+    pub keeps: Vec<JobId>,
     /// Why it takes no attempts, if an operator wants it so.
     pub drain: Option<Drain>,
     /// Whether it has a session.
@@ -283,6 +285,10 @@ impl Scheduler {
         };
         let holds: BTreeSet<JobId> =
             worker.held.iter().filter(staged).map(|(job, _)| job.clone()).collect();
+        let keeping = |id: &&JobId| {
+            let job = self.jobs.get(*id).filter(|job| job.live == 0);
+            job.is_some_and(|job| matches!(job.phase, Phase::Aborting { .. }))
+        };
         let (state, idle) = (state(worker), worker.live.is_empty() && holds.is_empty());
         WorkerView {
             registration: worker.registration.clone(),
@@ -295,6 +301,7 @@ impl Scheduler {
             free_bytes: worker.free_bytes,
             free_slots: worker.free_slots(),
             running: worker.live.iter().filter_map(live).collect(),
+            keeps: holds.iter().filter(keeping).cloned().collect(),
             holds: holds.into_iter().collect(),
             drain: worker.orders.drain.clone(),
             connected: worker.session != Session::Absent,

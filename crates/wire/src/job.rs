@@ -46,6 +46,8 @@ impl Translate for JobView {
             rescued_from: self.rescued_from.as_ref().map(job_name).unwrap_or_default(),
             keep_time: self.kept_until.map(timestamp),
             further_pauses: crate::translate::write_all(&self.further_pauses),
+            kept_release: self.kept_release.as_ref().map(Translate::to_proto),
+            rescued_by: self.rescued_by.as_ref().map(job_name).unwrap_or_default(),
         }
     }
 
@@ -81,6 +83,11 @@ impl Translate for JobView {
                 name => Some(read_job_name("rescued_from", name)?),
             },
             kept_until: read_timestamp_if_any("keep_time", proto.keep_time)?,
+            kept_release: read_if_any("kept_release", proto.kept_release)?,
+            rescued_by: match proto.rescued_by.as_str() {
+                "" => None,
+                name => Some(read_job_name("rescued_by", name)?),
+            },
             job,
         })
     }

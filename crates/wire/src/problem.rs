@@ -287,6 +287,8 @@ reasons! {
     NotAborted = "NOT_ABORTED", FailedPrecondition;
     /// Nothing that the job staged is kept.
     NothingKept = "NOTHING_KEPT", FailedPrecondition;
+    /// Another job takes over, or has taken over, what the job kept.
+    AlreadyRescued = "ALREADY_RESCUED", FailedPrecondition;
     /// The coordinator's log is older than what its workers have seen (C6).
     LogStale = "LOG_STALE", FailedPrecondition;
     /// The worker belongs to another cluster.

@@ -1,12 +1,16 @@
-//! The rescue of an aborted job: who asks for it, and what it makes of each task.
+//! The rescue of an aborted job: who asks for it, what it makes of each task, and who gave up on it.
+
+use std::collections::BTreeMap;
 
 use tonic::Status;
 use votum_ids::{JobId, RequestId, TaskId, WorkerId};
+use votum_machine::WallTime;
 use votum_proto::v1;
 
 use crate::{
     JobView, Malformed, Translate,
     names::{job_name, read_job_name, read_worker_name, worker_name},
+    time::{read_timestamp, timestamp},
     translate::{parse, read_all, read_if_any, uuid, write_all},
 };
 
@@ -111,5 +115,49 @@ impl Translate for RescuedTask {
             name => Some(read_worker_name("worker", name)?),
         };
         Ok(Self { task: parse("task", &proto.task)?, holder, runs: proto.reason })
+    }
+}
+
+/// What an aborted job kept for a rescue and somebody gave up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptReleaseView {
+    /// Who gave it up.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When that was durable.
+    pub at: WallTime,
+    /// Whose outputs, and on which worker each lay; at most one entry for each task of the job.
+    pub kept: BTreeMap<TaskId, WorkerId>,
+}
+
+impl Translate for KeptReleaseView {
+    type Proto = v1::KeptRelease;
+
+    fn to_proto(&self) -> v1::KeptRelease {
+        let task = |(task, worker): (&TaskId, &WorkerId)| v1::KeptTask {
+            task: task.to_string(),
+            worker: worker_name(worker),
+        };
+        v1::KeptRelease {
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            create_time: Some(timestamp(self.at)),
+            tasks: self.kept.iter().map(task).collect(),
+        }
+    }
+
+    fn from_proto(proto: v1::KeptRelease) -> Result<Self, Malformed> {
+        let task = |(i, kept): (usize, v1::KeptTask)| {
+            let read =
+                || Ok((parse("task", &kept.task)?, read_worker_name("worker", &kept.worker)?));
+            read().map_err(|malformed: Malformed| malformed.below(format_args!("tasks[{i}]")))
+        };
+        Ok(Self {
+            by: proto.by,
+            reason: proto.reason,
+            at: read_timestamp("create_time", proto.create_time)?,
+            kept: proto.tasks.into_iter().enumerate().map(task).collect::<Result<_, _>>()?,
+        })
     }
 }

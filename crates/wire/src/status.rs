@@ -148,6 +148,17 @@ pub fn nothing_kept(job: &JobId) -> Status {
         .into()
 }
 
+/// Another job takes over what the job keeps, or has committed in its place.
+#[must_use]
+pub fn already_rescued(job: &JobId, successor: &JobId) -> Status {
+    let words = format!("{job} is rescued by {successor}, which takes over what it staged");
+    Problem::words(Reason::AlreadyRescued, &words)
+        .with("job", job)
+        .with("successor", successor)
+        .precondition(job_name(successor), words)
+        .into()
+}
+
 /// The job is not held.
 #[must_use]
 pub fn not_paused(job: &JobId) -> Status {

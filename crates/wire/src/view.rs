@@ -12,7 +12,7 @@ use votum_ids::{
 use votum_job::{Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
-use crate::{PauseView, names::AttemptName};
+use crate::{PauseView, names::AttemptName, rescue::KeptReleaseView};
 
 /// A received job and everything known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,10 @@ pub struct JobView {
     pub rescued_from: Option<JobId>,
     /// Until when an aborted job keeps what is staged, for a rescue.
     pub kept_until: Option<WallTime>,
+    /// Who gave up what it kept before that time was over; shown for ever.
+    pub kept_release: Option<KeptReleaseView>,
+    /// The last job that took over what it kept.
+    pub rescued_by: Option<JobId>,
 }
 
 impl JobView {
@@ -376,6 +380,8 @@ pub struct WorkerView {
     pub free_bytes: Option<u64>,
     /// Open jobs whose staged outputs it holds.
     pub holds: Vec<JobId>,
+    /// Those of them that are aborted and only keep it, for a rescue.
+    pub keeps: Vec<JobId>,
     /// Why it takes no further attempts, if an operator wants it so.
     pub drain: Option<DrainView>,
     /// The version of the session's protocol that was chosen last.

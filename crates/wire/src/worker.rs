@@ -40,6 +40,7 @@ impl Translate for WorkerView {
             slots: i32::try_from(self.slots).unwrap_or(i32::MAX),
             free_bytes: self.free_bytes.map(count),
             holding_jobs: self.holds.iter().map(job_name).collect(),
+            keeping_jobs: self.keeps.iter().map(job_name).collect(),
             drain: self.drain.as_ref().map(Translate::to_proto),
             protocol_version: i32::try_from(self.protocol).unwrap_or(i32::MAX),
         }
@@ -51,6 +52,8 @@ impl Translate for WorkerView {
             running.map(|(i, name)| read_attempt_name(&format!("running_attempts[{i}]"), name));
         let holds = proto.holding_jobs.iter().enumerate();
         let holds = holds.map(|(i, name)| read_job_name(&format!("holding_jobs[{i}]"), name));
+        let keeps = proto.keeping_jobs.iter().enumerate();
+        let keeps = keeps.map(|(i, name)| read_job_name(&format!("keeping_jobs[{i}]"), name));
         Ok(Self {
             worker: read_worker_name("name", &proto.name)?,
             uid: WorkerUid(uuid("uid", &proto.uid)?),
@@ -65,6 +68,7 @@ impl Translate for WorkerView {
             slots: number("slots", proto.slots)?,
             free_bytes: proto.free_bytes.map(|bytes| number("free_bytes", bytes)).transpose()?,
             holds: holds.collect::<Result<_, _>>()?,
+            keeps: keeps.collect::<Result<_, _>>()?,
             drain: read_if_any("drain", proto.drain)?,
             protocol: number("protocol_version", proto.protocol_version)?,
         })

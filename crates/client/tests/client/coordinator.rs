@@ -244,6 +244,8 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         further_pauses: Vec::new(),
         rescued_from: None,
         kept_until: None,
+        kept_release: None,
+        rescued_by: None,
     }
 }
 

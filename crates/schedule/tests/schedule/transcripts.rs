@@ -139,7 +139,7 @@ impl Stage {
             }
             ["drain", name, options @ ..] => self.drain(name, options),
             ["resume", name] => self.world.step(Event::ResumeOrdered { worker: worker(name) }),
-            ["pause" | "unpause" | "retry", ..] => self.wish(words),
+            ["pause" | "unpause" | "retry" | "release" | "rescue", ..] => self.wish(words),
             ["remove", name] => self.remove(name),
             ["show", name] => return self.show(&job(name)),
             ["workers"] => return self.workers(),
@@ -163,6 +163,10 @@ impl Stage {
                 Event::PauseAsked { job: job(name), by, reason, live: LiveAttempts::GoOn }
             }
             ["unpause", name] => Event::UnpauseAsked { job: job(name), by },
+            ["release", name] => Event::ReleaseAsked { job: job(name), by, reason },
+            ["rescue", name, "by", other] => {
+                Event::RescueReceived { job: job(name), by: job(other) }
+            }
             ["retry", which] => {
                 let (name, task) = which.split_once('/').map_or((*which, None), |(name, task)| {
                     (name, Some(votum_ids::TaskId::new(task).unwrap()))

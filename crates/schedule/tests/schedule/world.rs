@@ -201,6 +201,10 @@ fn tell_record(record: &Record) -> String {
         }
         Record::Unpaused { job, by } => format!("unpaused {job} by {by}"),
         Record::RetryAsked { job, tasks, by } => format!("retry of {job} {tasks:?} by {by}"),
+        Record::KeptReleased { job, by, reason, kept } => {
+            format!("released what {job} keeps, {kept:?}, by {by}: {reason}")
+        }
+        Record::Rescued { job, by } => format!("{job} is rescued by {by}"),
         Record::CheckpointHeld { held, worker, .. } => {
             format!("checkpoint {} on {worker}", held.id)
         }

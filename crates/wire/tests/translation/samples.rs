@@ -31,7 +31,7 @@ use votum_wire::{
     names::{AttemptName, Scope, TaskScope},
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
-    rescue::{RescueJob, Rescued, RescuedTask},
+    rescue::{KeptReleaseView, RescueJob, Rescued, RescuedTask},
 };
 
 /// A value in its form on the wire.
@@ -482,6 +482,13 @@ pub(crate) fn job() -> JobView {
         further_pauses: vec![PauseView { by: "bob".to_owned(), ..pause() }],
         rescued_from: Some(job_id()),
         kept_until: Some(WallTime(1_800_000_000_007)),
+        kept_release: Some(KeptReleaseView {
+            by: "ana".to_owned(),
+            reason: "needs the space".to_owned(),
+            at: WallTime(1_800_000_000_008),
+            kept: [(task_id(), worker_id())].into(),
+        }),
+        rescued_by: Some(job_id()),
     }
 }
 
@@ -522,6 +529,7 @@ fn worker() -> WorkerView {
         slots: 8,
         free_bytes: Some(0),
         holds: vec![job_id()],
+        keeps: vec![job_id()],
         drain: Some(DrainView {
             by: "carol".to_owned(),
             reason: "another disk".to_owned(),
