@@ -250,6 +250,7 @@ fn plan(
         argv,
         env: environment(assignment, &places, inherited, shell.clock.wall(), resumed.sequence),
         work_dir: places.work_dir,
+        user: None,
         stop_signal: stop_signal(assignment.spec.stop_signal),
         log_bytes_max: shell.config.log_limit,
         lease: assignment.spec.exclusive.then(|| shell.config.lease_file()),

@@ -23,6 +23,7 @@ use crate::{
     exit::{Exit, SpawnFailure},
     identity::BootId,
     record::{self, RecordError},
+    user::{Switched, TaskUser},
 };
 
 /// One attempt to be run.
@@ -38,6 +39,9 @@ pub struct Launch {
     pub env: BTreeMap<String, String>,
     /// The working directory; it must exist.
     pub work_dir: PathBuf,
+    /// Whom it runs as; only root can ask for that. None: whom the supervisor runs as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<TaskUser>,
     /// What asks the program to end.
     #[serde(default)]
     pub stop_signal: StopSignal,
@@ -105,7 +109,16 @@ impl Launch {
             let reason = format!("the working directory {} is missing", self.work_dir.display());
             return Err(failed(SpawnFailure::System, reason));
         }
-        Command::new(self.program(name)?)
+        let refused = |error: io::Error| {
+            failed(SpawnFailure::System, format!("cannot become the user of the task: {error}"))
+        };
+        let switched = self.user.as_ref().map(Switched::to).transpose().map_err(refused)?;
+        let mut command = Command::new(self.program(name)?);
+        if let Some(user) = &self.user {
+            user.own(&stdout).and_then(|()| user.own(&stderr)).map_err(refused)?;
+            command.uid(user.uid);
+        }
+        let spawned = command
             .arg0(name)
             .args(arguments)
             .env_clear()
@@ -115,7 +128,9 @@ impl Launch {
             .stdout(stdout)
             .stderr(stderr)
             .process_group(0)
-            .spawn()
+            .spawn();
+        drop(switched);
+        spawned
             .map(|child| Pid::from_child(&child))
             .map_err(|error| failed(kind_of(&error), format!("cannot run {name}: {error}")))
     }

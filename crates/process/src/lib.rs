@@ -58,6 +58,10 @@
 //! keeps renewing ([`renew`]). A supervisor that finds it out of date kills every process of
 //! the attempt: where the daemon is dead or stands still, nobody else would.
 //!
+//! *User*: where the supervisor is root, the task can run as somebody else ([`TaskUser`]). The
+//! attempt's directory and all files above stay root's, so that the task can neither forge
+//! its exit nor signal its supervisor.
+//!
 //! Not promised: a task is not confined. It may ask another daemon to run
 //! something, its processes may fork across sessions faster than they are
 //! killed, and a descriptor that whoever started the daemon left open for
@@ -81,6 +85,7 @@ mod start;
 mod stop;
 mod supervised;
 mod supervisor;
+mod user;
 
 pub use adopt::{Found, find, launched_since_boot};
 pub use cgroup::{Backend, Cgroups, Limits};
@@ -92,3 +97,4 @@ pub use record::RecordError;
 pub use start::{StartError, start};
 pub use supervised::{Supervised, SupervisionError};
 pub use supervisor::supervise;
+pub use user::TaskUser;

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -75,7 +76,9 @@ impl Aside {
         let name = path.file_name().expect("an attempt's files have names").to_string_lossy();
         // Two processes may write one name at once, so each writes beside it for itself.
         let at = path.with_file_name(format!(".{name}.{}", std::process::id()));
-        match File::create(&at) {
+        let mut private = File::options();
+        private.write(true).create(true).truncate(true).mode(0o600);
+        match private.open(&at) {
             Ok(file) => Ok(Self { file, at, path: path.to_owned() }),
             Err(source) => Err(RecordError::Write { path: path.to_owned(), source }),
         }

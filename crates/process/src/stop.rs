@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -62,5 +63,7 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     aside.push(".new");
     let aside = PathBuf::from(aside);
     fs::write(&aside, text)?;
+    // The task may be of another user; what it is told is no secret of the file.
+    fs::set_permissions(&aside, fs::Permissions::from_mode(0o644))?;
     fs::rename(&aside, path)
 }

@@ -10,4 +10,5 @@ mod outcome;
 mod output;
 mod stop;
 mod survival;
+mod user;
 mod world;

@@ -32,6 +32,7 @@ impl Attempt {
             argv,
             env,
             work_dir,
+            user: None,
             stop_signal: StopSignal::Term,
             log_bytes_max: 1 << 20,
             lease: None,
