@@ -144,7 +144,8 @@ pub(crate) fn harden_directories<'a>(
     }
 }
 
-fn harden_directory(dir: &OwnedFd, shown: &str) -> Result<(), StorageError> {
+/// Makes a directory the worker's own to write to, and durable.
+pub(crate) fn harden_directory(dir: &OwnedFd, shown: &str) -> Result<(), StorageError> {
     let stat = fs::fstat(dir).map_err(fault("look at", shown))?;
     own(dir, &stat).map_err(fault("own", shown))?;
     // Only the worker may write to it, and it must be able to: a directory

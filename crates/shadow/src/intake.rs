@@ -20,7 +20,7 @@ use thiserror::Error;
 use votum_ids::{Digest, OutputName};
 
 use crate::{
-    Staging,
+    ProgramUser, Staging,
     beneath::{look, make_dir, open_dir, open_file, open_for_writing},
     content::read_through,
     discard::remove_tree,
@@ -52,7 +52,9 @@ impl Staging {
             .open_attempt(&self.attempt)
             .and_then(|folder| open_dir(folder, layout::INPUTS))
             .map_err(failed("open"))?;
-        Intake::begin(&inputs, input.as_str(), self.inputs_dir().join(input.as_str()), manifest)
+        let path = self.inputs_dir().join(input.as_str());
+        let intake = Intake::begin(&inputs, input.as_str(), path, manifest)?;
+        Ok(Intake { reader: self.shadow.program_user, ..intake })
     }
 }
 
@@ -62,6 +64,8 @@ pub struct Intake {
     dir: OwnedFd,
     path: PathBuf,
     manifest: Manifest,
+    /// Whom the files are for, if not for the worker itself.
+    reader: Option<ProgramUser>,
     /// The file of the last piece: pieces of one file follow each other.
     open: Option<(TreePath, File)>,
 }
@@ -90,7 +94,7 @@ impl Intake {
                     .map_err(fault("make", path.as_str()))?;
             }
         }
-        Ok(Self { dir, path, manifest: manifest.clone(), open: None })
+        Ok(Self { dir, path, manifest: manifest.clone(), reader: None, open: None })
     }
 
     /// Returns what is expected.
@@ -216,6 +220,9 @@ impl Intake {
                 .map_err(failed("remove"))?;
             let path = entry.path.clone();
             return Err(IntakeError::Damaged { path, expected: digest, found });
+        }
+        if let Some(user) = self.reader {
+            user.own(&file).map_err(failed("hand over"))?;
         }
         fs::fchmod(&file, Mode::from_raw_mode(entry.mode)).map_err(failed("restrict"))?;
         Ok(())

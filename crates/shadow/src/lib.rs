@@ -40,6 +40,15 @@
 //! enter the root may read what was published there. Files keep the mode that
 //! the program gave them, less the write bits, unless the target names a mode.
 //!
+//! # Programs of another user
+//!
+//! Where the worker is root, programs can run as somebody else
+//! ([`Shadow::for_programs_of`]): `work`, `out`, `checkpoint` and `asks` belong to
+//! that user then, and the directories above have mode 0711, those of attempts 0710
+//! with the user's group. Sealing makes the worker the owner of every output and of
+//! the directories it lies in. All programs of a worker are one user, which can
+//! read what it can name: attempts are not hidden from each other.
+//!
 //! # What is assumed of the filesystem
 //!
 //! Staging directory and roots lie on one Linux filesystem with `renameat2`
@@ -61,6 +70,7 @@ mod intake;
 mod layout;
 mod manifest;
 mod path;
+mod program;
 mod publish;
 mod read;
 mod restore;
@@ -80,6 +90,7 @@ pub use fault::StorageError;
 pub use intake::{Intake, IntakeError};
 pub use manifest::{Content, ENTRIES_MAX, Entry, InvalidManifest, Manifest, ManifestFile};
 pub use path::{DEPTH_MAX, Form, InvalidPath, OutputPath, PATH_BYTES_MAX, TargetPath, TreePath};
+pub use program::ProgramUser;
 pub use publish::{PublishError, Published};
 pub use read::ReadError;
 pub use restore::RestoreError;

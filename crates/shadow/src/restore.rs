@@ -1,6 +1,9 @@
 //! Puts a checkpoint in place for the attempt that goes on from it, every byte verified.
 
-use std::{fs::File, os::fd::OwnedFd};
+use std::{
+    fs::File,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use rustix::{
     fs::{self, Mode},
@@ -10,7 +13,7 @@ use thiserror::Error;
 use votum_ids::{CheckpointId, Digest};
 
 use crate::{
-    Checkpoints, Staging,
+    Checkpoints, ProgramUser, Staging,
     beneath::{make_dir, open_dir, open_file},
     checkpoint::open_copy,
     copy::copy_through,
@@ -37,11 +40,15 @@ impl Checkpoints {
     ) -> Result<(), RestoreError> {
         let folder = staging.shadow.open_attempt(&staging.attempt);
         let folder = folder.map_err(fault("open", layout::attempt_path(&staging.attempt)))?;
-        let restored = self.restore_into(id, digest, &folder);
+        let restored = self.restore_into(id, digest, &folder, staging.shadow.program_user);
         if restored.is_err() {
             for (part, name) in PARTS {
                 remove_tree(&folder, name)?;
-                make_dir(&folder, part, DIRECTORY_MODE).map_err(fault("make", part))?;
+                let (dir, _) =
+                    make_dir(&folder, part, DIRECTORY_MODE).map_err(fault("make", part))?;
+                if let Some(user) = staging.shadow.program_user {
+                    user.own(&dir).map_err(fault("hand over", part))?;
+                }
             }
         }
         restored
@@ -52,6 +59,7 @@ impl Checkpoints {
         id: &CheckpointId,
         digest: Digest,
         folder: &OwnedFd,
+        user: Option<ProgramUser>,
     ) -> Result<(), RestoreError> {
         let damaged = |path: &str| RestoreError::Damaged { path: path.to_owned() };
         let manifest = match self.manifest(id) {
@@ -72,7 +80,7 @@ impl Checkpoints {
             Err(Errno::NOENT) => return Err(damaged(layout::STATE)),
             Err(errno) => return Err(fault("open", layout::STATE)(errno).into()),
         };
-        put_in_place(&state, folder, &manifest)
+        put_in_place(&state, folder, &manifest, user)
     }
 }
 
@@ -80,6 +88,7 @@ fn put_in_place(
     state: &OwnedFd,
     folder: &OwnedFd,
     manifest: &Manifest,
+    user: Option<ProgramUser>,
 ) -> Result<(), RestoreError> {
     let mut buffer = Vec::new();
     for Entry { path, mode, content } in manifest.entries() {
@@ -93,15 +102,25 @@ fn put_in_place(
             .map_err(failed("open"))?;
         match content {
             Content::Directory => {
-                make_dir(&into, path.name(), DIRECTORY_MODE).map_err(failed("make"))?;
+                let made = make_dir(&into, path.name(), DIRECTORY_MODE);
+                let (dir, _) = made.map_err(failed("make"))?;
+                if let Some(user) = user {
+                    user.own(&dir).map_err(failed("hand over"))?;
+                }
             }
             Content::Link { text } => {
                 fs::symlinkat(text.as_str(), &into, path.name()).map_err(failed("link"))?;
+                if let Some(user) = user {
+                    user.own_link(into.as_fd(), path.name()).map_err(failed("hand over"))?;
+                }
             }
             Content::File { digest, .. } => {
                 let copy = put_file(state, path, *digest, &into, &mut buffer)?;
                 fs::fchmod(&copy, Mode::from_raw_mode(mode | OWNER_WRITES))
                     .map_err(failed("open"))?;
+                if let Some(user) = user {
+                    user.own(&copy).map_err(failed("hand over"))?;
+                }
             }
         }
     }

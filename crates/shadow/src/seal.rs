@@ -24,7 +24,7 @@ use crate::{
     beneath::{look, open_dir, open_file, open_for_writing, sync_dir},
     discard::{prune, remove_tree},
     fault::{SYNC, StorageError, fault},
-    harden::{harden_directories, harden_files},
+    harden::{harden_directories, harden_directory, harden_files},
     layout,
     manifest::{Content, Entry, Manifest},
     path::{Form, OutputPath, Relation, TreePath},
@@ -124,7 +124,7 @@ impl Staging {
             collected.extend(collect(&out, declared, &mut budget)?);
         }
         let outputs = collected.into_iter().map(fix).collect::<Result<Vec<_>, _>>()?;
-        sync_parents(&out, &outputs)?;
+        close_parents(&out, &outputs)?;
         crash_point!("shadow.seal.after_sync");
 
         let sealed = Sealed { attempt: self.attempt.clone(), outputs };
@@ -369,8 +369,8 @@ fn fix(collected: Collected<'_>) -> Result<SealedOutput, SealError> {
     })
 }
 
-/// Makes the way from the outputs up to the output directory durable.
-fn sync_parents(out: &OwnedFd, outputs: &[SealedOutput]) -> Result<(), StorageError> {
+/// Makes the way from the outputs up to the output directory the worker's own and durable.
+fn close_parents(out: &OwnedFd, outputs: &[SealedOutput]) -> Result<(), StorageError> {
     let mut parents = BTreeSet::new();
     for output in outputs {
         let mut path = output.path.path().parent();
@@ -381,9 +381,10 @@ fn sync_parents(out: &OwnedFd, outputs: &[SealedOutput]) -> Result<(), StorageEr
     }
     // A directory sorts before what is in it.
     for parent in parents.iter().rev() {
-        open_dir(out, parent.as_str()).and_then(sync_dir).map_err(fault(SYNC, parent.as_str()))?;
+        let dir = open_dir(out, parent.as_str()).map_err(fault("open", parent.as_str()))?;
+        harden_directory(&dir, parent.as_str())?;
     }
-    sync_dir(out).map_err(fault(SYNC, layout::OUT))
+    harden_directory(out, layout::OUT)
 }
 
 /// Writes beside the outputs what they consist of, all of it or nothing.

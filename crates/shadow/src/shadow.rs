@@ -12,6 +12,7 @@ use rustix::{
 use thiserror::Error;
 
 use crate::{
+    ProgramUser,
     beneath::{Anchor, make_dir, open_dir, sync_dir},
     fault::{SYNC, StorageError, fault},
     layout,
@@ -25,6 +26,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Shadow {
     places: Arc<Places>,
+    /// Whom programs run as; none: as the worker itself.
+    pub(crate) program_user: Option<ProgramUser>,
 }
 
 #[derive(Debug)]
@@ -60,7 +63,7 @@ impl Shadow {
             .iter()
             .map(|root| open_root(root, &staging))
             .collect::<Result<Vec<_>, OpenError>>()?;
-        Ok(Self { places: Arc::new(Places { staging, roots }) })
+        Ok(Self { places: Arc::new(Places { staging, roots }), program_user: None })
     }
 
     /// Returns the staging directory, without a link in its path.

@@ -15,6 +15,7 @@ use crate::{
     fault::{StorageError, fault},
     layout,
     path::{Form, OutputPath},
+    program::is_for_all,
     seal::{Declared, SealedOutput},
     shadow::PRIVATE_MODE,
 };
@@ -29,6 +30,7 @@ impl Shadow {
     pub fn stage(&self, attempt: &AttemptId) -> Result<Staging, StageError> {
         let staging = Staging { shadow: self.clone(), attempt: attempt.clone() };
         let dir = self.make_attempt_dir(attempt)?;
+        self.open_way(attempt)?;
         if look(&dir, layout::SEALED).map_err(fault("look at", layout::SEALED))?.is_some() {
             return Err(StageError::NotEmpty { attempt: attempt.clone() });
         }
@@ -36,6 +38,11 @@ impl Shadow {
             let (inner, _) = make_dir(&dir, name, INNER_MODE).map_err(fault("make", name))?;
             if !names(&inner, 1).map_err(fault("list", name))?.is_empty() {
                 return Err(StageError::NotEmpty { attempt: attempt.clone() });
+            }
+            if let Some(user) = self.program_user
+                && name != layout::INPUTS
+            {
+                user.own(&inner).map_err(fault("hand over", name))?;
             }
         }
         Ok(staging)
@@ -144,8 +151,11 @@ impl Staging {
             })?;
             let parent = path.path().parent();
             for name in parent.iter().flat_map(|parent| parent.components()) {
-                (dir, _) = make_dir(&dir, name, INNER_MODE)
-                    .map_err(fault("make", path.path().as_str()))?;
+                let failed = |doing| fault(doing, path.path().as_str());
+                (dir, _) = make_dir(&dir, name, INNER_MODE).map_err(failed("make"))?;
+                if let Some(user) = self.shadow.program_user {
+                    user.own(&dir).map_err(failed("hand over"))?;
+                }
             }
         }
         Ok(())
@@ -154,7 +164,8 @@ impl Staging {
     /// Gives the program an output of another attempt on this worker, without a copy.
     ///
     /// Returns what the program reads: a link to the sealed bytes. It works as
-    /// long as they are staged.
+    /// long as they are staged. The user of the program must be able to read them
+    /// ([`Staging::can_link_input`]).
     ///
     /// # Errors
     /// [`StorageError`] when the filesystem refuses.
@@ -164,6 +175,7 @@ impl Staging {
         producer: &AttemptId,
         output: &SealedOutput,
     ) -> Result<PathBuf, StorageError> {
+        self.shadow.open_way(producer)?;
         let sealed = self.shadow.staged_path(producer, &output.path);
         let open = || open_dir(self.shadow.open_attempt(&self.attempt)?, layout::INPUTS);
         let inputs = open().map_err(fault("open", layout::INPUTS))?;
@@ -188,6 +200,15 @@ impl Staging {
             Form::Tree => self.inputs_dir().join(name),
             Form::File => self.inputs_dir().join(input.as_str()).join(name),
         })
+    }
+
+    /// Says whether the program could read a link to the sealed bytes.
+    ///
+    /// A program that runs as another user than the worker cannot, where the one
+    /// that left them kept some of them from others: then it needs a copy.
+    #[must_use]
+    pub fn can_link_input(&self, output: &SealedOutput) -> bool {
+        self.shadow.program_user.is_none() || is_for_all(&output.manifest)
     }
 
     fn dir(&self) -> PathBuf {

@@ -9,6 +9,7 @@ mod crashing;
 mod discarding;
 mod escaping;
 mod field;
+mod handing_over;
 mod opening;
 mod publishing;
 mod sealing;
