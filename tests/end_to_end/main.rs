@@ -10,6 +10,7 @@ mod counting;
 mod exclusive;
 mod fencing;
 mod following;
+mod impersonating;
 mod losing;
 mod operating;
 mod partitions;

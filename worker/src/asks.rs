@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -66,6 +66,8 @@ pub(crate) fn answer(dir: &Path, request: &str, text: &str) -> io::Result<()> {
     // A link that stands there is not followed: the file must be new.
     let mut file = OpenOptions::new().write(true).create_new(true).open(&aside)?;
     file.write_all(format!("{}\n", text.replace('\n', " ")).as_bytes())?;
+    // The program may be of another user.
+    file.set_permissions(fs::Permissions::from_mode(0o644))?;
     fs::rename(&aside, dir.join(format!("{request}{ANSWER}")))
 }
 

@@ -22,7 +22,10 @@ use votum_process::SupervisorProgram;
 
 use votum_wire::Versions;
 
-use crate::measure::{Bytes, Span};
+use crate::{
+    account::{Account, AccountError},
+    measure::{Bytes, Span},
+};
 
 /// Everything a worker needs to know before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Config {
     pub publish_roots: Vec<PathBuf>,
     /// Variables of the daemon's own environment that a task inherits.
     pub env_allow: Vec<String>,
+    /// Whom tasks run as; none: as the daemon itself.
+    pub task_account: Option<Account>,
     /// Largest log of an attempt, standard output and standard error each.
     pub log_limit: u64,
     /// How long the logs of an ended attempt are kept.
@@ -110,6 +115,9 @@ pub struct Settings {
     /// Let tasks inherit this variable; may be repeated [default: PATH, HOME, LANG, TZ].
     #[arg(long, env = "VOTUM_ENV_ALLOW", value_name = "NAME", value_delimiter = ',')]
     pub env_allow: Vec<String>,
+    /// Run tasks as this user, with its groups; the worker must be root [default: its own user].
+    #[arg(long, env = "VOTUM_TASK_USER", value_name = "NAME")]
+    pub task_user: Option<String>,
     /// Stop running tasks when asked to end, instead of leaving them to the next start.
     #[arg(long, env = "VOTUM_STOP_TASKS")]
     pub stop_tasks: bool,
@@ -180,6 +188,10 @@ impl Config {
             env_allow: match or_file(settings.env_allow, file.tasks.env_allow) {
                 names if names.is_empty() => ENV_ALLOW_DEFAULT.map(str::to_owned).to_vec(),
                 names => names,
+            },
+            task_account: match settings.task_user.or(file.tasks.user) {
+                Some(name) => Some(Account::find(&name)?),
+                None => None,
             },
             log_limit: file.tasks.log_limit.map_or(LOG_LIMIT_DEFAULT, |limit| limit.0),
             log_retention: file.tasks.log_retention.map_or(LOG_RETENTION_DEFAULT, |span| span.0),
@@ -269,6 +281,9 @@ pub enum ConfigError {
     /// Its name breaks the rule of names.
     #[error(transparent)]
     Name(#[from] InvalidName),
+    /// Tasks cannot run as the user that was named.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A label is no pair.
     #[error("the label {text:?} is not of the form key=value")]
     Label {
@@ -345,6 +360,7 @@ struct TasksSection {
     log_retention: Option<Span>,
     shadow_reserve: Option<Bytes>,
     stop_at_end: bool,
+    user: Option<String>,
 }
 
 impl File {

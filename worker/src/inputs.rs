@@ -1,13 +1,15 @@
 //! The inputs of an attempt: where they lie already, or brought from their holders.
 
 use std::{
+    error::Error,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use votum_ids::{AttemptId, Digest, OutputName};
 use votum_job::{Failure, FailureKind, InputSource, ResolvedInput};
-use votum_shadow::{Depth, Manifest, Pledge, Staging};
+use votum_shadow::{Depth, Manifest, Pledge, SealedOutput, Staging};
 use votum_transfer::{Source, fetch};
 use votum_wire::{ArtifactId, ArtifactPart};
 
@@ -85,9 +87,41 @@ fn link(
     let checked = shell.shadow.check(&held, &[pledge], Depth::Quick);
     checked.map_err(|error| unavailable(name, &chain(&error)))?;
     let output = held[0].output(output).ok_or_else(gone)?;
+    if !staging.can_link_input(output) {
+        return copy(shell, staging, name, producer, output)
+            .map_err(|error| failure(FailureKind::StorageFailed, chain(error.as_ref())));
+    }
     let linked = staging.link_input(name, producer, output);
     linked.map_err(|error| failure(FailureKind::StorageFailed, chain(&error)))
 }
+
+/// Gives the program a copy of its own, because it could not read what is sealed.
+fn copy(
+    shell: &Shell,
+    staging: &Staging,
+    name: &OutputName,
+    producer: &AttemptId,
+    output: &SealedOutput,
+) -> Result<PathBuf, Box<dyn Error>> {
+    let mut intake = staging.intake(name, &output.manifest, output.digest)?;
+    let mut buffer = vec![0; PIECE_BYTES];
+    for file in output.manifest.files() {
+        let mut sealed = shell.shadow.open_sealed(producer, output, file.path)?;
+        let mut offset = 0;
+        loop {
+            let read = sealed.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            intake.write(file.path, offset, &buffer[..read])?;
+            offset += read as u64;
+        }
+    }
+    Ok(intake.finish()?)
+}
+
+/// What is copied at a time.
+const PIECE_BYTES: usize = 256 * 1024;
 
 fn unavailable(name: &OutputName, why: &str) -> Failure {
     failure(FailureKind::InputUnavailable, format!("the input {name} cannot be had: {why}"))

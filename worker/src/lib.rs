@@ -6,6 +6,7 @@
 //!    └── link ◄──────────────────────────────┘   └─► completions come back as events
 //! ```
 
+mod account;
 mod action;
 mod asks;
 mod attempt;
@@ -38,6 +39,7 @@ mod replay;
 mod report_file;
 mod run;
 mod saved;
+mod script;
 mod serve;
 mod session;
 mod shell;
@@ -48,6 +50,7 @@ mod tokens;
 mod tools;
 mod watch;
 
+pub use account::{Account, AccountError};
 pub use action::{Action, Resumed, SealOrder};
 pub use config::{Config, ConfigError, LogFormat, SLOTS_MAX, Settings};
 pub use engine::Engine;

@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -40,7 +41,11 @@ pub(crate) fn write(dir: &Path, order: &Assignment) -> Result<(), OrderError> {
     let aside = dir.join(ORDER_ASIDE);
     let text = serde_json::to_vec(order)
         .map_err(|source| OrderError::Malformed { path: path.clone(), source })?;
-    let written = File::create(&aside)
+    // It names secrets: tokens by which others are read.
+    let mut private = File::options();
+    private.write(true).create(true).truncate(true).mode(0o600);
+    let written = private
+        .open(&aside)
         .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&aside, &path));
     written.map_err(|source| OrderError::Storage { path, source })

@@ -11,7 +11,7 @@ use std::{
 use votum_commit::LogPosition;
 use votum_driver::Perform;
 use votum_ids::{AttemptId, JobId};
-use votum_job::{BACKEND_LABEL, Enforced};
+use votum_job::{BACKEND_LABEL, Enforced, TASK_USER_LABEL};
 use votum_machine::{Moment, WallTime};
 use votum_process::Backend;
 use votum_shadow::DiscardError;
@@ -111,7 +111,10 @@ fn labels(shell: &Shell) -> BTreeMap<String, String> {
     ];
     let enforced = enforced.into_iter().filter(|(can, _)| *can).map(|(_, limit)| limit.label());
     let mut labels = shell.config.labels.clone();
-    labels.extend(enforced.chain([(BACKEND_LABEL.to_owned(), backend.to_owned())]));
+    let account = shell.config.task_account.iter();
+    let account = account.map(|account| (TASK_USER_LABEL.to_owned(), account.name.clone()));
+    let backend = (BACKEND_LABEL.to_owned(), backend.to_owned());
+    labels.extend(enforced.chain([backend]).chain(account));
     labels
 }
 

@@ -6,7 +6,6 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,6 +18,7 @@ use votum_process::{Launch, Limits, StartError, StopSignal, start};
 use votum_shadow::Staging;
 
 use crate::{
+    account::Account,
     action::Resumed,
     checkpoint,
     config::Config,
@@ -27,6 +27,7 @@ use crate::{
     inputs, order,
     outputs::declared,
     report_file::{ReportFile, report_path},
+    script,
     session::chain,
     shell::{Shell, failed, failure, on_disk, turn},
     steps,
@@ -155,6 +156,10 @@ fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failur
     let dir = attempt_dir(&shell.config, &assignment.attempt);
     write_number(&dir, assignment.number)
         .and_then(|()| ReportFile::create(&dir))
+        .and_then(|()| match &shell.config.task_account {
+            Some(account) => account.open_attempt(&dir, &report_path(&dir)),
+            None => Ok(()),
+        })
         .map_err(|error| storage_failed(chain(&error)))?;
     let staging = shell.shadow.stage(&assignment.attempt);
     staging.map_err(|error| storage_failed(chain(&error)))
@@ -226,37 +231,45 @@ fn plan(
         report: report_path(dir),
         tools: shell.config.tools_dir(),
     };
+    let account = shell.config.task_account.as_ref();
     let argv = match &assignment.spec.program {
         Program::Command(argv) => argv.clone(),
         Program::Script { text, interpreter } => {
             let path = dir.join(SCRIPT);
-            fs::write(&path, text)
-                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o700)))
+            script::write(&path, text, account)
                 .map_err(|error| storage_failed(error.to_string()))?;
             let path = path.to_string_lossy().into_owned();
             interpreter.iter().cloned().chain([path]).collect()
         }
-        Program::Steps(list) => steps::write(dir, list, resumed.steps)
+        Program::Steps(list) => steps::write(dir, list, resumed.steps, account)
             .map_err(|error| storage_failed(error.to_string()))?,
     };
-    let inherited = shell
-        .config
-        .env_allow
-        .iter()
-        .filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)))
-        .collect();
     Ok(Launch {
         attempt: assignment.attempt.clone(),
         argv,
-        env: environment(assignment, &places, inherited, shell.clock.wall(), resumed.sequence),
+        env: environment(
+            assignment,
+            &places,
+            inherited(&shell.config),
+            shell.clock.wall(),
+            resumed.sequence,
+        ),
         work_dir: places.work_dir,
-        user: None,
+        user: account.map(|account| account.user.clone()),
         stop_signal: stop_signal(assignment.spec.stop_signal),
         log_bytes_max: shell.config.log_limit,
         lease: assignment.spec.exclusive.then(|| shell.config.lease_file()),
         limits: limits(&assignment.spec.resources),
         cgroups: shell.cgroups.clone(),
     })
+}
+
+/// Returns what a task gets of the daemon's own environment, and who it is if it is somebody else.
+fn inherited(config: &Config) -> BTreeMap<String, String> {
+    let let_through = |name: &String| Some((name.clone(), std::env::var(name).ok()?));
+    let mut variables: BTreeMap<_, _> = config.env_allow.iter().filter_map(let_through).collect();
+    variables.extend(config.task_account.iter().flat_map(Account::variables));
+    variables
 }
 
 fn stop_signal(signal: TaskSignal) -> StopSignal {

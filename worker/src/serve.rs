@@ -29,6 +29,7 @@ use votum_transfer::artifact_service;
 
 use crate::{
     SupervisorProgram,
+    account::AccountError,
     checkpoint::Replicating,
     config::{Config, Settings},
     event::{Event, Parting},
@@ -177,9 +178,14 @@ async fn detect_cgroups(me: &Installation) -> Cgroups {
 /// Opens everything that lies on the disk.
 fn open(config: &Config) -> Result<(Recovered, Shadow, Checkpoints, ReadTokens), ServeError> {
     let recovered = recovery::recover(config)?;
-    let shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
+    let mut shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
     let tokens = ReadTokens::open(&config.secret_file()).map_err(ServeError::Secret)?;
     tools::install(config).map_err(ServeError::Tools)?;
+    if let Some(account) = &config.task_account {
+        shadow = shadow.for_programs_of(account.program_user()).map_err(ServeError::Opened)?;
+        account.open_way(config)?;
+        tracing::info!(user = account.name, uid = account.user.uid, "tasks run as another user");
+    }
     let checkpoints =
         Checkpoints::open(&config.checkpoints_dir()).map_err(ServeError::Checkpoints)?;
     // What a crash left unrecorded nobody was told of.
@@ -253,6 +259,12 @@ pub enum ServeError {
     /// The staging or a publish root cannot be used.
     #[error("cannot stage or publish")]
     Shadow(#[from] votum_shadow::OpenError),
+    /// The staging cannot be opened to the user that tasks run as.
+    #[error("cannot open the staging to tasks")]
+    Opened(#[source] votum_shadow::StorageError),
+    /// Tasks cannot run as the user that was named.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// The folder of the checkpoints cannot be used.
     #[error("cannot use the folder of the checkpoints")]
     Checkpoints(#[source] votum_shadow::StorageError),

@@ -5,20 +5,26 @@
 //! after each step and waits for the answer; a restart of the daemon between
 //! the two makes it wait longer and nothing else.
 
-use std::{fmt::Write as _, fs, io, os::unix::fs::PermissionsExt, path::Path};
+use std::{fmt::Write as _, io, path::Path};
 
 use votum_job::{Program, Step};
 
+use crate::{account::Account, script};
+
 /// Writes the steps that are not done into `dir`; returns what runs them.
-pub(crate) fn write(dir: &Path, steps: &[Step], done: u32) -> io::Result<Vec<String>> {
+pub(crate) fn write(
+    dir: &Path,
+    steps: &[Step],
+    done: u32,
+    account: Option<&Account>,
+) -> io::Result<Vec<String>> {
     let mut text = HEAD.to_owned();
     for (number, step) in (1_u32..).zip(steps).skip(usize::try_from(done).unwrap_or(usize::MAX)) {
         let command = match &step.program {
             Program::Command(argv) => argv.clone(),
             Program::Script { text, interpreter } => {
                 let path = dir.join(format!("step-{number}"));
-                fs::write(&path, text)?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+                script::write(&path, text, account)?;
                 interpreter.iter().cloned().chain([path.to_string_lossy().into_owned()]).collect()
             }
             Program::Steps(_) => {
@@ -32,7 +38,7 @@ pub(crate) fn write(dir: &Path, steps: &[Step], done: u32) -> io::Result<Vec<Str
         let _ = writeln!(text, "durable {number}");
     }
     let path = dir.join(RUNNER);
-    fs::write(&path, text)?;
+    script::write(&path, &text, account)?;
     Ok(vec!["sh".to_owned(), path.to_string_lossy().into_owned()])
 }
 
@@ -60,7 +66,7 @@ durable() {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, process::Command};
+    use std::{collections::BTreeMap, fs, process::Command};
 
     use votum_ids::StepName;
 
@@ -73,7 +79,7 @@ mod tests {
         for number in 1..=steps.len() {
             fs::write(asks.join(format!("step-{number}.answer")), "sealed 1\n").unwrap();
         }
-        let argv = write(dir, steps, done).unwrap();
+        let argv = write(dir, steps, done, None).unwrap();
         let env = BTreeMap::from([("VOTUM_CHECKPOINT_ASKS", asks)]);
         let output = Command::new(&argv[0]).args(&argv[1..]).envs(env).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");

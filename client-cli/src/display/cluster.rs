@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use votum_job::{BACKEND_LABEL, Enforced, RESERVED_LABELS};
+use votum_job::{BACKEND_LABEL, Enforced, RESERVED_LABELS, TASK_USER_LABEL};
 use votum_machine::WallTime;
 use votum_wire::view::{ClusterView, DrainView, IndexState, JobState, WorkerState, WorkerView};
 
@@ -48,6 +48,8 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     line("Incarnation", view.incarnation.to_string());
     line("Labels", labels(view));
     line("Limits", limits(view));
+    let task_user = view.labels.get(TASK_USER_LABEL).map(String::as_str);
+    line("Tasks run as", task_user.unwrap_or("the worker's own user").to_owned());
     line("Artifacts", view.artifact_address.clone());
     line("Publishes", view.publish_roots.join(", "));
     line("Free", view.free_bytes.map_or_else(|| "-".to_owned(), amount::size));

@@ -29,7 +29,7 @@ pub use invalid::{InvalidJob, Problem};
 pub use inventory::{AttemptState, Comeback, ListedAttempt};
 pub use report::{AttemptEnd, Failure, FailureKind, StagedOutput, Usage};
 pub use report_line::{MalformedLine, ReportLine};
-pub use resources::{BACKEND_LABEL, Enforced, RESERVED_LABELS, Resources};
+pub use resources::{BACKEND_LABEL, Enforced, RESERVED_LABELS, Resources, TASK_USER_LABEL};
 pub use rules::{
     ATTEMPTS_MAX, DISPLAY_NAME_BYTES_MAX, DURATION_MAX, HEALTH_FAILURES_MAX, SCRIPT_BYTES_MAX,
     SPEC_BYTES_MAX, STEPS_MAX, VARIABLES_MAX,

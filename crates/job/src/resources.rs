@@ -49,6 +49,9 @@ pub const RESERVED_LABELS: &str = "votum.";
 /// The label that says how a worker limits its attempts.
 pub const BACKEND_LABEL: &str = "votum.limits";
 
+/// The label by which a worker names the user that its tasks run as, if that is not its own.
+pub const TASK_USER_LABEL: &str = "votum.task-user";
+
 impl Resources {
     /// Returns the labels of the workers that can keep all these limits.
     pub fn required_labels(&self) -> impl Iterator<Item = (String, String)> {
