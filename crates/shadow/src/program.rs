@@ -80,6 +80,6 @@ pub(crate) fn is_for_all(manifest: &Manifest) -> bool {
 }
 
 /// Whoever knows what lies in the directory may go on to it; nobody may look what does.
-const PASSABLE_MODE: u32 = 0o711;
+pub(crate) const PASSABLE_MODE: u32 = 0o711;
 /// The same for one group alone.
 const PASSABLE_BY_GROUP_MODE: u32 = 0o710;

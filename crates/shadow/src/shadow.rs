@@ -17,6 +17,7 @@ use crate::{
     fault::{SYNC, StorageError, fault},
     layout,
     manifest::DIRECTORY_MODE,
+    program::PASSABLE_MODE,
 };
 
 /// The staging directory and the publish roots of one worker; cheap to clone.
@@ -57,8 +58,7 @@ impl Shadow {
             source,
         })?;
         let staging = Anchor::open(staging)?;
-        fs::fchmod(&staging.dir, Mode::from_raw_mode(PRIVATE_MODE))
-            .map_err(fault("restrict", &staging.path))?;
+        restrict(&staging).map_err(fault("restrict", &staging.path))?;
         let roots = roots
             .iter()
             .map(|root| open_root(root, &staging))
@@ -134,6 +134,17 @@ pub enum OpenError {
     /// The filesystem refused something else.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// Closes the staging directory to others, but for those whom an earlier opening let pass.
+///
+/// A program of such a user may be running, and must not be locked out of its folders
+/// for a moment. The folders of attempts are closed to whoever has no business there.
+fn restrict(staging: &Anchor) -> Result<(), Errno> {
+    if fs::fstat(&staging.dir)?.st_mode & 0o7777 == PASSABLE_MODE {
+        return Ok(());
+    }
+    fs::fchmod(&staging.dir, Mode::from_raw_mode(PRIVATE_MODE))
 }
 
 fn open_root(path: &Path, staging: &Anchor) -> Result<Anchor, OpenError> {

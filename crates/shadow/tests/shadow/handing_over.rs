@@ -8,7 +8,7 @@ use std::{
 };
 
 use votum_ids::CheckpointId;
-use votum_shadow::{Checkpoints, ProgramUser, Scope};
+use votum_shadow::{Checkpoints, ProgramUser, Scope, Shadow};
 
 use crate::field::{Field, attempt, declared, name, set_mode};
 
@@ -35,6 +35,18 @@ fn a_program_of_another_user_writes_only_where_it_may() {
         assert!(!as_nobody("ls", dir), "{}", dir.display());
     }
     assert!(!as_nobody("mv work work2", &attempt_dir));
+}
+
+#[test]
+fn a_restart_never_locks_a_running_program_out() {
+    let Some(field) = field_of_nobody() else { return };
+    let staging = field.stage(&attempt("sales", 1));
+
+    // As at every start: first without a user, and then with the configured one, if any.
+    Shadow::open(field.shadow.staging_dir(), &[field.root()]).unwrap();
+
+    assert!(as_nobody("touch made", &staging.work_dir()));
+    assert_eq!(owner_and_mode(field.shadow.staging_dir()), (0, 0o711));
 }
 
 #[test]
