@@ -2,10 +2,10 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use votum_ids::JobId;
+use votum_ids::{JobId, WorkerId};
 use votum_job::{CheckpointPolicy, TaskSignal};
 use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
-use votum_wire::{CheckpointView, JobState, JobView, TaskView};
+use votum_wire::{CheckpointView, JobState, JobView, TaskView, operation::DrainWorker};
 
 use crate::{hasty, open_gate, patient, wait_for_file};
 
@@ -127,6 +127,44 @@ fn a_signal_at_the_interval_asks_a_task_for_its_state() {
     assert_eq!(result(&cluster, &view), "7\n");
 }
 
+#[test]
+fn a_drained_worker_gives_back_all_that_was_done() {
+    let cluster = patient();
+    let policy = CheckpointPolicy {
+        every: Some(Duration::from_hours(1)),
+        signal: Some(TaskSignal::Usr1),
+        ..CheckpointPolicy::default()
+    };
+    let never = wait_for_file(&cluster, "never");
+    let draft = TaskDraft::new("count")
+        .saves(policy)
+        .attempts(1)
+        .ends_within(Duration::from_hours(1), LIMIT)
+        .runs("n=$(cat \"$VOTUM_CHECKPOINT_DIR/n\" 2> /dev/null || echo 0)")
+        .runs("trap 'echo $n > \"$VOTUM_CHECKPOINT_DIR/n\"; votum-report checkpoint' USR1")
+        .runs("while [ \"$n\" -lt 20 ]; do n=$((n + 1))")
+        .runs(&format!("  echo $n >> {}", ran_file(&cluster).display()))
+        .runs(&format!("  if [ $n = 14 ]; then {never}; fi"))
+        .runs("done")
+        .leaves("rows", "rows.txt")
+        .runs("echo $n > \"$VOTUM_OUTPUT_ROWS\"")
+        .publishes("rows.txt");
+    let job = cluster.submit(&JobDraft::new("drained").task(draft).spec());
+    eventually("it waits", LIMIT, || counted(&cluster, &job).contains(&14).then_some(()));
+    let worker = task_worker(&cluster.job(&job));
+    let reason = "another disk".to_owned();
+    let order =
+        DrainWorker { worker: worker.clone(), time_limit: Some(Duration::from_millis(1)), reason };
+    cluster.block_on(cluster.client().drain_worker(&order)).unwrap();
+
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
+    assert_ne!(task_worker(&view), worker);
+    assert_eq!(task(&view).attempts.len(), 2);
+    assert_eq!(counted(&cluster, &job), (1..=20).collect::<Vec<_>>());
+    assert_eq!(result(&cluster, &view), "20\n");
+}
+
 /// A task that counts to 20, saves itself at every 5, and waits at 14 for a gate.
 fn counting(cluster: &Cluster) -> TaskDraft {
     let gate = wait_for_file(cluster, "gate");
@@ -180,6 +218,10 @@ fn wait_until_no_checkpoint_is_left(cluster: &Cluster) {
 
 fn task(view: &JobView) -> &TaskView {
     &view.tasks[0]
+}
+
+fn task_worker(view: &JobView) -> WorkerId {
+    task(view).worker.clone().expect("it was given to a worker")
 }
 
 fn checkpoint(view: &JobView) -> Option<&CheckpointView> {

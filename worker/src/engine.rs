@@ -289,7 +289,10 @@ impl Engine {
                 Reaction::perform(self.renewal())
             }
             FromCoordinator::Start(assignment) => self.start(now, assignment),
-            FromCoordinator::Stop { attempt, grace, reason } => self
+            FromCoordinator::Stop { attempt, grace, reason, checkpoint_first: true } => {
+                self.save_and_stop(now, &attempt, grace, reason)
+            }
+            FromCoordinator::Stop { attempt, grace, reason, checkpoint_first: false } => self
                 .attempts
                 .react(&attempt, |attempt| attempt.stop(grace, &reason, Cause::stopped(&reason))),
             FromCoordinator::Acknowledged { attempt } => {
@@ -513,7 +516,7 @@ impl Engine {
         if self.participants.next_deadline().is_some_and(|due| due <= now) {
             return self.participate(now, ParticipantEvent::Tick);
         }
-        if let Some(reaction) = self.save_at_interval(now) {
+        if let Some(reaction) = self.stop_saved(now).or_else(|| self.save_at_interval(now)) {
             return reaction;
         }
         if self.prune <= now {

@@ -118,6 +118,8 @@ pub enum Ask {
     Line,
     /// The interval of the task's policy.
     Interval,
+    /// The worker, which is about to stop the program.
+    Last,
 }
 
 /// What happens to one attempt.

@@ -132,7 +132,9 @@ async fn an_adopted_program_is_stopped_on_request() {
     let mut session = world.session().await;
     session.started().await;
     let (grace, reason) = (Duration::from_secs(20), "bob said so".to_owned());
-    session.say(FromCoordinator::Stop { attempt: attempt(), grace, reason }).await;
+    session
+        .say(FromCoordinator::Stop { attempt: attempt(), grace, reason, checkpoint_first: false })
+        .await;
     let AttemptEnd::Failed { failure, .. } = session.ended().await else { panic!("it failed") };
     assert_eq!((failure.kind, failure.stderr_tail.as_str()), (FailureKind::Stopped, "bob said so"));
 }

@@ -42,8 +42,8 @@ impl Engine {
                 let worker = assignment.worker.clone();
                 turn.act(Action::Send { worker, frame: FromCoordinator::Start(assignment) });
             }
-            Asked::Stop { worker, attempt, grace, reason } => {
-                let frame = FromCoordinator::Stop { attempt, grace, reason };
+            Asked::Stop { worker, attempt, grace, reason, checkpoint_first } => {
+                let frame = FromCoordinator::Stop { attempt, grace, reason, checkpoint_first };
                 turn.act(Action::Send { worker, frame });
             }
             Asked::Acknowledge { worker, attempt } => {

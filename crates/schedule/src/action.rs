@@ -22,6 +22,8 @@ pub enum Action {
         grace: Duration,
         /// For the task and for people.
         reason: String,
+        /// It will be gone on with: what it has done by now is sealed first, if it saves anything.
+        checkpoint_first: bool,
     },
     /// Tell a worker that its report is durable. Waits for the sync of the report's record.
     Acknowledge {

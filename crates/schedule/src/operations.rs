@@ -112,7 +112,7 @@ impl Scheduler {
         let Some(worker) = self.roster.get(name) else { return Vec::new() };
         let Some(drain) = &worker.orders.drain else { return Vec::new() };
         let reason = why_stopped(name, drain);
-        let stop = |(job, task): &(votum_ids::JobId, usize)| self.stop(job, *task, &reason);
+        let stop = |(job, task): &(votum_ids::JobId, usize)| self.interrupt(job, *task, &reason);
         let stops: Vec<Action> = worker.live.iter().filter_map(stop).collect();
         if !stops.is_empty() {
             self.agenda.set(Due::Drained(name.clone()), now.after(STOP_REPETITION));

@@ -133,7 +133,7 @@ impl Scheduler {
         let stops = |pause: &&Pause| pause.live == LiveAttempts::Stop;
         let pause = self.holds(id).iter().rfind(stops)?;
         self.jobs[id].live_attempt(task).filter(|attempt| attempt.set_aside)?;
-        self.stop(id, task, &pause.sentence())
+        self.interrupt(id, task, &pause.sentence())
     }
 }
 

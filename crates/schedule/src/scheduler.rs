@@ -331,7 +331,17 @@ impl Scheduler {
             attempt: attempt.id.clone(),
             grace: job.task_spec(task).grace_period,
             reason: reason.to_owned(),
+            checkpoint_first: false,
         })
+    }
+
+    /// The same for one that is gone on with later.
+    pub(crate) fn interrupt(&self, id: &JobId, task: usize, reason: &str) -> Option<Action> {
+        let mut action = self.stop(id, task, reason)?;
+        if let Action::Stop { checkpoint_first, .. } = &mut action {
+            *checkpoint_first = self.jobs[id].task_spec(task).checkpoint.is_some();
+        }
+        Some(action)
     }
 
     /// Gives out a token that fences every earlier one.

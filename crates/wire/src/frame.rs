@@ -155,6 +155,8 @@ pub enum FromCoordinator {
         grace: Duration,
         /// Told to the task and shown in its history.
         reason: String,
+        /// It will be gone on with: what it has done by now is sealed first, if it saves anything.
+        checkpoint_first: bool,
     },
     /// The report of this attempt's end is durable: it need not be repeated.
     Acknowledged {

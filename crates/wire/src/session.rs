@@ -257,11 +257,14 @@ fn body_to_proto(body: &FromCoordinator) -> pb::session_response::Frame {
             Frame::AcknowledgeHeartbeat(pb::AcknowledgeHeartbeat { number: *number })
         }
         FromCoordinator::Start(assignment) => Frame::StartAttempt(assignment.to_proto()),
-        FromCoordinator::Stop { attempt, grace, reason } => Frame::StopAttempt(pb::StopAttempt {
-            attempt: Some(attempt.to_proto()),
-            grace_period: duration(*grace),
-            reason: reason.clone(),
-        }),
+        FromCoordinator::Stop { attempt, grace, reason, checkpoint_first } => {
+            Frame::StopAttempt(pb::StopAttempt {
+                attempt: Some(attempt.to_proto()),
+                grace_period: duration(*grace),
+                reason: reason.clone(),
+                checkpoint_first: *checkpoint_first,
+            })
+        }
         FromCoordinator::Acknowledged { attempt } => {
             Frame::AcknowledgeAttempt(pb::AcknowledgeAttempt { attempt: Some(attempt.to_proto()) })
         }
@@ -319,6 +322,7 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
             attempt: read("stop_attempt.attempt", stop.attempt)?,
             grace: read_duration("stop_attempt.grace_period", stop.grace_period)?,
             reason: stop.reason,
+            checkpoint_first: stop.checkpoint_first,
         },
         Frame::AcknowledgeAttempt(acknowledge) => FromCoordinator::Acknowledged {
             attempt: read("acknowledge_attempt.attempt", acknowledge.attempt)?,

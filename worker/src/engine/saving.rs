@@ -2,7 +2,11 @@
 //!
 //! One checkpoint of an attempt is sealed at a time; whoever asks meanwhile is
 //! answered by the next one. An answer, and a word to the coordinator, follow
-//! the record, and the record follows the bytes.
+//! the record, and the record follows the bytes. A program that is stopped in
+//! order to go on later is asked for a last checkpoint first, for as long as its
+//! grace lasts.
+
+use std::time::Duration;
 
 use votum_ids::{AttemptId, CheckpointId, Digest, JobId};
 use votum_job::{Assignment, CheckpointPolicy, FailureKind, HeldCheckpoint, Program, ResumePoint};
@@ -33,6 +37,19 @@ pub(crate) struct Saving {
     waiting: Vec<Ask>,
     /// When a checkpoint is due although nobody asks.
     due: Option<Moment>,
+    /// It is to be stopped after one more checkpoint.
+    last: Option<Last>,
+}
+
+/// The last checkpoint of a program before it is stopped.
+#[derive(Debug)]
+struct Last {
+    /// The number from which on a checkpoint is the one that is waited for.
+    sequence: u64,
+    /// When the program is stopped at the latest.
+    until: Moment,
+    grace: Duration,
+    reason: String,
 }
 
 impl Saving {
@@ -47,6 +64,7 @@ impl Saving {
             serving: Vec::new(),
             waiting: Vec::new(),
             due,
+            last: None,
         }
     }
 
@@ -66,10 +84,10 @@ impl Saving {
         self.serving = std::mem::take(&mut self.waiting);
         let steps = self.serving.iter().map(|ask| match ask {
             Ask::Step { done, .. } => *done,
-            Ask::Task { .. } | Ask::Line | Ask::Interval => 0,
+            Ask::Task { .. } | Ask::Line | Ask::Interval | Ask::Last => 0,
         });
         let whole = matches!(self.assignment.spec.program, Program::Steps(_));
-        let idle = self.serving.iter().all(|ask| matches!(ask, Ask::Interval));
+        let idle = self.serving.iter().all(|ask| matches!(ask, Ask::Interval | Ask::Last));
         let bytes_max = policy(&self.assignment).and_then(|policy| policy.bytes_max);
         Some(Action::SealCheckpoint(SealOrder {
             id: CheckpointId { attempt: id.clone(), sequence: self.sequence + 1 },
@@ -78,6 +96,13 @@ impl Saving {
             bytes_max,
             unless: if idle { Some(self.digest) } else { None },
         }))
+    }
+
+    /// Lets the program be stopped at once if `over`: what was waited for is here, or will not be.
+    fn last_is(&mut self, over: impl Fn(&Last) -> bool) {
+        if let Some(last) = self.last.as_mut().filter(|last| over(last)) {
+            last.until = Moment::START;
+        }
     }
 }
 
@@ -103,7 +128,8 @@ impl Engine {
             CheckpointEvent::Sealed(held) => self.sealed_checkpoint(id, held),
             CheckpointEvent::Unchanged => {
                 let Some(saving) = self.savings.get_mut(id) else { return Reaction::none() };
-                saving.serving.clear();
+                let served = std::mem::take(&mut saving.serving);
+                saving.last_is(|_| served.contains(&Ask::Last));
                 Reaction::perform(saving.serve(id))
             }
             CheckpointEvent::Failed { kind, message } => self.unsaved(id, kind, &message),
@@ -127,6 +153,7 @@ impl Engine {
             saving.sequence = held.id.sequence;
             saving.digest = Some(held.digest);
             saving.steps = held.steps;
+            saving.last_is(|last| last.sequence <= held.id.sequence);
             let answer = format!("sealed {}", held.id.sequence);
             let asks = std::mem::take(&mut saving.serving);
             reaction.actions.extend(answers(id, asks, &answer));
@@ -139,6 +166,8 @@ impl Engine {
     fn unsaved(&mut self, id: &AttemptId, kind: FailureKind, message: &str) -> Reaction {
         let Some(saving) = self.savings.get_mut(id) else { return Reaction::none() };
         let asks = std::mem::take(&mut saving.serving);
+        let hopeless = asks.contains(&Ask::Last) || saving.waiting.is_empty();
+        saving.last_is(|_| hopeless);
         let step = asks.iter().any(|ask| matches!(ask, Ask::Step { .. }));
         let mut reaction = Reaction::perform(answers(id, asks, &format!("failed {message}")));
         if step {
@@ -224,7 +253,58 @@ impl Engine {
 
     /// Says when a checkpoint is due although nobody asks.
     pub(super) fn saving_deadline(&self) -> Option<Moment> {
-        self.savings.values().filter_map(|saving| saving.due).min()
+        let last = |saving: &Saving| saving.last.as_ref().map(|last| last.until);
+        self.savings.values().flat_map(|saving| saving.due.into_iter().chain(last(saving))).min()
+    }
+
+    /// Stops a program that will be gone on with, after a last checkpoint if it saves anything.
+    ///
+    /// It is waited for as long as the program would get to end. Nothing is recorded: after a
+    /// restart whoever wants the stop says so again.
+    pub(super) fn save_and_stop(
+        &mut self,
+        now: Moment,
+        id: &AttemptId,
+        grace: Duration,
+        reason: String,
+    ) -> Reaction {
+        let running = self.attempts.find(id).is_some_and(Attempt::is_running);
+        let saving = self.savings.get_mut(id).filter(|_| running);
+        let policy = saving.as_ref().and_then(|saving| policy(&saving.assignment)).cloned();
+        let (Some(saving), Some(policy)) = (saving, policy) else {
+            return self.stop_for_later(id, grace, &reason);
+        };
+        if saving.last.is_some() {
+            return Reaction::none();
+        }
+        // One that is being sealed shows the state of before.
+        let sequence = saving.sequence + if saving.serving.is_empty() { 1 } else { 2 };
+        let last = Last { sequence, until: now.after(grace), grace, reason };
+        match policy {
+            CheckpointPolicy { signal: Some(signal), .. } => {
+                saving.last = Some(last);
+                Reaction::perform([Action::Signal { attempt: id.clone(), signal }])
+            }
+            CheckpointPolicy { every: Some(_), .. } => {
+                saving.last = Some(last);
+                self.ask(id, Ask::Last)
+            }
+            // What lies there is good only when the program says so.
+            CheckpointPolicy { .. } => self.stop_for_later(id, grace, &last.reason),
+        }
+    }
+
+    fn stop_for_later(&mut self, id: &AttemptId, grace: Duration, reason: &str) -> Reaction {
+        let cause = Cause::stopped(reason);
+        self.attempts.react(id, |attempt| attempt.stop(grace, reason, cause))
+    }
+
+    /// Stops the one program whose last checkpoint is sealed, or was waited for in vain.
+    pub(super) fn stop_saved(&mut self, now: Moment) -> Option<Reaction> {
+        let saved = |saving: &Saving| saving.last.as_ref().is_some_and(|last| last.until <= now);
+        let (id, saving) = self.savings.iter_mut().find(|(_, saving)| saved(saving))?;
+        let (id, Last { grace, reason, .. }) = (id.clone(), saving.last.take()?);
+        Some(self.stop_for_later(&id, grace, &reason))
     }
 
     /// Sees to the one checkpoint that is due, if any is.
@@ -250,7 +330,7 @@ fn answers(id: &AttemptId, asks: Vec<Ask>, text: &str) -> Option<Action> {
         .into_iter()
         .filter_map(|ask| match ask {
             Ask::Task { request } | Ask::Step { request, .. } => Some(request),
-            Ask::Line | Ask::Interval => None,
+            Ask::Line | Ask::Interval | Ask::Last => None,
         })
         .collect();
     let (attempt, text) = (id.clone(), text.to_owned());

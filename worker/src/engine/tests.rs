@@ -145,7 +145,7 @@ fn commit() -> FromCoordinator {
 
 fn stop(counter: u64) -> FromCoordinator {
     let (grace, reason) = (Duration::from_secs(1), "cancelled by bob".to_owned());
-    FromCoordinator::Stop { attempt: attempt(counter), grace, reason }
+    FromCoordinator::Stop { attempt: attempt(counter), grace, reason, checkpoint_first: false }
 }
 
 fn sealed_report(counter: u64) -> Action {

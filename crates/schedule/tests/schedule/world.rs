@@ -242,8 +242,9 @@ fn tell_action(action: &Action) -> String {
             }
             format!("{} <- {text}\n", assignment.worker)
         }
-        Action::Stop { worker, attempt, reason, .. } => {
-            format!("{worker} <- stop {attempt}: {reason}\n")
+        Action::Stop { worker, attempt, reason, checkpoint_first, .. } => {
+            let first = if *checkpoint_first { "checkpoint, then " } else { "" };
+            format!("{worker} <- {first}stop {attempt}: {reason}\n")
         }
         Action::Acknowledge { worker, attempt } => format!("{worker} <- acknowledge {attempt}\n"),
         Action::Discard { worker, attempt } => format!("{worker} <- discard {attempt}\n"),

@@ -232,6 +232,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
             attempt: attempt(),
             grace: Duration::from_secs(10),
             reason: "cancelled".to_owned(),
+            checkpoint_first: true,
         },
         FromCoordinator::Acknowledged { attempt: attempt() },
         FromCoordinator::Discard { attempt: attempt() },

@@ -211,3 +211,72 @@ fn a_damaged_checkpoint_is_told_of_and_forgotten() {
     assert_eq!(spoilt, [gone, Action::RemoveCheckpoint(id(7, 3))]);
     assert!(!alice.restarted().engine.knows_checkpoint(&id(7, 3)));
 }
+
+/// The order to stop the first attempt, which will be gone on with.
+fn stop_for_later() -> FromCoordinator {
+    let (grace, reason) = (Duration::from_secs(4), "the worker is drained".to_owned());
+    FromCoordinator::Stop { attempt: attempt(1), grace, reason, checkpoint_first: true }
+}
+
+fn hourly(signal: Option<TaskSignal>) -> Option<CheckpointPolicy> {
+    let every = Some(Duration::from_secs(50));
+    Some(CheckpointPolicy { every, signal, ..CheckpointPolicy::default() })
+}
+
+fn stops(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Stop { .. }))
+}
+
+#[test]
+fn what_will_be_gone_on_with_is_sealed_before_it_is_stopped() {
+    let mut alice = Alice::running(hourly(None));
+    let asked = alice.hear(1, stop_for_later());
+    assert_eq!((sequence_of(&asked), stops(&asked)), (Some(1), false));
+    assert_eq!(alice.hear(1, stop_for_later()), []);
+
+    let sealed = alice.save(CheckpointEvent::Sealed(held(1, 1)));
+    assert_eq!(sealed, [told(&held(1, 1))]);
+    assert!(stops(&alice.tick()));
+    let ended = alice.happen(1, AttemptEvent::Exited { usage: usage() });
+    assert_eq!(failure_of(&ended), Some((attempt(1), FailureKind::Stopped)));
+}
+
+#[test]
+fn a_program_that_saves_itself_is_asked_to_and_then_stopped() {
+    let mut alice = Alice::running(hourly(Some(TaskSignal::Usr1)));
+    alice.save(asks("of before"));
+    let asked = alice.hear(1, stop_for_later());
+    assert_eq!(asked, [Action::Signal { attempt: attempt(1), signal: TaskSignal::Usr1 }]);
+    alice.save(asks("of after"));
+    // What was being sealed by then is not what was asked for.
+    alice.save(CheckpointEvent::Sealed(held(1, 1)));
+    assert!(!stops(&alice.tick()));
+    alice.save(CheckpointEvent::Sealed(held(1, 2)));
+    assert!(stops(&alice.tick()));
+}
+
+#[test]
+fn a_last_checkpoint_is_waited_for_no_longer_than_the_grace() {
+    let mut alice = Alice::running(hourly(Some(TaskSignal::Usr1)));
+    alice.hear(1, stop_for_later());
+    assert!(!stops(&alice.pass(Duration::from_secs(3))));
+    assert!(stops(&alice.pass(Duration::from_secs(1))));
+}
+
+#[test]
+fn a_stop_waits_for_nothing_that_cannot_be_saved() {
+    let by_itself = Some(CheckpointPolicy { replicate: true, ..CheckpointPolicy::default() });
+    for policy in [None, by_itself] {
+        assert!(stops(&Alice::running(policy).hear(1, stop_for_later())));
+    }
+    let full = || {
+        let (kind, message) = (FailureKind::StorageFailed, "the disk is full".to_owned());
+        CheckpointEvent::Failed { kind, message }
+    };
+    for end in [CheckpointEvent::Unchanged, full()] {
+        let mut alice = Alice::running(hourly(None));
+        alice.hear(1, stop_for_later());
+        alice.save(end);
+        assert!(stops(&alice.tick()));
+    }
+}
