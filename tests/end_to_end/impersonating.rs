@@ -133,6 +133,44 @@ fn a_task_of_another_user_cannot_touch_what_is_not_its_own() {
 }
 
 #[test]
+fn a_task_goes_on_as_who_it_was_over_restarts() {
+    let Some(mut cluster) = of_nobody() else { return };
+    let gate = cluster.home().join("gate");
+    let (up, gate) = (for_nobody(&cluster.runs().join("up")), gate.display());
+    let task = TaskDraft::new("goes")
+        .on("s1")
+        .attempts(1)
+        .leaves("rows", "rows.txt")
+        // Every path is looked up anew: one refusal ends the script.
+        .runs(&format!("while [ ! -e {gate} ]; do"))
+        .runs("  echo row >> \"$VOTUM_OUTPUT_ROWS\"; sleep 0.005")
+        .runs(&format!("  echo up >> {}", up.display()))
+        .runs("done; id -un > \"$VOTUM_OUTPUT_ROWS\"");
+    let job = cluster.submit(&JobDraft::new("goes").task(task.publishes("rows.txt")).spec());
+    let written = || fs::read_to_string(&up).unwrap().lines().count();
+    for user in ["nobody", "nobody", "nobody", "daemon"] {
+        let before = written();
+        eventually("it goes on", LIMIT, || (written() > before + 10).then_some(()));
+        cluster.worker("s1").kill();
+        cluster.worker("s1").set_variable("VOTUM_TASK_USER", user);
+        cluster.start_all();
+    }
+    open_gate(&cluster, "gate");
+
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
+    let rows = cluster.root("s1").join("rows.txt");
+    assert_eq!(fs::read_to_string(&rows).unwrap(), "nobody\n");
+    assert_eq!(owner_and_mode(&fs::canonicalize(&rows).unwrap()), (0, 0o444));
+    let next = TaskDraft::new("next").on("s1").leaves("rows", "rows.txt");
+    let next = next.runs("id -un > \"$VOTUM_OUTPUT_ROWS\"").publishes("next.txt");
+    let next = cluster.submit(&JobDraft::new("next").task(next).spec());
+    assert_eq!(cluster.ended(&next).state, JobState::Committed);
+    let name = fs::read_to_string(cluster.root("s1").join("next.txt")).unwrap();
+    assert_eq!(name, "daemon\n");
+}
+
+#[test]
 fn cancelling_ends_the_whole_tree_of_another_user() {
     let Some(cluster) = of_nobody() else { return };
     let up = for_nobody(&cluster.runs().join("up"));
@@ -192,7 +230,7 @@ fn of_nobody() -> Option<Cluster> {
         fs::set_permissions(dir, Permissions::from_mode(0o755)).unwrap();
     }
     for worker in ["s1", "s2", "s3"] {
-        cluster.worker(worker).add_argument("--task-user=nobody");
+        cluster.worker(worker).set_variable("VOTUM_TASK_USER", "nobody");
     }
     cluster.start_all();
     Some(cluster)
