@@ -1,9 +1,9 @@
-//! A worker that dies between its decision to stop an attempt and the report of the end.
+//! A worker that dies while an attempt begins, or between its decision to stop one and the report.
 
 use std::time::Duration;
 
 use votum_job::{Failure, FailureKind};
-use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
+use votum_tests::{Cluster, JobDraft, TaskDraft, eventually, signal_of};
 use votum_wire::{JobState, JobView, Outcome};
 
 use crate::{open_gate, patient, wait_for_file};
@@ -43,6 +43,38 @@ fn a_task_that_obeys_while_no_daemon_lives_has_timed_out() {
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure:?}");
 }
 
+#[test]
+fn a_crash_before_the_program_runs_costs_no_attempt() {
+    let mut cluster = patient();
+    let points = [
+        "worker.fetch.after_places",
+        "process.after_launch_file",
+        "process.after_supervisor_spawn",
+    ];
+    for point in points {
+        cluster.worker("s1").kill();
+        cluster.worker("s1").start_with(&[("VOTUM_CRASH_AT", point)]);
+        let task = TaskDraft::new("t1").on("s1").counted(&cluster.runs());
+        let mut spec = JobDraft::new("begins").task(task.writes("rows", "rows.txt")).spec();
+        let retry = &mut spec.tasks.first_entry().unwrap().into_mut().retry;
+        // Neither an attempt of the user's nor his backoff is spent on a crash.
+        (retry.attempts, retry.backoff, retry.backoff_max) = (1, HOUR, HOUR);
+        let job = cluster.submit(&spec);
+        let status = cluster.worker("s1").wait_for_exit(LIMIT);
+        assert_eq!(signal_of(status), Some(9), "{point} was not reached");
+        cluster.worker("s1").start();
+
+        let view = cluster.ended(&job);
+        assert_eq!(view.state, JobState::Committed, "{point}: {view:#?}");
+        assert_eq!(cluster.runs_of(&job, "t1"), 1, "{point}");
+        for attempt in &view.tasks[0].attempts {
+            if let Some(Outcome::Failed(failure)) = &attempt.outcome {
+                assert_eq!(failure.kind, FailureKind::Interrupted, "{point}: {view:#?}");
+            }
+        }
+    }
+}
+
 fn told(cluster: &Cluster) -> String {
     cluster.home().join("told").display().to_string()
 }
@@ -61,3 +93,4 @@ fn only_failure(view: &JobView) -> Failure {
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);

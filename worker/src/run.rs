@@ -12,6 +12,7 @@ use std::{
 };
 
 use tokio::sync::watch;
+use votum_crashpoint::crash_point;
 use votum_ids::{AttemptId, OutputName};
 use votum_job::{Assignment, Failure, FailureKind, Program, Resources, TaskSignal, TaskSpec};
 use votum_process::{Launch, Limits, StartError, StopSignal, start};
@@ -127,6 +128,7 @@ async fn fetch_now(
     let _permit = turn(&shell.bounds.fetches).await;
     let copy = assignment.clone();
     let staging = Arc::new(on_disk(shell, move |shell| make_places(shell, &copy)).await?);
+    crash_point!("worker.fetch.after_places");
     let resumed = checkpoint::resume(shell, &staging, assignment).await?;
     let (made, spec) = (Arc::clone(&staging), assignment.spec.clone());
     on_disk(shell, move |_| make_parents(&made, &spec)).await?;
