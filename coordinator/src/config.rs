@@ -29,6 +29,8 @@ pub struct Config {
     pub lost_after: Duration,
     /// Most open jobs; one more is refused with RESOURCE_EXHAUSTED.
     pub jobs_open_max: usize,
+    /// After its retention a job's id, request and outcome are known for this long; zero: not at all.
+    pub tombstones_kept: Duration,
     /// A lazy record is durable after this at the latest.
     pub lazy_sync: Duration,
     /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
@@ -62,6 +64,9 @@ pub struct ConfigArgs {
     /// How often workers send a sign of life, in milliseconds [default: 3000].
     #[arg(long, env = "VOTUM_HEARTBEAT_INTERVAL_MS", value_name = "MS")]
     pub heartbeat_interval_ms: Option<u64>,
+    /// After its retention a job's id, request and outcome are known for this many milliseconds, so that a late retry is not a second run; 0: not at all [default: 7776000000, 90 days].
+    #[arg(long, env = "VOTUM_TOMBSTONES_KEPT_MS", value_name = "MS")]
+    pub tombstones_kept_ms: Option<u64>,
     /// A lazy record is durable after this many milliseconds at the latest [default: 100].
     #[arg(long, env = "VOTUM_LAZY_SYNC_MS", value_name = "MS", hide = true)]
     pub lazy_sync_ms: Option<u64>,
@@ -82,6 +87,7 @@ struct ConfigFile {
 #[serde(deny_unknown_fields, default)]
 struct JobsFile {
     max_open: Option<usize>,
+    tombstones_kept_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -122,6 +128,11 @@ impl ConfigArgs {
             stop_grace: milliseconds(self.stop_grace_ms, workers.stop_grace_ms, STOP_GRACE_DEFAULT),
             lost_after: milliseconds(self.lost_after_ms, workers.lost_after_ms, LOST_AFTER_DEFAULT),
             jobs_open_max: file.jobs.max_open.unwrap_or(JOBS_OPEN_MAX_DEFAULT),
+            tombstones_kept: milliseconds(
+                self.tombstones_kept_ms,
+                file.jobs.tombstones_kept_ms,
+                TOMBSTONES_KEPT_DEFAULT,
+            ),
             lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
             protocols: Versions::OURS,
         };
@@ -164,6 +175,7 @@ const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(3);
 const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 const LOST_AFTER_DEFAULT: Duration = Duration::from_hours(1);
 const JOBS_OPEN_MAX_DEFAULT: usize = 100_000;
+const TOMBSTONES_KEPT_DEFAULT: Duration = Duration::from_hours(90 * 24);
 const LAZY_SYNC_DEFAULT: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

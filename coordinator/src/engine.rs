@@ -29,7 +29,7 @@ use crate::{
     admission,
     event::{Event, Intent},
     open_job::OpenJob,
-    record::{KnownRequest, Record},
+    record::{Closing, KnownRequest, Record},
     turn::Turn,
     view,
 };
@@ -88,6 +88,8 @@ enum Pending {
     },
     /// What a person wants of an aborted job whose keeping is not resumed yet.
     Asked(Event),
+    /// The tombstone of a closed job stands.
+    Forget(Closing),
     /// A job that took over what this one keeps has committed.
     Superseded {
         job: JobId,
@@ -157,12 +159,14 @@ impl Machine for Engine {
                 self.schedule(&mut turn, event);
             }
             // Found twice, it may name an open job that was given the free id since.
-            Event::Expired(closing) if self.jobs.contains_key(&closing.job) => {}
-            Event::Expired(closing) => {
-                self.requests.remove(&closing.request);
-                self.departed.forget(&closing.job);
-                turn.forget(closing);
+            Event::Expired { closing, .. } if self.jobs.contains_key(&closing.job) => {}
+            // The tombstone stands in the log before what it stands for goes.
+            Event::Expired { closing, tombstone: Some(tombstone) } => {
+                turn.bury(*tombstone);
+                self.pending.push_back(Pending::Forget(closing));
             }
+            Event::Expired { closing, tombstone: None } => self.forget(&mut turn, closing),
+            Event::Crumbled { job } => turn.crumble(job),
             Event::Tick => match self.pending.pop_front() {
                 // It stands behind what it waited for, so it does not come back here.
                 Some(Pending::Asked(event)) => return self.step(now, event),
@@ -223,9 +227,16 @@ impl Engine {
             }
             Pending::LogFoundStale { by } => turn.log_found_stale(by),
             Pending::Superseded { job } => self.supersede(turn, job),
+            Pending::Forget(closing) => self.forget(turn, closing),
             // Its event is a step, which began with a turn of its own.
             Pending::Asked(_) => {}
         }
+    }
+
+    fn forget(&mut self, turn: &mut Turn, closing: Closing) {
+        self.requests.remove(&closing.request);
+        self.departed.forget(&closing.job);
+        turn.forget(closing);
     }
 
     fn tick(&mut self, turn: &mut Turn) {

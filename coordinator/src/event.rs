@@ -9,7 +9,10 @@ use votum_job::JobSpec;
 use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{FromWorker, Hello};
 
-use crate::{record::Closing, replies::ReplyId};
+use crate::{
+    record::{Closing, Tombstone},
+    replies::ReplyId,
+};
 
 /// What happens to the coordinator.
 #[derive(Debug)]
@@ -109,7 +112,17 @@ pub(crate) enum Event {
         incarnation: Incarnation,
     },
     /// The retention of a closed job has ended.
-    Expired(Closing),
+    Expired {
+        /// The job.
+        closing: Closing,
+        /// What outlives its records; none if nothing shall.
+        tombstone: Option<Box<Tombstone>>,
+    },
+    /// The time of a tombstone is over.
+    Crumbled {
+        /// Whose.
+        job: JobId,
+    },
     /// Time has passed.
     Tick,
 }

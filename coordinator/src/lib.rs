@@ -71,7 +71,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let desk = Desk { inbox: inbox.clone(), replies, changes, reader: reader.clone(), clock };
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
-    tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone()));
+    tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
 
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<v1::job_service_server::JobServiceServer<JobApi>>().await;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use uuid::Uuid;
 use votum_commit::{CoordinatorRecord, Decision};
 use votum_driver::Durable;
 use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, WorkerId};
@@ -41,6 +42,13 @@ pub(crate) enum Record {
     Job(Box<JobRecord>),
     /// A closed job's retention has ended: its bytes may be reclaimed.
     Forgotten(Closing),
+    /// What outlives a job's retention, so that neither its id nor its request runs it again.
+    Buried(Tombstone),
+    /// A tombstone's time is over: the id and the request are free.
+    Crumbled {
+        /// The job.
+        job: JobId,
+    },
 }
 
 /// What one step decided about one job: at most one fact of each machine, in one frame.
@@ -72,8 +80,24 @@ pub(crate) struct Closing {
     pub received: WallTime,
     /// Under which request.
     pub request: RequestId,
+    /// Never reused; nil in records of versions that did not tell it.
+    #[serde(default)]
+    pub uid: Uuid,
     /// How long record and logs are kept after this.
     pub retention: Duration,
+}
+
+/// What is known of a job whose records are gone; a few hundred bytes in the index, none in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tombstone {
+    /// How it ended.
+    pub closing: Closing,
+    /// When that was recorded.
+    pub ended: WallTime,
+    /// Of the spec that it came with; none if the index did not tell it.
+    pub spec_digest: Option<Digest>,
+    /// How long this is kept, from the removal of the job's records on.
+    pub kept: Duration,
 }
 
 /// What the index keeps under a request id.
@@ -108,6 +132,8 @@ impl Durable for Record {
             Self::Ordered { worker, .. } => stream(format!("{ORDER_STREAMS}{worker}")),
             Self::Job(record) => job_stream(&record.job),
             Self::Forgotten(closing) => job_stream(&closing.job),
+            Self::Buried(Tombstone { closing: Closing { job, .. }, .. })
+            | Self::Crumbled { job } => stream(format!("{TOMBSTONE_STREAMS}{job}")),
         }
     }
 
@@ -118,7 +144,8 @@ impl Durable for Record {
             | Self::LogFoundStale { .. }
             | Self::Registered(_)
             | Self::Ordered { .. } => true,
-            Self::Forgotten(_) => false,
+            // The records that it stands for go later in the same log, so never without it.
+            Self::Forgotten(_) | Self::Buried(_) | Self::Crumbled { .. } => false,
             Self::Job(record) => {
                 record.schedule.as_ref().is_some_and(votum_schedule::Record::forced)
                     || record.commit.as_ref().is_some_and(CoordinatorRecord::forced)
@@ -133,19 +160,22 @@ impl Durable for Record {
             }
             Self::Job(record) if record.closing.is_some() => Bearing::Closes,
             Self::Job(_) | Self::LogFoundStale { .. } => Bearing::Continues,
-            Self::Forgotten(_) => Bearing::Forgets,
+            Self::Buried(_) => Bearing::Closes,
+            Self::Forgotten(_) | Self::Crumbled { .. } => Bearing::Forgets,
         }
     }
 
     fn keys(&self, at: WallTime) -> Vec<KeyChange> {
         match self {
             Self::Job(record) => record.keys(at),
+            Self::Buried(tombstone) => tombstone.keys(at),
             // Forgetting a stream drops its keys with it.
             Self::EpochStarted { .. }
             | Self::LogFoundStale { .. }
             | Self::Registered(_)
             | Self::Ordered { .. }
-            | Self::Forgotten(_) => Vec::new(),
+            | Self::Forgotten(_)
+            | Self::Crumbled { .. } => Vec::new(),
         }
     }
 }
@@ -167,6 +197,19 @@ impl JobRecord {
             keys.push(put(expiry_key(expiry, &closing.job), closing));
         }
         keys
+    }
+}
+
+impl Tombstone {
+    /// Takes the request over from the job's own stream, which is about to go.
+    fn keys(&self, at: WallTime) -> Vec<KeyChange> {
+        let Closing { job, request, .. } = &self.closing;
+        let known = self.spec_digest.map(|spec_digest| {
+            put(request_key(*request), &KnownRequest { job: job.clone(), spec_digest })
+        });
+        let expiry = format!("{CRUMBLING_KEYS}{:016x}/{job}", at.after(self.kept).0);
+        let keys = [put(tombstone_key(job), self), put(expiry.into_bytes(), job)];
+        keys.into_iter().chain(known).collect()
     }
 }
 
@@ -199,6 +242,11 @@ pub(crate) fn request_key(request: RequestId) -> Vec<u8> {
     format!("request/{request}").into_bytes()
 }
 
+/// Returns the key under which a job that was removed is still known.
+pub(crate) fn tombstone_key(job: &JobId) -> Vec<u8> {
+    format!("{TOMBSTONE_KEYS}{job}").into_bytes()
+}
+
 /// Returns the key of a closed job in the order in which retention ends.
 pub(crate) fn expiry_key(expiry: WallTime, job: &JobId) -> Vec<u8> {
     format!("{EXPIRY_KEYS}{:016x}/{job}", expiry.0).into_bytes()
@@ -216,6 +264,12 @@ pub(crate) const WORKER_STREAMS: &str = "worker/";
 /// Prefix of the streams of what operators have ordered about workers; apart from the workers'
 /// own, whose records do not state it.
 pub(crate) const ORDER_STREAMS: &str = "orders/";
+/// Prefix of the streams of jobs that were removed.
+const TOMBSTONE_STREAMS: &str = "tombstone/";
+/// Prefix of what is known of jobs that were removed.
+const TOMBSTONE_KEYS: &str = "tombstone/";
+/// Prefix of the order in which that is forgotten.
+pub(crate) const CRUMBLING_KEYS: &str = "crumbling/";
 /// Prefix of the list of jobs.
 pub(crate) const LIST_KEYS: &str = "jobs/";
 /// Prefix of the order in which retention ends.

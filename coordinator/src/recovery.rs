@@ -126,7 +126,9 @@ impl Past {
                 Record::Registered(_)
                 | Record::Ordered { .. }
                 | Record::Job(_)
-                | Record::Forgotten(_) => {}
+                | Record::Forgotten(_)
+                | Record::Buried(_)
+                | Record::Crumbled { .. } => {}
             }
         }
         Ok(past)
@@ -199,7 +201,9 @@ pub(crate) fn read_job(
             | Record::LogFoundStale { .. }
             | Record::Registered(_)
             | Record::Ordered { .. }
-            | Record::Forgotten(_) => None,
+            | Record::Forgotten(_)
+            | Record::Buried(_)
+            | Record::Crumbled { .. } => None,
         })
     };
     Ok(stored.iter().filter_map(|stored| record(stored).transpose()).collect())
@@ -310,6 +314,7 @@ pub(crate) mod tests {
             stop_grace: Duration::from_secs(10),
             lost_after: Duration::from_secs(3600),
             jobs_open_max: 10,
+            tombstones_kept: Duration::from_secs(3600),
             lazy_sync: Duration::from_millis(100),
             protocols: votum_wire::Versions::OURS,
         }

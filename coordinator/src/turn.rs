@@ -8,7 +8,7 @@ use votum_machine::{Moment, Reaction};
 
 use crate::{
     action::{Action, Answer},
-    record::{Closing, JobRecord, Record},
+    record::{Closing, JobRecord, Record, Tombstone},
     replies::ReplyId,
 };
 
@@ -58,6 +58,16 @@ impl Turn {
     /// Notes that a closed job's bytes may be reclaimed; nothing else happens in this step.
     pub(crate) fn forget(&mut self, closing: Closing) {
         self.alone = Some(Record::Forgotten(closing));
+    }
+
+    /// Notes what outlives a closed job's records; nothing else happens in this step.
+    pub(crate) fn bury(&mut self, tombstone: Tombstone) {
+        self.alone = Some(Record::Buried(tombstone));
+    }
+
+    /// Notes that a tombstone's time is over; nothing else happens in this step.
+    pub(crate) fn crumble(&mut self, job: JobId) {
+        self.alone = Some(Record::Crumbled { job });
     }
 
     /// Notes that a worker has seen the log further than it goes; nothing else happens in this step.

@@ -19,7 +19,11 @@ use votum_wire::{
     },
 };
 
-use crate::{open_job::OpenJob, record::JobRecord, sentence};
+use crate::{
+    open_job::OpenJob,
+    record::{JobRecord, Tombstone},
+    sentence,
+};
 
 /// What the commit protocol has come to for a job.
 pub(crate) struct Fate {
@@ -100,6 +104,39 @@ pub(crate) fn closed(
     let mut view = picture(anchor, Moment::START, job, &open, &scheduler, &fate);
     view.state_message = sentence::of(Moment::START, &view, &scheduler);
     Ok(view)
+}
+
+/// Shows a job whose records were removed after its retention: how it ended, and nothing else.
+pub(crate) fn removed(tombstone: Tombstone) -> JobView {
+    let Tombstone { closing, ended, .. } = tombstone;
+    let (state, how) = match closing.decision {
+        Decision::Commit => (JobState::Committed, "committed"),
+        Decision::Abort => (JobState::Aborted, "aborted"),
+    };
+    JobView {
+        job: closing.job,
+        uid: closing.uid,
+        display_name: closing.display_name,
+        spec: None,
+        state,
+        state_message: format!("{how}; its record was removed at the end of its retention"),
+        decision: Some(closing.decision),
+        cause: None,
+        tasks: Vec::new(),
+        participants: Vec::new(),
+        created: closing.received,
+        started: None,
+        prepared: None,
+        decided: None,
+        ended: Some(ended),
+        creator: String::new(),
+        rescued_from: None,
+        kept_until: None,
+        kept_release: None,
+        rescued_by: None,
+        pause: None,
+        further_pauses: Vec::new(),
+    }
 }
 
 /// Shows every worker, by name.

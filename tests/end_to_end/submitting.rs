@@ -1,10 +1,11 @@
 //! What was answered as received is there for ever, and once.
 
-use std::{collections::BTreeSet, thread};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use votum_client::ClientError;
-use votum_tests::{JobDraft, Visible, request};
-use votum_wire::{JobState, Reason};
+use votum_ids::JobId;
+use votum_tests::{JobDraft, Visible, eventually, request};
+use votum_wire::{JobState, Reason, request::SubmitJob};
 
 use crate::patient;
 
@@ -76,4 +77,40 @@ fn twenty_submissions_of_one_request_make_one_job() {
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     assert_eq!(cluster.jobs().len(), 1);
     assert_eq!(cluster.ended(jobs.first().unwrap()).state, JobState::Committed);
+}
+
+#[test]
+fn a_request_outlives_the_retention_of_its_job() {
+    let mut cluster = patient();
+    let mut spec = JobDraft::trio("removed", "rows.txt", &cluster.runs()).spec();
+    spec.retention = Duration::from_secs(1);
+    let job = JobId::new("removed-by-hand").unwrap();
+    let mut submission =
+        SubmitJob { spec, job: Some(job.clone()), request: Some(request()), validate_only: false };
+    let client = cluster.client().clone();
+    cluster.block_on(client.submit(&submission)).unwrap();
+    let ended = cluster.ended(&job);
+    eventually("its records are removed", Duration::from_mins(1), || {
+        // What has expired is looked for at every start, and then once a minute.
+        cluster.coordinator().kill();
+        cluster.coordinator().start();
+        cluster.glance(&job).filter(|view| view.spec.is_none())
+    });
+
+    for _before_and_after_a_restart in 0..2 {
+        let again = cluster.block_on(client.submit(&submission)).unwrap();
+        let view = again.job.unwrap();
+        assert!(again.duplicate);
+        assert_eq!((&view.job, view.state), (&job, JobState::Committed));
+        assert_eq!((view.uid, view.created), (ended.uid, ended.created));
+        assert!(view.state_message.contains("removed"), "{}", view.state_message);
+        cluster.coordinator().kill();
+        cluster.coordinator().start();
+    }
+    submission.request = Some(request());
+    let refused = cluster.block_on(client.submit(&submission)).unwrap_err();
+    let ClientError::Refused(problem) = refused else { panic!("{refused:?}") };
+    assert_eq!(problem.reason, Reason::JobIdTaken);
+    assert_eq!(problem.metadata["state"], "COMMITTED");
+    assert_eq!(cluster.runs_of(&job, "t1"), 1);
 }

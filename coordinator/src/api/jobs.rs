@@ -23,6 +23,7 @@ use crate::{
     action::{Answer, Refusal},
     event::{Event, Intent, Wish},
     record::{KnownRequest, LIST_KEYS, Listed, job_stream, request_key},
+    view,
 };
 
 /// The service for clients.
@@ -164,6 +165,9 @@ impl JobApi {
         };
         if !self.0.read(&job)?.is_empty() {
             return Err(status::job_id_taken(&job));
+        }
+        if let Some(tombstone) = self.0.tombstone(&job)? {
+            return Err(status::job_id_spent(&job, view::removed(tombstone).state));
         }
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
         let spec = Box::new(spec);

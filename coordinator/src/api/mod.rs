@@ -25,7 +25,7 @@ use crate::{
     action::{Answer, Refusal},
     changes::Changes,
     event::Event,
-    record::job_stream,
+    record::{Tombstone, job_stream, tombstone_key},
     recovery::read_job,
     replies::{Replies, ReplyId},
     view,
@@ -66,13 +66,22 @@ impl Desk {
         self.closed_job(job)
     }
 
-    /// Shows a closed job from its records.
+    /// Returns what is known of a job whose records were removed.
+    fn tombstone(&self, job: &JobId) -> Result<Option<Tombstone>, Status> {
+        let found =
+            self.reader.get(&tombstone_key(job)).map_err(|error| status::internal(&error))?;
+        let read = found.map(|value| serde_json::from_slice(&value)).transpose();
+        read.map_err(|error| status::internal(&error))
+    }
+
+    /// Shows a closed job from its records, or from what outlives them.
     fn closed_job(&self, job: &JobId) -> Result<JobView, Status> {
         let records = read_job(&self.reader, &job_stream(job))
             .map_err(|error| status::internal(error.as_ref()))?
             .map_err(|error| status::internal(error.as_ref()))?;
         if records.is_empty() {
-            return Err(status::job_not_found(job));
+            let tombstone = self.tombstone(job)?.ok_or_else(|| status::job_not_found(job))?;
+            return Ok(view::removed(tombstone));
         }
         view::closed(self.clock.anchor(), job, &records)
             .map_err(|error| status::internal(error.as_ref()))

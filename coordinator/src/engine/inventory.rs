@@ -74,6 +74,7 @@ impl Engine {
             | Pending::Release { .. }
             | Pending::Returned { .. }
             | Pending::Asked(_)
+            | Pending::Forget(_)
             | Pending::Superseded { .. }
             | Pending::LogFoundStale { .. } => true,
         });

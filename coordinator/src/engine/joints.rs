@@ -153,6 +153,7 @@ impl Engine {
             decision,
             received: open.received,
             request: open.submission.request,
+            uid: open.submission.uid,
             retention: open.spec.retention,
         };
         self.departed.keep(closing.clone(), given_up);

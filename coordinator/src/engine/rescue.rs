@@ -184,6 +184,7 @@ impl Engine {
             | Pending::Release { .. }
             | Pending::Returned { .. }
             | Pending::LogFoundStale { .. }
+            | Pending::Forget(_)
             | Pending::Asked(_) => false,
         })
     }

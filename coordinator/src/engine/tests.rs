@@ -211,15 +211,17 @@ fn a_stale_log_lets_nothing_be_discarded() {
 fn an_expired_job_never_takes_an_open_one_along() {
     let mut world = World::new();
     let _received = world.submit("sales", "s1");
-    let closing = crate::record::Closing {
+    let closing = Closing {
         job: job(),
         display_name: "sales".to_owned(),
         decision: votum_commit::Decision::Abort,
         received: ANCHOR,
         request: RequestId(Uuid::from_u128(9)),
+        uid: Uuid::nil(),
         retention: Duration::from_secs(600),
     };
-    assert_eq!(world.step(Event::Expired(closing)).record, None);
+    let expired = Event::Expired { closing, tombstone: None };
+    assert_eq!(world.step(expired).record, None);
 }
 
 #[test]
@@ -529,3 +531,50 @@ fn output_name() -> OutputName {
 }
 
 const ANCHOR: WallTime = WallTime(1_000_000);
+
+#[test]
+fn a_tombstone_stands_before_what_it_stands_for_goes() {
+    let mut world = World::new();
+    let closing = Closing {
+        job: job(),
+        display_name: "sales".to_owned(),
+        decision: votum_commit::Decision::Commit,
+        received: ANCHOR,
+        request: submission().request,
+        uid: Uuid::nil(),
+        retention: Duration::from_secs(600),
+    };
+    let tombstone = crate::record::Tombstone {
+        closing: closing.clone(),
+        ended: ANCHOR,
+        spec_digest: Some(submission().spec_digest),
+        kept: Duration::from_secs(600),
+    };
+    let expired =
+        Event::Expired { closing: closing.clone(), tombstone: Some(Box::new(tombstone.clone())) };
+    let settled = world.settle(expired);
+    assert_eq!(settled.records, [Record::Buried(tombstone), Record::Forgotten(closing)]);
+}
+
+#[test]
+fn a_commit_that_somebody_misses_is_never_answered_abort() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt, end: sealed() });
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    world.frame(FromWorker::Commit(Reply::Voted { txn: txn.clone(), vote: Vote::Yes }));
+
+    // Long after every retention it is still open, and tells whoever asks (C14).
+    let late = Moment::START.after(Duration::from_hours(24 * 365));
+    while world.engine.next_deadline().is_some_and(|due| due <= late) {
+        let reaction = world.engine.step(late, Event::Tick);
+        assert!(reaction.record.is_none_or(|record| record.bearing() != Bearing::Closes));
+    }
+    let frame = FromWorker::Commit(Reply::Inquired { txn });
+    let answered = world.engine.step(late, Event::Frame { from: installation(), frame });
+    assert!(answered.actions.iter().any(|action| matches!(
+        action,
+        Action::Send { frame: FromCoordinator::Commit(Message::Commit { .. }), .. }
+    )));
+}

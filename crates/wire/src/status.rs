@@ -279,6 +279,17 @@ pub fn job_id_taken(job: &JobId) -> Status {
         .into()
 }
 
+/// The id belonged to a job that has ended and was removed; it is not given out again yet.
+#[must_use]
+pub fn job_id_spent(job: &JobId, state: JobState) -> Status {
+    let words = format!("the job id {job} belonged to a job that {}", state.word());
+    Problem::words(Reason::JobIdTaken, format!("{words}; its record was removed since"))
+        .with("job", job)
+        .with("state", state.word())
+        .resource("votum.v1.Job", job_name(job))
+        .into()
+}
+
 /// The request id was used for another spec.
 #[must_use]
 pub fn request_id_reused(request: RequestId, job: &JobId) -> Status {

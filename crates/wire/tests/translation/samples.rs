@@ -414,7 +414,6 @@ fn load() -> TaskSpec {
 
 /// Returns a job of which everything is known.
 pub(crate) fn job() -> JobView {
-    let participant = |vote| ParticipantView { worker: worker_id(), vote, acknowledged: true };
     let attempts = failures().into_iter().map(|failure| Some(Outcome::Failed(failure)));
     let attempts = attempts.chain([Some(Outcome::Succeeded), None]).zip(1..);
     JobView {
@@ -464,15 +463,7 @@ pub(crate) fn job() -> JobView {
                 workers: vec![worker_id()],
             }),
         }],
-        participants: vec![
-            participant(None),
-            participant(Some(Vote::Yes)),
-            participant(Some(Vote::ReadOnly)),
-            participant(Some(Vote::No(Objection::Refused))),
-            participant(Some(Vote::No(Objection::NotHeld))),
-            participant(Some(Vote::No(Objection::WrongInstallation))),
-            participant(Some(Vote::No(objection()))),
-        ],
+        participants: participants(),
         created: WallTime(1_800_000_000_001),
         started: Some(WallTime(1_800_000_000_002)),
         prepared: Some(WallTime(1_800_000_000_003)),
@@ -483,13 +474,30 @@ pub(crate) fn job() -> JobView {
         further_pauses: vec![PauseView { by: "bob".to_owned(), ..pause() }],
         rescued_from: Some(job_id()),
         kept_until: Some(WallTime(1_800_000_000_007)),
-        kept_release: Some(KeptReleaseView {
-            by: "ana".to_owned(),
-            reason: "needs the space".to_owned(),
-            at: WallTime(1_800_000_000_008),
-            kept: [(task_id(), worker_id())].into(),
-        }),
+        kept_release: Some(kept_release()),
         rescued_by: Some(job_id()),
+    }
+}
+
+fn participants() -> Vec<ParticipantView> {
+    let participant = |vote| ParticipantView { worker: worker_id(), vote, acknowledged: true };
+    vec![
+        participant(None),
+        participant(Some(Vote::Yes)),
+        participant(Some(Vote::ReadOnly)),
+        participant(Some(Vote::No(Objection::Refused))),
+        participant(Some(Vote::No(Objection::NotHeld))),
+        participant(Some(Vote::No(Objection::WrongInstallation))),
+        participant(Some(Vote::No(objection()))),
+    ]
+}
+
+fn kept_release() -> KeptReleaseView {
+    KeptReleaseView {
+        by: "ana".to_owned(),
+        reason: "needs the space".to_owned(),
+        at: WallTime(1_800_000_000_008),
+        kept: [(task_id(), worker_id())].into(),
     }
 }
 
