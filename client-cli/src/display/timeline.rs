@@ -6,26 +6,52 @@ use votum_wire::view::{JobState, JobView, ParticipantView, TaskState, TaskView};
 
 use super::{amount, attempts, job, outcome};
 
-/// Returns a line for everything that `after` knows and `before` did not.
+/// Returns a line for everything that `after` knows and `before` did not, causes before what
+/// follows from them.
 pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) -> Vec<String> {
     let mut lines = Vec::new();
-    let known = |task: &TaskView| {
-        let before = before?.tasks.iter().find(|known| known.task == task.task)?;
-        Some((before.state, before.tries()))
-    };
     let before_state = before.map(|before| before.state);
     if before.map(JobView::word) != Some(after.word()) && !after.state.is_final() {
         lines.push(format!("job {} {}", after.job, after.word()));
     }
-    for task in &after.tasks {
-        let was = known(task);
-        let same = was == Some((task.state, task.tries()));
+    task_lines(before, after, now, |state| !follows_from_decision(state), &mut lines);
+    vote_lines(before, after, &mut lines);
+    let undecided = before.is_none_or(|before| before.decision.is_none());
+    if let Some(decision) = after.decision.filter(|_| undecided) {
+        lines.push(match decision {
+            Decision::Commit => "decision COMMIT is durable".to_owned(),
+            Decision::Abort => "decision ABORT is durable".to_owned(),
+        });
+    }
+    task_lines(before, after, now, follows_from_decision, &mut lines);
+    let ended = after.state.is_final() && !before_state.is_some_and(JobState::is_final);
+    if let (true, Some(cause)) = (ended, &after.cause) {
+        lines.push(format!("because {}", cause.message));
+    }
+    let at = amount::stopwatch(outcome::elapsed(after, now));
+    lines.iter().map(|line| format!("{at:>8}  {line}")).collect()
+}
+
+/// Adds what changed of the tasks whose state is wanted.
+fn task_lines(
+    before: Option<&JobView>,
+    after: &JobView,
+    now: WallTime,
+    wanted: impl Fn(TaskState) -> bool,
+    lines: &mut Vec<String>,
+) {
+    for task in after.tasks.iter().filter(|task| wanted(task.state)) {
         let earlier = before.and_then(|b| b.tasks.iter().find(|known| known.task == task.task));
         lines.extend(attempts::endings(earlier, task));
+        let same =
+            earlier.is_some_and(|was| was.state == task.state && was.tries() == task.tries());
         if !same && (before.is_some() || task.state != TaskState::Waiting) {
             lines.push(task_line(task, now));
         }
     }
+}
+
+fn vote_lines(before: Option<&JobView>, after: &JobView, lines: &mut Vec<String>) {
     for participant in &after.participants {
         let known = before
             .and_then(|before| before.participants.iter().find(|p| p.worker == participant.worker));
@@ -34,19 +60,20 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
             lines.push(vote_line(participant));
         }
     }
-    let decided = before.and_then(|before| before.decision).is_none();
-    if let Some(decision) = after.decision.filter(|_| decided) {
-        lines.push(match decision {
-            Decision::Commit => "decision COMMIT is durable".to_owned(),
-            Decision::Abort => "decision ABORT is durable".to_owned(),
-        });
+}
+
+fn follows_from_decision(state: TaskState) -> bool {
+    match state {
+        TaskState::Committed | TaskState::Cancelled | TaskState::Discarded => true,
+        TaskState::Waiting
+        | TaskState::Ready
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::Retrying
+        | TaskState::Staged
+        | TaskState::Prepared
+        | TaskState::Failed => false,
     }
-    let ended = after.state.is_final() && !before_state.is_some_and(JobState::is_final);
-    if let (true, Some(cause)) = (ended, &after.cause) {
-        lines.push(format!("because {}", cause.message));
-    }
-    let at = amount::stopwatch(outcome::elapsed(after, now));
-    lines.iter().map(|line| format!("{at:>8}  {line}")).collect()
 }
 
 fn task_line(task: &TaskView, now: WallTime) -> String {
