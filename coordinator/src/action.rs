@@ -211,6 +211,14 @@ pub(crate) enum Refusal {
         /// The worker.
         worker: WorkerId,
     },
+    /// A task is pinned to a worker that an operator has deleted.
+    #[error("tasks.{task}.worker: worker {worker} was deleted")]
+    WorkerDeleted {
+        /// The task.
+        task: votum_ids::TaskId,
+        /// The worker.
+        worker: WorkerId,
+    },
     /// A target lies below none of the worker's publish roots.
     #[error("tasks.{task}.outputs.{output}.publish: {path} lies below no publish root of {worker}")]
     OutsideRoots {
@@ -223,11 +231,13 @@ pub(crate) enum Refusal {
         /// The worker.
         worker: WorkerId,
     },
-    /// There is no such worker, or it was removed.
+    /// There is no such worker, or it was deleted.
     #[error("there is no worker {worker}")]
     NoWorker {
         /// The name.
         worker: WorkerId,
+        /// Whether there was one, which an operator has deleted.
+        deleted: bool,
     },
     /// The worker is connected, so it is not gone for good.
     #[error("worker {worker} is connected")]

@@ -11,7 +11,12 @@ pub(crate) fn check(spec: &JobSpec, scheduler: &Scheduler) -> Result<(), Refusal
     for (task, task_spec) in &spec.tasks {
         let Some(worker) = &task_spec.placement.worker else { continue };
         let Some(known) = scheduler.worker(worker) else {
-            return Err(Refusal::NoSuchWorker { task: task.clone(), worker: worker.clone() });
+            let (task, worker) = (task.clone(), worker.clone());
+            return Err(if scheduler.is_removed_worker(&worker) {
+                Refusal::WorkerDeleted { task, worker }
+            } else {
+                Refusal::NoSuchWorker { task, worker }
+            });
         };
         let roots = known.registration.publish_roots;
         for (output, output_spec) in &task_spec.outputs {

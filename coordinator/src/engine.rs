@@ -318,7 +318,7 @@ impl Engine {
         let before = self.view(turn.now(), job);
         let message =
             if reason.is_empty() { "cancelled".to_owned() } else { format!("cancelled: {reason}") };
-        let cause = Cause { reason: "CANCELLED".to_owned(), message, by };
+        let cause = Cause { reason: votum_wire::view::CANCELLED.to_owned(), message, by };
         self.commit(turn, CoordinatorEvent::AbortAsked { job: job.clone(), cause });
         if turn.is_too_late() {
             return Answer::Refused(Refusal::AlreadyCommitting { job: job.clone() });

@@ -256,7 +256,19 @@ fn picture(
     fate: &Fate,
 ) -> JobView {
     let tasks = scheduler.job(now, job).map(|view| view.tasks).unwrap_or_default();
-    let tasks = tasks.into_iter().map(|task| shown_task(anchor, &open.spec, task, fate)).collect();
+    let shown = |task: votum_schedule::TaskView| {
+        let lost = fate.kept && scheduler.is_kept_no_more(job, &task.task);
+        let mut shown = shown_task(anchor, &open.spec, task, fate);
+        if lost {
+            // It went with its worker: nobody keeps it, whatever the job's file says.
+            shown.state = TaskState::Discarded;
+            for output in &mut shown.outputs {
+                output.state = OutputState::Discarded;
+            }
+        }
+        shown
+    };
+    let tasks = tasks.into_iter().map(shown).collect();
     let holds = scheduler.holds(job).iter().filter(|_| fate.decision.is_none());
     let mut holds = holds.map(shown_pause);
     JobView {

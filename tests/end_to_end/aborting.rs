@@ -109,6 +109,25 @@ fn a_task_reads_why_it_is_stopped_before_its_own_signal_comes() {
 }
 
 #[test]
+fn only_what_was_cancelled_can_be_cancelled_again() {
+    let cluster = patient();
+    let fails = TaskDraft::new("t1").runs("exit 7").attempts(1);
+    let failed = cluster.submit(&JobDraft::new("failed").task(fails).spec());
+    assert_eq!(cluster.ended(&failed).state, JobState::Aborted);
+    let error = cluster.block_on(cluster.client().cancel(&failed, "")).unwrap_err();
+    let ClientError::Refused(problem) = error else { panic!("{error:?}") };
+    assert_eq!(problem.reason, Reason::AlreadyDecided);
+    assert!(problem.message.contains("ABORTED already"), "{problem:?}");
+
+    let waits = TaskDraft::new("t1").runs(&wait_for_file(&cluster, "never"));
+    let job = cluster.submit(&JobDraft::new("waits").task(waits).spec());
+    cluster.block_on(cluster.client().cancel(&job, "first")).unwrap();
+    let first = cluster.ended(&job);
+    let again = cluster.block_on(cluster.client().cancel(&job, "second")).unwrap();
+    assert_eq!(again.cause, first.cause);
+}
+
+#[test]
 fn a_committed_job_cannot_be_cancelled() {
     let cluster = patient();
     let job = cluster.submit(&JobDraft::trio("done", "rows.txt", &cluster.runs()).spec());

@@ -16,6 +16,9 @@ use crate::{
 ///
 /// A job with `keep_staged: 24h` keeps, invisible, what it staged when it aborts. Cancelled once
 /// more it gives that up: its workers discard it, those that are away when they return.
+///
+/// One that was cancelled before stays so, and that is no error. One that has ended in another way,
+/// and keeps nothing, is refused (exit 6).
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  votum cancel @last --reason 'wrong date'\n  votum cancel nightly-sales-k3f9x2ab --reason 'the disk is full'"
@@ -34,10 +37,11 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
     for name in &args.jobs {
         let job = job_name::resolve(&client, name).await?;
+        let over = client.job(&job).await?.state.is_final();
         let view = client.cancel(&job, &args.reason).await.map_err(|error| {
             let fault = Fault::from(error);
             if fault.is(&Reason::AlreadyDecided) {
-                fault.hint(format!("what became visible:  votum show {job}"))
+                fault.hint(format!("what it came to:  votum show {job}"))
             } else if fault.is(&Reason::AlreadyRescued) {
                 fault.hint("cancel that one first; what it takes over is given up after it")
             } else {
@@ -48,6 +52,9 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
             Format::Json => json::to_json_pretty(&view.to_proto()),
             Format::Name => job.to_string(),
             Format::Table if view.kept_release.is_some() => released(&view),
+            Format::Table if over => {
+                format!("{job} was cancelled already\n  why:  votum show {job}")
+            }
             Format::Table => format!(
                 "cancelling {job}: nothing of it becomes visible\n  follow:  votum watch {job}"
             ),

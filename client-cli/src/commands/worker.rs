@@ -136,7 +136,11 @@ async fn drain(args: &DrainArgs, context: &Context) -> Outcome {
     let DrainArgs { worker, deadline, reason } = args;
     let order =
         DrainWorker { worker: worker.clone(), time_limit: *deadline, reason: reason.clone() };
-    let view = context.client(Patience::Long)?.drain_worker(&order).await.map_err(hinted)?;
+    let view = context
+        .client(Patience::Long)?
+        .drain_worker(&order)
+        .await
+        .map_err(|error| hinted(error, worker))?;
     let left = display::cluster::left(&view);
     print(
         context,
@@ -146,14 +150,22 @@ async fn drain(args: &DrainArgs, context: &Context) -> Outcome {
 }
 
 async fn resume(args: &ResumeArgs, context: &Context) -> Outcome {
-    let view = context.client(Patience::Long)?.resume_worker(&args.worker).await.map_err(hinted)?;
+    let view = context
+        .client(Patience::Long)?
+        .resume_worker(&args.worker)
+        .await
+        .map_err(|error| hinted(error, &args.worker))?;
     print(context, &view, format!("{} takes attempts again", args.worker))
 }
 
 async fn delete(args: &DeleteArgs, context: &Context) -> Outcome {
     let DeleteArgs { worker, reason } = args;
     let order = DeleteWorker { worker: worker.clone(), reason: reason.clone() };
-    let view = context.client(Patience::Short)?.delete_worker(&order).await.map_err(hinted)?;
+    let view = context
+        .client(Patience::Short)?
+        .delete_worker(&order)
+        .await
+        .map_err(|error| hinted(error, worker))?;
     let lost = match (view.running.len(), view.holds.len()) {
         (0, 0) => "nothing of an open job was there".to_owned(),
         (running, jobs) => format!(
@@ -174,12 +186,12 @@ fn print(context: &Context, view: &WorkerView, sentence: String) -> Outcome {
 }
 
 /// Says what to do about a refusal.
-fn hinted(error: ClientError) -> Fault {
+fn hinted(error: ClientError, worker: &WorkerId) -> Fault {
     let fault = Fault::from(error);
     if fault.is(&Reason::WorkerNotFound) {
         fault.hint("which there are:  votum worker list")
     } else if fault.is(&Reason::WorkerConnected) {
-        fault.hint("take its work away first:  votum worker drain WORKER")
+        fault.hint(format!("take its work away, and stop its daemon:  votum worker drain {worker}"))
     } else if fault.is(&Reason::WorkerInDoubt) {
         fault.hint("what each waits for:  votum show JOB")
     } else {

@@ -70,7 +70,7 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
         line("Rescues", from.to_string());
     }
     if let Some(until) = view.kept_until {
-        line("Kept", format!("what was staged, invisible, until {}", amount::time(until)));
+        line("Kept", kept_words(view, until));
     }
     if let Some(release) = &view.kept_release {
         line("Given up", given_up(release));
@@ -96,6 +96,21 @@ pub(crate) fn holds(view: &JobView, now: WallTime) -> Table {
         ]);
     }
     table
+}
+
+/// Says what an aborted job keeps, and what of it went with a deleted worker.
+fn kept_words(view: &JobView, until: WallTime) -> String {
+    let in_state = |state| view.tasks.iter().filter(move |task| task.state == state);
+    let names: Vec<&str> = in_state(TaskState::Discarded).map(|task| task.task.as_str()).collect();
+    let until = amount::time(until);
+    match (in_state(TaskState::Staged).count(), names.is_empty()) {
+        (_, true) => format!("what was staged, invisible, until {until}"),
+        (0, false) => "nothing: what was staged went with its deleted worker".to_owned(),
+        (_, false) => format!(
+            "what was staged, invisible, until {until}; {} went with its deleted worker",
+            names.join(", ")
+        ),
+    }
 }
 
 /// Counts what is staged and names what runs, of a job whose reasons to wait are told apart.
@@ -131,6 +146,9 @@ fn state_words(view: &JobView) -> String {
         return held_words(view);
     }
     match view.state {
+        JobState::Committed if outcome::published(view).next().is_none() => {
+            "it publishes nothing".to_owned()
+        }
         JobState::Committed => "every output is visible".to_owned(),
         JobState::Aborted => "nothing became visible on any worker".to_owned(),
         JobState::Received

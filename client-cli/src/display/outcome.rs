@@ -13,7 +13,7 @@ use crate::exit::Exit;
 pub(crate) fn exit_of(view: &JobView) -> Exit {
     match view.state {
         JobState::Committed => Exit::Done,
-        JobState::Aborted | JobState::Aborting if is_cancelled(view) => Exit::Cancelled,
+        JobState::Aborted | JobState::Aborting if view.is_cancelled() => Exit::Cancelled,
         JobState::Aborted | JobState::Aborting => Exit::Aborted,
         JobState::Received | JobState::Running | JobState::Preparing | JobState::Committing => {
             Exit::Failure
@@ -28,7 +28,7 @@ pub(crate) fn sentence(view: &JobView) -> String {
         took(view).map(|took| format!(" in {}", amount::stopwatch(took))).unwrap_or_default();
     match view.state {
         JobState::Committed => format!("committed {job}{took}: {}", visible(view)),
-        JobState::Aborted if is_cancelled(view) => {
+        JobState::Aborted if view.is_cancelled() => {
             format!("cancelled {job}{took}: nothing became visible")
         }
         JobState::Aborted => format!("aborted {job}{took}: nothing became visible"),
@@ -78,8 +78,4 @@ pub(crate) fn workers(view: &JobView) -> Vec<WorkerId> {
     let pinned = pinned.filter_map(|task| task.placement.worker.clone());
     let running = view.tasks.iter().filter_map(|task| task.worker.clone());
     pinned.chain(running).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-fn is_cancelled(view: &JobView) -> bool {
-    view.cause.as_ref().is_some_and(|cause| cause.reason == "CANCELLED")
 }

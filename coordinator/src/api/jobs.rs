@@ -257,12 +257,17 @@ impl JobApi {
         match caller.answer().await {
             Some(Answer::Cancelling(view)) => Ok(*view),
             Some(Answer::KeptReleased { job }) => self.0.closed_job(&job),
-            // Cancelling an aborted job again changes nothing and is no error.
+            // Cancelling a cancelled job again changes nothing and is no error; one that ended
+            // in another way was never cancelled, and nobody is told that it was.
             Some(Answer::Refused(Refusal::NotOpen { job })) => {
                 let view = self.0.closed_job(&job)?;
-                match view.decision {
-                    Some(votum_commit::Decision::Commit) => Err(status::already_decided(&job)),
-                    Some(votum_commit::Decision::Abort) | None => Ok(view),
+                let given_up = view.kept_release.is_some();
+                match (view.decision, view.is_cancelled() || given_up) {
+                    (Some(votum_commit::Decision::Commit), _) => Err(status::already_decided(&job)),
+                    (Some(votum_commit::Decision::Abort) | None, true) => Ok(view),
+                    (Some(votum_commit::Decision::Abort) | None, false) => {
+                        Err(status::over_already(&job, view.state))
+                    }
                 }
             }
             Some(Answer::Refused(refusal)) => Err(refused(&refusal)),

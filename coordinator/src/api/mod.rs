@@ -103,10 +103,12 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::IdTaken { job } => status::job_id_taken(job),
         Refusal::RequestReused { request, job } => status::request_id_reused(*request, job),
         Refusal::NoSuchWorker { task, worker } => status::no_such_worker(task, worker),
+        Refusal::WorkerDeleted { task, worker } => status::pinned_worker_deleted(task, worker),
         Refusal::OutsideRoots { task, output, path, worker } => {
             status::publish_root_not_allowed(task, output, path, worker)
         }
-        Refusal::NoWorker { worker } => status::worker_not_found(worker),
+        Refusal::NoWorker { worker, deleted: true } => status::worker_deleted(worker),
+        Refusal::NoWorker { worker, deleted: false } => status::worker_not_found(worker),
         Refusal::WorkerConnected { worker, running, holding } => {
             status::worker_connected(worker, *running, *holding)
         }

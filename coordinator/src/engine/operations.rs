@@ -24,7 +24,8 @@ impl Engine {
         reason: String,
     ) -> Answer {
         let Some(before) = self.scheduler.worker(&worker) else {
-            return Answer::Refused(Refusal::NoWorker { worker });
+            let deleted = self.scheduler.is_removed_worker(&worker);
+            return Answer::Refused(Refusal::NoWorker { worker, deleted });
         };
         let ordered = self.anchor.at(turn.now());
         let event = match operation {

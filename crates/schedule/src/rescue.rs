@@ -97,7 +97,12 @@ impl Scheduler {
                 _ if taken.contains(&task) => None,
                 None => Some("it was not staged".to_owned()),
                 Some(kept) if !self.is_reachable(kept) => {
-                    Some(format!("worker {}, which held its outputs, is gone", kept.worker))
+                    let what = if self.is_removed_worker(&kept.worker) {
+                        "was deleted"
+                    } else {
+                        "is gone"
+                    };
+                    Some(format!("worker {}, which held its outputs, {what}", kept.worker))
                 }
                 Some(_) => Some("what it reads is made again".to_owned()),
             };
@@ -131,6 +136,17 @@ impl Scheduler {
         let unchanged = job.task_spec(task).inputs.values().all(same);
         let untried = job.tasks[task].attempts.iter().all(again);
         (unchanged && untried && self.is_reachable(kept)).then_some(kept)
+    }
+
+    /// Says whether what an aborted job staged of a task was lost because its holder was removed.
+    #[must_use]
+    pub fn is_kept_no_more(&self, id: &JobId, task: &TaskId) -> bool {
+        let held = self.jobs.get(id).and_then(|job| job.held_attempt(job.graph.position(task)?));
+        held.is_some_and(|held| {
+            let holder = self.roster.get(&held.worker);
+            !held.held_outputs().is_empty()
+                && holder.is_none_or(|worker| worker.is_foreign(held.uid))
+        })
     }
 
     /// Turns the order to run a task into the order to take over what is kept of it.

@@ -206,6 +206,12 @@ impl Scheduler {
         self.roster.get(worker).is_some_and(|worker| !worker.is_removed())
     }
 
+    /// Says whether a worker of this name was known and an operator has removed it.
+    #[must_use]
+    pub fn is_removed_worker(&self, worker: &WorkerId) -> bool {
+        self.roster.get(worker).is_some_and(Worker::is_removed)
+    }
+
     /// Returns one worker, unless it was removed.
     #[must_use]
     pub fn worker(&self, worker: &WorkerId) -> Option<WorkerView> {

@@ -80,7 +80,11 @@ impl Scheduler {
 
     fn why_not_on(&self, name: &WorkerId, placement: &Placement) -> String {
         let Some(worker) = self.roster.get(name).filter(|worker| !worker.is_removed()) else {
-            return format!("no worker named {name} is known");
+            return if self.is_removed_worker(name) {
+                format!("worker {name} was deleted, and no other has its name")
+            } else {
+                format!("no worker named {name} is known")
+            };
         };
         if !worker.matches(placement) {
             return format!("worker {name} does not have the labels {}", Labels(placement));

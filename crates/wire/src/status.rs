@@ -88,6 +88,17 @@ pub fn no_such_worker(task: &TaskId, worker: &WorkerId) -> Status {
         .into()
 }
 
+/// A task is pinned to a worker that was deleted.
+#[must_use]
+pub fn pinned_worker_deleted(task: &TaskId, worker: &WorkerId) -> Status {
+    let words = format!("worker {worker} was deleted, and no other has its name");
+    Problem::words(Reason::NoSuchWorker, format!("task {task}: {words}"))
+        .with("task", task)
+        .with("worker", worker)
+        .precondition(worker_name(worker), words)
+        .into()
+}
+
 /// A target lies below no publish root of its worker.
 #[must_use]
 pub fn publish_root_not_allowed(
@@ -112,6 +123,17 @@ pub fn already_decided(job: &JobId) -> Status {
     let words = format!("{job} is decided to commit; a commit cannot be cancelled");
     Problem::words(Reason::AlreadyDecided, &words)
         .with("job", job)
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// The job has ended, and not because it was cancelled.
+#[must_use]
+pub fn over_already(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {} already; there is nothing left to cancel", state.word());
+    Problem::words(Reason::AlreadyDecided, &words)
+        .with("job", job)
+        .with("state", state.word())
         .precondition(job_name(job), words)
         .into()
 }
@@ -249,6 +271,15 @@ pub fn attempt_not_found(attempt: &AttemptName) -> Status {
 #[must_use]
 pub fn worker_not_found(worker: &WorkerId) -> Status {
     Problem::words(Reason::WorkerNotFound, format!("there is no worker {worker}"))
+        .with("worker", worker)
+        .resource("votum.v1.Worker", worker_name(worker))
+        .into()
+}
+
+/// There is no such worker any more: an operator has deleted it.
+#[must_use]
+pub fn worker_deleted(worker: &WorkerId) -> Status {
+    Problem::words(Reason::WorkerNotFound, format!("worker {worker} was deleted"))
         .with("worker", worker)
         .resource("votum.v1.Worker", worker_name(worker))
         .into()

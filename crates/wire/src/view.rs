@@ -76,6 +76,12 @@ impl JobView {
         if stops && self.tasks.iter().any(live) { "PAUSING" } else { "PAUSED" }
     }
 
+    /// Says whether it aborts, or aborted, because somebody cancelled it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cause.as_ref().is_some_and(|cause| cause.reason == CANCELLED)
+    }
+
     /// Says whether it is held and not decided.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -519,3 +525,5 @@ pub enum LogStream {
 
 /// Most attempts of one task in a message, with the last words of each.
 pub const ATTEMPTS_SHOWN_MAX: usize = 32;
+/// The reason in the cause of a job that somebody cancelled.
+pub const CANCELLED: &str = "CANCELLED";

@@ -124,7 +124,7 @@ fn other_hello() -> Hello {
 }
 
 impl World {
-    fn operate(&mut self, operation: Operation) -> Reaction<Record, Action> {
+    pub(super) fn operate(&mut self, operation: Operation) -> Reaction<Record, Action> {
         let event = Event::Operate {
             reply: self.replies.register().0,
             worker: installation().worker,
@@ -135,7 +135,7 @@ impl World {
         self.step(event)
     }
 
-    fn disconnect(&mut self) {
+    pub(super) fn disconnect(&mut self) {
         let worker = installation().worker;
         let incarnation = hello().incarnation;
         self.settle(Event::SessionClosed { worker, incarnation });

@@ -2,6 +2,8 @@
 
 use votum_job::{Assignment, InputSource};
 
+use votum_wire::view::{OutputState, TaskState};
+
 use super::*;
 use crate::record::JobRecord;
 
@@ -293,7 +295,7 @@ fn what_a_removed_worker_held_is_planned_to_run_again() {
     assert_eq!(plan[0].holder, None);
     assert_eq!(
         plan[0].runs.as_deref(),
-        Some("worker s1, which held its outputs, is gone"),
+        Some("worker s1, which held its outputs, was deleted"),
         "{plan:?}"
     );
 }
@@ -316,6 +318,29 @@ fn a_rescue_whose_note_was_lost_is_noted_after_the_restart() {
     assert_eq!(settled.records.iter().filter(|record| noted(record)).count(), 1);
     world.restart(ANCHOR);
     assert!(!world.settle(Event::Tick).records.iter().any(noted));
+}
+
+#[test]
+fn what_went_with_a_deleted_worker_is_not_shown_as_kept() {
+    let mut world = World::new();
+    staged(&mut world);
+    let _cancelled = world.cancel();
+    world.settle(Event::Tick);
+    let state = |world: &World| {
+        let view = world.engine.view(Moment::START, &job()).unwrap();
+        (view.tasks[0].state, view.tasks[0].outputs[0].state)
+    };
+    assert_eq!(state(&world), (TaskState::Staged, OutputState::Staged));
+
+    world.disconnect();
+    let _removed = world.operate(crate::event::Operation::Remove);
+    world.settle(Event::Tick);
+    assert_eq!(state(&world), (TaskState::Discarded, OutputState::Discarded));
+    let planned = rescue(&mut world, Intent::Check);
+    // Its task is pinned there: nothing could run it again.
+    let Answer::Refused(refusal) = steered(&planned) else { panic!("{planned:?}") };
+    assert!(matches!(refusal, Refusal::WorkerDeleted { .. }), "{refusal:?}");
+    assert!(refusal.to_string().contains("s1 was deleted"), "{refusal}");
 }
 
 /// Receives a job that keeps what it stages, and stages everything of it.
