@@ -39,7 +39,7 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
             cell(task.state.word()).tone(Tone::of_task(task.state)),
             cell(task.worker.as_ref().map_or("", |worker| worker.as_str())),
             cell(job::run_time(task, now)).right(),
-            cell(note(task, now)).tone(Tone::Soft),
+            cell(note(view, task, now)).tone(Tone::Soft),
         ]);
     }
     lines.extend(table.lines(paint));
@@ -113,10 +113,15 @@ fn light(now: WallTime) -> String {
     "░".repeat(start) + &"█".repeat(LIGHT_CHARS) + &"░".repeat(room - start)
 }
 
-fn note(task: &TaskView, now: WallTime) -> String {
+fn note(view: &JobView, task: &TaskView, now: WallTime) -> String {
     let told = progress::told(task).map(|told| progress::line(told, now)).unwrap_or_default();
+    let told: Vec<String> = [job::step(view, task), Some(told)]
+        .into_iter()
+        .flatten()
+        .filter(|s| !s.is_empty())
+        .collect();
     if !told.is_empty() {
-        return told;
+        return told.join("  ");
     }
     let outputs: Vec<String> = task.outputs.iter().map(job::size).collect();
     if !outputs.is_empty() {

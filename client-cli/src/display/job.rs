@@ -252,11 +252,16 @@ fn reports(view: &JobView, now: WallTime, paint: Paint) -> String {
     let mut table = Table::new(["TASK", "REPORTED", "PROGRESS"]);
     let mut any = false;
     for task in &view.tasks {
-        let Some(told) = progress::told(task) else { continue };
+        let (told, step) = (progress::told(task), step(view, task));
+        if told.is_none() && step.is_none() {
+            continue;
+        }
         any = true;
-        let lines = [Some(progress::line(told, now)), progress::warning(&told.report)];
-        let lines = lines.into_iter().flatten().filter(|line| !line.is_empty());
-        let ago = format!("{} ago", amount::age(now.since(told.at)));
+        let line = told.map(|told| progress::line(told, now));
+        let warning = told.and_then(|told| progress::warning(&told.report));
+        let lines = [step, line, warning].into_iter().flatten().filter(|line| !line.is_empty());
+        let ago = told.map(|told| format!("{} ago", amount::age(now.since(told.at))));
+        let ago = ago.unwrap_or_else(|| "-".to_owned());
         table.row([
             cell(task.task.as_str()),
             cell(ago),
@@ -291,6 +296,16 @@ fn checkpoints(view: &JobView, now: WallTime) -> String {
         );
     }
     if out.is_empty() { out } else { format!("\n{out}") }
+}
+
+/// Returns the step that a running task is at: `step 2/5 load`.
+pub(crate) fn step(view: &JobView, task: &TaskView) -> Option<String> {
+    let spec = view.spec.as_ref()?.tasks.get(&task.task)?;
+    let votum_job::Program::Steps(steps) = &spec.program else { return None };
+    // Each step that is done is a checkpoint.
+    let done = task.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.steps as usize);
+    let step = steps.get(done).filter(|_| task.state == TaskState::Running)?;
+    Some(format!("step {}/{} {}", done + 1, steps.len(), step.name))
 }
 
 fn steps_of(view: &JobView, task: &TaskView) -> Option<usize> {

@@ -66,7 +66,10 @@ pub(crate) fn warning(report: &SelfReport) -> Option<String> {
         .filter(|(number, _)| *number > 0)
         .map(|(number, noun)| amount::count(number, noun))
         .collect();
-    (!said.is_empty()).then(|| format!("{}, at last: {}", said.join(", "), report.last_warning))
+    // Its own warning is never hidden behind a complaint about its lines.
+    let last = [&report.last_warning, &report.last_complaint].into_iter();
+    let last: Vec<&str> = last.filter(|last| !last.is_empty()).map(String::as_str).collect();
+    (!said.is_empty()).then(|| format!("{}, at last: {}", said.join(", "), last.join("; ")))
 }
 
 /// Writes a part of the whole; only what is whole is 100%.
@@ -133,9 +136,10 @@ mod tests {
             warnings: 2,
             malformed: 1,
             last_warning: "slow".to_owned(),
+            last_complaint: "cannot understand it".to_owned(),
             ..SelfReport::default()
         };
-        let words = "2 warnings, 1 meaningless report line, at last: slow";
+        let words = "2 warnings, 1 meaningless report line, at last: slow; cannot understand it";
         assert_eq!(warning(&report).as_deref(), Some(words));
     }
 }

@@ -18,8 +18,11 @@ pub struct SelfReport {
     pub malformed: u64,
     /// How many bytes it wrote faster than they were read, and that nobody read.
     pub skipped_bytes: u64,
-    /// The latest of its warnings, or of the complaints about its lines; empty if none.
+    /// The latest of its warnings; empty if none.
     pub last_warning: String,
+    /// The latest complaint about its lines; empty if none.
+    #[serde(default)]
+    pub last_complaint: String,
 }
 
 /// How far a program says it has come.
@@ -83,13 +86,13 @@ impl SelfReport {
     /// Takes in a line that means nothing.
     pub fn note_malformed(&mut self, malformed: &MalformedLine) {
         self.malformed = self.malformed.saturating_add(1);
-        self.last_warning = malformed.to_string();
+        self.last_complaint = malformed.to_string();
     }
 
     /// Takes in that bytes were skipped because they came too fast.
     pub fn note_skipped(&mut self, bytes: u64) {
         self.skipped_bytes = self.skipped_bytes.saturating_add(bytes);
-        self.last_warning =
+        self.last_complaint =
             format!("{} bytes of reports came too fast and were not read", self.skipped_bytes);
     }
 }
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_leaves_the_progress_as_it_was() {
+    fn a_warning_outlives_progress_and_complaints() {
         let mut report = SelfReport::default();
         report.note(&"progress 1/2 rows".parse().unwrap());
         report.note(&"warning the page is slow".parse().unwrap());
@@ -124,6 +127,7 @@ mod tests {
 
         assert_eq!(report.progress.unwrap().amount.millionths(), 500_000);
         assert_eq!((report.warnings, report.malformed), (1, 1));
-        assert!(report.last_warning.contains("bogus"), "{}", report.last_warning);
+        assert_eq!(report.last_warning, "the page is slow");
+        assert!(report.last_complaint.contains("bogus"), "{}", report.last_complaint);
     }
 }

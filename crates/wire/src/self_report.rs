@@ -18,6 +18,7 @@ impl Translate for SelfReport {
             malformed_lines: self.malformed,
             skipped_bytes: self.skipped_bytes,
             last_warning: self.last_warning.clone(),
+            last_complaint: self.last_complaint.clone(),
         }
     }
 
@@ -28,6 +29,7 @@ impl Translate for SelfReport {
             malformed: proto.malformed_lines,
             skipped_bytes: proto.skipped_bytes,
             last_warning: cut(proto.last_warning),
+            last_complaint: cut(proto.last_complaint),
         })
     }
 }

@@ -14,8 +14,14 @@ impl Translate for ReportView {
     type Proto = v1::TaskProgress;
 
     fn to_proto(&self) -> v1::TaskProgress {
-        let SelfReport { progress, warnings, malformed, skipped_bytes, last_warning } =
-            &self.report;
+        let SelfReport {
+            progress,
+            warnings,
+            malformed,
+            skipped_bytes,
+            last_warning,
+            last_complaint,
+        } = &self.report;
         let amount = progress.as_ref().map(|progress| &progress.amount);
         let (done, total, unit) = match amount {
             Some(Amount::Counted { done, total, unit }) => {
@@ -36,6 +42,7 @@ impl Translate for ReportView {
             malformed_line_count: count(*malformed),
             skipped_bytes: count(*skipped_bytes),
             last_warning: last_warning.clone(),
+            last_complaint: last_complaint.clone(),
         }
     }
 
@@ -61,6 +68,7 @@ impl Translate for ReportView {
                 malformed: number("malformed_line_count", proto.malformed_line_count)?,
                 skipped_bytes: number("skipped_bytes", proto.skipped_bytes)?,
                 last_warning: proto.last_warning,
+                last_complaint: proto.last_complaint,
             },
             at: read_timestamp("report_time", proto.report_time)?,
             rate: rate.transpose()?,

@@ -213,6 +213,7 @@ fn self_report(amount: Option<Amount>) -> SelfReport {
         malformed: 2,
         skipped_bytes: 1 << 40,
         last_warning: "slow".to_owned(),
+        last_complaint: "odd".to_owned(),
     }
 }
 
