@@ -4,7 +4,6 @@
 //! the faults stop: every job must come to its end, and nothing may be left.
 
 mod aftermath;
-mod disk;
 mod fault;
 mod flavour;
 mod hold;
@@ -19,7 +18,7 @@ use fault::{Affliction, Fault};
 use flavour::Deck;
 use lane::{Draws, Lane};
 use tally::Tally;
-use votum_tests::{Cluster, Dice, Reader, Stopwatch, Timing, let_pass, programs};
+use votum_tests::{Cluster, Dice, Reader, SmallDisk, Stopwatch, Timing, let_pass, programs};
 
 /// Tears at a cluster for `length`, and checks what it comes to.
 pub(crate) fn run(seed: u64, length: Duration) {
@@ -36,7 +35,7 @@ pub(crate) fn run(seed: u64, length: Duration) {
 /// A cluster under load and under attack.
 struct Run {
     cluster: Cluster,
-    disk: Option<disk::SmallDisk>,
+    disk: Option<SmallDisk>,
     reader: Reader,
     dice: Dice,
     deck: Deck,
@@ -60,7 +59,7 @@ impl Run {
                 Cluster::prepared(&programs!(), CHAOTIC)
             }
         };
-        let disk = match disk::SmallDisk::mounted(&cluster, disk::WORKER) {
+        let disk = match small_disk(&cluster) {
             Ok(disk) => Some(disk),
             Err(why) => {
                 println!("NOT RUN: full disks in the mixed chaos: {why}");
@@ -144,15 +143,15 @@ impl Run {
             if !daemon.is_started() || daemon.exited().is_none() {
                 continue;
             }
-            assert_eq!(name, disk::WORKER, "{name} has ended by itself: {}", daemon.log());
+            assert_eq!(name, SMALL, "{name} has ended by itself: {}", daemon.log());
             self.tally.fallen += 1;
             self.restart_at = Some(now + RESTART_PAUSE);
         }
         if self.restart_at.take_if(|at| *at <= now).is_some()
-            && !self.cluster.worker(disk::WORKER).is_started()
-            && !self.afflictions.iter().any(|one| one.fault.keeps_away(disk::WORKER))
+            && !self.cluster.worker(SMALL).is_started()
+            && !self.afflictions.iter().any(|one| one.fault.keeps_away(SMALL))
         {
-            self.cluster.worker(disk::WORKER).start();
+            self.cluster.worker(SMALL).start();
         }
     }
 
@@ -198,6 +197,18 @@ impl Run {
     }
 }
 
+/// Puts everything that one worker keeps on a small disk.
+fn small_disk(cluster: &Cluster) -> Result<SmallDisk, String> {
+    let folder = cluster.home().join(SMALL);
+    let disk = SmallDisk::mounted(&folder, SMALL_MIB)?;
+    std::fs::create_dir(folder.join("public")).map_err(|error| error.to_string())?;
+    Ok(disk)
+}
+
+/// Who has a small disk.
+const SMALL: &str = "s3";
+/// Journal, logs, staging, and what was published and replaced of a long run.
+const SMALL_MIB: u32 = 256;
 /// Every daemon of the cluster.
 const DAEMONS: [&str; 4] = ["coordinator", "s1", "s2", "s3"];
 /// Gives a silent worker up after seconds, and a pinned task only long after every fault.

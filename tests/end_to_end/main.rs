@@ -18,6 +18,7 @@ mod pausing;
 mod readopting;
 mod refusing;
 mod releasing;
+mod repeating;
 mod rescuing;
 mod restarting;
 mod resuming;

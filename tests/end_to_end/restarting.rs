@@ -80,6 +80,24 @@ fn an_index_that_is_damaged_is_rebuilt() {
 }
 
 /// Ends one job, leaves another open, damages the index of the stopped coordinator.
+#[test]
+fn a_second_daemon_on_one_data_directory_says_so() {
+    let mut cluster = patient();
+    for name in ["coordinator", "s1"] {
+        let log = cluster.home().join(format!("{name}-twin.log"));
+        let mut twin = cluster.daemon(name).twin(&log);
+        twin.start();
+        let status = twin.wait_for_exit(LIMIT);
+        assert!(!status.success(), "{status}");
+        let journal = cluster.journal(name);
+        let said = format!("{} is in use by another process", journal.display());
+        assert!(twin.log().contains(&said), "{}", twin.log());
+    }
+    // The first ones have not noticed anything.
+    let job = cluster.submit(&JobDraft::trio("alone", "rows.txt", &cluster.runs()).spec());
+    assert_eq!(cluster.ended(&job).state, JobState::Committed);
+}
+
 fn survives_damage_to_the_index(damage: impl Fn(&Path)) {
     let mut cluster = patient();
     let ended = cluster.submit(&JobDraft::trio("ended", "rows.txt", &cluster.runs()).spec());

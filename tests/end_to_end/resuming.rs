@@ -4,10 +4,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use votum_ids::{JobId, WorkerId};
 use votum_job::{CheckpointPolicy, TaskSignal};
-use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
+use votum_tests::{Cluster, JobDraft, SmallDisk, TaskDraft, Timing, eventually, programs};
 use votum_wire::{CheckpointView, JobState, JobView, TaskView, operation::DrainWorker};
 
-use crate::{hasty, open_gate, patient, wait_for_file};
+use crate::{hasty, not_run, open_gate, patient, wait_for_file};
 
 #[test]
 fn after_a_power_cut_less_than_one_interval_is_repeated() {
@@ -49,6 +49,73 @@ fn a_task_goes_on_elsewhere_from_a_copy_of_its_checkpoint() {
 
     // What is left on the first machine goes when it comes back.
     cluster.worker(lost.as_str()).start();
+    wait_until_no_checkpoint_is_left(&cluster);
+}
+
+#[test]
+fn a_task_goes_on_where_nobody_had_its_checkpoint() {
+    let mut cluster = hasty();
+    let policy = CheckpointPolicy { replicate: true, ..CheckpointPolicy::default() };
+    let job = cluster.submit(&JobDraft::new("third").task(counting(&cluster).saves(policy)).spec());
+    wait_until_at_70_percent(&cluster, &job);
+    let saved = cluster.wait_for("two workers have checkpoint 2", &job, |view| {
+        let saved = checkpoint(view);
+        saved.is_some_and(|saved| saved.sequence == 2 && saved.workers.len() == 2)
+    });
+    let lost = task(&saved).worker.clone().unwrap();
+    let holders = &checkpoint(&saved).unwrap().workers;
+    let holder = holders.iter().find(|worker| **worker != lost).unwrap().clone();
+    // The one with the copy gives it to others and runs nothing itself.
+    let (reason, time_limit) = ("maintenance".to_owned(), None);
+    let order = DrainWorker { worker: holder.clone(), time_limit, reason };
+    cluster.block_on(cluster.client().drain_worker(&order)).unwrap();
+    cluster.cut_power(lost.as_str(), &job);
+    open_gate(&cluster, "gate");
+
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
+    let third = task(&view).worker.clone().unwrap();
+    assert!(third != lost && third != holder, "{view:#?}");
+    assert_eq!(counted(&cluster, &job), (1..=14).chain(11..=20).collect::<Vec<_>>());
+    assert_eq!(result(&cluster, &view), undisturbed());
+}
+
+#[test]
+fn a_full_disk_costs_a_checkpoint_and_not_the_one_before() {
+    let mut cluster = Cluster::prepared(&programs!(), Timing::PATIENT);
+    fs::create_dir_all(cluster.checkpoints("s1")).unwrap();
+    let disk = SmallDisk::mounted(&cluster.checkpoints("s1"), 4);
+    if let Err(reason) = &disk {
+        return not_run(reason);
+    }
+    cluster.start_all();
+    let told = cluster.home().join("told");
+    let counting = TaskDraft::new("count")
+        .on("s1")
+        .counted(&cluster.runs())
+        .leaves("rows", "rows.txt")
+        .runs("cd \"$VOTUM_CHECKPOINT_DIR\"")
+        .runs("cat n 2> /dev/null && exec cp n \"$VOTUM_OUTPUT_ROWS\"")
+        .runs("echo 1 > n; votum-report checkpoint")
+        // More than is free: the copy ends half-way.
+        .runs("echo 2 > n; head -c 8M /dev/zero > large")
+        .runs(&format!("votum-report checkpoint 2> {0}.new || mv {0}.new {0}", told.display()))
+        .runs(&wait_for_file(&cluster, "gate"))
+        .publishes("rows.txt");
+    let job = cluster.submit(&JobDraft::new("full").task(counting).spec());
+    // It goes on, and knows why nothing was sealed.
+    eventually("it is told", LIMIT, || told.exists().then_some(()));
+    let why = fs::read_to_string(&told).unwrap();
+    assert!(why.contains("No space left"), "{why}");
+    let view = cluster.job(&job);
+    assert_eq!(checkpoint(&view).unwrap().sequence, 1, "{view:#?}");
+    assert_eq!(task(&view).attempts.len(), 1, "{view:#?}");
+    cluster.cut_power("s1", &job);
+    cluster.worker("s1").start();
+
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
+    assert_eq!(result(&cluster, &view), "1\n");
     wait_until_no_checkpoint_is_left(&cluster);
 }
 

@@ -43,6 +43,17 @@ impl Daemon {
         }
     }
 
+    /// Returns a second daemon over the same folders, which listens elsewhere and logs to `log`.
+    #[must_use]
+    pub fn twin(&self, log: &Path) -> Self {
+        let elsewhere = |argument: &String| match argument.split_once("listen=") {
+            Some((flag, _)) => format!("{flag}listen=127.0.0.1:0"),
+            None => argument.clone(),
+        };
+        let arguments = self.arguments.iter().map(elsewhere).collect();
+        Self::new(&self.name, &self.program, arguments, log.to_owned())
+    }
+
     /// Adds an argument for every later start.
     pub fn add_argument(&mut self, argument: &str) {
         self.arguments.push(argument.to_owned());

@@ -6,6 +6,7 @@
 mod cluster;
 mod daemon;
 mod dice;
+mod disk;
 mod draft;
 mod journal;
 mod network;
@@ -19,6 +20,7 @@ mod verdict;
 pub use cluster::{Cluster, Programs, Timing};
 pub use daemon::{Daemon, signal_of};
 pub use dice::Dice;
+pub use disk::SmallDisk;
 pub use draft::{JobDraft, TaskDraft};
 pub use journal::{Written, written};
 pub use network::Network;

@@ -5,10 +5,10 @@ use std::{path::Path, time::Duration};
 use votum_client::Client;
 use votum_ids::WorkerId;
 use votum_job::RESERVED_LABELS;
-use votum_tests::{Cluster, Dice};
+use votum_tests::{Cluster, Dice, SmallDisk};
 use votum_wire::operation::DrainWorker;
 
-use super::{DAEMONS, disk::SmallDisk};
+use super::DAEMONS;
 
 /// A fault that lasts.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Fault {
                     [Direction::Both, Direction::FromCoordinator, Direction::ToCoordinator];
                 Self::Cut(worker, *dice.choose(&directions))
             }
-            75..83 => Self::DiskFull(super::disk::WORKER),
+            75..83 => Self::DiskFull(super::SMALL),
             83..90 => {
                 let seconds = i64::try_from(dice.below(2 * JUMP_MAX)).unwrap_or_default();
                 Self::ClockJumped(anybody, seconds - i64::try_from(JUMP_MAX).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! A small disk below one worker, so that it can be filled.
+//! A small disk below a folder of a daemon, so that it can be filled.
 
 use std::{
     fs::{self, File},
@@ -7,39 +7,37 @@ use std::{
     process::Command,
 };
 
-use votum_tests::Cluster;
-
-/// A filesystem in memory with everything that one worker keeps; goes with the value.
+/// A filesystem in memory over one folder; goes with the value.
 #[derive(Debug)]
-pub(crate) struct SmallDisk {
+pub struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts it over the folder of a worker that was not started yet.
+    /// Mounts one of so many MiB over an empty folder, which nobody uses yet.
     ///
     /// # Errors
     /// Says why this machine does not allow it.
-    pub(crate) fn mounted(cluster: &Cluster, worker: &str) -> Result<Self, String> {
+    pub fn mounted(folder: &Path, mebibytes: u32) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("a filesystem of its own needs root".to_owned());
         }
-        let folder = cluster.home().join(worker);
-        call("mount", &["-t", "tmpfs", "-o", SIZE, "votum-test", path(&folder)])?;
-        let disk = Self { folder };
-        let public = fs::create_dir(disk.folder.join("public"));
-        public.map_err(|error| error.to_string())?;
-        Ok(disk)
+        let size = format!("size={mebibytes}m");
+        call("mount", &["-t", "tmpfs", "-o", &size, "votum-test", path(folder)])?;
+        Ok(Self { folder: folder.to_owned() })
     }
 
     /// Leaves no free byte.
-    pub(crate) fn fill(&self) {
+    ///
+    /// # Panics
+    /// If not even an empty file can be made.
+    pub fn fill(&self) {
         let mut ballast = File::create(self.ballast()).expect("an empty file needs no block");
         while ballast.write_all(&[0; CHUNK]).is_ok() {}
     }
 
     /// Gives the space back.
-    pub(crate) fn free(&self) {
+    pub fn free(&self) {
         let _ = fs::remove_file(self.ballast());
     }
 
@@ -68,8 +66,4 @@ fn path(folder: &Path) -> &str {
     folder.to_str().expect("folders of tests are UTF-8")
 }
 
-/// Who has it.
-pub(crate) const WORKER: &str = "s3";
-/// Journal, logs, staging, and what was published and replaced of a long run.
-const SIZE: &str = "size=256m";
 const CHUNK: usize = 64 << 10;
