@@ -146,7 +146,12 @@ impl Engine {
             turn.act(release(worker, job.clone()));
         }
         let given_up = self.given_up(turn.now(), job);
-        self.schedule(turn, votum_schedule::Event::Closed { job: job.clone() });
+        // At once, also where the scheduler has decided something in this turn: what it would
+        // record of the job until later would open its stream again.
+        let closed = votum_schedule::Event::Closed { job: job.clone() };
+        for action in self.scheduler.step(turn.now(), closed).actions {
+            self.on_schedule_action(turn, action);
+        }
         let closing = Closing {
             job: job.clone(),
             display_name: open.spec.display_name.clone(),

@@ -23,6 +23,10 @@ impl Engine {
         job: &JobId,
         records: Vec<Stamped<JobRecord>>,
     ) -> anyhow::Result<()> {
+        if records.iter().any(|stamped| stamped.record.closing.is_some()) {
+            // What was noted later does not bring it back: its end was told.
+            return Ok(());
+        }
         let open = OpenJob::replay(&records).context("its first record is missing")?;
         for Stamped { at, record } in &records {
             if let Some(schedule) = &record.schedule {

@@ -129,6 +129,63 @@ fn a_cancel_stops_what_runs_and_then_closes() {
 }
 
 #[test]
+fn nothing_is_recorded_of_a_job_after_its_end() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    let _cancelled = world.cancel();
+    let held = votum_job::HeldCheckpoint {
+        id: votum_ids::CheckpointId { attempt: attempt.clone(), sequence: 1 },
+        digest: Digest([7; 32]),
+        bytes: 1,
+        steps: 0,
+        read_token: String::new(),
+    };
+    let page = Inventory { checkpoints: vec![held], ..Inventory::default() };
+    let listed = Event::Frame { from: installation(), frame: FromWorker::Inventory(page) };
+    let failure = votum_job::Failure {
+        kind: votum_job::FailureKind::Stopped,
+        message: "stopped".to_owned(),
+        stderr_tail: String::new(),
+    };
+    let end = AttemptEnd::Failed { failure, usage: Usage::default() };
+    let ended = Event::Frame { from: installation(), frame: FromWorker::Ended { attempt, end } };
+    // What is listed waits for a tick, and the end overtakes it.
+    let _queued = world.step(listed);
+    let closed = world.step(ended);
+    assert_eq!(closed.record.map(|record| record.bearing()), Some(Bearing::Closes));
+
+    let late = world.settle(Event::Tick);
+
+    assert_eq!(late.records, []);
+}
+
+#[test]
+fn a_note_after_its_end_does_not_bring_a_job_back() {
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt: attempt.clone(), end: sealed() });
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    world.frame(FromWorker::Commit(Reply::Voted { txn: txn.clone(), vote: Vote::Yes }));
+    world.frame(FromWorker::Commit(Reply::Acked { txn }));
+    let note = votum_schedule::Record::Started { attempt };
+    let note =
+        crate::record::JobRecord { job: job(), schedule: Some(note), commit: None, closing: None };
+    let mut records: Vec<_> = world.records.into_iter().collect();
+    records.push((ANCHOR, Record::Job(Box::new(note))));
+
+    let mut engine = engine(Epoch(2));
+    let of_job = records.into_iter().filter_map(|(at, record)| match record {
+        Record::Job(record) => Some(Stamped { at, record: *record }),
+        _ => None,
+    });
+    engine.resume(&job(), of_job.collect()).unwrap();
+
+    assert_eq!(engine.view(Moment::START, &job()), None);
+}
+
+#[test]
 fn what_a_worker_kept_of_a_closed_job_is_released() {
     let mut world = World::new();
     let attempt = AttemptId { job: job(), task: task(), token: token() };
