@@ -68,13 +68,16 @@ pub(crate) fn read(dir: &Path) -> Result<Option<Assignment>, OrderError> {
 /// What was removed comes back only with a power cut, after which an exit proves
 /// nothing without a record.
 pub(crate) fn forget(dir: &Path) -> Result<(), OrderError> {
-    let path = dir.join(ORDER);
-    match fs::remove_file(&path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(OrderError::Storage { path, source })
+    // A crash while it was written has left the other one.
+    for path in [ORDER, ORDER_ASIDE].map(|name| dir.join(name)) {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(OrderError::Storage { path, source });
+            }
+            Ok(()) | Err(_) => {}
         }
-        Ok(()) | Err(_) => Ok(()),
     }
+    Ok(())
 }
 
 const ORDER: &str = "order.json";
@@ -99,6 +102,16 @@ mod tests {
         forget(dir.path()).unwrap();
         forget(dir.path()).unwrap();
         assert_eq!(read(dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_half_written_order_is_forgotten_too() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(ORDER_ASIDE), "{\"attempt\":").unwrap();
+
+        forget(dir.path()).unwrap();
+
+        assert!(!dir.path().join(ORDER_ASIDE).exists());
     }
 
     #[test]
