@@ -1,74 +1,62 @@
 //! Staged outputs that are lost are made again; what was made of them stays, or is made again too (R5).
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
-use votum_ids::WorkerId;
-use votum_tests::{Cluster, JobDraft, TaskDraft, Visible, content_of, eventually};
-use votum_wire::{JobState, TaskState, operation::DrainWorker};
+use votum_ids::{JobId, WorkerId};
+use votum_tests::{
+    Cluster, JobDraft, TaskDraft, Timing, Visible, content_of, eventually, programs,
+};
+use votum_wire::{JobState, JobView, TaskState};
 
-use crate::{hasty, open_gate, patient, wait_for_file};
+use crate::{open_gate, wait_for_file};
 
 #[test]
 fn a_staged_output_of_a_lost_worker_is_made_elsewhere() {
-    let mut cluster = hasty();
-    let first = TaskDraft::new("t1")
-        .counted(&cluster.runs())
-        .leaves("rows", "first.txt")
-        .runs("echo always the same > \"$VOTUM_OUTPUT_ROWS\"")
-        .publishes("first.txt");
-    let second = waiting_reader(&cluster).on("s3");
-    // Not where the second one runs: only the first one's machine is to be lost.
-    drain(&cluster, "s3");
-    let job = cluster.submit(&JobDraft::new("elsewhere").task(first).task(second).spec());
-    let staged = |view: &votum_wire::JobView| view.tasks[0].state == TaskState::Staged;
-    let view = cluster.wait_for("t1 is staged", &job, staged);
-    let lost = view.tasks[0].worker.clone().unwrap();
-    cluster.block_on(cluster.client().resume_worker(&name("s3"))).unwrap();
-    eventually("t2 runs", LIMIT, || (cluster.runs_of(&job, "t2") == 1).then_some(()));
-
-    cluster.worker(lost.as_str()).kill();
+    let mut cluster = two_makers();
+    let first = made_anew(&cluster).leaves("rows", "first.txt").runs(SAME).publishes("first.txt");
+    let (job, lost) = submitted(&cluster, first);
+    cluster.worker(&lost).kill();
     cluster.wait_for("t1 is staged elsewhere", &job, |view| {
-        staged(view) && view.tasks[0].worker.as_ref() != Some(&lost)
+        is_made(view) && holder(view) != Some(lost.as_str())
     });
     open_gate(&cluster, "gate");
     let view = cluster.ended(&job);
     assert_eq!(view.state, JobState::Committed, "{view:#?}");
     // What t2 has read came out the same, so it is not run again.
     assert_eq!((cluster.runs_of(&job, "t1"), cluster.runs_of(&job, "t2")), (2, 1));
-    let holder = view.tasks[0].worker.clone().unwrap();
-    let first = content_of(&cluster.root(holder.as_str()).join("first.txt")).unwrap();
+    let first = content_of(&cluster.root(holder(&view).unwrap()).join("first.txt")).unwrap();
     assert_eq!(first.0, "always the same\n");
 
     // What the lost one had staged is not wanted any more.
-    cluster.worker(lost.as_str()).start();
+    cluster.worker(&lost).start();
     cluster.wait_until_staging_is_empty();
-    assert_eq!(content_of(&cluster.root(lost.as_str()).join("first.txt")), None);
+    assert_eq!(content_of(&cluster.root(&lost).join("first.txt")), None);
 }
 
 #[test]
 fn outputs_that_never_come_out_the_same_end_the_job() {
-    let mut cluster = patient();
-    let first = TaskDraft::new("t1").on("s1").counted(&cluster.runs());
-    let first = first.writes("rows", "first.txt").publishes("first.txt");
-    let second = waiting_reader(&cluster).on("s3");
-    let job = cluster.submit(&JobDraft::new("different").task(first).task(second).spec());
+    let mut cluster = two_makers();
+    let first = made_anew(&cluster).writes("rows", "first.txt").publishes("first.txt");
+    let (job, mut lost) = submitted(&cluster, first);
     let mut losses = 0;
-    loop {
-        let ran = losses + 1;
-        // Each loss changes what t2 has read, so that it begins again.
-        cluster.wait_for("t2 runs with what t1 made last, or never again", &job, |view| {
-            let runs = (cluster.runs_of(&job, "t1"), cluster.runs_of(&job, "t2"));
-            view.state.is_final() || (runs == (ran, ran) && is_running(view))
-        });
-        if cluster.job(&job).state.is_final() {
-            break;
-        }
-        assert!(losses < LOSSES_MAX, "nobody ends it: {:#?}", cluster.job(&job));
-        lose_staging(&mut cluster);
+    let view = loop {
+        cluster.worker(&lost).kill();
         losses += 1;
-    }
+        // Each loss changes what t2 has read, so that it begins again.
+        let view = cluster.wait_for("t2 reads what t1 made elsewhere, or never", &job, |view| {
+            let begun = cluster.runs_of(&job, "t2") == losses + 1;
+            view.state.is_final() || (is_made(view) && holder(view) != Some(lost.as_str()) && begun)
+        });
+        // Late, and with outputs that nobody wants any more.
+        cluster.worker(&lost).start();
+        cluster.wait_until_ready();
+        if view.state.is_final() {
+            break view;
+        }
+        assert!(losses < LOSSES_MAX, "nobody ends it: {view:#?}");
+        lost = holder(&view).unwrap().to_owned();
+    };
 
-    let view = cluster.job(&job);
     assert_eq!(view.state, JobState::Aborted, "{view:#?}");
     assert_eq!(view.cause.as_ref().unwrap().reason, "NONDETERMINISTIC", "{view:#?}");
     assert!(losses > 1, "{view:#?}");
@@ -79,37 +67,44 @@ fn outputs_that_never_come_out_the_same_end_the_job() {
     cluster.wait_until_staging_is_empty();
 }
 
-/// A task that reads what t1 makes, and runs until the gate opens.
-fn waiting_reader(cluster: &Cluster) -> TaskDraft {
-    TaskDraft::new("t2")
+/// Starts a cluster in which only s1 and s2 make what s3 reads.
+fn two_makers() -> Cluster {
+    let mut cluster = Cluster::prepared(&programs!(), Timing::HASTY);
+    for maker in ["s1", "s2"] {
+        cluster.worker(maker).add_argument("--label=makes=rows");
+    }
+    cluster.start_all();
+    cluster
+}
+
+fn made_anew(cluster: &Cluster) -> TaskDraft {
+    TaskDraft::new("t1").where_labelled("makes", "rows").counted(&cluster.runs())
+}
+
+/// Waits until t2 runs on s3 with what t1 made; returns where that is.
+fn submitted(cluster: &Cluster, first: TaskDraft) -> (JobId, String) {
+    let second = TaskDraft::new("t2")
+        .on("s3")
         .reads("rows", "t1", "rows")
         .counted(&cluster.runs())
         .runs(&wait_for_file(cluster, "gate"))
         .writes("copy", "second.txt")
-        .publishes("second.txt")
+        .publishes("second.txt");
+    let job = cluster.submit(&JobDraft::new("repeated").task(first).task(second).spec());
+    eventually("t2 runs", LIMIT, || (cluster.runs_of(&job, "t2") == 1).then_some(()));
+    let maker = holder(&cluster.job(&job)).unwrap().to_owned();
+    (job, maker)
 }
 
-fn is_running(view: &votum_wire::JobView) -> bool {
-    view.tasks[1].state == TaskState::Running
+fn is_made(view: &JobView) -> bool {
+    view.tasks[0].state == TaskState::Staged
 }
 
-/// Lets s1 come back without anything that it had staged.
-fn lose_staging(cluster: &mut Cluster) {
-    cluster.worker("s1").kill();
-    fs::remove_dir_all(cluster.staging("s1")).unwrap();
-    cluster.worker("s1").start();
+fn holder(view: &JobView) -> Option<&str> {
+    view.tasks[0].worker.as_ref().map(WorkerId::as_str)
 }
 
-fn drain(cluster: &Cluster, worker: &str) {
-    let (worker, reason) = (name(worker), "maintenance".to_owned());
-    let order = DrainWorker { worker, time_limit: None, reason };
-    cluster.block_on(cluster.client().drain_worker(&order)).unwrap();
-}
-
-fn name(worker: &str) -> WorkerId {
-    WorkerId::new(worker).unwrap()
-}
-
+const SAME: &str = "echo always the same > \"$VOTUM_OUTPUT_ROWS\"";
 const LIMIT: Duration = Duration::from_mins(1);
 /// More than a job allows.
 const LOSSES_MAX: usize = 6;

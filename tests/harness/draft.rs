@@ -148,6 +148,13 @@ impl TaskDraft {
         self
     }
 
+    /// Lets it run only where a label is.
+    #[must_use]
+    pub fn where_labelled(mut self, key: &str, value: &str) -> Self {
+        self.spec.placement.labels.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     /// Adds a line to its script.
     #[must_use]
     pub fn runs(mut self, line: &str) -> Self {
