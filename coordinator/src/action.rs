@@ -6,7 +6,7 @@ use votum_commit::Installation;
 use votum_driver::Awaits;
 use votum_ids::{JobId, WorkerId, WorkerUid};
 use votum_wire::{
-    Behind, FromCoordinator, Versions,
+    Behind, FromCoordinator, QuarantinedStream, Versions,
     view::{JobState, JobView, WorkerState, WorkerView},
 };
 
@@ -116,8 +116,10 @@ pub(crate) struct Cluster {
     pub jobs: BTreeMap<JobState, u64>,
     /// How many workers are in each state.
     pub workers: BTreeMap<WorkerState, u64>,
-    /// Jobs whose records cannot be read: they answer *unknown* and keep their data (V3).
-    pub quarantined: Vec<JobId>,
+    /// Streams with a record that cannot be read (V3), at most [`STREAMS_MAX`].
+    ///
+    /// [`STREAMS_MAX`]: votum_wire::view::STREAMS_MAX
+    pub quarantined: Vec<QuarantinedStream>,
     /// A worker knows a newer log than this one: nothing is admitted or aborted (C6).
     pub stale: bool,
 }
@@ -130,6 +132,14 @@ pub(crate) enum Refusal {
     NotOpen {
         /// The job.
         job: JobId,
+    },
+    /// A record of the job cannot be read: nothing is done with it (V3).
+    #[error("{job} is quarantined: {problem}")]
+    Quarantined {
+        /// The job.
+        job: JobId,
+        /// Which records, in a few words.
+        problem: String,
     },
     /// The commit is decided.
     #[error("{job} is decided to commit; a commit cannot be cancelled")]

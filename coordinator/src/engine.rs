@@ -9,20 +9,22 @@ mod departed;
 mod inventory;
 mod joints;
 mod operations;
+mod quarantine;
 mod rescue;
 mod resume;
 mod steer;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use votum_commit::{Cause, Coordinator, CoordinatorEvent, Installation, Message, Reply};
 use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
 use votum_job::{Comeback, JobSpec};
 use votum_machine::{Machine, Moment, Reaction, WallTime};
 use votum_schedule::{Registration, Scheduler, Submission};
-use votum_wire::{FromCoordinator, FromWorker, Hello, Versions, view::JobView};
+use votum_wire::{FromCoordinator, FromWorker, Hello, JobState, Versions, view::JobView};
 
 use departed::Departed;
+use quarantine::Quarantine;
 
 use crate::{
     action::{Action, Answer, Cluster, Refusal},
@@ -43,7 +45,7 @@ pub(crate) struct Engine {
     commit: Coordinator,
     jobs: BTreeMap<JobId, OpenJob>,
     requests: BTreeMap<RequestId, KnownRequest>,
-    quarantined: BTreeSet<JobId>,
+    quarantine: Quarantine,
     pending: VecDeque<Pending>,
     departed: Departed,
     /// Aborted jobs that keep what is staged, and until when.
@@ -130,8 +132,7 @@ impl Machine for Engine {
                 turn.reply(reply, Answer::Jobs(jobs));
             }
             Event::ShowWorkers { reply } => {
-                let workers = view::workers(self.anchor, &self.scheduler);
-                turn.reply(reply, Answer::Workers(workers));
+                turn.reply(reply, Answer::Workers(self.shown_workers()));
             }
             Event::ShowCluster { reply } => turn.reply(reply, Answer::Cluster(self.cluster())),
             Event::Operate { reply, worker, operation, by, reason } => {
@@ -159,7 +160,7 @@ impl Machine for Engine {
                 self.schedule(&mut turn, event);
             }
             // Found twice, it may name an open job that was given the free id since.
-            Event::Expired { closing, .. } if self.jobs.contains_key(&closing.job) => {}
+            Event::Expired { closing, .. } if self.knows(&closing.job) => {}
             // The tombstone stands in the log before what it stands for goes.
             Event::Expired { closing, tombstone: Some(tombstone) } => {
                 turn.bury(*tombstone);
@@ -204,7 +205,7 @@ impl Engine {
             commit,
             jobs: BTreeMap::new(),
             requests: BTreeMap::new(),
-            quarantined: BTreeSet::new(),
+            quarantine: Quarantine::default(),
             pending: VecDeque::new(),
             departed: Departed::default(),
             kept: BTreeMap::new(),
@@ -299,13 +300,16 @@ impl Engine {
         if self.jobs.len() >= self.jobs_open_max {
             return Err(Refusal::TooManyJobs { max: self.jobs_open_max });
         }
-        if self.jobs.contains_key(job) || self.quarantined.contains(job) {
+        if self.knows(job) {
             return Err(Refusal::IdTaken { job: job.clone() });
         }
         admission::check(spec, &self.scheduler)
     }
 
     fn cancel(&mut self, turn: &mut Turn, job: &JobId, by: String, reason: String) -> Answer {
+        if let Err(refusal) = self.not_quarantined(job) {
+            return Answer::Refused(refusal);
+        }
         if !self.jobs.contains_key(job) {
             return Answer::Refused(Refusal::NotOpen { job: job.clone() });
         }
@@ -382,13 +386,11 @@ impl Engine {
                 }
             }
             // Its Release came while it was publishing once more, and was ignored.
-            FromWorker::Commit(Reply::Acked { txn }) if !self.jobs.contains_key(&txn.job) => {
+            FromWorker::Commit(Reply::Acked { txn }) if !self.knows(&txn.job) => {
                 self.release_leftover(&worker, txn.job);
             }
             FromWorker::Commit(reply) => {
-                if !self.quarantined.contains(job_of(&reply)) {
-                    self.commit(turn, CoordinatorEvent::Received { from, reply });
-                }
+                self.commit(turn, CoordinatorEvent::Received { from, reply });
             }
             // Its lease was renewed in the same step, before the worker may count on it.
             FromWorker::Heartbeat { number, .. } => {
@@ -402,19 +404,30 @@ impl Engine {
 
     /// Says whether what is not known of a job may be called unwanted (C9).
     fn may_judge(&self, job: &JobId) -> bool {
-        let complete = !self.commit.is_stale() && !self.quarantined.contains(job);
+        let complete = !self.commit.is_stale() && !self.is_quarantined(job);
         complete || self.jobs.contains_key(job)
     }
 
+    /// Says whether the id belongs to a job that is open or quarantined.
+    fn knows(&self, job: &JobId) -> bool {
+        self.jobs.contains_key(job) || self.is_quarantined(job)
+    }
+
     fn view(&self, now: Moment, job: &JobId) -> Option<JobView> {
-        let open = self.jobs.get(job)?;
-        let kept = self.kept_until(job);
-        Some(view::job(self.anchor, now, job, open, &self.scheduler, &self.commit, kept))
+        let mut view = match self.jobs.get(job) {
+            Some(open) => {
+                let kept = self.kept_until(job);
+                view::job(self.anchor, now, job, open, &self.scheduler, &self.commit, kept)
+            }
+            None => self.quarantined_view(job)?,
+        };
+        view.worker_damages = self.damages_of(job);
+        Some(view)
     }
 
     fn cluster(&self) -> Cluster {
         let mut cluster = Cluster {
-            quarantined: self.quarantined.iter().cloned().collect(),
+            quarantined: self.quarantined_streams(),
             stale: self.commit.is_stale(),
             ..Cluster::default()
         };
@@ -423,6 +436,10 @@ impl Engine {
             let kept = self.kept.contains_key(job);
             let state = view::state(stage.as_ref(), open.started.is_some(), kept);
             *cluster.jobs.entry(state).or_default() += 1;
+        }
+        let quarantined = self.quarantined_count();
+        if quarantined > 0 {
+            cluster.jobs.insert(JobState::Quarantined, quarantined);
         }
         for worker in view::workers(self.anchor, &self.scheduler) {
             *cluster.workers.entry(worker.state).or_default() += 1;
@@ -460,12 +477,6 @@ fn free_bytes(frame: &FromWorker) -> Option<u64> {
         | FromWorker::CheckpointGone(_)
         | FromWorker::Commit(_)
         | FromWorker::Goodbye => None,
-    }
-}
-
-fn job_of(reply: &Reply) -> &JobId {
-    match reply {
-        Reply::Voted { txn, .. } | Reply::Acked { txn } | Reply::Inquired { txn } => &txn.job,
     }
 }
 

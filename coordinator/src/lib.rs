@@ -15,6 +15,7 @@ mod expiry;
 mod log;
 mod open_job;
 mod perform;
+mod quarantine;
 mod record;
 mod recovery;
 mod replies;

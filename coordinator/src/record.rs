@@ -52,7 +52,10 @@ pub(crate) enum Record {
 }
 
 /// What one step decided about one job: at most one fact of each machine, in one frame.
+///
+/// A field that this program does not know makes it unreadable: it may be a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct JobRecord {
     /// The job.
     pub job: JobId,
@@ -128,8 +131,8 @@ impl Durable for Record {
     fn stream(&self) -> Stream {
         match self {
             Self::EpochStarted { .. } | Self::LogFoundStale { .. } => cluster_stream(),
-            Self::Registered(registration) => worker_stream(registration.worker.as_str()),
-            Self::Ordered { worker, .. } => stream(format!("{ORDER_STREAMS}{worker}")),
+            Self::Registered(registration) => worker_stream(&registration.worker),
+            Self::Ordered { worker, .. } => order_stream(worker),
             Self::Job(record) => job_stream(&record.job),
             Self::Forgotten(closing) => job_stream(&closing.job),
             Self::Buried(Tombstone { closing: Closing { job, .. }, .. })
@@ -169,9 +172,12 @@ impl Durable for Record {
         match self {
             Self::Job(record) => record.keys(at),
             Self::Buried(tombstone) => tombstone.keys(at),
+            // Known also where the record itself cannot be read.
+            Self::EpochStarted { stale: true, .. } | Self::LogFoundStale { .. } => {
+                vec![put(STALE_KEY.to_vec(), &true)]
+            }
             // Forgetting a stream drops its keys with it.
-            Self::EpochStarted { .. }
-            | Self::LogFoundStale { .. }
+            Self::EpochStarted { stale: false, .. }
             | Self::Registered(_)
             | Self::Ordered { .. }
             | Self::Forgotten(_)
@@ -224,8 +230,13 @@ pub(crate) fn job_stream(job: &JobId) -> Stream {
 }
 
 /// Returns the stream of one worker.
-fn worker_stream(worker: &str) -> Stream {
+pub(crate) fn worker_stream(worker: &WorkerId) -> Stream {
     stream(format!("{WORKER_STREAMS}{worker}"))
+}
+
+/// Returns the stream of what operators have ordered about one worker.
+pub(crate) fn order_stream(worker: &WorkerId) -> Stream {
+    stream(format!("{ORDER_STREAMS}{worker}"))
 }
 
 fn stream(name: String) -> Stream {
@@ -257,6 +268,8 @@ fn put(key: Vec<u8>, value: &impl Serialize) -> KeyChange {
     KeyChange::Put { key, value }
 }
 
+/// There while the log is known to be stale.
+pub(crate) const STALE_KEY: &[u8] = b"stale";
 /// Prefix of the streams of jobs.
 pub(crate) const JOB_STREAMS: &str = "job/";
 /// Prefix of the streams of workers.

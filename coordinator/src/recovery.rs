@@ -10,16 +10,18 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use votum_commit::{Coordinator, Decision, LogPosition, LogState, Start};
 use votum_driver::{Clock, Stamped, decode};
-use votum_ids::{ClusterId, Epoch, Incarnation, JobId};
-use votum_journal::{IndexState, Journal, Lsn, OnDisk, Opened, Options, Reader, Stream};
+use votum_ids::{ClusterId, Epoch, Incarnation, JobId, WorkerId};
+use votum_journal::{IndexState, Journal, Lsn, OnDisk, Opened, Options, Reader, Stored, Stream};
 use votum_machine::WallTime;
-use votum_schedule::Scheduler;
+use votum_schedule::{Drain, Orders, Scheduler};
+use votum_wire::RecordDamage;
 
 use crate::{
     config::Config,
     engine::{Engine, Lease},
+    quarantine::{self, Contradiction, Quarantined},
     record::{
-        JOB_STREAMS, JobRecord, ORDER_STREAMS, Record, WORKER_STREAMS, cluster_stream, job_stream,
+        JOB_STREAMS, ORDER_STREAMS, Record, STALE_KEY, WORKER_STREAMS, cluster_stream, job_stream,
     },
     sessions::LogIdentity,
 };
@@ -70,6 +72,10 @@ pub(crate) async fn recover(config: &Config, clock: &Clock) -> anyhow::Result<Re
         log: if past.stale { LogState::Stale } else { LogState::Whole },
     };
     let mut engine = fresh(config, clock.anchor(), log.epoch, start);
+    if let Some(problem) = past.problem {
+        tracing::error!(problem, "cannot read what was recorded about the cluster");
+        engine.distrust(cluster_stream().to_string(), problem);
+    }
     replay(&mut engine, &reader, &open_streams)?;
     Ok(Recovered { engine, journal, reader, durable, log, index })
 }
@@ -111,62 +117,95 @@ struct Past {
     epoch: Epoch,
     start: Incarnation,
     stale: bool,
+    /// Why a record of it cannot be read.
+    problem: Option<String>,
 }
 
 impl Past {
+    /// Reads it; what a damaged record would tell is known otherwise, but for the start's number.
+    ///
+    /// Every record is stamped with its epoch, and whether the log is stale stands in the index.
     fn read(reader: &Reader, highest: u64) -> anyhow::Result<Self> {
-        let mut past =
-            Self { epoch: Epoch(highest), start: Incarnation(Uuid::nil()), stale: false };
-        for stored in reader.read(&cluster_stream())? {
-            match decode::<Record>(&stored)?.record {
-                Record::EpochStarted { epoch, start, stale } => {
-                    past = Self { epoch: epoch.max(past.epoch), start, stale };
+        let stale = reader.get(STALE_KEY)?.is_some();
+        let start = Incarnation(Uuid::nil());
+        let mut past = Self { epoch: Epoch(highest), start, stale, problem: None };
+        let stored = reader.read(&cluster_stream())?;
+        for (at, record) in stored.iter().enumerate() {
+            let problem = match decode::<Record>(record) {
+                Ok(Stamped { record: Record::EpochStarted { epoch, start, stale }, .. }) => {
+                    past.epoch = epoch.max(past.epoch);
+                    past.start = start;
+                    past.stale |= stale;
+                    continue;
                 }
-                Record::LogFoundStale { .. } => past.stale = true,
-                Record::Registered(_)
-                | Record::Ordered { .. }
-                | Record::Job(_)
-                | Record::Forgotten(_)
-                | Record::Buried(_)
-                | Record::Crumbled { .. } => {}
-            }
+                Ok(Stamped { record: Record::LogFoundStale { .. }, .. }) => {
+                    past.stale = true;
+                    continue;
+                }
+                Ok(Stamped {
+                    record:
+                        Record::Registered(_)
+                        | Record::Ordered { .. }
+                        | Record::Job(_)
+                        | Record::Forgotten(_)
+                        | Record::Buried(_)
+                        | Record::Crumbled { .. },
+                    ..
+                }) => "it does not speak of the cluster".to_owned(),
+                Err(unreadable) => unreadable.why(),
+            };
+            past.problem = Some(format!("{}; it was replaced", told(&stored, at, &problem)));
         }
         Ok(past)
     }
+}
+
+/// Says which record of a stream cannot be read, and why.
+fn told(stored: &[Stored], at: usize, problem: &str) -> String {
+    let RecordDamage { number, lsn, problem, .. } =
+        quarantine::damage(stored, at, problem.to_owned());
+    format!(
+        "record {number} of {} cannot be read (number {lsn} of the log): {problem}",
+        stored.len()
+    )
 }
 
 fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::Result<()> {
     // Setting a job aside is a step, and every replay comes before the first step.
     let mut quarantined = Vec::new();
     for stream in streams {
-        if let Some(name) = stream.as_str().strip_prefix(JOB_STREAMS) {
-            let job = JobId::new(name).context("a stream is named after a job")?;
-            let resumed = match read_job(reader, stream)? {
-                Ok(records) => engine.resume(&job, records),
-                Err(why) => Err(why),
-            };
-            if let Err(why) = resumed {
-                tracing::error!(%job, why = %format!("{why:#}"), "quarantines a job");
-                quarantined.push(job);
-            }
-        } else if stream.as_str().starts_with(WORKER_STREAMS) {
-            for stored in reader.read(stream)? {
-                let Stamped { at, record } = decode::<Record>(&stored)?;
-                if let Record::Registered(registration) = record {
-                    engine.register(at, registration)?;
+        let stored = reader.read(stream)?;
+        let name = stream.as_str();
+        let problem = if let Some(name) = name.strip_prefix(JOB_STREAMS) {
+            match JobId::new(name) {
+                Ok(job) => {
+                    quarantined.extend(take_up(engine, &job, &stored));
+                    None
                 }
+                Err(_) => Some("no job can have this name; its records are kept".to_owned()),
             }
-        } else if stream.as_str().starts_with(ORDER_STREAMS) {
-            for stored in reader.read(stream)? {
-                let Stamped { at, record } = decode::<Record>(&stored)?;
-                if let Record::Ordered { worker, orders } = record {
-                    engine.order(at, worker, orders)?;
-                }
-            }
+        } else if let Some(worker) = name.strip_prefix(WORKER_STREAMS) {
+            register(engine, worker, &stored)
+        } else if let Some(worker) = name.strip_prefix(ORDER_STREAMS) {
+            order(engine, worker, &stored)
+        } else if *stream == cluster_stream() {
+            None
+        } else {
+            Some("this program knows no such stream; its records are kept".to_owned())
+        };
+        if let Some(problem) = problem {
+            tracing::error!(%stream, problem, "cannot read a stream");
+            engine.distrust(stream.to_string(), problem);
         }
     }
-    for job in quarantined {
-        engine.quarantine(job);
+    for found in quarantined {
+        tracing::error!(
+            job = %found.job,
+            problem = found.problem(),
+            damages = ?found.damages,
+            "quarantines a job"
+        );
+        engine.quarantine(found);
     }
     engine.resume_rescues(|job| came_to(reader, job, RESCUES_FOLLOWED_MAX));
     Ok(())
@@ -175,7 +214,7 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
 /// Says what became of a job that is closed, and of those that rescued it; none if its records
 /// are gone or cannot be read.
 fn came_to(reader: &Reader, job: &JobId, further: usize) -> Option<Decision> {
-    let records = read_job(reader, &job_stream(job)).ok()?.ok()?;
+    let records = quarantine::read(job, &reader.read(&job_stream(job)).ok()?).ok()?;
     let closing = records.iter().find_map(|stamped| stamped.record.closing.as_ref());
     let heir = records.iter().rev().find_map(|stamped| match &stamped.record.schedule {
         Some(votum_schedule::Record::Rescued { by, .. }) => Some(by),
@@ -187,26 +226,68 @@ fn came_to(reader: &Reader, job: &JobId, further: usize) -> Option<Decision> {
     }
 }
 
-/// Reads the records of one job; the inner error concerns that job alone.
-pub(crate) fn read_job(
-    reader: &Reader,
-    stream: &Stream,
-) -> anyhow::Result<anyhow::Result<Vec<Stamped<JobRecord>>>> {
-    let stored = reader.read(stream)?;
-    let record = |stored| -> anyhow::Result<Option<Stamped<JobRecord>>> {
-        let Stamped { at, record } = decode::<Record>(stored)?;
-        Ok(match record {
-            Record::Job(record) => Some(Stamped { at, record: *record }),
-            Record::EpochStarted { .. }
-            | Record::LogFoundStale { .. }
-            | Record::Registered(_)
-            | Record::Ordered { .. }
-            | Record::Forgotten(_)
-            | Record::Buried(_)
-            | Record::Crumbled { .. } => None,
-        })
+/// Takes one job up where its records end, or says why it must be quarantined (V1).
+pub(crate) fn take_up(engine: &mut Engine, job: &JobId, stored: &[Stored]) -> Option<Quarantined> {
+    let damages = match quarantine::read(job, stored) {
+        Ok(records) => match engine.resume(job, records) {
+            Ok(()) => return None,
+            Err(Contradiction { at, why }) => vec![quarantine::damage(stored, at, why)],
+        },
+        Err(damages) => damages,
     };
-    Ok(stored.iter().filter_map(|stored| record(stored).transpose()).collect())
+    let found = Quarantined::new(engine.anchor(), job.clone(), stored, damages);
+    // What was noted after its end, and cannot be read, brings it back as little as what can.
+    (!found.closed).then_some(found)
+}
+
+/// Remembers a worker; without its registration it is unknown until it introduces itself again.
+fn register(engine: &mut Engine, worker: &str, stored: &[Stored]) -> Option<String> {
+    let mut problem = None;
+    for (at, record) in stored.iter().enumerate() {
+        let why = match decode::<Record>(record) {
+            Ok(Stamped { at, record: Record::Registered(registration) })
+                if registration.worker.as_str() == worker =>
+            {
+                engine.register(at, registration).err().map(|corrupt| corrupt.to_string())
+            }
+            Ok(_) => Some("it does not speak of this worker".to_owned()),
+            Err(unreadable) => Some(unreadable.why()),
+        };
+        problem = problem.or_else(|| why.map(|why| told(stored, at, &why)));
+    }
+    let lost = "the worker is unknown until it introduces itself again";
+    problem.map(|problem| format!("{problem}; {lost}"))
+}
+
+/// Remembers what was ordered about a worker; without that it takes nothing until it is resumed.
+fn order(engine: &mut Engine, worker: &str, stored: &[Stored]) -> Option<String> {
+    let mut problem = None;
+    for (at, record) in stored.iter().enumerate() {
+        let why = match decode::<Record>(record) {
+            Ok(Stamped { at, record: Record::Ordered { worker: named, orders } })
+                if named.as_str() == worker =>
+            {
+                engine.order(at, named, orders).err().map(|corrupt| corrupt.to_string())
+            }
+            Ok(_) => Some("it does not speak of this worker".to_owned()),
+            Err(unreadable) => Some(unreadable.why()),
+        };
+        problem = problem.or_else(|| why.map(|why| told(stored, at, &why)));
+    }
+    let problem = problem?;
+    let Ok(named) = WorkerId::new(worker) else { return Some(problem) };
+    let drain = Drain {
+        by: "votum".to_owned(),
+        reason: "what was ordered about it cannot be read".to_owned(),
+        ordered: engine.anchor(),
+        time_limit: None,
+    };
+    let orders = Orders { drain: Some(drain), ..Orders::default() };
+    let drained = engine.order(engine.anchor(), named, orders);
+    debug_assert!(drained.is_ok(), "an order contradicts nothing");
+    let lost =
+        "the worker takes no attempts until it is resumed, and removals of its name are lost";
+    Some(format!("{problem}; {lost}"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the daemon's start is where its number is drawn")]
@@ -229,33 +310,144 @@ pub(crate) mod tests {
 
     use votum_journal::{Bearing, Entry, Urgency};
     use votum_machine::{Machine, Moment, Reaction};
+    use votum_wire::view::{JobState, JobView};
 
     use super::*;
     use crate::{
-        action::{Action, Answer},
+        action::{Action, Answer, Cluster},
         engine::tests::{job, spec, submission},
         event::Event,
-        record::job_stream,
+        record::{JobRecord, order_stream, worker_stream},
         replies::{Replies, ReplyId},
     };
 
     #[tokio::test]
-    async fn one_unreadable_job_leaves_the_others_recovered() {
+    async fn one_unreadable_job_among_a_thousand_is_listed_and_the_others_recover() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         let clock = Clock::start();
         let mut first = recover(&config, &clock).await.unwrap();
-        first.journal.append(votum_driver::entry(clock.wall(), &received()));
-        let bad = JobId::new("bad-1").unwrap();
-        first.journal.append(unreadable(&bad));
+        let bad = JobId::new("sales-567").unwrap();
+        for number in 0..1_000 {
+            let job = JobId::new(format!("sales-{number}")).unwrap();
+            let entry = votum_driver::entry(clock.wall(), &received(&job));
+            first.journal.append(if job == bad {
+                Entry { payload: b"{\"at\":7,\"record\":{}}".to_vec(), ..entry }
+            } else {
+                entry
+            });
+        }
+        drop(first);
+
+        // What recovers once recovers again, and the damage is found again.
+        for _ in 0..2 {
+            let mut recovered = recover(&config, &clock).await.unwrap();
+            let cluster = cluster(&mut recovered.engine);
+            assert_eq!(cluster.jobs[&JobState::Received], 999);
+            assert_eq!(cluster.jobs[&JobState::Quarantined], 1);
+            let [listed] = cluster.quarantined.as_slice() else { panic!("{cluster:?}") };
+            assert_eq!(listed.stream, "job/sales-567");
+            assert_eq!(
+                listed.problem,
+                "record 1 of 1 cannot be read; nothing of it is run, decided or discarded"
+            );
+            let view = shown(&mut recovered.engine, &bad);
+            assert_eq!(view.state, JobState::Quarantined);
+            let found = view.quarantine.unwrap();
+            assert_eq!((found.records, found.last_state), (1, None));
+            let [damage] = found.damages.as_slice() else { panic!("{found:?}") };
+            assert!(damage.forced && damage.number == 1 && damage.lsn > 500, "{damage:?}");
+            assert!(damage.problem.starts_with("it cannot be decoded: "), "{damage:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn unreadable_records_of_workers_and_orders_keep_nobody_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let clock = Clock::start();
+        let mut first = recover(&config, &clock).await.unwrap();
+        let worker = WorkerId::new("s1").unwrap();
+        let strange = Stream::new("future/thing").unwrap();
+        let (registered, ordered) = (worker_stream(&worker), order_stream(&worker));
+        for stream in [registered, ordered, strange] {
+            first.journal.append(unreadable(stream));
+        }
+        first.journal.append(votum_driver::entry(clock.wall(), &received(&job())));
         drop(first);
 
         let mut second = recover(&config, &clock).await.unwrap();
-        let shown = ask(&mut second.engine, |reply| Event::ShowCluster { reply });
-        assert!(matches!(shown, Answer::Cluster(cluster) if cluster.quarantined == [bad]));
-        let jobs = vec![job()];
-        let shown = ask(&mut second.engine, |reply| Event::ShowJobs { reply, jobs });
-        assert!(matches!(shown, Answer::Jobs(jobs) if jobs[0].job == job()));
+        let cluster = cluster(&mut second.engine);
+        let streams: Vec<&str> =
+            cluster.quarantined.iter().map(|listed| listed.stream.as_str()).collect();
+        assert_eq!(streams, ["future/thing", "orders/s1", "worker/s1"]);
+        let problem = &cluster.quarantined[1].problem;
+        assert!(problem.starts_with("record 1 of 1 cannot be read"), "{problem}");
+        assert!(problem.contains("takes no attempts until it is resumed"), "{problem}");
+        assert_eq!(cluster.jobs[&JobState::Received], 1);
+    }
+
+    #[tokio::test]
+    async fn a_stale_log_stays_stale_where_its_record_cannot_be_read() {
+        for stale in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = config(folder.path());
+            let clock = Clock::start();
+            let mut first = recover(&config, &clock).await.unwrap();
+            let started = Record::EpochStarted { epoch: Epoch(1), start: first.log.start, stale };
+            let entry = votum_driver::entry(clock.wall(), &started);
+            first.journal.append(Entry { payload: b"nothing".to_vec(), ..entry });
+            drop(first);
+
+            for _ in 0..2 {
+                let mut next = recover(&config, &clock).await.unwrap();
+                assert!(next.log.epoch > Epoch(1));
+                assert_eq!(cluster(&mut next.engine).stale, stale);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_record_of_the_cluster_is_told_once_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let clock = Clock::start();
+        let mut first = recover(&config, &clock).await.unwrap();
+        first.journal.append(unreadable(cluster_stream()));
+        drop(first);
+        let mut second = recover(&config, &clock).await.unwrap();
+        let listed = cluster(&mut second.engine).quarantined;
+        assert_eq!(listed.len(), 1);
+        assert!(listed[0].problem.ends_with("it was replaced"), "{listed:?}");
+        drop(second);
+        let mut third = recover(&config, &clock).await.unwrap();
+        assert_eq!(cluster(&mut third.engine).quarantined, []);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_frame_refuses_the_start_with_file_and_offset() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let clock = Clock::start();
+        let mut first = recover(&config, &clock).await.unwrap();
+        for number in 0..3 {
+            let job = JobId::new(format!("sales-{number}")).unwrap();
+            let lsn = first.journal.append(votum_driver::entry(clock.wall(), &received(&job)));
+            first.durable.wait_for(|durable| *durable >= lsn).await.unwrap();
+        }
+        drop(first);
+        let journal = folder.path().join(JOURNAL_FOLDER);
+        let segments = std::fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path());
+        let segment = segments.filter(|path| path.is_file());
+        let segment = segment.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        let at = bytes.windows(7).position(|seen| seen == b"sales-1").unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+
+        let refused = format!("{:#}", recover(&config, &clock).await.unwrap_err());
+        assert!(refused.contains(&segment.display().to_string()), "{refused}");
+        assert!(refused.contains("is damaged at offset"), "{refused}");
     }
 
     #[tokio::test]
@@ -282,21 +474,34 @@ pub(crate) mod tests {
         answer.expect("a question is answered in its step")
     }
 
-    fn received() -> Record {
+    fn cluster(engine: &mut Engine) -> Cluster {
+        let answer = ask(engine, |reply| Event::ShowCluster { reply });
+        let Answer::Cluster(cluster) = answer else { panic!("{answer:?}") };
+        cluster
+    }
+
+    fn shown(engine: &mut Engine, job: &JobId) -> JobView {
+        let jobs = vec![job.clone()];
+        let answer = ask(engine, |reply| Event::ShowJobs { reply, jobs });
+        let Answer::Jobs(jobs) = answer else { panic!("{answer:?}") };
+        jobs.into_iter().next().unwrap()
+    }
+
+    fn received(job: &JobId) -> Record {
         let schedule = votum_schedule::Record::Received {
-            job: job(),
+            job: job.clone(),
             spec: Box::new(spec("sales", "s1")),
             submission: submission(),
         };
         let record =
-            JobRecord { job: job(), schedule: Some(schedule), commit: None, closing: None };
+            JobRecord { job: job.clone(), schedule: Some(schedule), commit: None, closing: None };
         Record::Job(Box::new(record))
     }
 
     /// A frame whose checksum holds and whose content means nothing (V3).
-    fn unreadable(job: &JobId) -> Entry {
+    fn unreadable(stream: Stream) -> Entry {
         Entry {
-            stream: job_stream(job),
+            stream,
             urgency: Urgency::Forced,
             version: 1,
             bearing: Bearing::Continues,

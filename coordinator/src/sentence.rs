@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use votum_commit::Decision;
 use votum_ids::WorkerId;
 use votum_machine::Moment;
 use votum_schedule::{Scheduler, WorkerState};
@@ -10,7 +11,7 @@ use votum_wire::{
     view::{JobState, JobView, TaskState},
 };
 
-use crate::view;
+use crate::{quarantine::Quarantined, view};
 
 /// Returns the sentence.
 pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
@@ -50,6 +51,31 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
             format!("{}; what was staged was kept for a rescue, and given up", cause(view))
         }
         JobState::Aborted => format!("{}; nothing became visible on any worker", cause(view)),
+        // Its sentence is made where its records are known.
+        JobState::Quarantined => view.state_message.clone(),
+    }
+}
+
+/// Returns the sentence about a job whose records cannot all be read.
+pub(crate) fn of_quarantined(quarantined: &Quarantined, view: &JobView) -> String {
+    let problem = quarantined.problem();
+    if quarantined.closed {
+        return format!("{problem}; the job had ended before");
+    }
+    let Some(decision) = view.decision else {
+        return format!("{problem}; nothing of it is run, decided or discarded");
+    };
+    match decision {
+        Decision::Commit => {
+            let missing = view.participants.iter().filter(|one| !one.acknowledged);
+            let missing = listed(missing.map(|one| &one.worker));
+            if missing.is_empty() {
+                format!("{problem}; its commit can, and every participant has applied it")
+            } else {
+                format!("{problem}; its commit can, and is delivered: waits for {missing}")
+            }
+        }
+        Decision::Abort => format!("{problem}; its abort can, but nothing is discarded"),
     }
 }
 

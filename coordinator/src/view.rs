@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context;
-use votum_commit::{Cause, Coordinator, CoordinatorRecord, Decision, Stage, Vote};
+use uuid::Uuid;
+use votum_commit::{Cause, Coordinator, CoordinatorRecord, Decision, Installation, Stage, Vote};
 use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, TaskId, WorkerId};
 use votum_job::{Comeback, Failure, FailureKind, JobSpec, StagedOutput};
@@ -14,13 +14,15 @@ use votum_wire::{
     names::AttemptName,
     rescue::KeptReleaseView,
     view::{
-        AttemptView, CheckpointView, DrainView, JobState, JobView, Outcome, OutputState,
-        OutputView, ParticipantView, ReportView, TaskState, TaskView, WorkerState, WorkerView,
+        AttemptView, CheckpointView, DrainView, JobHolder, JobState, JobView, Outcome, OutputState,
+        OutputView, ParticipantView, QuarantineView, ReportView, TaskState, TaskView, WorkerState,
+        WorkerView,
     },
 };
 
 use crate::{
     open_job::OpenJob,
+    quarantine::{Contradiction, Quarantined},
     record::{JobRecord, Tombstone},
     sentence,
 };
@@ -65,9 +67,9 @@ pub(crate) fn closed(
     anchor: WallTime,
     job: &JobId,
     records: &[Stamped<JobRecord>],
-) -> anyhow::Result<JobView> {
+) -> Result<JobView, Contradiction> {
     let mut scheduler = Scheduler::new(votum_schedule::Config::default(), Epoch(u64::MAX), anchor);
-    let mut open = OpenJob::replay(records).context("its first record is missing")?;
+    let mut open = OpenJob::replay(records).ok_or_else(Contradiction::no_receipt)?;
     let mut fate = Fate {
         state: JobState::Running,
         decision: None,
@@ -75,9 +77,10 @@ pub(crate) fn closed(
         participants: Vec::new(),
         kept: false,
     };
-    for Stamped { at, record } in records {
+    for (number, Stamped { at, record }) in records.iter().enumerate() {
         if let Some(schedule) = &record.schedule {
-            scheduler.replay(*at, schedule)?;
+            let replayed = scheduler.replay(*at, schedule);
+            replayed.map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
         }
         match &record.commit {
             Some(CoordinatorRecord::CommitDecided { shares, .. }) => {
@@ -136,6 +139,93 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         rescued_by: None,
         pause: None,
         further_pauses: Vec::new(),
+        quarantine: None,
+        worker_damages: Vec::new(),
+    }
+}
+
+/// Shows a quarantined job: as it was before the damage, and what is known beyond that.
+///
+/// `stage` tells how far a readable commit was delivered; none for a job that had ended.
+pub(crate) fn quarantined(
+    anchor: WallTime,
+    quarantined: &Quarantined,
+    stage: Option<Stage>,
+) -> JobView {
+    let decided = quarantined.decisions.first().map(|told| told.at);
+    let mut fate = Fate {
+        state: quarantined.last_state.unwrap_or(JobState::Received),
+        decision: quarantined.decision(),
+        cause: quarantined.abort().cloned(),
+        participants: Vec::new(),
+        kept: false,
+    };
+    if let Some((_, shares)) = &quarantined.commit {
+        let waits = |holder: &Installation| match &stage {
+            Some(Stage::Delivering { unacked, .. }) => unacked.contains(holder),
+            Some(
+                Stage::Working
+                | Stage::Preparing { .. }
+                | Stage::Aborting { .. }
+                | Stage::Quarantined,
+            )
+            | None => !quarantined.closed,
+        };
+        fate.state = if quarantined.closed { JobState::Committed } else { JobState::Committing };
+        let told = shares.iter().map(|share| ParticipantView {
+            worker: share.holder.worker.clone(),
+            vote: Some(Vote::Yes),
+            acknowledged: !waits(&share.holder),
+        });
+        fate.participants = told.collect();
+    }
+    let job = &quarantined.job;
+    let mut view = match &quarantined.open {
+        Some(open) => picture(anchor, Moment::START, job, open, &quarantined.schedule, &fate),
+        None => unknown(anchor, quarantined, &fate),
+    };
+    view.state = JobState::Quarantined;
+    view.decided = view.decision.and(decided);
+    view.state_message = sentence::of_quarantined(quarantined, &view);
+    let holders = quarantined.holders().into_iter();
+    view.quarantine = Some(QuarantineView {
+        records: quarantined.records,
+        damages: quarantined.damages.clone(),
+        last_state: quarantined.last_state,
+        last_recorded: quarantined.last_recorded,
+        holders: holders.map(|(worker, holding)| JobHolder { worker, holding }).collect(),
+    });
+    view
+}
+
+/// Shows a job whose very receipt cannot be read.
+fn unknown(anchor: WallTime, quarantined: &Quarantined, fate: &Fate) -> JobView {
+    JobView {
+        job: quarantined.job.clone(),
+        uid: Uuid::nil(),
+        display_name: String::new(),
+        spec: None,
+        state: JobState::Quarantined,
+        state_message: String::new(),
+        decision: fate.decision,
+        cause: fate.cause.clone(),
+        tasks: Vec::new(),
+        participants: fate.participants.clone(),
+        // Not when it was received, but never after anything that is known of it.
+        created: quarantined.first_readable.unwrap_or(anchor),
+        started: None,
+        prepared: None,
+        decided: None,
+        ended: None,
+        creator: String::new(),
+        rescued_from: None,
+        kept_until: None,
+        pause: None,
+        further_pauses: Vec::new(),
+        kept_release: None,
+        rescued_by: None,
+        quarantine: None,
+        worker_damages: Vec::new(),
     }
 }
 
@@ -230,7 +320,8 @@ impl Fate {
 
     fn output_state(&self, worker: &WorkerId, publishes: bool) -> OutputState {
         match self.state {
-            JobState::Received | JobState::Running => OutputState::Staged,
+            // What a quarantined job holds is shown as it was before the damage.
+            JobState::Received | JobState::Running | JobState::Quarantined => OutputState::Staged,
             JobState::Preparing if publishes && self.has_voted_yes(worker) => OutputState::Prepared,
             JobState::Preparing => OutputState::Staged,
             JobState::Committing | JobState::Committed
@@ -294,6 +385,8 @@ fn picture(
         further_pauses: holds.collect(),
         kept_release: scheduler.kept_release(job).map(shown_release),
         rescued_by: scheduler.successor(job).cloned(),
+        quarantine: None,
+        worker_damages: Vec::new(),
     }
 }
 
@@ -473,6 +566,7 @@ fn shown_worker(
             reason: drain.reason,
             ordered: drain.ordered,
         }),
+        damages: Vec::new(),
     }
 }
 

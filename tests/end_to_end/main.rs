@@ -15,6 +15,7 @@ mod losing;
 mod operating;
 mod partitions;
 mod pausing;
+mod quarantining;
 mod readopting;
 mod refusing;
 mod releasing;

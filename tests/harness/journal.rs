@@ -3,7 +3,10 @@
 //! The files are read as they lie there, without the daemon's own code and
 //! without its index, also while the daemon writes them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -38,14 +41,62 @@ pub(crate) fn written_in(folder: &Path, stream: &str) -> Vec<Written> {
     read(folder, |found| found == stream)
 }
 
+/// Replaces what one record of a stream says, counted from 1, by as many bytes that mean nothing,
+/// and makes its checksum right: the daemon must not be running.
+///
+/// # Panics
+/// If there is no such record, or its file cannot be written.
+pub fn spoil(folder: &Path, stream: &str, number: usize) {
+    let mut left = number;
+    for path in segments(folder) {
+        let mut segment = fs::read(&path).expect("a segment can be read");
+        let mut at = HEADER_BYTES;
+        while let Some((frame, bytes)) = frame(&segment[at..], &|found| found == stream) {
+            left -= usize::from(frame.is_some());
+            if frame.is_some() && left == 0 {
+                overwrite(&mut segment, at, bytes);
+                return fs::write(&path, segment).expect("a segment can be written");
+            }
+            at += bytes;
+        }
+    }
+    panic!("{} has no record {number} of {stream}", folder.display());
+}
+
+/// Overwrites the payload of the frame at an offset, and seals it again.
+fn overwrite(segment: &mut [u8], at: usize, bytes: usize) {
+    let payload_bytes =
+        u32_at(segment, at + PAYLOAD_BYTES_AT).expect("the frame was read before") as usize;
+    let padding = segment[at..at + bytes].iter().rev().take_while(|byte| **byte == 0).count();
+    let end = at + bytes - padding;
+    segment[end - payload_bytes..end].fill(b'?');
+    let mut sum = crc32c::crc32c(&segment[CLUSTER_AT..CLUSTER_AT + 16]);
+    for part in [
+        &segment[FIRST_AT..FIRST_AT + 8],
+        &(at as u64).to_le_bytes()[..],
+        &segment[at..at + 4],
+        &segment[at + PREFIX_BYTES..at + bytes],
+    ] {
+        sum = crc32c::crc32c_append(sum, part);
+    }
+    let masked = sum.rotate_right(15).wrapping_add(0xa282_ead8);
+    segment[at + 4..at + PREFIX_BYTES].copy_from_slice(&masked.to_le_bytes());
+}
+
 fn read(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Written> {
+    let segments = segments(folder);
+    segments.iter().flat_map(|path| frames(&fs::read(path).unwrap_or_default(), &wanted)).collect()
+}
+
+/// Returns the segments of a journal, oldest first; none if there is no journal.
+fn segments(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut segments: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.file_name().is_some_and(is_segment))
         .collect();
     segments.sort();
-    segments.iter().flat_map(|path| frames(&fs::read(path).unwrap_or_default(), &wanted)).collect()
+    segments
 }
 
 fn is_segment(name: &std::ffi::OsStr) -> bool {
@@ -110,6 +161,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// How many digits a segment is named with.
 const DIGITS: usize = 20;
+/// Where a segment's header names its cluster.
+const CLUSTER_AT: usize = 16;
+/// Where it has the number of its first frame.
+const FIRST_AT: usize = 32;
 /// Before the first frame of a segment.
 const HEADER_BYTES: usize = 64;
 /// Length and checksum.

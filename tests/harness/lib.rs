@@ -22,7 +22,7 @@ pub use daemon::{Daemon, signal_of};
 pub use dice::Dice;
 pub use disk::SmallDisk;
 pub use draft::{JobDraft, TaskDraft};
-pub use journal::{Written, written};
+pub use journal::{Written, spoil, written};
 pub use network::Network;
 pub use patience::{Stopwatch, eventually, let_pass, within};
 pub use processes::{Alive, processes_mentioning};

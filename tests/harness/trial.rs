@@ -110,7 +110,8 @@ impl Trial {
             | JobState::Running
             | JobState::Preparing
             | JobState::Committing
-            | JobState::Aborting => panic!("it has not ended: {view:#?}"),
+            | JobState::Aborting
+            | JobState::Quarantined => panic!("it has not ended: {view:#?}"),
         }
         for task in ["t1", "t2", "t3"] {
             let sealings = cluster.sealings(&view.job, task);

@@ -9,7 +9,7 @@ mod saving;
 mod transactions;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use votum_commit::{Installation, LogPosition, Message, ParticipantEvent, Partici
 use votum_ids::{AttemptId, JobId};
 use votum_job::{Assignment, AttemptEnd, Failure, FailureKind, Usage};
 use votum_machine::{Machine, Moment};
-use votum_wire::{CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker};
+use votum_wire::{CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, UnreadableJob};
 
 use crate::{
     action::Action,
@@ -46,8 +46,9 @@ pub struct Engine {
     pub(crate) saved: Saved,
     /// What is saved of running attempts.
     savings: BTreeMap<AttemptId, Saving>,
-    /// Jobs whose records cannot be understood: nothing of them is touched, run or promised (V1).
-    pub(crate) quarantined: BTreeSet<JobId>,
+    /// Jobs whose records cannot be understood, and why: nothing of them is touched, run or
+    /// promised (V1).
+    pub(crate) quarantined: BTreeMap<JobId, String>,
     /// The largest epoch, as it was recorded.
     epoch: Option<LogPosition>,
     /// The furthest position that anybody told; reported at the next greeting (C6).
@@ -176,7 +177,7 @@ impl Engine {
             promises: BTreeMap::new(),
             saved: Saved::default(),
             savings: BTreeMap::new(),
-            quarantined: BTreeSet::new(),
+            quarantined: BTreeMap::new(),
             epoch: None,
             seen: None,
             session: None,
@@ -253,6 +254,9 @@ impl Engine {
                 pledges: pledges.to_vec(),
             }),
             self.saved.all().cloned(),
+            self.quarantined
+                .iter()
+                .map(|(job, problem)| UnreadableJob { job: job.clone(), problem: problem.clone() }),
         );
         self.attempts.repeat_reports();
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
@@ -342,9 +346,9 @@ impl Engine {
         if !here {
             return Reaction::none();
         }
-        if self.quarantined.contains(&id.job) {
-            let message = "this worker's records of the job cannot be understood";
-            return refuse(id, FailureKind::StorageFailed, message);
+        if let Some(problem) = self.quarantined.get(&id.job) {
+            let message = format!("this worker cannot read its own records of the job: {problem}");
+            return refuse(id, FailureKind::StorageFailed, &message);
         }
         if fenced {
             // A log that lost what came later may order it; a mere repeat is known to be over.
@@ -358,7 +362,7 @@ impl Engine {
     }
 
     fn discard(&mut self, id: &AttemptId) -> Reaction {
-        if self.quarantined.contains(&id.job) {
+        if self.quarantined.contains_key(&id.job) {
             return Reaction::none();
         }
         let promised = match self.promises.get(&id.job) {
@@ -414,7 +418,7 @@ impl Engine {
     }
 
     fn found(&mut self, attempt: AttemptId, number: u32) -> Reaction {
-        if self.attempts.find(&attempt).is_some() || self.quarantined.contains(&attempt.job) {
+        if self.attempts.find(&attempt).is_some() || self.quarantined.contains_key(&attempt.job) {
             return Reaction::none();
         }
         self.attempts.insert(&attempt, Attempt::cut_off(attempt.clone(), number));
@@ -430,7 +434,7 @@ impl Engine {
         elapsed: Duration,
     ) -> Reaction {
         let (id, number) = (assignment.attempt.clone(), assignment.number);
-        if self.quarantined.contains(&id.job) {
+        if self.quarantined.contains_key(&id.job) {
             return Reaction::none();
         }
         self.pending.extend(self.attempts.older(&id).into_iter().map(Pending::Discard));

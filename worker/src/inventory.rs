@@ -2,7 +2,7 @@
 
 use votum_ids::TxnId;
 use votum_job::{AttemptEnd, AttemptState, HeldCheckpoint, ListedAttempt};
-use votum_wire::{CommittedRound, FromWorker, INVENTORY_PAGE_MAX, Inventory};
+use votum_wire::{CommittedRound, FromWorker, INVENTORY_PAGE_MAX, Inventory, UnreadableJob};
 
 /// Divides what is listed into frames; the last one says that this is all.
 pub(crate) fn pages(
@@ -10,6 +10,7 @@ pub(crate) fn pages(
     prepared: impl Iterator<Item = TxnId>,
     committed: impl Iterator<Item = CommittedRound>,
     checkpoints: impl Iterator<Item = HeldCheckpoint>,
+    unreadable: impl Iterator<Item = UnreadableJob>,
 ) -> Vec<FromWorker> {
     let mut pages = Pages::default();
     for attempt in attempts {
@@ -28,6 +29,9 @@ pub(crate) fn pages(
     // After the attempts that sealed them: the coordinator may have to adopt those first.
     for checkpoint in checkpoints {
         pages.with_room_for(1).checkpoints.push(checkpoint);
+    }
+    for job in unreadable {
+        pages.with_room_for(1).unreadable.push(job);
     }
     let mut frames: Vec<FromWorker> = pages.full.into_iter().map(FromWorker::Inventory).collect();
     if pages.weight > 0 {

@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     engine::Engine,
     record::{Record, job_of, worker_stream},
-    session::chain,
+    replay::{CorruptJob, problem},
 };
 
 /// A worker as its journal has it, and the journal to go on with.
@@ -88,8 +88,12 @@ pub(crate) fn recover(config: &Config) -> Result<Recovered, RecoveryError> {
         own.push(decode::<Record>(&stored)?.record);
     }
     let mut engine = Engine::replay(me.clone(), config.grace_period, own);
-    for job in opened.open_streams.iter().filter_map(job_of) {
-        resume_job(&mut engine, &journal, &job)?;
+    for stream in &opened.open_streams {
+        match job_of(stream) {
+            Some(job) => resume_job(&mut engine, &journal, &job)?,
+            None if *stream == worker_stream() => {}
+            None => tracing::error!(%stream, "this program knows no such stream; it is kept"),
+        }
     }
     Ok(Recovered { engine, me, journal, durable })
 }
@@ -97,18 +101,23 @@ pub(crate) fn recover(config: &Config) -> Result<Recovered, RecoveryError> {
 /// Continues one job; one that cannot be understood costs no other anything (V1).
 fn resume_job(engine: &mut Engine, journal: &OnDisk, job: &JobId) -> Result<(), ReadError> {
     let stored = journal.read(&crate::record::job_stream(job))?;
-    let records: Result<Vec<Record>, _> =
-        stored.iter().map(|stored| Ok(decode::<Record>(stored)?.record)).collect();
-    let resumed = match records {
-        Ok(records) => engine.resume(job, records),
-        Err(unreadable) => {
-            engine.quarantine(job.clone());
-            Err(crate::replay::CorruptJob::Unreadable(unreadable))
+    let mut records = Vec::with_capacity(stored.len());
+    for (at, one) in stored.iter().enumerate() {
+        match decode::<Record>(one) {
+            Ok(stamped) => records.push(stamped.record),
+            Err(unreadable) => {
+                let corrupt = CorruptJob::Unreadable(unreadable);
+                engine.quarantine(job.clone(), problem(at, stored.len(), &corrupt));
+                break;
+            }
         }
-    };
-    if let Err(error) = resumed {
-        let error = chain(&error);
-        tracing::error!(%job, error, "the job is quarantined: its data is kept, nothing is run or promised");
+    }
+    if records.len() == stored.len() {
+        // Why it fails is told below, as for every other job that is quarantined.
+        let _ = engine.resume(job, records);
+    }
+    if let Some(problem) = engine.problem(job) {
+        tracing::error!(%job, problem, "the job is quarantined: its data is kept, nothing is run or promised");
     }
     Ok(())
 }

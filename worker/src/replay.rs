@@ -33,8 +33,8 @@ pub enum CorruptJob {
         /// Which.
         attempt: AttemptId,
     },
-    /// A record of another kind stands in its stream.
-    #[error("a record of the worker stands in the stream of a job")]
+    /// A record of another job or of the worker stands in its stream.
+    #[error("it does not speak of this job")]
     Misplaced,
 }
 
@@ -60,19 +60,24 @@ impl Engine {
     /// # Errors
     /// [`CorruptJob`] when they contradict each other; the job is then quarantined.
     pub fn resume(&mut self, job: &JobId, records: Vec<Record>) -> Result<(), CorruptJob> {
-        let resumed = self.try_resume(job, records);
-        if resumed.is_err() {
-            self.quarantine(job.clone());
-        }
-        resumed
+        let count = records.len();
+        self.try_resume(job, records).map_err(|(at, corrupt)| {
+            self.quarantine(job.clone(), problem(at, count, &corrupt));
+            corrupt
+        })
     }
 
-    fn try_resume(&mut self, job: &JobId, records: Vec<Record>) -> Result<(), CorruptJob> {
+    /// Continues it; the error says which record makes no sense, counted from 0.
+    fn try_resume(&mut self, job: &JobId, records: Vec<Record>) -> Result<(), (usize, CorruptJob)> {
         let mut attempts = BTreeMap::new();
         let mut promises = Vec::new();
+        let mut numbers = Vec::new();
         let mut published = None;
         let mut saved = Saved::default();
-        for record in records {
+        for (at, record) in records.into_iter().enumerate() {
+            if record.job() != Some(job) {
+                return Err((at, CorruptJob::Misplaced));
+            }
             match record {
                 Record::Published { txn } => published = Some(txn),
                 // What it makes superfluous was removed then, or is swept now.
@@ -90,11 +95,18 @@ impl Engine {
                     if let Record::Participant(ParticipantRecord::Released { .. }) = &record {
                         saved.forget_job(job);
                     }
-                    next(&mut attempts, &mut promises, record)?;
+                    if let Record::Participant(_) = &record {
+                        numbers.push(at);
+                    }
+                    next(&mut attempts, &mut promises, record).map_err(|corrupt| (at, corrupt))?;
                 }
             }
         }
-        self.participants.resume(job.clone(), promises.iter().cloned())?;
+        let resumed = self.participants.resume(job.clone(), promises.iter().cloned());
+        resumed.map_err(|corrupt| {
+            let at = numbers.get(corrupt.at).copied().unwrap_or_default();
+            (at, CorruptJob::Transaction(corrupt))
+        })?;
         for record in &promises {
             self.note(record);
         }
@@ -120,9 +132,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Touches nothing of a job from here on, and takes no part in it.
-    pub fn quarantine(&mut self, job: JobId) {
-        self.quarantined.insert(job);
+    /// Touches nothing of a job from here on, and takes no part in it; `problem` says why.
+    pub fn quarantine(&mut self, job: JobId, problem: String) {
+        self.quarantined.insert(job, problem);
+    }
+
+    /// Returns why a job is quarantined, if it is.
+    #[must_use]
+    pub fn problem(&self, job: &JobId) -> Option<&str> {
+        self.quarantined.get(job).map(String::as_str)
     }
 
     /// Returns the attempts that were under way when the daemon ended.
@@ -133,14 +151,25 @@ impl Engine {
     /// Says whether a record knows of the checkpoint, or its job must not be touched.
     #[must_use]
     pub fn knows_checkpoint(&self, id: &CheckpointId) -> bool {
-        self.quarantined.contains(&id.attempt.job) || self.saved.find(id).is_some()
+        self.quarantined.contains_key(&id.attempt.job) || self.saved.find(id).is_some()
     }
 
     /// Says whether a record knows of the attempt, or its job must not be touched.
     #[must_use]
     pub fn knows(&self, attempt: &AttemptId) -> bool {
-        self.quarantined.contains(&attempt.job) || self.attempts.find(attempt).is_some()
+        self.quarantined.contains_key(&attempt.job) || self.attempts.find(attempt).is_some()
     }
+}
+
+/// Says which of a job's records makes no sense, and why.
+pub(crate) fn problem(at: usize, count: usize, corrupt: &CorruptJob) -> String {
+    let why = match corrupt {
+        CorruptJob::Unreadable(unreadable) => unreadable.why(),
+        CorruptJob::Transaction(_) | CorruptJob::NotAccepted { .. } | CorruptJob::Misplaced => {
+            corrupt.to_string()
+        }
+    };
+    format!("record {} of {count} cannot be read: {why}", at + 1)
 }
 
 /// Repeats one record of a job.

@@ -102,6 +102,6 @@ mod tests {
         let standings: Vec<_> = ["Paused", "running"].map(|word| state(word).unwrap()).into();
         let wanted = wanted(&standings);
         assert_eq!((wanted.states.len(), wanted.paused), (1, true));
-        assert!(state("held").unwrap_err().ends_with("aborted, paused"));
+        assert!(state("held").unwrap_err().ends_with("aborted, quarantined, paused"));
     }
 }

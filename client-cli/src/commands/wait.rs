@@ -58,10 +58,13 @@ pub(crate) async fn run(args: &WaitArgs, context: &Context) -> Outcome {
 
 fn verdict(wanted: Option<Wanted>, view: &JobView) -> Exit {
     match (wanted, view.state) {
-        (Some(Wanted::Ended), _) | (Some(Wanted::Aborted), JobState::Aborted) => Exit::Done,
+        (Some(Wanted::Ended), state) if state != JobState::Quarantined => Exit::Done,
+        (Some(Wanted::Aborted), JobState::Aborted) => Exit::Done,
         (Some(Wanted::Aborted), JobState::Committed) => Exit::Refused,
+        // It has not ended, and does not by itself.
+        (_, JobState::Quarantined) => Exit::Failure,
         (
-            None | Some(Wanted::Committed | Wanted::Aborted),
+            None | Some(Wanted::Committed | Wanted::Aborted | Wanted::Ended),
             JobState::Received
             | JobState::Running
             | JobState::Preparing

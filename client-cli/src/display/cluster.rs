@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use votum_job::{BACKEND_LABEL, Enforced, RESERVED_LABELS, TASK_USER_LABEL};
 use votum_machine::WallTime;
-use votum_wire::view::{ClusterView, DrainView, IndexState, JobState, WorkerState, WorkerView};
+use votum_wire::view::{
+    ClusterView, DrainView, IndexState, JobState, QuarantinedStream, WorkerState, WorkerView,
+};
 
 use super::{
     amount,
@@ -60,6 +62,9 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     if !view.holds.is_empty() {
         let jobs: Vec<&str> = view.holds.iter().map(|job| job.as_str()).collect();
         line("Staged", format!("outputs of {}", jobs.join(", ")));
+    }
+    for damage in &view.damages {
+        line("Damage", format!("its records of {}: {}", damage.job, damage.problem));
     }
     table
 }
@@ -154,8 +159,13 @@ pub(crate) fn status(view: &ClusterView, address: &str, now: WallTime, paint: Pa
         // Writing into a String cannot fail.
         let _ = writeln!(out, "{} {words}", paint.text(Tone::Bad, "STALE LOG"));
     }
-    for stream in &view.quarantined {
-        let _ = writeln!(out, "{} {stream}", paint.text(Tone::Bad, "QUARANTINED"));
+    for QuarantinedStream { stream, problem } in &view.quarantined {
+        let word = paint.text(Tone::Bad, "QUARANTINED");
+        let _ = writeln!(out, "{word} {stream}: {problem}");
+    }
+    let jobs = view.jobs.get(&JobState::Quarantined).copied().unwrap_or(0);
+    if jobs > 0 {
+        let _ = writeln!(out, "  which jobs, and why:  votum list --state quarantined");
     }
     out
 }

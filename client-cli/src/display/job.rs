@@ -13,7 +13,7 @@ use votum_wire::{PauseOrigin, rescue::KeptReleaseView};
 use super::{
     amount, attempts, outcome,
     paint::{Paint, Tone},
-    progress,
+    progress, quarantine,
     table::{Cell, Table, cell},
 };
 
@@ -80,6 +80,9 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     }
     if let Some(votes) = votes(view) {
         line("Votes", votes);
+    }
+    for (label, text) in quarantine::lines(view) {
+        line(label, text);
     }
     out
 }
@@ -155,7 +158,8 @@ fn state_words(view: &JobView) -> String {
         | JobState::Running
         | JobState::Preparing
         | JobState::Committing
-        | JobState::Aborting => view.state_message.clone(),
+        | JobState::Aborting
+        | JobState::Quarantined => view.state_message.clone(),
     }
 }
 
@@ -378,6 +382,12 @@ fn next(view: &JobView) -> Table {
     let mut table = Table::bare();
     let mut suggest =
         |label: &str, command: String| table.row([cell(label).tone(Tone::Soft), cell(command)]);
+    if view.quarantine.is_some() {
+        for (label, command) in quarantine::commands(view) {
+            suggest(label, command);
+        }
+        return table;
+    }
     let failed = view.tasks.iter().find(|task| task.state == TaskState::Failed);
     match (view.state.is_final(), failed) {
         (true, _) if view.kept_until.is_some() => {

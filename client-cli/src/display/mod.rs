@@ -10,6 +10,7 @@ pub(crate) mod log_lines;
 pub(crate) mod outcome;
 pub(crate) mod paint;
 pub(crate) mod progress;
+mod quarantine;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod table;

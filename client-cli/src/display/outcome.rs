@@ -15,9 +15,11 @@ pub(crate) fn exit_of(view: &JobView) -> Exit {
         JobState::Committed => Exit::Done,
         JobState::Aborted | JobState::Aborting if view.is_cancelled() => Exit::Cancelled,
         JobState::Aborted | JobState::Aborting => Exit::Aborted,
-        JobState::Received | JobState::Running | JobState::Preparing | JobState::Committing => {
-            Exit::Failure
-        }
+        JobState::Received
+        | JobState::Running
+        | JobState::Preparing
+        | JobState::Committing
+        | JobState::Quarantined => Exit::Failure,
     }
 }
 
@@ -37,6 +39,7 @@ pub(crate) fn sentence(view: &JobView) -> String {
         | JobState::Preparing
         | JobState::Committing
         | JobState::Aborting => format!("{job} is {}", view.word()),
+        JobState::Quarantined => format!("{job} is QUARANTINED: {}", view.state_message),
     }
 }
 

@@ -29,7 +29,7 @@ impl Tone {
             JobState::Committed => Self::Good,
             JobState::Running | JobState::Preparing | JobState::Committing => Self::Busy,
             JobState::Received => Self::Plain,
-            JobState::Aborting | JobState::Aborted => Self::Bad,
+            JobState::Aborting | JobState::Aborted | JobState::Quarantined => Self::Bad,
         }
     }
 

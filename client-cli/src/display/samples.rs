@@ -8,8 +8,8 @@ use votum_ids::{Digest, Epoch, FencingToken};
 use votum_job::{Amount, Failure, FailureKind, Progress, SelfReport};
 use votum_machine::WallTime;
 use votum_wire::view::{
-    AttemptView, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView, ReportView,
-    TaskState, TaskView,
+    AttemptView, JobHolder, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView,
+    QuarantineView, RecordDamage, ReportView, TaskState, TaskView, WorkerDamage,
 };
 
 /// 2026-11-21 01:00:00 UTC: when every sample job was received.
@@ -18,6 +18,41 @@ pub(crate) const RECEIVED: WallTime = WallTime(1_795_222_800_000);
 /// Returns a moment after [`RECEIVED`].
 pub(crate) fn at(seconds: u64) -> WallTime {
     RECEIVED.after(Duration::from_secs(seconds))
+}
+
+/// A job one of whose records cannot be read.
+pub(crate) fn quarantined() -> JobView {
+    let holder = |worker: &str, holding: &str| JobHolder {
+        worker: worker.parse().unwrap(),
+        holding: holding.to_owned(),
+    };
+    JobView {
+        state: JobState::Quarantined,
+        state_message: "record 5 of 9 cannot be read; nothing of it is run, decided or discarded"
+            .to_owned(),
+        quarantine: Some(QuarantineView {
+            records: 9,
+            damages: vec![RecordDamage {
+                number: 5,
+                lsn: 812,
+                version: 1,
+                kind: Some("ended".to_owned()),
+                forced: true,
+                problem: "it cannot be decoded: missing field `end`".to_owned(),
+            }],
+            last_state: Some(JobState::Running),
+            last_recorded: Some(at(3)),
+            holders: vec![
+                holder("s1", "lists 1 attempt that ended"),
+                holder("s2", "had part in it, says the log"),
+            ],
+        }),
+        worker_damages: vec![WorkerDamage {
+            worker: "s3".parse().unwrap(),
+            problem: "record 2 of 4 cannot be read: it cannot be decoded".to_owned(),
+        }],
+        ..received("sales-k3f9x2ab")
+    }
 }
 
 /// A job nothing has happened to.
@@ -46,6 +81,8 @@ pub(crate) fn received(job: &str) -> JobView {
         kept_until: None,
         kept_release: None,
         rescued_by: None,
+        quarantine: None,
+        worker_damages: Vec::new(),
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
 use votum_wire::view::{
-    CheckpointView, ClusterView, DrainView, IndexState, JobState, JournalView, TaskState,
-    WorkerState, WorkerView,
+    CheckpointView, ClusterView, DrainView, IndexState, JobState, JournalView, QuarantinedStream,
+    TaskState, WorkerState, WorkerView,
 };
 use votum_wire::{PauseOrigin, PauseView};
 
@@ -307,7 +307,10 @@ fn the_cluster_fits_on_one_screen() {
         jobs: BTreeMap::from([(JobState::Running, 1), (JobState::Committed, 412)]),
         workers: BTreeMap::from([(WorkerState::Ready, 2), (WorkerState::Lost, 1)]),
         log_stale: true,
-        quarantined: vec!["job nightly-1".to_owned()],
+        quarantined: vec![QuarantinedStream {
+            stream: "job/nightly-1".to_owned(),
+            problem: "record 3 of 9 cannot be read".to_owned(),
+        }],
         journal: JournalView { forced_records: 7, syncs: 5, bytes: 4_198 },
         index: IndexState::CaughtUp,
     };
@@ -319,7 +322,7 @@ workers      2 ready, 1 lost
 open jobs    1 running, 412 committed
 journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
 STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
-QUARANTINED job nightly-1",
+QUARANTINED job/nightly-1: record 3 of 9 cannot be read",
     );
 }
 
@@ -347,6 +350,7 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
             deadline: Some(at(62)),
         }),
         protocol: 2,
+        damages: Vec::new(),
     };
     assert!(cluster::worker(&view, at(2)).text(Paint::Off).contains(
         "by carol 2s ago: another disk; nothing runs there, outputs of 1 open job are staged \
@@ -358,4 +362,34 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
 WORKER  STATE  TASKS     FREE  SEEN    LABELS  PUBLISHES BELOW
 s1      READY    0/4  5.0 GiB  2s ago  zone=a  /srv/www",
     );
+}
+
+#[test]
+fn a_quarantined_job_tells_what_is_known_and_what_to_do() {
+    let view = samples::quarantined();
+    assert_shown(
+        &job::screen(&view, at(90), Paint::Off),
+        r#"
+Job       sales-k3f9x2ab  (00000000-0000-0000-0000-000001a1f3c2)  by ana, 1m ago, for 1m 30s
+State     QUARANTINED  record 5 of 9 cannot be read; nothing of it is run, decided or discarded
+Damage    record 5 of 9 ("ended", forced, version 1, number 812 of the log): it cannot be decoded: missing field `end`
+Last read RUNNING at 2026-11-21 01:00:03Z, at the record before
+Held by   s1 lists 1 attempt that ended
+          s2 had part in it, says the log
+Means     workers that ask about it are told to ask again, never COMMIT or ABORT
+          a damaged record was forced: it may be the decision
+          what is staged stays where it is, invisible; what runs is left alone
+Do        copy the coordinator's data directory before anything else
+          report it with that copy: a record was written that cannot be read
+          submit the job again if its results are wanted; the id stays taken
+On worker s3: record 2 of 4 cannot be read: it cannot be decoded; it keeps what it has of the job, runs nothing of it and votes NO
+
+TASK     STATE    WORKER  TRIES  TOOK  OUTPUTS
+extract  WAITING  -           0  -     -
+load     WAITING  -           0  -     -
+report   WAITING  -           0  -     -
+
+  others:  votum list --state quarantined"#,
+    );
+    assert_eq!(outcome::exit_of(&view), Exit::Failure);
 }

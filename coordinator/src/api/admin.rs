@@ -1,7 +1,6 @@
 //! The cluster as a whole.
 
 use tonic::{Request, Response, Status};
-use votum_ids::JobId;
 use votum_journal::IndexState;
 use votum_proto::v1::{
     GetClusterInfoRequest, GetClusterInfoResponse, admin_service_server::AdminService,
@@ -12,7 +11,7 @@ use votum_wire::{
 };
 
 use super::Desk;
-use crate::{action::Answer, event::Event, record::job_stream, sessions::LogIdentity};
+use crate::{action::Answer, event::Event, sessions::LogIdentity};
 
 /// The service for operators.
 #[derive(Debug)]
@@ -31,7 +30,6 @@ impl AdminService for AdminApi {
         let answer = self.desk.ask(|reply| Event::ShowCluster { reply }).await?;
         let Answer::Cluster(cluster) = answer else { return Err(status::shutting_down()) };
         let counters = self.desk.reader.counters();
-        let stream = |job: &JobId| job_stream(job).to_string();
         let view = ClusterView {
             cluster: self.log.cluster,
             epoch: self.log.epoch,
@@ -40,7 +38,7 @@ impl AdminService for AdminApi {
             jobs: cluster.jobs,
             workers: cluster.workers,
             log_stale: cluster.stale,
-            quarantined: cluster.quarantined.iter().map(stream).collect(),
+            quarantined: cluster.quarantined,
             journal: JournalView {
                 forced_records: counters.forced_records,
                 syncs: counters.fdatasyncs,

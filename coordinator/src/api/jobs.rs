@@ -15,7 +15,7 @@ use votum_wire::{
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
     rescue::RescueJob,
     status,
-    view::JobView,
+    view::{JobState, JobView},
 };
 
 use super::{Desk, caller, logs, read, refused, watch};
@@ -64,7 +64,11 @@ impl JobService for JobApi {
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::GetJobResponse>, Status> {
         let GetJob { job, detail } = read(request)?;
-        let view = detail.of(self.0.job(&job).await?);
+        let mut view = self.0.job(&job).await?;
+        if view.state.is_final() {
+            view.worker_damages = self.0.damages_of(&job).await?;
+        }
+        let view = detail.of(view);
         Ok(Response::new(v1::GetJobResponse { job: Some(view.to_proto()) }))
     }
 
@@ -261,6 +265,9 @@ impl JobApi {
             // in another way was never cancelled, and nobody is told that it was.
             Some(Answer::Refused(Refusal::NotOpen { job })) => {
                 let view = self.0.closed_job(&job)?;
+                if view.state == JobState::Quarantined {
+                    return Err(status::job_quarantined(&job, &view.state_message));
+                }
                 let given_up = view.kept_release.is_some();
                 match (view.decision, view.is_cancelled() || given_up) {
                     (Some(votum_commit::Decision::Commit), _) => Err(status::already_decided(&job)),

@@ -19,14 +19,14 @@ use tonic::{Request, Status};
 use votum_driver::{Clock, Inbox};
 use votum_ids::JobId;
 use votum_journal::Reader;
-use votum_wire::{Translate, status, view::JobView};
+use votum_wire::{Translate, WorkerDamage, status, view::JobView};
 
 use crate::{
     action::{Answer, Refusal},
     changes::Changes,
     event::Event,
+    quarantine::{self, Contradiction, Quarantined},
     record::{Tombstone, job_stream, tombstone_key},
-    recovery::read_job,
     replies::{Replies, ReplyId},
     view,
 };
@@ -55,7 +55,7 @@ impl Desk {
         }
     }
 
-    /// Shows a job, open or closed.
+    /// Shows a job, open, quarantined or closed.
     async fn job(&self, job: &JobId) -> Result<JobView, Status> {
         let jobs = vec![job.clone()];
         if let Answer::Jobs(mut open) = self.ask(|reply| Event::ShowJobs { reply, jobs }).await?
@@ -74,17 +74,34 @@ impl Desk {
         read.map_err(|error| status::internal(&error))
     }
 
+    /// Returns the workers that cannot read their own records of a job, closed or not.
+    async fn damages_of(&self, job: &JobId) -> Result<Vec<WorkerDamage>, Status> {
+        let workers = self.workers().await?.into_iter();
+        let damage = workers.filter_map(|view| {
+            let found = view.damages.into_iter().find(|damage| damage.job == *job)?;
+            Some(WorkerDamage { worker: view.worker, problem: found.problem })
+        });
+        Ok(damage.collect())
+    }
+
     /// Shows a closed job from its records, or from what outlives them.
     fn closed_job(&self, job: &JobId) -> Result<JobView, Status> {
-        let records = read_job(&self.reader, &job_stream(job))
-            .map_err(|error| status::internal(error.as_ref()))?
-            .map_err(|error| status::internal(error.as_ref()))?;
-        if records.is_empty() {
+        let stored =
+            self.reader.read(&job_stream(job)).map_err(|error| status::internal(&error))?;
+        if stored.is_empty() {
             let tombstone = self.tombstone(job)?.ok_or_else(|| status::job_not_found(job))?;
             return Ok(view::removed(tombstone));
         }
-        view::closed(self.clock.anchor(), job, &records)
-            .map_err(|error| status::internal(error.as_ref()))
+        let anchor = self.clock.anchor();
+        let damages = match quarantine::read(job, &stored) {
+            Ok(records) => match view::closed(anchor, job, &records) {
+                Ok(view) => return Ok(view),
+                Err(Contradiction { at, why }) => vec![quarantine::damage(&stored, at, why)],
+            },
+            Err(damages) => damages,
+        };
+        let found = Quarantined::new(anchor, job.clone(), &stored, damages);
+        Ok(view::quarantined(anchor, &found, None))
     }
 }
 
@@ -92,6 +109,7 @@ impl Desk {
 pub(crate) fn refused(refusal: &Refusal) -> Status {
     match refusal {
         Refusal::NotOpen { job } => status::job_not_found(job),
+        Refusal::Quarantined { job, problem } => status::job_quarantined(job, problem),
         Refusal::AlreadyCommitting { job } => status::already_decided(job),
         Refusal::Decided { job, state } => status::decided(job, *state),
         Refusal::NotAborted { job, state } => status::not_aborted(job, *state),

@@ -5,6 +5,7 @@ use votum_commit::Decision;
 use votum_ids::JobId;
 use votum_schedule::Submission;
 use votum_wire::{
+    JobState,
     rescue::{RescueJob, Rescued},
     status,
 };
@@ -29,6 +30,9 @@ impl JobApi {
             return Ok(Rescued { plan: Vec::new(), job, duplicate: true });
         }
         let aborted = self.0.job(&from).await?;
+        if aborted.state == JobState::Quarantined {
+            return Err(status::job_quarantined(&from, &aborted.state_message));
+        }
         let uid = draw_job_uid();
         let job = job_id(&aborted.display_name, uid)?;
         let spec = aborted.spec.ok_or_else(|| status::nothing_kept(&from))?;

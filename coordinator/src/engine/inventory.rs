@@ -16,6 +16,7 @@ impl Engine {
     /// whose records cannot be read, everything is kept (C9).
     pub(super) fn inventory(&mut self, from: Installation, page: Inventory) {
         let worker = from.worker.clone();
+        self.note_listing(&worker, &page);
         for listed in page.attempts {
             let job = &listed.attempt.job;
             if self.jobs.contains_key(job) {
@@ -43,7 +44,7 @@ impl Engine {
             self.pending.push_back(Pending::Frame { from: from.clone(), frame });
         }
         for round in page.committed {
-            if self.jobs.contains_key(&round.txn.job) {
+            if self.knows(&round.txn.job) {
                 let share = Share {
                     holder: from.clone(),
                     address: self.address_of(&worker),
@@ -62,6 +63,7 @@ impl Engine {
     /// the next session, by a daemon that may have lost it since.
     pub(super) fn forget_listing(&mut self, lister: &WorkerId) {
         use votum_schedule::Event;
+        self.forget_damages(lister);
         self.pending.retain(|pending| match pending {
             Pending::Schedule(
                 Event::Listed { worker, .. }

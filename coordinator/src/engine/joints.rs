@@ -22,6 +22,7 @@ impl Engine {
         }
         let reaction = self.scheduler.step(turn.now(), event);
         if let Some(record) = reaction.record {
+            self.note_healed(&record);
             self.note(turn.now(), record.job().cloned(), Some(&record), None);
             turn.schedule_record(record);
         }
@@ -184,8 +185,12 @@ impl Engine {
         schedule: Option<&votum_schedule::Record>,
         commit: Option<&CoordinatorRecord>,
     ) {
+        let at = self.anchor.at(now);
+        if let Some(record) = commit {
+            self.note_quarantined(at, record);
+        }
         if let Some(open) = job.and_then(|job| self.jobs.get_mut(&job)) {
-            open.note(self.anchor.at(now), schedule, commit);
+            open.note(at, schedule, commit);
         }
     }
 }

@@ -45,7 +45,11 @@ impl Engine {
         self.schedule(turn, event);
         // What was removed is shown as it was.
         let shown = self.scheduler.worker(&worker).unwrap_or(before);
-        Answer::Ordered(Box::new(view::worker(self.anchor, shown, &self.scheduler)))
+        Answer::Ordered(Box::new(self.with_damages(view::worker(
+            self.anchor,
+            shown,
+            &self.scheduler,
+        ))))
     }
 
     /// Says why a worker cannot be removed; none: it can.
@@ -72,7 +76,9 @@ impl Engine {
         let waits = |job: &&JobId| match self.commit.phase(job).map(|standing| standing.stage) {
             Some(Stage::Preparing { votes, .. }) => votes.contains_key(installation),
             Some(Stage::Delivering { unacked, .. }) => unacked.contains(installation),
-            Some(Stage::Working | Stage::Aborting { .. } | Stage::Quarantined) | None => false,
+            // It may be in doubt there, or hold all that is left of it.
+            Some(Stage::Quarantined) => self.holds_quarantined(&installation.worker, job),
+            Some(Stage::Working | Stage::Aborting { .. }) | None => false,
         };
         self.commit.jobs().filter(waits).cloned().collect()
     }

@@ -26,6 +26,9 @@ impl Engine {
         job: JobId,
         mut submission: Submission,
     ) -> Answer {
+        if let Err(refusal) = self.not_quarantined(from) {
+            return Answer::Refused(refusal);
+        }
         let Some(view) = self.view(turn.now(), from) else {
             return Answer::Refused(Refusal::NotOpen { job: from.clone() });
         };
@@ -158,6 +161,10 @@ impl Engine {
         let takes_over = |open: &crate::open_job::OpenJob| {
             open.submission.rescue.as_ref().is_some_and(|rescue| rescue.from == *job)
         };
+        // Of a quarantined one it is not known that it no longer needs what it took over.
+        if let Some(heir) = self.scheduler.successor(job).filter(|heir| self.is_quarantined(heir)) {
+            return Some(heir.clone());
+        }
         let heirs = self.jobs.iter().filter(|(_, open)| takes_over(open));
         heirs.into_iter().find_map(|(heir, _)| match self.commit.phase(heir)?.decision() {
             Some(Decision::Abort) => self.rescued_by(heir),

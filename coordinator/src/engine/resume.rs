@@ -1,6 +1,5 @@
-//! A job taken up where its records end, or set aside because they make no sense.
+//! A job, a worker or an order taken up where its records end.
 
-use anyhow::Context;
 use votum_commit::{CoordinatorEvent, Decision};
 use votum_driver::Stamped;
 use votum_ids::{JobId, WorkerId};
@@ -10,31 +9,45 @@ use votum_schedule::{CorruptSchedule, Orders, Registration};
 use super::{Engine, Pending};
 use crate::{
     open_job::OpenJob,
+    quarantine::Contradiction,
     record::{JobRecord, KnownRequest},
 };
 
 impl Engine {
+    /// Returns the time of day at the daemon's start.
+    pub(crate) fn anchor(&self) -> WallTime {
+        self.anchor
+    }
+
     /// Takes a job up where its records end.
     ///
     /// # Errors
-    /// When the records cannot be replayed; the caller then quarantines the job.
+    /// At the first record that cannot follow those before it; the caller then quarantines
+    /// the job.
     pub(crate) fn resume(
         &mut self,
         job: &JobId,
         records: Vec<Stamped<JobRecord>>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Contradiction> {
         if records.iter().any(|stamped| stamped.record.closing.is_some()) {
             // What was noted later does not bring it back: its end was told.
             return Ok(());
         }
-        let open = OpenJob::replay(&records).context("its first record is missing")?;
-        for Stamped { at, record } in &records {
+        let open = OpenJob::replay(&records).ok_or_else(Contradiction::no_receipt)?;
+        for (number, Stamped { at, record }) in records.iter().enumerate() {
             if let Some(schedule) = &record.schedule {
-                self.scheduler.replay(*at, schedule)?;
+                let replayed = self.scheduler.replay(*at, schedule);
+                replayed
+                    .map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
             }
         }
-        let decisions = records.into_iter().filter_map(|stamped| stamped.record.commit);
-        self.commit.resume(job.clone(), decisions)?;
+        let decisions = records.into_iter().map(|stamped| stamped.record.commit).enumerate();
+        let decisions = decisions.filter_map(|(number, commit)| Some((number, commit?)));
+        let (numbers, decisions): (Vec<usize>, Vec<_>) = decisions.unzip();
+        self.commit.resume(job.clone(), decisions).map_err(|corrupt| Contradiction {
+            at: numbers.get(corrupt.at).copied().unwrap_or_default(),
+            why: corrupt.to_string(),
+        })?;
         let deadline = self.deadline(&open);
         let opened = CoordinatorEvent::Opened { job: job.clone(), deadline };
         let _none = self.commit.step(Moment::START, opened);
@@ -58,14 +71,6 @@ impl Engine {
         self.requests.insert(open.submission.request, known);
         self.jobs.insert(job.clone(), open);
         Ok(())
-    }
-
-    /// Sets a job aside whose records cannot be read: it is neither run, decided nor released.
-    pub(crate) fn quarantine(&mut self, job: JobId) {
-        let closed = votum_schedule::Event::Closed { job: job.clone() };
-        let _discards = self.scheduler.step(Moment::START, closed);
-        self.jobs.remove(&job);
-        self.quarantined.insert(job);
     }
 
     /// Remembers a worker that introduced itself before.

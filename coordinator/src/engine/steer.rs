@@ -30,6 +30,7 @@ impl Engine {
     }
 
     fn may_steer(&self, turn: &Turn, job: &JobId, wish: &Wish) -> Result<(), Refusal> {
+        self.not_quarantined(job)?;
         let Some(view) = self.view(turn.now(), job) else {
             return Err(Refusal::NotOpen { job: job.clone() });
         };

@@ -19,6 +19,7 @@ use votum_job::{
 use votum_journal::Bearing;
 use votum_wire::{Inventory, view::JobState};
 
+mod quarantining;
 mod rescuing;
 
 use super::*;
@@ -378,6 +379,7 @@ struct World {
 }
 
 /// What one event and the ticks after it came to.
+#[derive(Debug)]
 struct Settled {
     records: Vec<Record>,
     actions: Vec<Action>,

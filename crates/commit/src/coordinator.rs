@@ -23,7 +23,8 @@ pub struct Coordinator {
     start: Start,
     open: BTreeMap<JobId, Transaction>,
     agenda: Agenda,
-    /// Jobs whose records contradict each other; nothing is said about them.
+    /// Jobs whose records cannot all be understood; of what is open here nothing is decided,
+    /// ended or denied about these.
     quarantined: BTreeSet<JobId>,
     /// The installation of each worker whose knowledge of the log was compared.
     met: BTreeMap<WorkerId, WorkerUid>,
@@ -78,10 +79,12 @@ impl Coordinator {
     /// Returns where a job stands; none if it is not open here.
     #[must_use]
     pub fn phase(&self, job: &JobId) -> Option<Standing> {
-        if self.quarantined.contains(job) {
+        let standing = self.open.get(job)?.standing();
+        let delivers = |standing: &Standing| matches!(standing.stage, Stage::Delivering { .. });
+        if self.quarantined.contains(job) && !standing.as_ref().is_some_and(delivers) {
             return Some(Standing { since: Moment::START, stage: Stage::Quarantined });
         }
-        self.open.get(job)?.standing()
+        standing
     }
 
     /// Returns every open job, in order.
@@ -89,7 +92,7 @@ impl Coordinator {
         self.open.keys()
     }
 
-    /// Returns the jobs whose records contradict each other, in order.
+    /// Returns the jobs whose records cannot all be understood, in order.
     pub fn quarantined(&self) -> impl Iterator<Item = &JobId> {
         self.quarantined.iter()
     }
@@ -99,7 +102,8 @@ impl Coordinator {
     }
 
     pub(crate) fn resume_with(&mut self, job: JobId, transaction: Transaction) {
-        self.agenda.move_deadline(&job, None, transaction.due());
+        let before = self.open.get(&job).and_then(Transaction::due);
+        self.agenda.move_deadline(&job, before, transaction.due());
         self.open.insert(job, transaction);
     }
 
@@ -121,16 +125,16 @@ impl Coordinator {
 
     fn answer(&mut self, now: Moment, from: Installation, txn: TxnId) -> Reaction {
         let compared = self.met.get(&from.worker) == Some(&from.uid);
+        let whole = self.start.log == LogState::Whole && !self.quarantined.contains(&txn.job);
         if let Some(transaction) = self.open.get_mut(&txn.job) {
             let question = Event::Inquired { txn, by: from };
-            return if compared && self.start.log == LogState::Whole {
+            return if compared && whole {
                 transaction.step(now, question)
             } else {
                 transaction.step_in_doubt_of_the_log(now, question)
             };
         }
-        let known = self.quarantined.contains(&txn.job);
-        let message = if known || !compared || self.is_stale() {
+        let message = if !compared || self.is_stale() {
             Message::Undecided { txn }
         } else {
             Message::Abort { job: txn.job } // Presumed: no record, no commit.
@@ -157,7 +161,8 @@ impl Coordinator {
     fn find(&mut self, now: Moment, from: Installation, event: Event, job: &JobId) -> Reaction {
         let undecided = self.open.get(job).is_some_and(Transaction::is_undecided);
         let reaction = self.pass(now, job, event);
-        if !undecided {
+        // What the records of a quarantined job do not tell is lost to damage, not to age.
+        if !undecided || self.quarantined.contains(job) {
             return reaction;
         }
         // A commit was acted upon that the log does not hold: it may lack others.
@@ -177,8 +182,8 @@ impl Coordinator {
         let Some(transaction) = self.open.get_mut(job) else { return Reaction::none() };
         let due = transaction.due();
         let reaction = match self.start.log {
-            LogState::Whole => transaction.step(now, event),
-            LogState::Stale => transaction.step_in_doubt_of_the_log(now, event),
+            LogState::Whole if !self.quarantined.contains(job) => transaction.step(now, event),
+            LogState::Whole | LogState::Stale => transaction.step_in_doubt_of_the_log(now, event),
         };
         self.agenda.move_deadline(job, due, transaction.due());
         if transaction.has_ended() {
@@ -196,12 +201,11 @@ impl Machine for Coordinator {
     fn step(&mut self, now: Moment, event: CoordinatorEvent) -> Reaction {
         match event {
             CoordinatorEvent::Opened { job, deadline } => {
-                // A job that the log has decided is open already, and stays as it is.
-                if !self.quarantined.contains(&job) {
-                    let epoch = self.start.epoch;
-                    let begin = || Transaction::new(now, job.clone(), epoch, deadline);
-                    self.open.entry(job.clone()).or_insert_with(begin);
-                }
+                // A job that the log has decided, or that is set aside, is open already, and
+                // stays as it is.
+                let epoch = self.start.epoch;
+                let begin = || Transaction::new(now, job.clone(), epoch, deadline);
+                self.open.entry(job.clone()).or_insert_with(begin);
                 Reaction::none()
             }
             CoordinatorEvent::KeepsStaged { job } => {

@@ -71,6 +71,6 @@ pub use event::{CoordinatorEvent, ParticipantEvent};
 pub use message::{Installation, Knowledge, LogPosition, Message, Peer, Pledge, Reply, Share};
 pub use participants::Participants;
 pub use record::{CoordinatorRecord, ParticipantRecord};
-pub use replay::{CorruptTransaction, Recorded};
+pub use replay::{CorruptTransaction, Recorded, readable_commit};
 pub use standing::{Stage, Standing};
 pub use vote::{Objection, Vote};

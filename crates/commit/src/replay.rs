@@ -22,6 +22,8 @@ use crate::{
 pub struct CorruptTransaction {
     /// The job.
     pub job: JobId,
+    /// Which of the records handed in it is, counted from 0.
+    pub at: usize,
     /// What the records before it come to.
     pub after: Recorded,
     /// The record that contradicts them.
@@ -73,15 +75,19 @@ impl Coordinator {
     /// Continues one job from all its records, in order.
     ///
     /// # Errors
-    /// [`CorruptTransaction`] when they contradict each other; the job is then quarantined:
-    /// nothing is decided about it, and whoever asks is told to ask again.
+    /// [`CorruptTransaction`] when they contradict each other; the job is then set aside as
+    /// by [`Coordinator::set_aside`].
     pub fn resume(
         &mut self,
         job: JobId,
         records: impl IntoIterator<Item = CoordinatorRecord>,
     ) -> Result<(), CorruptTransaction> {
-        let decided = records.into_iter().try_fold(Decided::Nothing, next_decided);
-        let decided = decided.inspect_err(|_| self.quarantine(job.clone()))?;
+        let records: Vec<CoordinatorRecord> = records.into_iter().collect();
+        let mut numbered = records.iter().cloned().enumerate();
+        let decided = numbered.try_fold(Decided::Nothing, |decided, (at, record)| {
+            next_decided(decided, record).map_err(|corrupt| CorruptTransaction { at, ..corrupt })
+        });
+        let decided = decided.inspect_err(|_| self.set_aside(job.clone(), records))?;
         let transaction = match decided {
             Decided::Commit { txn, shares } => Transaction::delivering(self.epoch(), txn, shares),
             Decided::Abort { cause } => Transaction::aborting(self.epoch(), job.clone(), cause),
@@ -91,6 +97,52 @@ impl Coordinator {
         self.resume_with(job, transaction);
         Ok(())
     }
+
+    /// Sets a job aside whose records cannot all be understood, with those that can (V3).
+    ///
+    /// From here on nothing is decided, ended or denied about it: whoever asks is told to
+    /// ask again. A commit that can be read is delivered all the same. It was durable before
+    /// anybody heard of it, nothing can follow it that takes it back, and to deliver it
+    /// discards nothing. An abort that can be read is told to nobody: what is discarded
+    /// cannot be had back, and waiting costs only space.
+    pub fn set_aside(&mut self, job: JobId, readable: impl IntoIterator<Item = CoordinatorRecord>) {
+        let transaction = match readable_commit(&job, readable) {
+            Some((txn, shares)) => Transaction::delivering(self.epoch(), txn, shares),
+            None => Transaction::new(Moment::START, job.clone(), self.epoch(), None),
+        };
+        self.quarantine(job.clone());
+        self.resume_with(job, transaction);
+    }
+}
+
+/// Returns the commit that records of a quarantined job tell of, and who publishes what.
+///
+/// There is none if a record speaks against it: an abort, another round, another job, or
+/// two opinions about what one participant publishes.
+pub fn readable_commit(
+    job: &JobId,
+    readable: impl IntoIterator<Item = CoordinatorRecord>,
+) -> Option<(TxnId, Vec<Share>)> {
+    let mut round = None;
+    let mut shares = BTreeMap::new();
+    for record in readable {
+        match record {
+            CoordinatorRecord::CommitDecided { txn, shares: told } => {
+                if txn.job != *job || *round.get_or_insert_with(|| txn.clone()) != txn {
+                    return None;
+                }
+                for share in told {
+                    let known = shares.entry(share.holder.clone()).or_insert_with(|| share.clone());
+                    if *known != share {
+                        return None;
+                    }
+                }
+            }
+            CoordinatorRecord::Aborting { .. } => return None,
+            CoordinatorRecord::Ended { .. } => {}
+        }
+    }
+    Some((round?, shares.into_values().collect()))
 }
 
 impl Participants {
@@ -121,7 +173,10 @@ impl Participants {
         records: impl IntoIterator<Item = ParticipantRecord>,
     ) -> Result<(), CorruptTransaction> {
         let fresh = Participant::new(job.clone());
-        let fold = records.into_iter().try_fold((fresh, Recorded::Nothing), next_participant);
+        let mut records = records.into_iter().enumerate();
+        let fold = records.try_fold((fresh, Recorded::Nothing), |state, (at, record)| {
+            next_participant(state, record).map_err(|corrupt| CorruptTransaction { at, ..corrupt })
+        });
         let (participant, last) = fold.inspect_err(|_| self.quarantine(job))?;
         if last == Recorded::Nothing {
             return Ok(());
@@ -169,6 +224,7 @@ fn next_decided(
         }
         (_, record) => Err(CorruptTransaction {
             job: record.job().clone(),
+            at: 0,
             after,
             found: Recorded::from(&record),
         }),
@@ -182,7 +238,7 @@ fn next_participant(
 ) -> Result<(Participant, Recorded), CorruptTransaction> {
     use ParticipantRecord as Record;
     let found = Recorded::from(&record);
-    let corrupt = CorruptTransaction { job: record.job().clone(), after, found };
+    let corrupt = CorruptTransaction { job: record.job().clone(), at: 0, after, found };
     match (&participant.phase, record) {
         // Of the refusal and the promise of one round, the first excludes the other (C7).
         (

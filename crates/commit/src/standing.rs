@@ -40,7 +40,8 @@ pub enum Stage {
         /// Why.
         cause: Cause,
     },
-    /// Its records contradict each other: nothing is decided, nothing is answered but "ask again".
+    /// Its records cannot all be understood, and tell of no commit: nothing is decided, nothing
+    /// is answered but "ask again".
     Quarantined,
 }
 

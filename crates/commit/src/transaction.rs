@@ -164,7 +164,8 @@ impl Transaction {
         }
     }
 
-    /// Applies one event while the log is stale, or the asker was not compared with it (C6).
+    /// Applies one event while the log is stale, the asker was not compared with it (C6), or
+    /// records of this job cannot be understood (V3).
     ///
     /// What the log is missing may be the decision on this very job. So
     /// nothing is decided, ended or denied here: a commit that is known is

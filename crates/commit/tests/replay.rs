@@ -1,11 +1,12 @@
 //! What a log comes to, and which logs come to nothing.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use votum_commit::{
     Alarm, Cause, Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord,
     Installation, LogPosition, LogState, Message, ParticipantAction, ParticipantEvent,
-    ParticipantRecord, Participants, Pledge, Recorded, Reply, Share, Stage, Start,
+    ParticipantRecord, Participants, Pledge, Recorded, Reply, Share, Stage, Start, Vote,
+    readable_commit,
 };
 use votum_ids::{
     ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, Target,
@@ -59,6 +60,80 @@ fn a_corrupt_job_is_quarantined_and_others_recover() {
     assert_eq!(stage("sales"), Some(Stage::Quarantined));
     assert!(matches!(stage("rents"), Some(Stage::Delivering { .. })));
     assert_eq!(inquire(&mut coordinator), says(Message::Undecided { txn: txn(1) }));
+}
+
+#[test]
+fn a_readable_commit_of_a_quarantined_job_is_delivered() {
+    let mut coordinator = Coordinator::new(start(2));
+    coordinator.set_aside(job("sales"), [decided(1)]);
+    assert_eq!(meet(&mut coordinator, None), Reaction::none());
+    let due = coordinator.step(Moment::START, CoordinatorEvent::Tick);
+    assert_eq!(due, says(commit()));
+    assert_eq!(inquire(&mut coordinator), says(commit()));
+
+    let acked = Reply::Acked { txn: txn(1) };
+    let event = CoordinatorEvent::Received { from: alice(), reply: acked };
+    assert_eq!(coordinator.step(Moment::START, event), Reaction::none(), "it is never ended");
+    let stage = coordinator.phase(&job("sales")).unwrap().stage;
+    assert_eq!(stage, Stage::Delivering { txn: txn(1), unacked: BTreeSet::new() });
+}
+
+#[test]
+fn a_readable_abort_of_a_quarantined_job_is_told_to_nobody() {
+    let mut coordinator = Coordinator::new(start(2));
+    coordinator.set_aside(job("sales"), [aborting()]);
+    assert_eq!(meet(&mut coordinator, None), Reaction::none());
+    assert_eq!(inquire(&mut coordinator), says(Message::Undecided { txn: txn(1) }));
+}
+
+#[test]
+fn nobody_decides_a_quarantined_job() {
+    let mut coordinator = Coordinator::new(start(2));
+    coordinator.set_aside(job("sales"), []);
+    assert_eq!(meet(&mut coordinator, None), Reaction::none());
+    let cause = Cause { reason: "CANCELLED".into(), message: "-".into(), by: "dora".into() };
+    let voted = Reply::Voted { txn: txn(1), vote: Vote::Yes };
+    for event in [
+        CoordinatorEvent::Opened { job: job("sales"), deadline: Some(Moment::START) },
+        CoordinatorEvent::AllStaged {
+            job: job("sales"),
+            shares: vec![share()],
+            prepare_timeout: Duration::ZERO,
+        },
+        CoordinatorEvent::Received { from: alice(), reply: voted },
+        CoordinatorEvent::AbortAsked { job: job("sales"), cause },
+        CoordinatorEvent::Stopped { job: job("sales") },
+        CoordinatorEvent::Tick,
+    ] {
+        assert_eq!(coordinator.step(Moment::START, event), Reaction::none());
+    }
+    assert_eq!(inquire(&mut coordinator), says(Message::Undecided { txn: txn(1) }));
+}
+
+#[test]
+fn a_commit_that_a_worker_was_told_is_adopted_for_a_quarantined_job() {
+    let mut coordinator = Coordinator::new(start(2));
+    coordinator.set_aside(job("sales"), []);
+    assert_eq!(meet(&mut coordinator, None), Reaction::none());
+    let event = CoordinatorEvent::FoundCommitted { from: alice(), txn: txn(1), share: share() };
+    let adopted = coordinator.step(Moment::START, event);
+    assert_eq!(adopted.record, Some(decided(1)));
+    assert!(!coordinator.is_stale(), "the log is damaged, not old");
+    assert_eq!(inquire(&mut coordinator), says(commit()));
+}
+
+#[test]
+fn a_commit_with_a_word_against_it_is_not_readable() {
+    let elsewhere = Share { address: "bob:7878".to_owned(), pledges: Vec::new(), ..share() };
+    let another = CoordinatorRecord::CommitDecided { txn: txn(1), shares: vec![elsewhere] };
+    let job = job("sales");
+    assert!(readable_commit(&job, [decided(1), decided(1)]).is_some());
+    for against in [aborting(), decided(2), another] {
+        assert_eq!(readable_commit(&job, [decided(1), against.clone()]), None);
+        assert_eq!(readable_commit(&job, [against, decided(1)]), None);
+    }
+    assert_eq!(readable_commit(&JobId::new("rents").unwrap(), [decided(1)]), None);
+    assert_eq!(readable_commit(&job, []), None);
 }
 
 #[test]

@@ -55,6 +55,19 @@ pub enum Unreadable {
     },
 }
 
+impl Unreadable {
+    /// Says why, for whoever names the record otherwise.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match self {
+            Self::Version { found, known, .. } => {
+                format!("it has format version {found}, this program reads up to {known}")
+            }
+            Self::Content { source, .. } => format!("it cannot be decoded: {source}"),
+        }
+    }
+}
+
 /// Encodes a record as an entry of the journal, stamped with a time of day.
 ///
 /// # Panics

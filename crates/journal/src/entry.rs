@@ -145,6 +145,8 @@ pub struct Stored {
     pub lsn: Lsn,
     /// The epoch it was stamped with.
     pub epoch: u64,
+    /// How soon it had to be durable: no promise rests on a lazy one.
+    pub urgency: Urgency,
     /// The format version of `payload`.
     pub version: u16,
     /// The record itself.

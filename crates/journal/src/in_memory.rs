@@ -152,7 +152,7 @@ struct Held {
 
 impl Content {
     fn apply(&mut self, Pending { lsn, epoch, entry }: Pending) {
-        let Entry { stream, version, bearing, keys, payload, urgency: _ } = entry;
+        let Entry { stream, version, bearing, keys, payload, urgency } = entry;
         match bearing {
             Bearing::Continues | Bearing::Closes => {}
             Bearing::Restates | Bearing::Forgets => {
@@ -165,7 +165,7 @@ impl Content {
         }
         let held = self.streams.entry(stream.clone()).or_default();
         held.is_open = bearing != Bearing::Closes;
-        held.records.push(Stored { lsn, epoch, version, payload });
+        held.records.push(Stored { lsn, epoch, urgency, version, payload });
         for change in keys {
             match change {
                 KeyChange::Put { key, value } => {

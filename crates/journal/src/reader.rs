@@ -117,6 +117,7 @@ impl Reader {
             records.push(Stored {
                 lsn: frame.origin,
                 epoch: frame.epoch,
+                urgency: frame.entry.urgency,
                 version: frame.entry.version,
                 payload: frame.entry.payload,
             });

@@ -8,7 +8,7 @@ use votum_proto::v1;
 use crate::{
     ClusterView, Fault, IndexState, JobState, JournalView, Malformed, Translate, WorkerState,
     time::{read_timestamp, timestamp},
-    translate::{Numbered, count, enumerated, number, numbered, read, uuid},
+    translate::{Numbered, count, enumerated, number, numbered, read, read_all, uuid, write_all},
 };
 
 numbered!(IndexState, v1::IndexState {
@@ -35,7 +35,7 @@ impl Translate for ClusterView {
                 .map(|(state, n)| (worker_word(state), count(*n)))
                 .collect(),
             stale_log: self.log_stale,
-            quarantined_streams: self.quarantined.clone(),
+            quarantined_streams: write_all(&self.quarantined),
             journal: Some(self.journal.to_proto()),
             index_state: self.index.number(),
         }
@@ -56,7 +56,7 @@ impl Translate for ClusterView {
                     .and_then(|state| WorkerState::from_number(state as i32))
             })?,
             log_stale: proto.stale_log,
-            quarantined: proto.quarantined_streams,
+            quarantined: read_all("quarantined_streams", proto.quarantined_streams)?,
             journal: read("journal", proto.journal)?,
             index: enumerated("index_state", proto.index_state)?,
         })

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_commit::{Installation, LogPosition, Message, Pledge, Reply};
-use votum_ids::{AttemptId, CheckpointId, Incarnation, TxnId};
+use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, TxnId};
 use votum_job::{
     Assignment, AttemptEnd, Comeback, HeldCheckpoint, ListedAttempt, ResumePoint, SelfReport,
 };
@@ -104,6 +104,17 @@ pub struct Inventory {
     pub committed: Vec<CommittedRound>,
     /// Checkpoints of jobs that are not released.
     pub checkpoints: Vec<HeldCheckpoint>,
+    /// Jobs of which it cannot read its own records; nothing else is listed of them.
+    pub unreadable: Vec<UnreadableJob>,
+}
+
+/// A job of which a worker cannot read its own records: it keeps what it has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableJob {
+    /// Which.
+    pub job: JobId,
+    /// Why, for people.
+    pub problem: String,
 }
 
 /// A round that a worker was told to commit.

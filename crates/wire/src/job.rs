@@ -18,6 +18,7 @@ use crate::{
     time::{duration, read_duration, read_timestamp, read_timestamp_if_any, timestamp},
     translate::{
         Numbered, count, enumerated, enumerated_if_any, number, numbered, parse, read_if_any, uuid,
+        write_all,
     },
 };
 
@@ -45,9 +46,11 @@ impl Translate for JobView {
             pause: self.pause.as_ref().map(Translate::to_proto),
             rescued_from: self.rescued_from.as_ref().map(job_name).unwrap_or_default(),
             keep_time: self.kept_until.map(timestamp),
-            further_pauses: crate::translate::write_all(&self.further_pauses),
+            further_pauses: write_all(&self.further_pauses),
             kept_release: self.kept_release.as_ref().map(Translate::to_proto),
             rescued_by: self.rescued_by.as_ref().map(job_name).unwrap_or_default(),
+            quarantine: self.quarantine.as_ref().map(Translate::to_proto),
+            worker_damages: write_all(&self.worker_damages),
         }
     }
 
@@ -88,6 +91,8 @@ impl Translate for JobView {
                 "" => None,
                 name => Some(read_job_name("rescued_by", name)?),
             },
+            quarantine: read_if_any("quarantine", proto.quarantine)?,
+            worker_damages: crate::translate::read_all("worker_damages", proto.worker_damages)?,
             job,
         })
     }
@@ -101,6 +106,7 @@ numbered!(JobState, v1::JobState {
     Committed = Committed,
     Aborting = Aborting,
     Aborted = Aborted,
+    Quarantined = Quarantined,
 });
 
 numbered!(Decision, v1::Decision { Commit = Commit, Abort = Abort });

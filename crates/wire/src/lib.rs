@@ -22,6 +22,7 @@ pub mod page;
 pub mod problem;
 mod program;
 mod protocol;
+mod quarantine;
 pub mod request;
 pub mod rescue;
 mod self_report;
@@ -39,7 +40,7 @@ pub use attempt::{ArtifactId, ArtifactPart};
 pub use commit::PeerInquiry;
 pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
-    Inventory,
+    Inventory, UnreadableJob,
 };
 pub use hold::{PauseOrigin, PauseView};
 pub use malformed::{Fault, Malformed};
@@ -48,7 +49,8 @@ pub use protocol::{Behind, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{
-    ATTEMPTS_SHOWN_MAX, AttemptView, CheckpointView, ClusterView, DrainView, IndexState, JobState,
-    JobView, JournalView, LogPiece, LogStream, Outcome, OutputState, OutputView, ParticipantView,
-    ReportView, TaskState, TaskView, WorkerState, WorkerView,
+    ATTEMPTS_SHOWN_MAX, AttemptView, CheckpointView, ClusterView, DrainView, IndexState, JobDamage,
+    JobHolder, JobState, JobView, JournalView, LogPiece, LogStream, Outcome, OutputState,
+    OutputView, ParticipantView, QuarantineView, QuarantinedStream, RecordDamage, ReportView,
+    TaskState, TaskView, WorkerDamage, WorkerState, WorkerView,
 };

@@ -279,6 +279,8 @@ reasons! {
     PublishRootNotAllowed = "PUBLISH_ROOT_NOT_ALLOWED", FailedPrecondition;
     /// The commit is durable.
     AlreadyDecided = "ALREADY_DECIDED", FailedPrecondition;
+    /// A record of the job cannot be read: nothing is done with it.
+    JobQuarantined = "JOB_QUARANTINED", FailedPrecondition;
     /// The job is not paused.
     NotPaused = "NOT_PAUSED", FailedPrecondition;
     /// No task waits for another attempt.

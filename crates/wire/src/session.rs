@@ -182,6 +182,7 @@ impl Translate for Inventory {
             prepared_txn_ids: self.prepared.iter().map(TxnId::to_string).collect(),
             committed_rounds: write_all(&self.committed),
             checkpoints: write_all(&self.checkpoints),
+            unreadable_jobs: write_all(&self.unreadable),
         }
     }
 
@@ -189,7 +190,8 @@ impl Translate for Inventory {
         let count = proto.attempts.len()
             + proto.prepared_txn_ids.len()
             + proto.committed_rounds.len()
-            + proto.checkpoints.len();
+            + proto.checkpoints.len()
+            + proto.unreadable_jobs.len();
         if count > INVENTORY_PAGE_MAX {
             return Err(Malformed::new("", Fault::TooMany { count, limit: INVENTORY_PAGE_MAX }));
         }
@@ -204,6 +206,7 @@ impl Translate for Inventory {
                 .collect::<Result<_, _>>()?,
             committed: read_all("committed_rounds", proto.committed_rounds)?,
             checkpoints: read_all("checkpoints", proto.checkpoints)?,
+            unreadable: read_all("unreadable_jobs", proto.unreadable_jobs)?,
         })
     }
 }

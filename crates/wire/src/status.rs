@@ -149,6 +149,17 @@ pub fn decided(job: &JobId, state: JobState) -> Status {
         .into()
 }
 
+/// A record of the job cannot be read, so that nothing is done with it (V3).
+#[must_use]
+pub fn job_quarantined(job: &JobId, problem: &str) -> Status {
+    let words = format!("{job} is quarantined, nothing is done with it: {problem}");
+    Problem::words(Reason::JobQuarantined, &words)
+        .with("job", job)
+        .with("problem", problem)
+        .precondition(job_name(job), words)
+        .into()
+}
+
 /// Only an aborted job can be rescued.
 #[must_use]
 pub fn not_aborted(job: &JobId, state: JobState) -> Status {

@@ -61,7 +61,73 @@ pub struct JobView {
     pub kept_release: Option<KeptReleaseView>,
     /// The last job that took over what it kept.
     pub rescued_by: Option<JobId>,
+    /// What is known beyond that, if a record of it cannot be read.
+    pub quarantine: Option<QuarantineView>,
+    /// The workers that cannot read their own records of it, by name.
+    pub worker_damages: Vec<WorkerDamage>,
 }
+
+/// What is known of a job whose records cannot all be read (V3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineView {
+    /// How many records the log has of it.
+    pub records: u64,
+    /// Those that cannot be read, oldest first; at most [`DAMAGES_MAX`].
+    pub damages: Vec<RecordDamage>,
+    /// Where it stood at the record before the first of them; none if that is the first of all.
+    pub last_state: Option<JobState>,
+    /// When that record was made.
+    pub last_recorded: Option<WallTime>,
+    /// Who may hold something of it, by name.
+    pub holders: Vec<JobHolder>,
+}
+
+/// A record whose checksum holds and whose content means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordDamage {
+    /// Which record of its stream, counted from 1.
+    pub number: u64,
+    /// Its number in the log.
+    pub lsn: u64,
+    /// Format version that it says.
+    pub version: u16,
+    /// What kind of record it was, if that can be seen.
+    pub kind: Option<String>,
+    /// Whether something waited for it to be durable, as for every decision.
+    pub forced: bool,
+    /// Why it cannot be read.
+    pub problem: String,
+}
+
+/// A worker that may hold something of a quarantined job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobHolder {
+    /// Who.
+    pub worker: WorkerId,
+    /// What, and who says so.
+    pub holding: String,
+}
+
+/// A worker that cannot read its own records of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerDamage {
+    /// Who.
+    pub worker: WorkerId,
+    /// Why.
+    pub problem: String,
+}
+
+/// A job of which a worker cannot read its own records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobDamage {
+    /// Which.
+    pub job: JobId,
+    /// Why.
+    pub problem: String,
+}
+
+/// Most damaged records that are shown of one job.
+pub const DAMAGES_MAX: usize = 16;
 
 impl JobView {
     /// Returns the word for where it stands: that of its state, or `PAUSED` while it is held;
@@ -94,11 +160,14 @@ impl JobView {
         self.pause.iter().chain(&self.further_pauses)
     }
 
-    /// Leaves out the spec, attempts, outputs and participants.
+    /// Leaves out the spec, attempts, outputs, participants and holders.
     #[must_use]
     pub fn basic(mut self) -> Self {
         self.spec = None;
         self.participants.clear();
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.holders.clear();
+        }
         for task in &mut self.tasks {
             task.attempts.clear();
             task.omitted_attempts = 0;
@@ -125,11 +194,13 @@ pub enum JobState {
     Aborting,
     /// Final: no output is visible anywhere.
     Aborted,
+    /// A record of it cannot be read: nothing more happens to it by itself.
+    Quarantined,
 }
 
 impl JobState {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Received,
         Self::Running,
         Self::Preparing,
@@ -137,13 +208,14 @@ impl JobState {
         Self::Committed,
         Self::Aborting,
         Self::Aborted,
+        Self::Quarantined,
     ];
 
-    /// Says whether the job stays in this state for ever.
+    /// Says whether the job leaves this state by itself no more: whoever waits can stop.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Committed | Self::Aborted => true,
+            Self::Committed | Self::Aborted | Self::Quarantined => true,
             Self::Received
             | Self::Running
             | Self::Preparing
@@ -163,6 +235,7 @@ impl JobState {
             Self::Committed => "COMMITTED",
             Self::Aborting => "ABORTING",
             Self::Aborted => "ABORTED",
+            Self::Quarantined => "QUARANTINED",
         }
     }
 }
@@ -392,6 +465,8 @@ pub struct WorkerView {
     pub drain: Option<DrainView>,
     /// The version of the session's protocol that was chosen last.
     pub protocol: u32,
+    /// Jobs of which it cannot read its own records, by name.
+    pub damages: Vec<JobDamage>,
 }
 
 /// Why a worker takes no further attempts.
@@ -459,13 +534,25 @@ pub struct ClusterView {
     pub workers: BTreeMap<WorkerState, u64>,
     /// Whether a worker knows a newer log than this one (C6).
     pub log_stale: bool,
-    /// Streams of the journal whose content cannot be replayed (V3).
-    pub quarantined: Vec<String>,
+    /// Streams of the journal with a record that cannot be read (V3); at most [`STREAMS_MAX`].
+    pub quarantined: Vec<QuarantinedStream>,
     /// What the journal did since the start.
     pub journal: JournalView,
     /// What became of the journal's index at the start.
     pub index: IndexState,
 }
+
+/// A stream of the journal with a record that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedStream {
+    /// Its name, such as `job/nightly-1`.
+    pub stream: String,
+    /// Which record, why, and what follows from it.
+    pub problem: String,
+}
+
+/// Most quarantined streams that are shown at once.
+pub const STREAMS_MAX: usize = 100;
 
 /// What the journal did since the start of the daemon.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,7 +9,9 @@ use crate::{
         AttemptName, job_name, read_attempt_name, read_job_name, read_worker_name, worker_name,
     },
     time::{read_timestamp, read_timestamp_if_any, timestamp},
-    translate::{Numbered, count, enumerated, number, numbered, read_if_any, uuid},
+    translate::{
+        Numbered, count, enumerated, number, numbered, read_all, read_if_any, uuid, write_all,
+    },
 };
 
 numbered!(WorkerState, v1::WorkerState {
@@ -43,6 +45,7 @@ impl Translate for WorkerView {
             keeping_jobs: self.keeps.iter().map(job_name).collect(),
             drain: self.drain.as_ref().map(Translate::to_proto),
             protocol_version: i32::try_from(self.protocol).unwrap_or(i32::MAX),
+            job_damages: write_all(&self.damages),
         }
     }
 
@@ -71,6 +74,7 @@ impl Translate for WorkerView {
             keeps: keeps.collect::<Result<_, _>>()?,
             drain: read_if_any("drain", proto.drain)?,
             protocol: number("protocol_version", proto.protocol_version)?,
+            damages: read_all("job_damages", proto.job_damages)?,
         })
     }
 }

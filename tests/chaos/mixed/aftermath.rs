@@ -86,7 +86,7 @@ pub(crate) fn journals_open_again(cluster: &mut Cluster, outcomes: &BTreeMap<Job
     cluster.start_all();
     let counters = cluster.counters();
     assert!(!counters.log_stale);
-    assert_eq!(counters.quarantined, Vec::<String>::new());
+    assert_eq!(counters.quarantined, []);
     let listed: BTreeMap<JobId, JobState> =
         cluster.jobs().into_iter().map(|view| (view.job, view.state)).collect();
     assert_eq!(&listed, outcomes);

@@ -71,7 +71,8 @@ fn outcome(flavour: Flavour, may_commit: bool, cancelled: bool, view: &JobView) 
         | JobState::Committing
         | JobState::Committed
         | JobState::Aborting
-        | JobState::Aborted => panic!("{flavour:?} has ended like this: {view:#?}"),
+        | JobState::Aborted
+        | JobState::Quarantined => panic!("{flavour:?} has ended like this: {view:#?}"),
     }
 }
 

@@ -185,7 +185,7 @@ impl Engine {
 
     /// Notes that a checkpoint is whole and durable here, and tells the coordinator.
     pub(super) fn hold(&mut self, held: HeldCheckpoint) -> Reaction {
-        if self.quarantined.contains(&held.id.attempt.job) {
+        if self.quarantined.contains_key(&held.id.attempt.job) {
             return Reaction::none();
         }
         let superfluous = self.saved.hold(held.clone());
@@ -209,7 +209,7 @@ impl Engine {
 
     /// Obeys the order to copy a checkpoint.
     pub(super) fn replicate(&self, point: Box<ResumePoint>) -> Reaction {
-        if self.quarantined.contains(&point.id.attempt.job) {
+        if self.quarantined.contains_key(&point.id.attempt.job) {
             return Reaction::none();
         }
         match self.saved.find(&point.id) {

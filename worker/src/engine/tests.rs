@@ -328,21 +328,17 @@ fn a_report_waits_for_the_inventory_while_nobody_listens() {
 
 #[test]
 fn the_inventory_has_pages_of_a_bounded_size() {
+    use std::iter::empty;
+
     let many = vec![staged().remove(0); 200];
     let attempts = (1..=5).map(|counter| votum_job::ListedAttempt {
         attempt: attempt(counter),
         number: 1,
         state: AttemptState::Ended(AttemptEnd::Sealed { outputs: many.clone(), usage: usage() }),
     });
-    let frames =
-        inventory::pages(attempts, std::iter::empty(), std::iter::empty(), std::iter::empty());
+    let frames = inventory::pages(attempts, empty(), empty(), empty(), empty());
     assert_eq!(frames.len(), 6, "one page each, and the end");
-    let none = inventory::pages(
-        std::iter::empty(),
-        std::iter::empty(),
-        std::iter::empty(),
-        std::iter::empty(),
-    );
+    let none = inventory::pages(empty(), empty(), empty(), empty(), empty());
     assert_eq!(none, [FromWorker::InventoryEnded]);
 }
 
@@ -483,7 +479,12 @@ fn a_corrupt_job_is_refused_and_not_touched() {
     alice.tick();
     let stray = Record::Sealed { attempt: attempt(1), outputs: staged(), usage: usage() };
     alice.engine.resume(&job(), vec![stray]).unwrap_err();
-    alice.connect(1);
+    let actions = alice.connect(1);
+    let why = format!("a record of {} has no acceptance before it", attempt(1));
+    let problem = format!("record 1 of 1 cannot be read: {why}");
+    let unreadable = vec![UnreadableJob { job: job(), problem }];
+    let page = votum_wire::Inventory { unreadable, ..Default::default() };
+    assert!(actions.contains(&Action::Send(FromWorker::Inventory(page))), "{actions:?}");
     let refused = alice.hear(1, prepare(pledge(1)));
     let vote = Vote::No(Objection::NotHeld);
     assert_eq!(refused, [Action::Send(FromWorker::Commit(Reply::Voted { txn: txn(1), vote }))]);
@@ -491,7 +492,30 @@ fn a_corrupt_job_is_refused_and_not_touched() {
     let refused = alice.start(2);
     assert_eq!(failure_of(&refused), Some((attempt(2), FailureKind::StorageFailed)));
     assert_eq!(alice.hear(1, FromCoordinator::Acknowledged { attempt: attempt(2) }), []);
+    for message in [Message::Abort { job: job() }, Message::Release { job: job() }] {
+        assert_eq!(alice.hear(1, FromCoordinator::Commit(message)), []);
+    }
+    let by = alice_named("bob");
+    let asked = ParticipantEvent::PeerAsked {
+        txn: txn(1),
+        asked: crate::testing::alice().uid,
+        updates: true,
+        by: by.clone(),
+    };
+    let unknown = Action::AnswerPeer { to: by, txn: txn(1), knowledge: Knowledge::Unknown };
+    assert_eq!(alice.step(Event::Participant(asked)), [unknown]);
     assert!(alice.records.iter().all(|record| record.job().is_none()));
+}
+
+#[test]
+fn a_record_of_another_job_quarantines_the_stream_it_stands_in() {
+    let mut alice = Alice::new();
+    let other = JobId::new("rents").unwrap();
+    let accepted = Record::Accepted { attempt: attempt(1), number: 1 };
+    alice.engine.resume(&other, vec![accepted]).unwrap_err();
+    let problem = alice.engine.problem(&other).unwrap();
+    assert_eq!(problem, "record 1 of 1 cannot be read: it does not speak of this job");
+    assert_eq!(alice.engine.problem(&job()), None);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Where the engine meets the commit protocol: what a participant asks for, in terms of attempts.
 
 use votum_commit::{
-    Message, Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Pledge, Reply, Vote,
+    Knowledge, Message, Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Pledge,
+    Reply, Vote,
 };
 use votum_ids::{AttemptId, JobId, TxnId};
 use votum_machine::{Machine, Moment};
@@ -17,8 +18,8 @@ use crate::{
 impl Engine {
     /// Steps the participants, and says what they ask for in terms of attempts.
     pub(super) fn participate(&mut self, now: Moment, event: ParticipantEvent) -> Reaction {
-        if job_of(&event).is_some_and(|job| self.quarantined.contains(job)) {
-            return no_vote_of_quarantined(event);
+        if job_of(&event).is_some_and(|job| self.quarantined.contains_key(job)) {
+            return answer_of_quarantined(event);
         }
         let released =
             matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
@@ -125,13 +126,26 @@ impl Engine {
     }
 }
 
-/// Obeys nothing about a job whose records make no sense, but lets no round wait for it.
-fn no_vote_of_quarantined(event: ParticipantEvent) -> Reaction {
-    let ParticipantEvent::Received { message: Message::Prepare { txn, .. }, .. } = event else {
-        return Reaction::none();
-    };
-    let vote = Vote::No(Objection::NotHeld);
-    Reaction::perform([Action::Send(FromWorker::Commit(Reply::Voted { txn, vote }))])
+/// Obeys nothing about a job whose records make no sense, but lets nobody wait for it: a round
+/// gets its No, and a peer hears that nothing is known here.
+fn answer_of_quarantined(event: ParticipantEvent) -> Reaction {
+    match event {
+        ParticipantEvent::Received { message: Message::Prepare { txn, .. }, .. } => {
+            let vote = Vote::No(Objection::NotHeld);
+            Reaction::perform([Action::Send(FromWorker::Commit(Reply::Voted { txn, vote }))])
+        }
+        ParticipantEvent::PeerAsked { txn, by: to, .. } => {
+            let knowledge = Knowledge::Unknown;
+            Reaction::perform([Action::AnswerPeer { to, txn, knowledge }])
+        }
+        ParticipantEvent::Received { .. }
+        | ParticipantEvent::Sealed { .. }
+        | ParticipantEvent::Checked { .. }
+        | ParticipantEvent::Published { .. }
+        | ParticipantEvent::PeerAnswered { .. }
+        | ParticipantEvent::Connected
+        | ParticipantEvent::Tick => Reaction::none(),
+    }
 }
 
 /// Why everything of a job is removed.

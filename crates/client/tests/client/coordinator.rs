@@ -246,6 +246,8 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         kept_until: None,
         kept_release: None,
         rescued_by: None,
+        quarantine: None,
+        worker_damages: Vec::new(),
     }
 }
 

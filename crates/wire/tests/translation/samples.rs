@@ -23,9 +23,10 @@ use votum_machine::WallTime;
 use votum_wire::{
     ArtifactId, ArtifactPart, AttemptView, CheckpointView, ClusterView, CommittedRound,
     CoordinatorFrame, DrainView, FromCoordinator, FromWorker, Hello, IndexState, Inventory,
-    JobState, JobView, JournalView, LogPiece, LogStream, Malformed, Outcome, OutputState,
-    OutputView, ParticipantView, PauseOrigin, PauseView, PeerInquiry, ReportView, TaskState,
-    TaskView, Translate, Versions, WorkerState, WorkerView,
+    JobDamage, JobHolder, JobState, JobView, JournalView, LogPiece, LogStream, Malformed, Outcome,
+    OutputState, OutputView, ParticipantView, PauseOrigin, PauseView, PeerInquiry, QuarantineView,
+    QuarantinedStream, RecordDamage, ReportView, TaskState, TaskView, Translate, UnreadableJob,
+    Versions, WorkerDamage, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
@@ -171,6 +172,10 @@ fn from_worker() -> Vec<FromWorker> {
             prepared: vec![txn()],
             committed: vec![CommittedRound { txn: txn(), pledges: pledges() }],
             checkpoints: vec![held_checkpoint()],
+            unreadable: vec![UnreadableJob {
+                job: job_id(),
+                problem: "record 3 cannot be read".to_owned(),
+            }],
         }),
         FromWorker::InventoryEnded,
         FromWorker::Heartbeat { free_bytes: u64::MAX, number: 12 },
@@ -477,6 +482,27 @@ pub(crate) fn job() -> JobView {
         kept_until: Some(WallTime(1_800_000_000_007)),
         kept_release: Some(kept_release()),
         rescued_by: Some(job_id()),
+        quarantine: Some(QuarantineView {
+            records: 9,
+            damages: vec![RecordDamage {
+                number: 3,
+                lsn: 812,
+                version: 2,
+                kind: Some("commit_decided".to_owned()),
+                forced: true,
+                problem: "it has format version 2".to_owned(),
+            }],
+            last_state: Some(JobState::Preparing),
+            last_recorded: Some(WallTime(1_800_000_000_008)),
+            holders: vec![JobHolder {
+                worker: worker_id(),
+                holding: "lists 1 sealed attempt".to_owned(),
+            }],
+        }),
+        worker_damages: vec![WorkerDamage {
+            worker: worker_id(),
+            problem: "record 3 cannot be read".to_owned(),
+        }],
     }
 }
 
@@ -547,6 +573,7 @@ fn worker() -> WorkerView {
             deadline: Some(WallTime(1_800_000_000_050)),
         }),
         protocol: 2,
+        damages: vec![JobDamage { job: job_id(), problem: "record 3 cannot be read".to_owned() }],
     }
 }
 
@@ -559,7 +586,10 @@ fn cluster() -> ClusterView {
         jobs: JobState::ALL.into_iter().zip(1..).collect(),
         workers: [(WorkerState::Ready, 2), (WorkerState::Lost, 1)].into(),
         log_stale: true,
-        quarantined: vec!["job/nightly-1".to_owned()],
+        quarantined: vec![QuarantinedStream {
+            stream: "job/nightly-1".to_owned(),
+            problem: "record 3 of 9 cannot be read".to_owned(),
+        }],
         journal: JournalView { forced_records: 5, syncs: 2, bytes: 900 },
         index: IndexState::Rebuilt,
     }

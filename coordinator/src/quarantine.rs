@@ -1,0 +1,344 @@
+//! A job whose records cannot all be read: what is known of it, for people and for a case.
+//!
+//! Nothing in here decides anything. What may be said of such a job to others is the commit
+//! coordinator's matter ([`votum_commit::Coordinator::set_aside`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use votum_commit::{Cause, CoordinatorRecord, Decision, Share, readable_commit};
+use votum_driver::{Stamped, decode};
+use votum_ids::{Epoch, JobId, TxnId, WorkerId};
+use votum_journal::{Stored, Urgency};
+use votum_machine::WallTime;
+use votum_schedule::Scheduler;
+use votum_wire::{
+    RecordDamage,
+    view::{DAMAGES_MAX, JobState},
+};
+
+use crate::{
+    open_job::OpenJob,
+    record::{JobRecord, Record},
+};
+
+/// Everything that is known of a quarantined job.
+#[derive(Debug)]
+pub(crate) struct Quarantined {
+    /// Its name.
+    pub job: JobId,
+    /// How many records the log has of it.
+    pub records: u64,
+    /// How many of them cannot be read.
+    pub damaged: u64,
+    /// The oldest of these, at most [`DAMAGES_MAX`].
+    pub damages: Vec<RecordDamage>,
+    /// Who submitted what, and when what happened; none if the first record is damaged.
+    pub open: Option<OpenJob>,
+    /// What ran where, as of the last record before the damage.
+    pub schedule: Scheduler,
+    /// Where the job stood at that record.
+    pub last_state: Option<JobState>,
+    /// When that record was made.
+    pub last_recorded: Option<WallTime>,
+    /// When the oldest record that can be read was made.
+    pub first_readable: Option<WallTime>,
+    /// Every record of the commit protocol that can be read, before and after the damage.
+    pub decisions: Vec<Stamped<CoordinatorRecord>>,
+    /// The round that commits and who publishes what, if that can be read and nothing that
+    /// can be read speaks against it.
+    pub commit: Option<(TxnId, Vec<Share>)>,
+    /// Whether a record that can be read says that it had ended: nothing is owed to anybody.
+    pub closed: bool,
+    /// What workers list of it since the coordinator's start.
+    pub listed: BTreeMap<WorkerId, Listing>,
+}
+
+/// What a worker lists of a quarantined job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Attempts whose process runs.
+    pub live: u32,
+    /// Attempts that ended; what they sealed is staged.
+    pub ended: u32,
+    /// Checkpoints.
+    pub checkpoints: u32,
+    /// The round that it is in doubt about.
+    pub prepared: Option<TxnId>,
+    /// The round that it was told to commit.
+    pub committed: Option<TxnId>,
+}
+
+/// A record that cannot follow those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contradiction {
+    /// Which record of the job, counted from 0.
+    pub at: usize,
+    /// What contradicts what.
+    pub why: String,
+}
+
+impl Contradiction {
+    /// States that a job does not begin with its receipt.
+    pub(crate) fn no_receipt() -> Self {
+        Self { at: 0, why: "it is not the receipt of the job".to_owned() }
+    }
+}
+
+/// Reads every record of a job.
+///
+/// # Errors
+/// Every record that cannot be read, or that does not belong to the job, and why.
+pub(crate) fn read(
+    job: &JobId,
+    stored: &[Stored],
+) -> Result<Vec<Stamped<JobRecord>>, Vec<RecordDamage>> {
+    let (mut records, mut damages) = (Vec::with_capacity(stored.len()), Vec::new());
+    for (at, record) in stored.iter().enumerate() {
+        match read_one(job, record) {
+            Ok(record) => records.push(record),
+            Err(problem) => damages.push(damage(stored, at, problem)),
+        }
+    }
+    if damages.is_empty() { Ok(records) } else { Err(damages) }
+}
+
+/// Describes a record of a stream that cannot be read or replayed.
+pub(crate) fn damage(stored: &[Stored], at: usize, mut problem: String) -> RecordDamage {
+    let known = stored.get(at);
+    if let Some((end, _)) = problem.char_indices().nth(PROBLEM_CHARS_MAX) {
+        problem.truncate(end);
+    }
+    RecordDamage {
+        number: at as u64 + 1,
+        lsn: known.map_or(0, |stored| stored.lsn.0),
+        version: known.map_or(0, |stored| stored.version),
+        kind: known.and_then(|stored| kind(&stored.payload)),
+        forced: known.is_some_and(|stored| stored.urgency == Urgency::Forced),
+        problem,
+    }
+}
+
+impl Quarantined {
+    /// Gathers what can be read of a job beside its damaged records.
+    pub(crate) fn new(
+        anchor: WallTime,
+        job: JobId,
+        stored: &[Stored],
+        damages: Vec<RecordDamage>,
+    ) -> Self {
+        let numbers: BTreeSet<u64> = damages.iter().map(|damage| damage.number).collect();
+        let readable = |(number, record)| {
+            let record = (!numbers.contains(&number)).then(|| read_one(&job, record).ok())??;
+            Some((number, record))
+        };
+        let readable: Vec<(u64, Stamped<JobRecord>)> =
+            (1..).zip(stored).filter_map(readable).collect();
+        let before = readable.iter().zip(1..).take_while(|((number, _), at)| number == at);
+        let before: Vec<Stamped<JobRecord>> =
+            before.map(|((_, record), _)| record.clone()).collect();
+        let commit = |stamped: &Stamped<JobRecord>| {
+            let record = stamped.record.commit.clone()?;
+            Some(Stamped { at: stamped.at, record })
+        };
+        let decisions: Vec<_> =
+            readable.iter().filter_map(|(_, stamped)| commit(stamped)).collect();
+        let (schedule, open) = replayed(anchor, &before);
+        Self {
+            records: stored.len() as u64,
+            damaged: numbers.len() as u64,
+            damages: damages.into_iter().take(DAMAGES_MAX).collect(),
+            last_state: open.as_ref().map(|open| state(open, &before)),
+            last_recorded: before.last().map(|stamped| stamped.at),
+            first_readable: readable.first().map(|(_, stamped)| stamped.at),
+            commit: readable_commit(&job, decisions.iter().map(|told| told.record.clone())),
+            closed: readable.iter().any(|(_, stamped)| stamped.record.closing.is_some()),
+            job,
+            open,
+            schedule,
+            decisions,
+            listed: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a decision that was adopted since: it is a record of the job like any other.
+    pub(crate) fn learn(&mut self, at: WallTime, record: CoordinatorRecord) {
+        self.records += 1;
+        self.decisions.push(Stamped { at, record });
+        let told = self.decisions.iter().map(|told| told.record.clone());
+        self.commit = readable_commit(&self.job, told);
+    }
+
+    /// Returns the decision that can be read, unless what can be read contradicts itself.
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        if self.commit.is_some() {
+            return Some(Decision::Commit);
+        }
+        self.abort().map(|_| Decision::Abort)
+    }
+
+    /// Returns why the job aborts, if that can be read and no commit can.
+    pub(crate) fn abort(&self) -> Option<&Cause> {
+        let mut cause = None;
+        for told in &self.decisions {
+            match &told.record {
+                CoordinatorRecord::CommitDecided { .. } => return None,
+                CoordinatorRecord::Aborting { cause: why, .. } => cause = cause.or(Some(why)),
+                CoordinatorRecord::Ended { .. } => {}
+            }
+        }
+        cause
+    }
+
+    /// Returns every worker that may hold something of the job, with what and who says so.
+    pub(crate) fn holders(&self) -> BTreeMap<WorkerId, String> {
+        let publishers = self.commit.iter().flat_map(|(_, shares)| shares);
+        let recorded = publishers.map(|share| share.holder.worker.clone());
+        let recorded: BTreeSet<WorkerId> =
+            recorded.chain(self.schedule.involved(&self.job)).collect();
+        let mut holders: BTreeMap<WorkerId, String> = recorded
+            .into_iter()
+            .map(|worker| (worker, "had part in it, says the log".to_owned()))
+            .collect();
+        for (worker, listing) in &self.listed {
+            holders.insert(worker.clone(), listing.words());
+        }
+        holders
+    }
+
+    /// Says in a few words which records cannot be read.
+    pub(crate) fn problem(&self) -> String {
+        let numbers: Vec<String> =
+            self.damages.iter().map(|damage| damage.number.to_string()).collect();
+        let of = self.records;
+        match (self.damages.as_slice(), self.damaged) {
+            ([one], 1) => format!("record {} of {of} cannot be read", one.number),
+            (_, count) if count as usize > NUMBERS_MAX => {
+                format!("{count} of {of} records cannot be read")
+            }
+            _ => format!("records {} of {of} cannot be read", numbers.join(", ")),
+        }
+    }
+}
+
+impl Listing {
+    fn words(&self) -> String {
+        let mut words = Vec::new();
+        if self.live > 0 {
+            words.push(format!("{} that run", attempts(self.live)));
+        }
+        if self.ended > 0 {
+            words.push(format!("{} that ended", attempts(self.ended)));
+        }
+        if self.checkpoints > 0 {
+            words.push(format!("{} checkpoints", self.checkpoints));
+        }
+        if let Some(txn) = &self.prepared {
+            words.push(format!("a promise to publish, in doubt about {txn}"));
+        }
+        if let Some(txn) = &self.committed {
+            words.push(format!("the commit of {txn}"));
+        }
+        format!("lists {}", words.join(", "))
+    }
+}
+
+fn attempts(count: u32) -> String {
+    if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
+}
+
+fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord>, String> {
+    let Stamped { at, record } = decode::<Record>(stored).map_err(|error| error.why())?;
+    let record = match record {
+        Record::Job(record) => *record,
+        Record::EpochStarted { .. }
+        | Record::LogFoundStale { .. }
+        | Record::Registered(_)
+        | Record::Ordered { .. }
+        | Record::Forgotten(_)
+        | Record::Buried(_)
+        | Record::Crumbled { .. } => return Err("it does not speak of a job".to_owned()),
+    };
+    let scheduled = record.schedule.as_ref().map(votum_schedule::Record::job);
+    if scheduled == Some(None) {
+        return Err("it does not speak of a job".to_owned());
+    }
+    let parts = [
+        scheduled.flatten(),
+        record.commit.as_ref().map(CoordinatorRecord::job),
+        record.closing.as_ref().map(|closing| &closing.job),
+    ];
+    if parts == [None; 3] {
+        return Err("it says nothing about the job".to_owned());
+    }
+    let parts = parts.into_iter().chain([Some(&record.job)]);
+    if let Some(other) = parts.flatten().find(|named| *named != job) {
+        return Err(format!("it speaks of another job, {other}"));
+    }
+    Ok(Stamped { at, record })
+}
+
+/// Replays what precedes the damage; stops where it contradicts itself.
+fn replayed(anchor: WallTime, records: &[Stamped<JobRecord>]) -> (Scheduler, Option<OpenJob>) {
+    let config = votum_schedule::Config::default();
+    let mut scheduler = Scheduler::new(config, Epoch(u64::MAX), anchor);
+    for Stamped { at, record } in records {
+        if let Some(schedule) = &record.schedule
+            && scheduler.replay(*at, schedule).is_err()
+        {
+            break;
+        }
+    }
+    (scheduler, OpenJob::replay(records))
+}
+
+/// Says where a job stood, from all its records so far.
+fn state(open: &OpenJob, records: &[Stamped<JobRecord>]) -> JobState {
+    let mut state = if open.started.is_some() { JobState::Running } else { JobState::Received };
+    for Stamped { record, .. } in records {
+        state = match (&record.commit, record.closing.is_some(), state) {
+            (Some(CoordinatorRecord::CommitDecided { .. }), false, _) => JobState::Committing,
+            (Some(CoordinatorRecord::CommitDecided { .. }), true, _)
+            | (_, true, JobState::Committing) => JobState::Committed,
+            (Some(CoordinatorRecord::Aborting { .. }), false, _) => JobState::Aborting,
+            (Some(CoordinatorRecord::Aborting { .. }), true, _) | (_, true, JobState::Aborting) => {
+                JobState::Aborted
+            }
+            (Some(CoordinatorRecord::Ended { .. }) | None, _, state) => state,
+        };
+    }
+    state
+}
+
+/// Names what a record told, as far as its content can be taken apart at all.
+fn kind(payload: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(payload).ok()?;
+    let record = value.get("record")?;
+    let Some(job) = record.get("job") else { return variant(record) };
+    let parts = ["schedule", "commit"].into_iter().filter_map(|part| variant(job.get(part)?));
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+/// Returns the name of a variant, as the encoding writes it.
+fn variant(value: &serde_json::Value) -> Option<String> {
+    let name = match value {
+        serde_json::Value::String(name) => name,
+        serde_json::Value::Object(fields) => fields.keys().next()?,
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_) => return None,
+    };
+    let word = |name: &str| {
+        name.len() <= KIND_BYTES_MAX
+            && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    word(name).then(|| name.replace('_', " "))
+}
+
+/// Longest explanation of one damaged record.
+const PROBLEM_CHARS_MAX: usize = 300;
+/// Longest name of a kind of record.
+const KIND_BYTES_MAX: usize = 40;
+/// Most numbers of records that a sentence lists.
+const NUMBERS_MAX: usize = 4;
