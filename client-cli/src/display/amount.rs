@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use votum_job::Size;
 use votum_machine::WallTime;
 
 /// Writes a duration as `2h 5m`, in its two largest units.
@@ -22,17 +23,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 /// Writes a size with a binary unit, as `4.1 KiB`.
 pub(crate) fn size(bytes: u64) -> String {
-    const NAMES: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut name = 0;
-    while value >= 1023.95 && name + 1 < NAMES.len() {
-        value /= 1024.0;
-        name += 1;
-    }
-    format!("{value:.1} {}", NAMES[name])
+    Size(bytes).to_string()
 }
 
 /// Writes a time on a stopwatch: `4.1s` while that says something, then `2m 05s`.

@@ -127,6 +127,7 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         | Invalid::NestedSteps
         | Invalid::Zero
         | Invalid::Failures { .. }
+        | Invalid::TooMuch { .. }
         | Invalid::Attempts { .. } => (field, Half::Value),
     }
 }

@@ -210,6 +210,12 @@ pub enum Problem {
     /// A limit of zero allows nothing.
     #[error("it must be more than zero")]
     Zero,
+    /// A limit that no machine reaches is a slip.
+    #[error("it is more than any machine has: at most {most} is allowed")]
+    TooMuch {
+        /// The highest limit, in words.
+        most: String,
+    },
     /// A field means nothing without another.
     #[error("it means nothing without {needed:?}")]
     Alone {
@@ -265,6 +271,7 @@ impl Problem {
             | Self::Duration { .. }
             | Self::NestedSteps
             | Self::Zero
+            | Self::TooMuch { .. }
             | Self::Alone { .. }
             | Self::Failures { .. }
             | Self::Attempts { .. } => "INVALID_SPEC",

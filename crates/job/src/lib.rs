@@ -13,6 +13,7 @@ mod resources;
 mod rules;
 mod self_report;
 mod signal;
+mod size;
 mod spec;
 mod suggestion;
 
@@ -36,6 +37,7 @@ pub use rules::{
 };
 pub use self_report::{Amount, Progress, SelfReport, WHOLE};
 pub use signal::{TaskSignal, UnknownSignal};
+pub use size::Size;
 pub use spec::{
     GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted, OnUnreachable,
     OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, RETENTION_DEFAULT, RetryPolicy, Step,

@@ -8,7 +8,7 @@ use std::{
 use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
 
 use crate::{
-    HealthCheck, JobSpec, OnUnreachable, Problem, Program, Step, TaskSpec,
+    HealthCheck, JobSpec, OnUnreachable, Problem, Program, Size, Step, TaskSpec,
     graph::{Findings, OUTPUTS_MAX, TASKS_MAX},
     paths::{ancestors, check_output_path, check_target_path, trimmed},
 };
@@ -204,17 +204,23 @@ fn check_conduct(spec: &TaskSpec, field: impl Fn(&str) -> String, findings: &mut
     }
 }
 
-/// Checks that every limit allows something.
+/// Checks that every limit allows something, and no more than a machine can have.
 fn check_resources(spec: &TaskSpec, field: impl Fn(&str) -> String, findings: &mut Findings) {
     let resources = spec.resources;
-    for (rest, given) in [
-        ("resources.cpu", resources.cpu_millis.map(u64::from)),
-        ("resources.memory", resources.memory_bytes),
-        ("resources.processes", resources.processes.map(u64::from)),
-        ("resources.disk", resources.disk_bytes),
+    let size: fn(u64) -> String = |bytes| Size(bytes).to_string();
+    let cores: fn(u64) -> String = |millis| format!("{} cores", millis / 1000);
+    let number: fn(u64) -> String = |count| count.to_string();
+    for (rest, given, most, words) in [
+        ("resources.cpu", resources.cpu_millis.map(u64::from), CPU_MILLIS_MAX, cores),
+        ("resources.memory", resources.memory_bytes, MEMORY_BYTES_MAX, size),
+        ("resources.processes", resources.processes.map(u64::from), PROCESSES_MAX, number),
+        ("resources.disk", resources.disk_bytes, DISK_BYTES_MAX, size),
     ] {
-        if given == Some(0) {
+        let Some(given) = given else { continue };
+        if given == 0 {
             findings.add(field(rest), Problem::Zero);
+        } else if given > most {
+            findings.add(field(rest), Problem::TooMuch { most: words(most) });
         }
     }
 }
@@ -403,6 +409,14 @@ pub const ATTEMPTS_MAX: u32 = 100;
 pub const STEPS_MAX: usize = 256;
 /// Largest number of failures in a row that a health check may ask for.
 pub const HEALTH_FAILURES_MAX: u32 = 100;
+/// Most processor time that a task may ask for, in thousandths of a core: 100 000 cores.
+const CPU_MILLIS_MAX: u64 = 100_000_000;
+/// Most memory that a task may ask for: 1 PiB.
+const MEMORY_BYTES_MAX: u64 = 1 << 50;
+/// Most processes that a task may ask for: Linux numbers no more.
+const PROCESSES_MAX: u64 = 4_194_304;
+/// Most disk that a task may ask for: 1024 PiB.
+const DISK_BYTES_MAX: u64 = 1 << 60;
 /// Longest duration anywhere in a spec.
 pub const DURATION_MAX: Duration = Duration::from_hours(365 * 24);
 /// Longest name of a variable or a parameter.

@@ -410,6 +410,24 @@ fn a_limit_of_zero_is_refused() {
 }
 
 #[test]
+fn a_limit_that_no_machine_reaches_is_refused() {
+    for (field, most, resources) in [
+        (
+            "cpu",
+            "100000 cores",
+            Resources { cpu_millis: Some(100_000_001), ..Resources::default() },
+        ),
+        ("memory", "1.0 PiB", Resources { memory_bytes: Some(u64::MAX), ..Resources::default() }),
+        ("processes", "4194304", Resources { processes: Some(u32::MAX), ..Resources::default() }),
+        ("disk", "1024.0 PiB", Resources { disk_bytes: Some(u64::MAX), ..Resources::default() }),
+    ] {
+        let limited = |spec: &mut JobSpec| edit(spec, "load").resources = resources;
+        let problem = only_after(limited, &format!("tasks.load.resources.{field}"));
+        assert_eq!(problem, Problem::TooMuch { most: most.to_owned() });
+    }
+}
+
+#[test]
 fn a_health_check_runs_something_and_may_fail() {
     let health = |command: &[&str], failures| {
         let health = HealthCheck {
