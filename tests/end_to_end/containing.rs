@@ -18,7 +18,7 @@ fn a_task_that_takes_all_memory_is_out_of_memory() {
     let failure = failure_of(&cluster, hungry("exec tail /dev/zero").limited(resources));
 
     assert_eq!(failure.kind, FailureKind::OutOfMemory, "{failure:?}");
-    assert!(failure.message.contains("50331648 bytes"), "{failure:?}");
+    assert!(failure.message.contains("limit of 48.0 MiB"), "{failure:?}");
     others_are_fine(&cluster);
 }
 
@@ -73,7 +73,7 @@ fn an_output_of_ten_gigabytes_meets_its_disk_limit() {
     for task in [one_file, hungry(many).limited(resources)] {
         let failure = failure_of(&cluster, task);
         assert_eq!(failure.kind, FailureKind::DiskFull, "{failure:?}");
-        assert!(failure.message.contains("limit of 8388608"), "{failure:?}");
+        assert!(failure.message.contains("limit of 8.0 MiB"), "{failure:?}");
     }
     cluster.wait_until_staging_is_empty();
     others_are_fine(&cluster);

@@ -10,7 +10,7 @@ use std::{
 use votum_ids::{AttemptId, CheckpointId, JobId};
 use votum_job::{
     Assignment, CHECKPOINT_BYTES_DEFAULT, CheckpointHolder, Failure, FailureKind, HeldCheckpoint,
-    ResumePoint, TaskSignal,
+    ResumePoint, Size, TaskSignal,
 };
 use votum_process::{Found, find};
 use votum_shadow::{CheckpointError, Manifest, RestoreError, Scope, SealedCheckpoint, Staging};
@@ -303,7 +303,7 @@ enum NotSealed {
     #[error(transparent)]
     Stage(#[from] votum_shadow::StageError),
     /// The reserve would be touched.
-    #[error("{free} bytes are free, too few beside the reserve")]
+    #[error("{} is free, too little beside the reserve", Size(*.free))]
     Full {
         /// How many.
         free: u64,

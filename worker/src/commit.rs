@@ -9,6 +9,7 @@ use std::{
 use votum_commit::{Objection, ParticipantEvent, Pledge, Vote};
 use votum_crashpoint::crash_point;
 use votum_ids::{AttemptId, JobId, TxnId};
+use votum_job::Size;
 use votum_shadow::{CheckError, Depth, PublishError, Sealed, StorageError, TargetError};
 
 use crate::{
@@ -38,7 +39,8 @@ fn check_now(shell: &Shell, job: &JobId, pledges: &[Pledge]) -> Result<(), Objec
     let free = shell.free_bytes().map_err(|error| failed("STORAGE_FAILED", error.to_string()))?;
     let reserve = shell.config.shadow_reserve;
     if free < reserve {
-        let message = format!("{free} bytes are free, less than the reserve of {reserve}");
+        let (free, reserve) = (Size(free), Size(reserve));
+        let message = format!("{free} is free, less than the reserve of {reserve}");
         return Err(failed("DISK_FULL", message));
     }
     let mut held: BTreeMap<AttemptId, Sealed> = BTreeMap::new();

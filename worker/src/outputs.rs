@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use votum_ids::{AttemptId, Existing, OutputName, Target, TargetKind};
-use votum_job::{Assignment, Failure, FailureKind, OutputSpec, StagedOutput, TaskSpec};
+use votum_job::{Assignment, Failure, FailureKind, OutputSpec, Size, StagedOutput, TaskSpec};
 use votum_shadow::{
     Declared, FileMode, InvalidMode, InvalidPath, OutputPath, Presence, SealError, Sealed,
     StageError, TargetPath,
@@ -47,9 +47,26 @@ fn seal_now(shell: &Shell, assignment: &Assignment) -> Result<Vec<StagedOutput>,
             | SealError::TooLarge { .. } => FailureKind::OutputRefused,
             SealError::Storage(_) => FailureKind::StorageFailed,
         };
-        failure(kind, chain(&error))
+        failure(kind, sentence(&error))
     })?;
     Ok(report(shell, &assignment.attempt, &sealed))
+}
+
+/// Says what is wrong with the outputs, with sizes as people read them.
+fn sentence(error: &SealError) -> String {
+    match error {
+        SealError::TooLarge { output, limit, found } => {
+            let (found, limit) = (Size(*found), Size(*limit));
+            format!("the output {output} has at least {found}, more than its limit of {limit}")
+        }
+        SealError::Missing { .. }
+        | SealError::NoDirectory
+        | SealError::Overlap { .. }
+        | SealError::TargetForm { .. }
+        | SealError::Refused { .. }
+        | SealError::TooManyEntries { .. }
+        | SealError::Storage(_) => chain(error),
+    }
 }
 
 fn report(shell: &Shell, attempt: &AttemptId, sealed: &Sealed) -> Vec<StagedOutput> {

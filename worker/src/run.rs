@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::watch;
 use votum_crashpoint::crash_point;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, FailureKind, Program, Resources, TaskSignal, TaskSpec};
+use votum_job::{Assignment, Failure, FailureKind, Program, Resources, Size, TaskSignal, TaskSpec};
 use votum_process::{Launch, Limits, StartError, StopSignal, start};
 use votum_shadow::Staging;
 
@@ -150,10 +150,9 @@ fn make_places(shell: &Shell, assignment: &Assignment) -> Result<Staging, Failur
     let storage_failed = |message: String| failure(FailureKind::StorageFailed, message);
     let free = shell.free_bytes().map_err(|error| storage_failed(error.to_string()))?;
     if free < shell.config.shadow_reserve {
-        let reserve = shell.config.shadow_reserve;
-        return Err(storage_failed(format!(
-            "{free} bytes are free, less than the reserve of {reserve}"
-        )));
+        let (free, reserve) = (Size(free), Size(shell.config.shadow_reserve));
+        let message = format!("{free} is free, less than the reserve of {reserve}");
+        return Err(storage_failed(message));
     }
     let dir = attempt_dir(&shell.config, &assignment.attempt);
     write_number(&dir, assignment.number)

@@ -8,7 +8,7 @@ use std::{
 };
 
 use votum_ids::AttemptId;
-use votum_job::{Failure, FailureKind, HealthCheck, Resources, Usage};
+use votum_job::{Failure, FailureKind, HealthCheck, Resources, Size, Usage};
 use votum_process::{
     Ended, Exit, Found, SpawnFailure, Supervised, SupervisionError, find,
     output::{self, LogStream},
@@ -114,10 +114,13 @@ pub(crate) fn conclude(dir: &Path, ended: &Ended, resources: &Resources) -> Atte
         let failure = Failure { kind, message, stderr_tail: stderr_tail(dir) };
         return AttemptEvent::Failed { failure, usage };
     }
+    let refused = refused_processes(ended, resources);
     let (kind, message) = match &ended.exit {
         Exit::Code(0) => return AttemptEvent::Exited { usage },
-        Exit::Code(code) => (FailureKind::ExitCode(*code), format!("exit code {code}")),
-        Exit::Signal(signal) => (FailureKind::Signal(*signal), format!("ended by signal {signal}")),
+        Exit::Code(code) => (FailureKind::ExitCode(*code), format!("exit code {code}{refused}")),
+        Exit::Signal(signal) => {
+            (FailureKind::Signal(*signal), format!("ended by signal {signal}{refused}"))
+        }
         Exit::SpawnFailed {
             failure: SpawnFailure::NotFound | SpawnFailure::NotExecutable,
             reason,
@@ -136,6 +139,14 @@ pub(crate) fn conclude(dir: &Path, ended: &Ended, resources: &Resources) -> Atte
     }
 }
 
+/// Says that an attempt met its limit of processes; what it made of that is its own affair.
+fn refused_processes(ended: &Ended, resources: &Resources) -> String {
+    match resources.processes {
+        Some(limit) if ended.forks_refused > 0 => format!(": process limit reached ({limit})"),
+        Some(_) | None => String::new(),
+    }
+}
+
 /// Says which of its limits an attempt that failed has reached, if one.
 fn reached_limit(ended: &Ended, resources: &Resources) -> Option<(FailureKind, String)> {
     if ended.exit == Exit::Code(0) {
@@ -144,7 +155,7 @@ fn reached_limit(ended: &Ended, resources: &Resources) -> Option<(FailureKind, S
     if ended.oom_kills > 0
         && let Some(bytes) = resources.memory_bytes
     {
-        let message = format!("out of memory: it reached its limit of {bytes} bytes");
+        let message = format!("out of memory: it reached its limit of {}", Size(bytes));
         return Some((FailureKind::OutOfMemory, message));
     }
     let file_too_large = [Exit::Signal(SIGXFSZ), Exit::Code(128 + SIGXFSZ)].contains(&ended.exit);
@@ -176,3 +187,53 @@ pub(crate) fn stderr_tail(dir: &Path) -> String {
 const SIGXFSZ: i32 = 25;
 /// Longest end of standard error in a report.
 const STDERR_TAIL_BYTES_MAX: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(exit: Exit, forks_refused: u64) -> Ended {
+        Ended {
+            exit,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            memory_peak: 0,
+            oom_kills: 0,
+            forks_refused,
+            stdout_bytes: 0,
+            stderr_bytes: 0,
+            recorded_at: None,
+        }
+    }
+
+    fn message(ended: &Ended, resources: &Resources) -> Option<(FailureKind, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let event = conclude(dir.path(), ended, resources);
+        if let AttemptEvent::Failed { failure, .. } = event {
+            return Some((failure.kind, failure.message));
+        }
+        None
+    }
+
+    #[test]
+    fn a_failure_names_the_limit_of_processes_it_met() {
+        let limited = Resources { processes: Some(32), ..Resources::default() };
+        let failed = ended(Exit::Code(2), 7);
+        let words = "exit code 2: process limit reached (32)".to_owned();
+        assert_eq!(message(&failed, &limited), Some((FailureKind::ExitCode(2), words)));
+        let words = "exit code 2".to_owned();
+        let other = Some((FailureKind::ExitCode(2), words));
+        assert_eq!(message(&failed, &Resources::default()), other);
+        assert_eq!(message(&ended(Exit::Code(2), 0), &limited), other);
+        // What succeeds has got over it.
+        assert_eq!(message(&ended(Exit::Code(0), 7), &limited), None);
+    }
+
+    #[test]
+    fn a_failure_tells_its_limit_of_memory_in_words() {
+        let limited = Resources { memory_bytes: Some(2 << 30), ..Resources::default() };
+        let failed = Ended { oom_kills: 1, ..ended(Exit::Signal(9), 0) };
+        let words = "out of memory: it reached its limit of 2.0 GiB".to_owned();
+        assert_eq!(message(&failed, &limited), Some((FailureKind::OutOfMemory, words)));
+    }
+}
