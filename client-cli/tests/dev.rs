@@ -59,6 +59,19 @@ impl Cluster {
         Pid::from_raw(self.told(process, 1).parse().unwrap()).unwrap()
     }
 
+    /// Returns what the cluster has said since it was ready.
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("dev.log")).unwrap()
+    }
+
+    /// Returns the process that was started last under a name.
+    fn last_pid(&self, process: &str) -> Pid {
+        let words = format!("dev: {process} runs again, pid ");
+        let log = self.log();
+        let last = log.lines().filter_map(|line| line.strip_prefix(&words)).next_back();
+        last.map_or_else(|| self.pid(process), |pid| Pid::from_raw(pid.parse().unwrap()).unwrap())
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         votum()
             .args(arguments)
@@ -192,6 +205,26 @@ fn a_killed_worker_comes_back_and_its_job_commits() {
     assert_eq!(code(&cluster.run(&["wait", "counts", "--timeout", "60s"])), Some(0));
     let count = fs::read_to_string(cluster.published("s2", "counts/n")).unwrap();
     assert_eq!(count, "1\n", "the task outlived its worker");
+    cluster.stop();
+}
+
+#[test]
+fn a_deleted_worker_is_not_started_again() {
+    let cluster = Cluster::start();
+    // It can be deleted between its end and its next start.
+    let deleted = |_| {
+        // It may be between the two already.
+        let _ = kill_process(cluster.last_pid("s3"), Signal::KILL);
+        code(&cluster.run(&["worker", "delete", "s3"])) == Some(0)
+    };
+    assert!((0..50).any(deleted), "{}", cluster.log());
+    let stays_away = |_| {
+        cluster.run(&["worker", "list"]);
+        cluster.log().contains("dev: s3 was deleted and stays away")
+    };
+    assert!((0..3000).any(stays_away), "{}", cluster.log());
+    let since = cluster.log().rsplit_once("s3 was deleted").unwrap().1.to_owned();
+    assert!(!since.contains("s3 runs again"), "{since}");
     cluster.stop();
 }
 

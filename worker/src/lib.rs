@@ -59,5 +59,5 @@ pub use logging::init as init_logging;
 pub use record::{Record, Rest};
 pub use recovery::RecoveryError;
 pub use replay::CorruptJob;
-pub use serve::{ServeError, run, serve, serve_until};
+pub use serve::{EXIT_REMOVED, ServeError, run, serve, serve_until};
 pub use votum_process::{SupervisorProgram, supervise};

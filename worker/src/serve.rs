@@ -58,13 +58,13 @@ pub fn run(settings: Settings, supervisor: SupervisorProgram) -> ExitCode {
         let served = runtime.block_on(serve(config));
         // A process in an uninterruptible wait must not hold up the end.
         runtime.shutdown_timeout(FAREWELL);
-        served.map_err(Failure::new)
+        served.map_err(Failure::of_serving)
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();
-            ExitCode::FAILURE
+            failure.code
         }
     }
 }
@@ -300,11 +300,20 @@ pub enum ServeError {
 }
 
 /// A failure on its way to a person.
-struct Failure(Box<dyn std::error::Error>);
+struct Failure {
+    error: Box<dyn std::error::Error>,
+    code: ExitCode,
+}
 
 impl Failure {
     fn new(error: impl std::error::Error + 'static) -> Self {
-        Self(Box::new(error))
+        Self { error: Box::new(error), code: ExitCode::FAILURE }
+    }
+
+    fn of_serving(error: ServeError) -> Self {
+        let removed = matches!(error, ServeError::Removed { .. });
+        let code = if removed { ExitCode::from(EXIT_REMOVED) } else { ExitCode::FAILURE };
+        Self { code, ..Self::new(error) }
     }
 
     #[expect(clippy::print_stderr, reason = "there may be no log yet, and a person waits")]
@@ -315,7 +324,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&session::chain(self.0.as_ref()))
+        f.write_str(&session::chain(self.error.as_ref()))
     }
 }
 
@@ -325,6 +334,9 @@ fn draw_incarnation() -> Incarnation {
 }
 
 const LOOP_ENDED: &str = "the loop of the worker has ended";
+
+/// Exit code of a worker that an operator has deleted: to start it again changes nothing.
+pub const EXIT_REMOVED: u8 = 77;
 
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(2);

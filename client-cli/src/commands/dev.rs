@@ -142,6 +142,7 @@ async fn stay(cluster: &mut Cluster, context: &Context) -> Outcome {
                 }
                 None => format!("{name} ended ({status}); it is started again in 3 s"),
             },
+            Happening::Deleted => format!("{name} was deleted and stays away"),
             Happening::Restarted(pid) => format!("{name} runs again, pid {pid}"),
             Happening::Failed(error) => format!("{name} cannot be started again: {error}"),
         };

@@ -41,6 +41,8 @@ pub(crate) struct Report {
 pub(crate) enum Happening {
     /// It ended, and nobody had asked it to.
     Ended(ExitStatus),
+    /// It ended because it was deleted from its cluster, and stays away.
+    Deleted,
     /// It was started again.
     Restarted(u32),
     /// It could not be started again.
@@ -124,6 +126,10 @@ impl Member {
             tokio::select! {
                 status = self.child.wait() => {
                     let Ok(status) = status else { return };
+                    if status.code() == Some(votum_worker::EXIT_REMOVED.into()) {
+                        // A start changes nothing: its installation is out for good.
+                        return self.report(&reports, Happening::Deleted).await;
+                    }
                     self.report(&reports, Happening::Ended(status)).await;
                 }
                 () = asked(&mut stop) => return self.end().await,

@@ -20,17 +20,23 @@ pub(crate) async fn all_ready(
     cluster: &mut Cluster,
     client: &Client,
 ) -> Result<Vec<WorkerView>, Fault> {
-    let names: BTreeSet<String> =
+    let mut names: BTreeSet<String> =
         cluster.members.iter().skip(1).map(|member| member.name.clone()).collect();
     let asking = async {
         let mut ask = interval(ASK_EVERY);
         loop {
             tokio::select! {
-                report = cluster.reports.recv() => if let Some(report) = report {
-                    return Err(report);
+                report = cluster.reports.recv() => match report {
+                    // The others are a cluster without it.
+                    Some(Report { name, what: Happening::Deleted }) => {
+                        names.remove(&name);
+                        cluster.members.retain(|member| member.name != name);
+                    }
+                    Some(report) => return Err(report),
+                    None => {}
                 },
                 _ = ask.tick() => {
-                    let workers = client.workers().await.unwrap_or_default();
+                    let Ok(workers) = client.workers().await else { continue };
                     let is_ready = |view: &&WorkerView| view.state == WorkerState::Ready;
                     let ready = workers.iter().filter(is_ready);
                     let ready: BTreeSet<&str> = ready.map(|view| view.worker.as_str()).collect();
@@ -56,6 +62,7 @@ pub(crate) async fn all_ready(
 fn died(cluster: &Cluster, report: &Report) -> Fault {
     let what = match &report.what {
         Happening::Ended(status) => format!("{} ended at its start: {status}", report.name),
+        Happening::Deleted => format!("{} was deleted", report.name),
         Happening::Restarted(_) => format!("{} had to be started again", report.name),
         Happening::Failed(error) => format!("{} cannot be started: {error}", report.name),
     };
