@@ -68,6 +68,11 @@ impl Fault {
         self.details.reason == reason.as_str()
     }
 
+    /// Returns a dynamic part of the sentence.
+    pub(crate) fn part(&self, key: &str) -> Option<&str> {
+        self.details.metadata.get(key).map(String::as_str)
+    }
+
     /// Says whether there is nobody to tell: the reader of a pipe went away.
     pub(crate) fn is_silent(&self) -> bool {
         self.message.is_empty()

@@ -89,7 +89,12 @@ pub(crate) async fn following(
     }
 }
 
-/// Says how a job ended.
+/// Says whether a job that is followed is told line by line, its cause at last.
+fn tells_changes(screen: &Screen) -> bool {
+    screen.terminal().is_none() && screen.format == Format::Table && !screen.is_quiet()
+}
+
+/// Says how a job that was followed ended, and why unless that was told already.
 pub(crate) fn conclude(view: &JobView, context: &Context) -> Outcome {
     let screen = &context.screen;
     match screen.format {
@@ -99,7 +104,9 @@ pub(crate) fn conclude(view: &JobView, context: &Context) -> Outcome {
             let tone = if view.state == JobState::Committed { Tone::Good } else { Tone::Bad };
             screen.result(&screen.paint.text(tone, &outcome::sentence(view)))?;
             if let Some(cause) = &view.cause {
-                screen.remark(&format!("  because: {}", cause.message))?;
+                if !tells_changes(screen) {
+                    screen.remark(&format!("  because: {}", cause.message))?;
+                }
                 screen.remark(&format!("  why:     votum show {}", view.job))?;
             }
         }
@@ -120,8 +127,7 @@ impl Picture {
     }
 
     fn show(&mut self, view: JobView) -> Result<(), Fault> {
-        let plain = self.screen.terminal().is_none();
-        if plain && self.screen.format == Format::Table && !self.screen.is_quiet() {
+        if tells_changes(&self.screen) {
             for line in timeline::changes(self.last.as_ref(), &view, screen::now()) {
                 self.screen.result(&line)?;
             }

@@ -43,7 +43,8 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
             if fault.is(&Reason::AlreadyDecided) {
                 fault.hint(format!("what it came to:  votum show {job}"))
             } else if fault.is(&Reason::AlreadyRescued) {
-                fault.hint("cancel that one first; what it takes over is given up after it")
+                let successor = fault.part("successor").unwrap_or("JOB").to_owned();
+                fault.hint(format!("cancel that one first:  votum cancel {successor}"))
             } else {
                 fault
             }

@@ -65,16 +65,21 @@ pub(crate) async fn run(args: &RescueArgs, context: &Context) -> Outcome {
 async fn ask(client: &Client, job: &JobId, validate_only: bool) -> Result<Rescued, Fault> {
     let request = (!validate_only).then(crate::commands::submit::draw_request_id);
     let wish = RescueJob { job: job.clone(), request, validate_only };
-    client.rescue(&wish).await.map_err(|error| {
-        let fault = Fault::from(error);
-        if fault.is(&Reason::NothingKept) {
-            fault.hint("a job keeps what it staged if its file says so:  keep_staged: 24h")
-        } else if fault.is(&Reason::AlreadyRescued) {
-            fault.hint("how that one gets on:  votum show JOB")
-        } else {
-            fault
-        }
-    })
+    client.rescue(&wish).await.map_err(|error| explain(error.into()))
+}
+
+/// Adds what one would do about a refusal.
+fn explain(fault: Fault) -> Fault {
+    if fault.is(&Reason::NothingKept) {
+        return fault.hint("a job keeps what it staged if its file says so:  keep_staged: 24h");
+    }
+    if fault.is(&Reason::AlreadyRescued)
+        && let Some(successor) = fault.part("successor")
+    {
+        let hint = format!("how that one gets on:  votum show {successor}");
+        return fault.hint(hint);
+    }
+    fault
 }
 
 fn table(rescued: &Rescued) -> Table {
@@ -85,4 +90,19 @@ fn table(rescued: &Rescued) -> Table {
         table.row([cell(task.task.as_str()), cell(fate), cell(holder), cell(&*task.runs)]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use votum_wire::Problem;
+
+    use super::*;
+
+    #[test]
+    fn the_job_that_rescues_another_is_named_in_the_hint() {
+        let problem = Problem::words(Reason::AlreadyRescued, "sales-1 is rescued by sales-2");
+        let fault = explain(problem.with("successor", "sales-2").into());
+        let shown = fault.to_string();
+        assert!(shown.ends_with("how that one gets on:  votum show sales-2"), "{shown}");
+    }
 }
