@@ -251,18 +251,20 @@ fn tasks(view: &JobView, now: WallTime) -> Table {
     table
 }
 
-/// Returns what the running tasks say of themselves, below one another.
+/// Returns what the running tasks say of themselves, and what others said at last.
+///
+/// How far a task had come is no news once it has succeeded; what it warned of is.
 fn reports(view: &JobView, now: WallTime, paint: Paint) -> String {
     let mut table = Table::new(["TASK", "REPORTED", "PROGRESS"]);
     let mut any = false;
     for task in &view.tasks {
-        let (told, step) = (progress::told(task), step(view, task));
-        if told.is_none() && step.is_none() {
+        let (told, step) = (task.report.as_ref(), step(view, task));
+        let line = told.filter(|_| !has_succeeded(task)).map(|told| progress::line(told, now));
+        let warning = told.and_then(|told| progress::warning(&told.report));
+        if progress::told(task).is_none() && [&step, &line, &warning].iter().all(|l| l.is_none()) {
             continue;
         }
         any = true;
-        let line = told.map(|told| progress::line(told, now));
-        let warning = told.and_then(|told| progress::warning(&told.report));
         let lines = [step, line, warning].into_iter().flatten().filter(|line| !line.is_empty());
         let ago = told.map(|told| format!("{} ago", amount::age(now.since(told.at))));
         let ago = ago.unwrap_or_else(|| "-".to_owned());
@@ -273,6 +275,21 @@ fn reports(view: &JobView, now: WallTime, paint: Paint) -> String {
         ]);
     }
     if any { format!("\n{}", table.text(paint)) } else { String::new() }
+}
+
+fn has_succeeded(task: &TaskView) -> bool {
+    match task.state {
+        TaskState::Staged | TaskState::Prepared | TaskState::Committed | TaskState::Discarded => {
+            true
+        }
+        TaskState::Waiting
+        | TaskState::Ready
+        | TaskState::Starting
+        | TaskState::Running
+        | TaskState::Retrying
+        | TaskState::Failed
+        | TaskState::Cancelled => false,
+    }
 }
 
 /// Returns where each unfinished task would go on after an interruption.

@@ -191,6 +191,23 @@ extract  12s ago   41%  7/17 pages  7.2/min  done in 1m 11s  page 7; 1 warning, 
 }
 
 #[test]
+fn a_warning_outlives_the_task_that_gave_it() {
+    let mut view = samples::reporting();
+    let told = view.tasks[0].report.as_mut().unwrap();
+    (told.rate, told.end) = (None, None);
+    view.tasks[0].state = TaskState::Committed;
+    let screen = job::screen(&view, at(72), Paint::Off);
+    let said = "\nextract  12s ago   1 warning, at last: page 6 was slow\n";
+    assert!(screen.contains(said), "\n{screen}");
+
+    view.tasks[0].state = TaskState::Retrying;
+    let screen = job::screen(&view, at(72), Paint::Off);
+    let said =
+        "\nextract  12s ago   41%  7/17 pages  page 7; 1 warning, at last: page 6 was slow\n";
+    assert!(screen.contains(said), "\n{screen}");
+}
+
+#[test]
 fn a_picture_is_never_higher_than_the_terminal() {
     let mut view = samples::running();
     let waiting = view.tasks[1].clone();

@@ -9,7 +9,7 @@ use votum_ids::AttemptId;
 use votum_job::{Amount, SelfReport, WHOLE};
 use votum_machine::{Moment, WallTime};
 
-/// What the live attempt of a task has said of itself, and how fast it got there.
+/// What the last attempt of a task has said of itself, and how fast it got there.
 #[derive(Debug)]
 pub(crate) struct Pace {
     attempt: AttemptId,
@@ -114,6 +114,11 @@ impl Pace {
             }
         };
         ReportView { report: self.report.clone(), at: self.at, rate, end }
+    }
+
+    /// Shows it when its attempt is over, and nothing gets on any more.
+    pub(crate) fn last_words(&self) -> ReportView {
+        ReportView { report: self.report.clone(), at: self.at, rate: None, end: None }
     }
 
     /// Returns how much was done in how long, once that says anything.

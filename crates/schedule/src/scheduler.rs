@@ -359,7 +359,7 @@ impl Scheduler {
         let mut actions = Vec::new();
         if let Some(job) = record.job().cloned() {
             for task in touched {
-                if self.jobs.get(&job).is_none_or(|active| active.live_attempt(task).is_none()) {
+                if !self.jobs.contains_key(&job) {
                     self.paces.remove(&(job.clone(), task));
                 }
                 self.reindex(now, wall, &job, task);

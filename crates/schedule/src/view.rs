@@ -269,15 +269,22 @@ impl Scheduler {
             worker,
             attempts: task.attempts.clone(),
             outputs: last.map_or_else(Vec::new, |attempt| attempt.held_outputs().to_vec()),
-            report: job
-                .live_attempt(position)
-                .zip(self.paces.get(&(job.id.clone(), position)))
-                .filter(|(live, pace)| pace.is_of(&live.id))
-                .map(|(_, pace)| pace.view(now)),
+            report: self.report_view(now, job, position),
             retry_at: retry_at.filter(|_| state == TaskStanding::Retrying),
             checkpoint: task.last_checkpoint().cloned(),
             waits: self.why_waiting(now, job, position, state, retry_at),
         }
+    }
+
+    /// Shows what the last attempt of a task has said of itself; it is heard of until the next
+    /// attempt begins or the job is over, and how fast it gets on until its own end.
+    fn report_view(&self, now: Moment, job: &ActiveJob, position: usize) -> Option<ReportView> {
+        let pace = self.paces.get(&(job.id.clone(), position))?;
+        if job.live_attempt(position).is_some_and(|live| pace.is_of(&live.id)) {
+            return Some(pace.view(now));
+        }
+        let last = job.tasks[position].attempts.last()?;
+        pace.is_of(&last.id).then(|| pace.last_words())
     }
 
     fn worker_view(&self, worker: &Worker) -> WorkerView {

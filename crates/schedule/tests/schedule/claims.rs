@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, Epoch, FencingToken, TaskId, WorkerId};
-use votum_job::{Enforced, FailureKind, InputSource};
+use votum_job::{Enforced, FailureKind, InputSource, SelfReport};
 use votum_machine::{Machine as _, Moment, WallTime};
 use votum_schedule::{Action, Config, CorruptSchedule, Event, Record, Scheduler};
 
@@ -64,6 +64,29 @@ fn the_holder_of_the_largest_input_is_preferred() {
     ready(&mut world, "bob", 9, &[]);
     seal(&mut world, "alice", "a#1.1");
     assert_eq!(started(&world), ["alice", "alice"].map(worker));
+}
+
+#[test]
+fn last_words_outlive_their_attempt_until_the_next() {
+    let mut world = World::new();
+    ready(&mut world, "alice", 1, &[]);
+    submit(&mut world, "sales", &["a attempts 2 backoff 1s publishes rows"]);
+    let report = SelfReport { warnings: 1, ..SelfReport::default() };
+    let (report, age) = (Box::new(report), Duration::ZERO);
+    let (alice, first) = (worker("alice"), attempt("a#1.1"));
+    world.step(Event::Reported { worker: alice.clone(), attempt: first.clone(), report, age });
+    let told = |world: &World| {
+        let task = world.scheduler.task(world.now(), &job("sales"), &TaskId::new("a").unwrap());
+        task.unwrap().report.map(|told| told.report.warnings)
+    };
+
+    let end = failed(FailureKind::ExitCode(1));
+    world.step(Event::Ended { worker: alice, attempt: first, end });
+    assert_eq!(told(&world), Some(1));
+
+    world.pass(Duration::from_secs(2));
+    assert_eq!(started(&world).len(), 2, "the next attempt began");
+    assert_eq!(told(&world), None);
 }
 
 #[test]
