@@ -13,7 +13,7 @@ use votum_job::{Assignment, ResumePoint, TaskSignal};
 use votum_machine::Moment;
 use votum_wire::FromWorker;
 
-use crate::event::SessionNumber;
+use crate::{doubts::DoubtNews, event::SessionNumber};
 
 /// What a worker asks for. Every action is idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,8 @@ pub enum Action {
     },
     /// Tell the operator about an observation that the protocol excludes.
     Raise(Alarm),
+    /// Tell the operator how a doubt stands, and for how long.
+    TellDoubt(DoubtNews),
     /// Remove the directories of attempts that ended long ago.
     PruneLogs {
         /// Except these.
@@ -187,6 +189,7 @@ impl Awaits for Action {
             | Self::AskPeer { .. }
             | Self::AnswerPeer { .. }
             | Self::Raise(_)
+            | Self::TellDoubt(_)
             | Self::PruneLogs { .. } => false,
         }
     }

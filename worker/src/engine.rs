@@ -5,6 +5,7 @@
 //! where a promise names the job. And the end of a job, decided in the commit
 //! protocol, takes its attempts with it.
 
+mod doubting;
 mod saving;
 mod transactions;
 
@@ -23,6 +24,7 @@ use crate::{
     action::Action,
     attempt::{Attempt, Cause},
     attempts::Attempts,
+    doubts::Doubts,
     engine::saving::Saving,
     event::{Ask, AttemptEvent, CheckpointEvent, Event, Parting, SessionNumber},
     inventory,
@@ -42,6 +44,7 @@ pub struct Engine {
     pub(crate) attempts: Attempts,
     pub(crate) participants: Participants,
     promises: BTreeMap<JobId, Promise>,
+    doubts: Doubts,
     /// The checkpoints that are here.
     pub(crate) saved: Saved,
     /// What is saved of running attempts.
@@ -175,6 +178,7 @@ impl Engine {
             grace_max,
             attempts: Attempts::default(),
             promises: BTreeMap::new(),
+            doubts: Doubts::default(),
             saved: Saved::default(),
             savings: BTreeMap::new(),
             quarantined: BTreeMap::new(),

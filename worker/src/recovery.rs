@@ -10,10 +10,11 @@ use std::{
 use thiserror::Error;
 use tokio::sync::watch;
 use uuid::Uuid;
-use votum_commit::Installation;
+use votum_commit::{Installation, ParticipantRecord};
 use votum_driver::decode;
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId, WorkerUid};
 use votum_journal::{Journal as _, Lsn, OnDisk, OpenError, Options, ReadError};
+use votum_machine::WallTime;
 use votum_process::SupervisionError;
 use votum_shadow::StorageError;
 
@@ -62,7 +63,7 @@ pub enum RecoveryError {
 }
 
 /// Opens the journal, or makes one, and continues what it holds. Blocks.
-pub(crate) fn recover(config: &Config) -> Result<Recovered, RecoveryError> {
+pub(crate) fn recover(config: &Config, wall: WallTime) -> Result<Recovered, RecoveryError> {
     let in_dir = |path: &Path| {
         let path = path.to_owned();
         move |source| RecoveryError::Directory { path, source }
@@ -90,7 +91,7 @@ pub(crate) fn recover(config: &Config) -> Result<Recovered, RecoveryError> {
     let mut engine = Engine::replay(me.clone(), config.grace_period, own);
     for stream in &opened.open_streams {
         match job_of(stream) {
-            Some(job) => resume_job(&mut engine, &journal, &job)?,
+            Some(job) => resume_job(&mut engine, &journal, &job, wall)?,
             None if *stream == worker_stream() => {}
             None => tracing::error!(%stream, "this program knows no such stream; it is kept"),
         }
@@ -99,12 +100,23 @@ pub(crate) fn recover(config: &Config) -> Result<Recovered, RecoveryError> {
 }
 
 /// Continues one job; one that cannot be understood costs no other anything (V1).
-fn resume_job(engine: &mut Engine, journal: &OnDisk, job: &JobId) -> Result<(), ReadError> {
+fn resume_job(
+    engine: &mut Engine,
+    journal: &OnDisk,
+    job: &JobId,
+    wall: WallTime,
+) -> Result<(), ReadError> {
     let stored = journal.read(&crate::record::job_stream(job))?;
     let mut records = Vec::with_capacity(stored.len());
+    let mut promised = None;
     for (at, one) in stored.iter().enumerate() {
         match decode::<Record>(one) {
-            Ok(stamped) => records.push(stamped.record),
+            Ok(stamped) => {
+                if let Record::Participant(ParticipantRecord::Prepared { .. }) = &stamped.record {
+                    promised = Some(stamped.at);
+                }
+                records.push(stamped.record);
+            }
             Err(unreadable) => {
                 let corrupt = CorruptJob::Unreadable(unreadable);
                 engine.quarantine(job.clone(), problem(at, stored.len(), &corrupt));
@@ -115,6 +127,7 @@ fn resume_job(engine: &mut Engine, journal: &OnDisk, job: &JobId) -> Result<(), 
     if records.len() == stored.len() {
         // Why it fails is told below, as for every other job that is quarantined.
         let _ = engine.resume(job, records);
+        engine.resume_doubt(job, promised.map(|at| wall.since(at)).unwrap_or_default());
     }
     if let Some(problem) = engine.problem(job) {
         tracing::error!(%job, problem, "the job is quarantined: its data is kept, nothing is run or promised");

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use votum_commit::Installation;
 use votum_driver::{Clock, Driver, Inbox};
 use votum_ids::Incarnation;
+use votum_machine::WallTime;
 use votum_process::Cgroups;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
 use votum_shadow::{Checkpoints, Shadow};
@@ -98,7 +99,7 @@ pub async fn serve_until(
     let clock = Clock::start();
     let (recovered, shadow, checkpoints, tokens) = {
         let config = config.clone();
-        blocking(move || open(&config)).await?
+        blocking(move || open(&config, clock.anchor())).await?
     };
     let Recovered { engine, me, journal, durable } = recovered;
     let leftovers = find_leftovers(&config, &engine, &shadow).await?;
@@ -176,8 +177,11 @@ async fn detect_cgroups(me: &Installation) -> Cgroups {
 }
 
 /// Opens everything that lies on the disk.
-fn open(config: &Config) -> Result<(Recovered, Shadow, Checkpoints, ReadTokens), ServeError> {
-    let recovered = recovery::recover(config)?;
+fn open(
+    config: &Config,
+    wall: WallTime,
+) -> Result<(Recovered, Shadow, Checkpoints, ReadTokens), ServeError> {
+    let recovered = recovery::recover(config, wall)?;
     let mut shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
     let tokens = ReadTokens::open(&config.secret_file()).map_err(ServeError::Secret)?;
     tools::install(config).map_err(ServeError::Tools)?;

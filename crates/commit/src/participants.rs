@@ -52,6 +52,21 @@ impl Participants {
         })
     }
 
+    /// Returns the round in which a job is in doubt here, if it is.
+    #[must_use]
+    pub fn doubt(&self, job: &JobId) -> Option<&TxnId> {
+        match &self.jobs.get(job)?.phase {
+            Phase::Prepared(doubt) => Some(&doubt.promise.txn),
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => None,
+        }
+    }
+
     /// Returns the rounds that committed and are not released, with what was promised in them.
     pub fn committed(&self) -> impl Iterator<Item = (&TxnId, &[Pledge])> {
         self.jobs.values().filter_map(|job| match &job.phase {

@@ -1,6 +1,7 @@
 //! Whole stories of one worker, asserted on what it asks for and what it records.
 
 mod adopting;
+mod doubting;
 mod leasing;
 mod saving;
 mod stopping;
@@ -13,8 +14,8 @@ use votum_ids::{AttemptId, ClusterId};
 use votum_job::{AttemptEnd, AttemptState, Comeback, Failure, FailureKind};
 
 use super::*;
-use crate::action::Resumed;
 use crate::testing::{alice, assignment, attempt, job, log, output, pledge, staged, txn, usage};
+use crate::{action::Resumed, doubts::DoubtNews};
 
 /// A worker on its way, with the records it has made.
 struct Alice {
@@ -22,12 +23,19 @@ struct Alice {
     now: Moment,
     session: u64,
     records: Vec<Record>,
+    told: Vec<DoubtNews>,
 }
 
 impl Alice {
     fn new() -> Self {
         let engine = Engine::new(alice(), GRACE_MAX);
-        Self { engine, now: Moment::START.after(PRUNE_INTERVAL), session: 0, records: Vec::new() }
+        Self {
+            engine,
+            now: Moment::START.after(PRUNE_INTERVAL),
+            session: 0,
+            records: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// A worker that was admitted by a coordinator of epoch 1.
@@ -41,7 +49,15 @@ impl Alice {
     fn step(&mut self, event: Event) -> Vec<Action> {
         let reaction = self.engine.step(self.now, event);
         self.records.extend(reaction.record);
-        reaction.actions
+        // What is told about a doubt is a matter of its own tests.
+        let mut actions = reaction.actions;
+        actions.retain(|action| {
+            if let Action::TellDoubt(news) = action {
+                self.told.push(news.clone());
+            }
+            !matches!(action, Action::TellDoubt(_))
+        });
+        actions
     }
 
     /// Ticks until nothing is due, as the driver does.

@@ -26,7 +26,9 @@ impl Engine {
         let published =
             if let ParticipantEvent::Published { txn } = &event { Some(txn.clone()) } else { None };
         let of = job_of(&event).cloned();
+        let doubt = self.doubt_before(&event, of.as_ref());
         let votum_machine::Reaction { record, actions } = self.participants.step(now, event);
+        let told = self.doubt_after(now, doubt, record.as_ref(), &actions);
         let mut reaction = Reaction::none();
         // It is acknowledged once; a repeated word about it changes nothing.
         if let Some(txn) = published.filter(|_| !actions.is_empty()) {
@@ -44,6 +46,7 @@ impl Engine {
         for action in actions {
             reaction.actions.extend(self.translate(action, end));
         }
+        reaction.actions.extend(told);
         if let Some(job) = of.filter(|_| released) {
             self.release_checkpoints(&job, &mut reaction);
         }
