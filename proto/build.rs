@@ -22,10 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "google/rpc/error_details.proto",
     "votum/v1/admin_service.proto",
     "votum/v1/job_service.proto",
+    "votum/v1/txn_service.proto",
     "votum/v1/worker_service.proto",
     "votum/worker/v1/artifact_service.proto",
     "votum/worker/v1/commit.proto",

@@ -16,6 +16,7 @@ use crate::{
         retry::RetryArgs,
         show::ShowArgs,
         submit::{RunArgs, SubmitArgs},
+        txn::TxnCommand,
         validate::ValidateArgs,
         wait::WaitArgs,
         watch::WatchArgs,
@@ -159,6 +160,9 @@ pub(crate) enum Command {
     Rescue(RescueArgs),
     /// Try at once what waits for another attempt.
     Retry(RetryArgs),
+    /// Look at open transactions, and who is in doubt.
+    #[command(subcommand)]
+    Txn(TxnCommand),
     /// Look at the workers, and drain, resume or remove them.
     #[command(subcommand)]
     Worker(WorkerCommand),

@@ -99,6 +99,8 @@ pub(crate) enum Answer {
     },
     /// The jobs asked for that are open.
     Jobs(Vec<JobView>),
+    /// The open transactions asked for.
+    Txns(Vec<votum_wire::txn::TxnView>),
     /// Every worker.
     Workers(Vec<WorkerView>),
     /// The order about the worker is durable.

@@ -13,6 +13,7 @@ mod quarantine;
 mod rescue;
 mod resume;
 mod steer;
+mod txns;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -131,6 +132,7 @@ impl Machine for Engine {
                 let jobs = jobs.iter().filter_map(|job| self.view(now, job)).collect();
                 turn.reply(reply, Answer::Jobs(jobs));
             }
+            Event::ShowTxns { reply, wanted } => self.show_txns(&mut turn, reply, &wanted),
             Event::ShowWorkers { reply } => {
                 turn.reply(reply, Answer::Workers(self.shown_workers()));
             }
@@ -390,6 +392,7 @@ impl Engine {
                 self.release_leftover(&worker, txn.job);
             }
             FromWorker::Commit(reply) => {
+                self.overhear(turn.now(), &from, &reply);
                 self.commit(turn, CoordinatorEvent::Received { from, reply });
             }
             // Its lease was renewed in the same step, before the worker may count on it.

@@ -72,6 +72,13 @@ pub(crate) enum Event {
         /// Which.
         jobs: Vec<JobId>,
     },
+    /// A client wants to see open transactions.
+    ShowTxns {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// Which.
+        wanted: WantedTxns,
+    },
     /// A client wants to see every worker.
     ShowWorkers {
         /// Whom to answer.
@@ -125,6 +132,22 @@ pub(crate) enum Event {
     },
     /// Time has passed.
     Tick,
+}
+
+/// Which open transactions a client wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WantedTxns {
+    /// That of one job, if there is one.
+    Of(JobId),
+    /// A part of the list.
+    After {
+        /// Begin after this job; at the start if absent.
+        job: Option<JobId>,
+        /// Only those with a participant in doubt.
+        in_doubt: bool,
+        /// At most so many.
+        max: usize,
+    },
 }
 
 /// What a client wants with a job that it hands in.

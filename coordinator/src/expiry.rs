@@ -166,7 +166,8 @@ mod tests {
             submission: submission(),
         };
         let schedule = Some(schedule);
-        let record = JobRecord { job: job(), schedule, commit: None, closing: None };
+        let record =
+            JobRecord { job: job(), schedule, commit: None, prepared: None, closing: None };
         Record::Job(Box::new(record))
     }
 
@@ -178,7 +179,8 @@ mod tests {
 
     fn closed(retention: Duration) -> Record {
         let closing = Some(closing(retention));
-        let record = JobRecord { job: job(), schedule: None, commit: None, closing };
+        let record =
+            JobRecord { job: job(), schedule: None, commit: None, prepared: None, closing };
         Record::Job(Box::new(record))
     }
 

@@ -11,6 +11,7 @@ mod changes;
 mod config;
 mod engine;
 mod event;
+mod exchange;
 mod expiry;
 mod log;
 mod open_job;
@@ -40,7 +41,7 @@ use votum_proto::{v1, worker::v1 as worker};
 use votum_wire::session::FRAME_BYTES_MAX;
 
 use crate::{
-    api::{AdminApi, Desk, JobApi, WorkerApi},
+    api::{AdminApi, Desk, JobApi, TxnApi, WorkerApi},
     changes::Changes,
     perform::Performer,
     recovery::Recovered,
@@ -88,6 +89,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .add_service(reflection_v1()?)
         .add_service(reflection_v1alpha()?)
         .add_service(v1::job_service_server::JobServiceServer::new(JobApi(desk.clone())))
+        .add_service(v1::txn_service_server::TxnServiceServer::new(TxnApi(desk.clone())))
         .add_service(v1::worker_service_server::WorkerServiceServer::new(WorkerApi(desk)))
         .add_service(v1::admin_service_server::AdminServiceServer::new(admin))
         .add_service(session)

@@ -6,7 +6,7 @@ use votum_job::JobSpec;
 use votum_machine::WallTime;
 use votum_schedule::Submission;
 
-use crate::record::JobRecord;
+use crate::{exchange::Exchange, record::JobRecord};
 
 /// An open job's submission and its times; all of it is shown, none of it decides anything.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub(crate) struct OpenJob {
     pub(crate) ended: Option<WallTime>,
     /// Who publishes, once the commit is decided.
     pub(crate) publishers: Vec<Installation>,
+    /// What was exchanged with the participants of the current or deciding round.
+    pub(crate) exchange: Exchange,
 }
 
 impl OpenJob {
@@ -36,6 +38,7 @@ impl OpenJob {
             decided: None,
             ended: None,
             publishers: Vec::new(),
+            exchange: Exchange::default(),
         }
     }
 
@@ -48,6 +51,7 @@ impl OpenJob {
         };
         let mut open = Self::new(spec.clone(), submission.clone(), *at);
         for Stamped { at, record } in records {
+            open.prepared = record.prepared.or(open.prepared);
             open.note(*at, record.schedule.as_ref(), record.commit.as_ref());
         }
         Some(open)
@@ -73,5 +77,41 @@ impl OpenJob {
             }
             Some(CoordinatorRecord::Ended { .. }) | None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use votum_ids::{Epoch, TxnId};
+
+    use super::*;
+    use crate::engine::tests::{job, spec, submission};
+
+    #[test]
+    fn the_opening_of_the_deciding_round_outlives_a_restart() {
+        let at = |millis, record| Stamped { at: WallTime(millis), record };
+        let received = votum_schedule::Record::Received {
+            job: job(),
+            spec: Box::new(spec("sales", "s1")),
+            submission: submission(),
+        };
+        let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+        let decided = CoordinatorRecord::CommitDecided { txn, shares: Vec::new() };
+        let prepared = Some(WallTime(5_000));
+        let (schedule, commit) = (Some(received), Some(decided));
+        let records = [
+            JobRecord { job: job(), schedule, commit: None, prepared: None, closing: None },
+            JobRecord { job: job(), schedule: None, commit, prepared, closing: None },
+        ];
+        // As the journal holds them.
+        let records = records.map(|record| {
+            let written = serde_json::to_string(&record).unwrap();
+            serde_json::from_str::<JobRecord>(&written).unwrap()
+        });
+        let [first, last] = records;
+
+        let open = OpenJob::replay(&[at(1_000, first), at(5_012, last)]).unwrap();
+
+        assert_eq!((open.prepared, open.decided), (prepared, Some(WallTime(5_012))));
     }
 }

@@ -65,6 +65,9 @@ pub(crate) struct JobRecord {
     /// What the commit coordinator decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CoordinatorRecord>,
+    /// When the round was opened that this decides: the start of the longest possible doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<WallTime>,
     /// Present in the last record of the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,

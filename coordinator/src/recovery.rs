@@ -493,8 +493,13 @@ pub(crate) mod tests {
             spec: Box::new(spec("sales", "s1")),
             submission: submission(),
         };
-        let record =
-            JobRecord { job: job.clone(), schedule: Some(schedule), commit: None, closing: None };
+        let record = JobRecord {
+            job: job.clone(),
+            schedule: Some(schedule),
+            commit: None,
+            prepared: None,
+            closing: None,
+        };
         Record::Job(Box::new(record))
     }
 

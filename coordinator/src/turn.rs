@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use votum_commit::CoordinatorRecord;
 use votum_ids::{JobId, WorkerId};
-use votum_machine::{Moment, Reaction};
+use votum_machine::{Moment, Reaction, WallTime};
 
 use crate::{
     action::{Action, Answer},
@@ -18,6 +18,7 @@ pub(crate) struct Turn {
     now: Moment,
     schedule: Option<votum_schedule::Record>,
     commit: Option<CoordinatorRecord>,
+    prepared: Option<WallTime>,
     closing: Option<Closing>,
     alone: Option<Record>,
     actions: Vec<Action>,
@@ -32,6 +33,7 @@ impl Turn {
             now,
             schedule: None,
             commit: None,
+            prepared: None,
             closing: None,
             alone: None,
             actions: Vec::new(),
@@ -48,6 +50,11 @@ impl Turn {
     /// Notes the commit coordinator's fact.
     pub(crate) fn commit_record(&mut self, record: CoordinatorRecord) {
         self.commit = Some(record);
+    }
+
+    /// Notes when the round was opened that the commit coordinator's fact decides.
+    pub(crate) fn prepared(&mut self, at: Option<WallTime>) {
+        self.prepared = at;
     }
 
     /// Notes that the job of this step is over.
@@ -149,6 +156,7 @@ impl Turn {
             job,
             schedule,
             commit,
+            prepared: self.prepared,
             closing: self.closing.take(),
         })))
     }

@@ -7,6 +7,7 @@ mod attending;
 mod committing;
 mod containing;
 mod counting;
+mod doubting;
 mod exclusive;
 mod fencing;
 mod following;

@@ -11,6 +11,7 @@ pub(crate) mod retry;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod txn;
 pub(crate) mod validate;
 pub(crate) mod version;
 pub(crate) mod wait;
@@ -35,6 +36,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Unpause(args) => pause::unpause(&args, context).await,
         Command::Rescue(args) => rescue::run(&args, context).await,
         Command::Retry(args) => retry::run(&args, context).await,
+        Command::Txn(command) => txn::run(&command, context).await,
         Command::Worker(command) => worker::run(&command, context).await,
         Command::Status => status::run(context).await,
         Command::Dev(args) => dev::run(&args, context).await,

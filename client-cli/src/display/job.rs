@@ -11,7 +11,7 @@ use votum_wire::view::{
 use votum_wire::{PauseOrigin, rescue::KeptReleaseView};
 
 use super::{
-    amount, attempts, outcome,
+    amount, attempts, doubt, outcome,
     paint::{Paint, Tone},
     progress, quarantine,
     table::{Cell, Table, cell},
@@ -200,6 +200,9 @@ fn decision_words(view: &JobView, decision: Decision) -> String {
     }
     if decision == Decision::Commit && !open.is_empty() && view.ended.is_none() {
         words.push_str(&format!(", not yet by {}", names(&open)));
+    }
+    if let Some(window) = doubt::window(view) {
+        words.push_str(&format!("; {window}"));
     }
     words
 }

@@ -3,6 +3,7 @@
 pub(crate) mod amount;
 mod attempts;
 pub(crate) mod cluster;
+mod doubt;
 pub(crate) mod frame;
 pub(crate) mod job;
 pub(crate) mod jobs;
@@ -17,3 +18,4 @@ pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timeline;
+pub(crate) mod txns;

@@ -8,11 +8,13 @@ mod jobs;
 mod logs;
 mod rescue;
 mod steer;
+mod txns;
 mod watch;
 mod workers;
 
 pub(crate) use admin::AdminApi;
 pub(crate) use jobs::JobApi;
+pub(crate) use txns::TxnApi;
 pub(crate) use workers::WorkerApi;
 
 use tonic::{Request, Status};

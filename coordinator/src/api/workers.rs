@@ -106,6 +106,7 @@ impl Desk {
             | Answer::Steered(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
+            | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Cluster(_)
             | Answer::Refused(_) => Err(status::shutting_down()),
@@ -123,6 +124,7 @@ impl Desk {
             | Answer::Steered(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
+            | Answer::Txns(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)
             | Answer::Refused(_) => Err(status::shutting_down()),

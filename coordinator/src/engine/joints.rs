@@ -87,6 +87,9 @@ impl Engine {
         let closed = reaction.record.as_ref().and_then(closes).cloned();
         if let Some(record) = reaction.record {
             self.note(turn.now(), Some(record.job().clone()), None, Some(&record));
+            if let CoordinatorRecord::CommitDecided { txn, .. } = &record {
+                turn.prepared(self.jobs.get(&txn.job).and_then(|open| open.prepared));
+            }
             turn.commit_record(record);
         }
         for action in reaction.actions {
@@ -98,6 +101,7 @@ impl Engine {
     }
 
     fn on_commit_action(&mut self, turn: &mut Turn, action: CoordinatorAction) {
+        self.overhear_action(turn.now(), &action);
         match action {
             CoordinatorAction::Send { to, message } => {
                 let frame = FromCoordinator::Commit(message);

@@ -59,6 +59,7 @@ impl Engine {
             | Answer::Steered(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
+            | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)) => refused,

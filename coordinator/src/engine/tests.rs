@@ -171,8 +171,13 @@ fn a_note_after_its_end_does_not_bring_a_job_back() {
     world.frame(FromWorker::Commit(Reply::Voted { txn: txn.clone(), vote: Vote::Yes }));
     world.frame(FromWorker::Commit(Reply::Acked { txn }));
     let note = votum_schedule::Record::Started { attempt };
-    let note =
-        crate::record::JobRecord { job: job(), schedule: Some(note), commit: None, closing: None };
+    let note = crate::record::JobRecord {
+        job: job(),
+        schedule: Some(note),
+        commit: None,
+        prepared: None,
+        closing: None,
+    };
     let mut records: Vec<_> = world.records.into_iter().collect();
     records.push((ANCHOR, Record::Job(Box::new(note))));
 

@@ -332,6 +332,10 @@ impl Client {
         Ok(ClusterView::from_proto(answer)?)
     }
 
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     pub(crate) fn jobs_service(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }

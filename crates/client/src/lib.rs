@@ -11,6 +11,7 @@ mod error;
 mod logs;
 mod options;
 mod reference;
+mod txns;
 mod wait;
 mod watch;
 

@@ -33,6 +33,7 @@ mod target;
 mod task_progress;
 mod time;
 mod translate;
+pub mod txn;
 pub mod view;
 mod worker;
 

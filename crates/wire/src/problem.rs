@@ -291,6 +291,8 @@ reasons! {
     NothingKept = "NOTHING_KEPT", FailedPrecondition;
     /// Another job takes over, or has taken over, what the job kept.
     AlreadyRescued = "ALREADY_RESCUED", FailedPrecondition;
+    /// No round of votes of the job is open, and no decision on its way.
+    NoOpenTxn = "NO_OPEN_TXN", FailedPrecondition;
     /// The coordinator's log is older than what its workers have seen (C6).
     LogStale = "LOG_STALE", FailedPrecondition;
     /// The worker belongs to another cluster.

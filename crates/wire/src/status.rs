@@ -215,6 +215,17 @@ pub fn nothing_to_retry(job: &JobId, task: Option<&TaskId>) -> Status {
         .into()
 }
 
+/// No round of votes of the job is open, and no decision on its way.
+#[must_use]
+pub fn no_open_txn(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {}; no transaction of it is open", state.word());
+    Problem::words(Reason::NoOpenTxn, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
 /// The coordinator's log is older than what its workers have seen (C6).
 #[must_use]
 pub fn log_stale() -> Status {

@@ -106,7 +106,7 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 21] = [
+const ELSEWHERE: [&str; 24] = [
     "votum.v1.GetJobResponse.",
     "votum.v1.WatchJobRequest.",
     "votum.v1.WatchJobResponse.",
@@ -116,6 +116,9 @@ const ELSEWHERE: [&str; 21] = [
     "votum.v1.PauseJobResponse.",
     "votum.v1.UnpauseJobResponse.",
     "votum.v1.RetryJobResponse.",
+    "votum.v1.GetTxnRequest.",
+    "votum.v1.GetTxnResponse.",
+    "votum.v1.ListTxnsRequest.",
     "votum.v1.GetWorkerRequest.",
     "votum.v1.GetWorkerResponse.",
     "votum.v1.ListJobsRequest.",

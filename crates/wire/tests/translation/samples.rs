@@ -33,6 +33,7 @@ use votum_wire::{
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
     rescue::{KeptReleaseView, RescueJob, Rescued, RescuedTask},
+    txn::{TxnPage, TxnParticipantView, TxnStage, TxnView},
 };
 
 /// A value in its form on the wire.
@@ -100,6 +101,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             reason: "another disk".to_owned(),
         }),
         sample(DeleteWorker { worker: worker_id(), reason: "scrapped".to_owned() }),
+        sample(TxnPage { txns: vec![txn_view()], next: Some("t".to_owned()) }),
         sample(WorkerPage { workers: vec![worker()], next: Some("w".to_owned()) }),
         sample(cluster()),
     ]);
@@ -547,6 +549,31 @@ fn attempt_view(number: u32, outcome: Option<Outcome>) -> AttemptView {
         ended: Some(WallTime(1_800_000_000_020)),
         outcome,
         usage: Some(usage()),
+    }
+}
+
+fn txn_view() -> TxnView {
+    let participant = ParticipantView {
+        worker: worker_id(),
+        vote: Some(Vote::No(Objection::NotHeld)),
+        acknowledged: true,
+    };
+    TxnView {
+        job: JobId::new("sales-7").unwrap(),
+        txn: Some("sales-7:3.1".parse().unwrap()),
+        stage: TxnStage::Committing,
+        since: WallTime(1_000),
+        participants: vec![TxnParticipantView {
+            participant,
+            uid: uid(3),
+            in_doubt: true,
+            voted: Some(WallTime(1_001)),
+            acknowledged: Some(WallTime(1_002)),
+            commits_sent: 2,
+            commit_sent: Some(WallTime(1_003)),
+            worker_state: Some(WorkerState::Lost),
+            last_seen: Some(WallTime(1_004)),
+        }],
     }
 }
 

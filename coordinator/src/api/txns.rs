@@ -1,0 +1,63 @@
+//! Open transactions: who was asked, who is in doubt, who has acknowledged.
+
+use tonic::{Request, Response, Status};
+use votum_ids::JobId;
+use votum_proto::v1::{
+    GetTxnRequest, GetTxnResponse, ListTxnsRequest, ListTxnsResponse,
+    txn_service_server::TxnService,
+};
+use votum_wire::{
+    Translate, status,
+    txn::{ListTxns, TxnPage, TxnView, read_txn_name},
+};
+
+use super::Desk;
+use crate::{
+    action::Answer,
+    event::{Event, WantedTxns},
+};
+
+/// The service about transactions.
+#[derive(Debug)]
+pub(crate) struct TxnApi(pub(crate) Desk);
+
+#[tonic::async_trait]
+impl TxnService for TxnApi {
+    async fn list_txns(
+        &self,
+        request: Request<ListTxnsRequest>,
+    ) -> Result<Response<ListTxnsResponse>, Status> {
+        let wanted = ListTxns::read(request.get_ref())?;
+        let size = wanted.page.size;
+        let after = wanted.page.after.as_deref().map(JobId::new).transpose();
+        let job = after.map_err(|_| status::page_token_invalid())?;
+        let in_doubt = wanted.in_doubt;
+        let mut txns = self.0.txns(WantedTxns::After { job, in_doubt, max: size + 1 }).await?;
+        let is_last = txns.len() <= size;
+        txns.truncate(size);
+        let last = txns.last().filter(|_| !is_last);
+        let next = last.map(|txn| wanted.token_after(&txn.job));
+        Ok(Response::new(TxnPage { txns, next }.to_proto()))
+    }
+
+    async fn get_txn(
+        &self,
+        request: Request<GetTxnRequest>,
+    ) -> Result<Response<GetTxnResponse>, Status> {
+        let job = read_txn_name("name", &request.get_ref().name)
+            .map_err(|malformed| status::malformed(&malformed))?;
+        if let Some(txn) = self.0.txns(WantedTxns::Of(job.clone())).await?.pop() {
+            return Ok(Response::new(GetTxnResponse { txn: Some(txn.to_proto()) }));
+        }
+        let view = self.0.job(&job).await?;
+        Err(status::no_open_txn(&job, view.state))
+    }
+}
+
+impl Desk {
+    async fn txns(&self, wanted: WantedTxns) -> Result<Vec<TxnView>, Status> {
+        let answer = self.ask(|reply| Event::ShowTxns { reply, wanted }).await?;
+        let Answer::Txns(txns) = answer else { return Err(status::shutting_down()) };
+        Ok(txns)
+    }
+}
