@@ -62,11 +62,13 @@ pub(crate) fn no_attempt_leaves_anything(cluster: &mut Cluster) {
     assert!(left.is_empty(), "control groups are left: {left:#?}");
 }
 
-/// Removes what the library of a faked clock keeps in memory for the daemons of the run, those
-/// included that were killed.
-pub(crate) fn no_clock_is_left(cluster: &mut Cluster) {
-    for daemon in DAEMONS {
-        for pid in cluster.daemon(daemon).pids() {
+/// Ends every daemon, and removes what the library of a faked clock keeps in memory for those of
+/// the run that were killed.
+pub(crate) fn forget_faked_clocks(cluster: &mut Cluster) {
+    for name in DAEMONS {
+        let daemon = cluster.daemon(name);
+        daemon.kill();
+        for pid in daemon.pids() {
             for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
                 // Most were never made.
                 let _ = fs::remove_file(Path::new(SHARED_MEMORY).join(name));
