@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use votum_ids::{AttemptId, Digest, JobId, OutputName, TaskId, WorkerId};
+use votum_ids::{AttemptId, CheckpointId, Digest, JobId, OutputName, TaskId, WorkerId};
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, FailureKind, Graph, InputSource, InputSpec, JobSpec,
-    ListedAttempt,
+    Assignment, AttemptEnd, AttemptState, FailureKind, Graph, HeldCheckpoint, InputSource,
+    InputSpec, JobSpec, ListedAttempt, ResumePoint,
 };
 use votum_schedule::{Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, TaskStanding};
 
@@ -23,9 +23,9 @@ use crate::{
 #[test]
 fn random_faults_never_break_a_rule() {
     let seeds = std::env::var("VOTUM_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
-    for seed in 1..=seeds {
-        run(seed, STEPS);
-    }
+    let resumed: usize = (1..=seeds).map(|seed| run(seed, STEPS).1).sum();
+    assert!(resumed > 0, "nothing ever went on from a checkpoint");
+    println!("{seeds} seeds, {resumed} attempts with a checkpoint to go on from");
 }
 
 /// Paste the seed of a failure here to see it alone.
@@ -34,7 +34,8 @@ fn one_seed_twice_tells_one_story() {
     assert_eq!(run(42, STEPS), run(42, STEPS));
 }
 
-fn run(seed: u64, steps: usize) -> usize {
+/// Returns how long the story was, and how many attempts were to go on from a checkpoint.
+fn run(seed: u64, steps: usize) -> (usize, usize) {
     let mut chaos = Chaos::new(seed);
     for step in 0..steps {
         chaos.act();
@@ -42,7 +43,7 @@ fn run(seed: u64, steps: usize) -> usize {
         chaos.check(step);
     }
     chaos.heal();
-    chaos.world.records.len() + chaos.story
+    (chaos.world.records.len() + chaos.story, chaos.resumed)
 }
 
 /// A cluster in trouble.
@@ -61,12 +62,22 @@ struct Chaos {
     sealed: BTreeMap<(JobId, TaskId), BTreeMap<OutputName, Digest>>,
     /// Jobs that are paused, by the records.
     paused: BTreeSet<JobId>,
+    /// Attempts that were given up, and checkpoints that the log has heard of, by the records.
+    lost: BTreeSet<AttemptId>,
+    heard: BTreeSet<CheckpointId>,
+    /// What was read by whoever saved a checkpoint, whether or not the log has heard of it.
+    saved: BTreeMap<CheckpointId, Consumed>,
+    /// How many attempts were to go on from a checkpoint.
+    resumed: usize,
     records_checked: usize,
     /// Grows with everything that happens; tells two runs apart.
     story: usize,
     incarnations: u128,
     healing: bool,
 }
+
+/// What an attempt has read.
+type Consumed = BTreeMap<(TaskId, OutputName), Digest>;
 
 #[derive(Default)]
 struct SimWorker {
@@ -75,11 +86,12 @@ struct SimWorker {
     connected: bool,
     reconciled: bool,
     attempts: BTreeMap<AttemptId, SimAttempt>,
+    checkpoints: BTreeMap<CheckpointId, HeldCheckpoint>,
 }
 
 struct SimAttempt {
     number: u32,
-    consumed: BTreeMap<(TaskId, OutputName), Digest>,
+    consumed: Consumed,
     end: Option<AttemptEnd>,
 }
 
@@ -100,6 +112,10 @@ impl Chaos {
             excused: BTreeSet::new(),
             sealed: BTreeMap::new(),
             paused: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            saved: BTreeMap::new(),
+            resumed: 0,
             records_checked: 0,
             story: 0,
             incarnations: 0,
@@ -135,6 +151,8 @@ impl Chaos {
             56 => self.pause_any(),
             57..=58 => self.unpause_any(),
             59 => self.retry_any(),
+            60..=69 => self.save(&name),
+            70 => self.lose_checkpoint(&name),
             _ => self.end_one(&name),
         }
         if self.random.below(4) > 0 {
@@ -180,6 +198,9 @@ impl Chaos {
                 1 => line += " exclusive proceed",
                 _ => {}
             }
+            if self.random.below(2) == 0 {
+                line += " replicate yes";
+            }
             lines.push(line);
         }
         lines.push("timeout 200h".into());
@@ -212,6 +233,7 @@ impl Chaos {
             }
             self.serve();
         }
+        self.list_checkpoints(name);
         if self.healing || self.random.below(8) > 0 {
             self.workers.get_mut(name).unwrap().reconciled = true;
             self.world.step(Event::InventoryEnded { worker: name.clone() });
@@ -243,6 +265,7 @@ impl Chaos {
         let sim = self.workers.get_mut(name).unwrap();
         sim.uid += 1;
         sim.attempts.clear();
+        sim.checkpoints.clear();
         self.connect(name);
     }
 
@@ -357,6 +380,68 @@ impl Chaos {
         }
     }
 
+    /// Lets a program save its state.
+    fn save(&mut self, name: &WorkerId) {
+        let Some(attempt) = self.any_attempt(name, |attempt| attempt.end.is_none()) else { return };
+        let sim = self.workers.get_mut(name).unwrap();
+        let consumed = sim.attempts[&attempt].consumed.clone();
+        let earlier = self.saved.keys().filter(|id| id.attempt == attempt).count();
+        let sequence = u64::try_from(earlier).unwrap() + 1;
+        let id = CheckpointId { attempt, sequence };
+        self.saved.insert(id.clone(), consumed);
+        let held = held(id, name);
+        sim.checkpoints.insert(held.id.clone(), held.clone());
+        if sim.connected {
+            self.world.step(Event::CheckpointHeld { worker: name.clone(), held });
+        }
+    }
+
+    /// Lets a worker lose a checkpoint, of which it tells at once or with its next inventory.
+    fn lose_checkpoint(&mut self, name: &WorkerId) {
+        let sim = self.workers.get_mut(name).unwrap();
+        let count = sim.checkpoints.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let at = usize::try_from(self.random.below(count)).unwrap();
+        let id = sim.checkpoints.keys().nth(at).unwrap().clone();
+        sim.checkpoints.remove(&id);
+        if sim.connected {
+            self.world.step(Event::CheckpointGone { worker: name.clone(), id });
+        }
+    }
+
+    /// Lists what a worker has saved; what is of a job that is over goes.
+    fn list_checkpoints(&mut self, name: &WorkerId) {
+        let open: BTreeSet<JobId> = self.world.scheduler.jobs().cloned().collect();
+        let sim = self.workers.get_mut(name).unwrap();
+        sim.checkpoints.retain(|id, _| open.contains(&id.attempt.job));
+        for held in sim.checkpoints.values().cloned().collect::<Vec<_>>() {
+            self.world.step(Event::CheckpointHeld { worker: name.clone(), held });
+            if self.random.below(3) == 0 {
+                self.world.settle();
+            }
+            self.serve();
+        }
+    }
+
+    /// Lets a worker copy a checkpoint, if somebody still has it and both are there.
+    fn copy(&mut self, name: &WorkerId, point: &ResumePoint) {
+        assert!(point.holders.iter().all(|holder| holder.worker != *name), "seed {}", self.seed);
+        let has = |name: &WorkerId| {
+            let sim = &self.workers[name];
+            sim.connected && sim.checkpoints.contains_key(&point.id)
+        };
+        let reached = point.holders.iter().any(|holder| has(&holder.worker));
+        let sim = self.workers.get_mut(name).unwrap();
+        if !sim.connected || !reached || self.random.below(4) == 0 {
+            return;
+        }
+        let held = held(point.id.clone(), name);
+        sim.checkpoints.insert(held.id.clone(), held.clone());
+        self.world.step(Event::CheckpointHeld { worker: name.clone(), held });
+    }
+
     fn any_attempt(
         &mut self,
         name: &WorkerId,
@@ -450,6 +535,7 @@ impl Chaos {
         self.records_checked = self.world.records.len();
         for sim in self.workers.values_mut().filter(|sim| sim.connected) {
             sim.attempts.retain(|id, _| id.job != job);
+            sim.checkpoints.retain(|id, _| id.attempt.job != job);
         }
     }
 
@@ -497,7 +583,7 @@ impl Chaos {
                     sim.attempts.remove(&attempt);
                 }
             }
-            Action::Replicate { .. } => {}
+            Action::Replicate { worker, point } => self.copy(&worker, &point),
             Action::AllStaged { job, .. } => {
                 assert!(self.world.scheduler.holds(&job).is_empty(), "seed {}", self.seed);
                 assert!(self.offered.insert(job), "offered twice, seed {}", self.seed);
@@ -523,8 +609,26 @@ impl Chaos {
             }
             _ => None,
         });
-        let attempt =
-            SimAttempt { number: assignment.number, consumed: consumed.collect(), end: None };
+        let consumed: Consumed = consumed.collect();
+        self.resumed += usize::from(!assignment.resume.is_empty());
+        for point in &assignment.resume {
+            let id = &point.id;
+            assert!(
+                id.attempt.token < assignment.attempt.token,
+                "{} goes on from {id}, which is not of an earlier one, seed {}:\n{}",
+                assignment.attempt,
+                self.seed,
+                self.world.told
+            );
+            assert_eq!(
+                self.saved[id], consumed,
+                "{} goes on from {id}, which was made of something else, seed {}:\n{}",
+                assignment.attempt, self.seed, self.world.told
+            );
+        }
+        let sorted = assignment.resume.is_sorted_by(|later, earlier| later.id > earlier.id);
+        assert!(sorted, "the last one is not the first choice, seed {}", self.seed);
+        let attempt = SimAttempt { number: assignment.number, consumed, end: None };
         sim.attempts.entry(assignment.attempt).or_insert(attempt);
     }
 
@@ -590,8 +694,19 @@ impl Chaos {
                         self.excused.extend(readers);
                     }
                 }
-                Record::Lost { job, staged, .. } => {
+                Record::Lost { job, staged, attempts, .. } => {
                     self.excused.extend(staged.iter().map(|task| (job.clone(), task.clone())));
+                    self.lost.extend(attempts.iter().cloned());
+                }
+                Record::CheckpointHeld { held, .. } => {
+                    let first = self.heard.insert(held.id.clone());
+                    assert!(
+                        !first || !self.lost.contains(&held.id.attempt),
+                        "{} counts, and its attempt was given up before, seed {}:\n{}",
+                        held.id,
+                        self.seed,
+                        self.world.told
+                    );
                 }
                 _ => {}
             }
@@ -604,6 +719,8 @@ impl Chaos {
         self.sealed.clear();
         self.paused.clear();
         self.excused.clear();
+        self.lost.clear();
+        self.heard.clear();
         self.records_checked = 0;
         self.check_records();
     }
@@ -714,6 +831,13 @@ impl SimAttempt {
         };
         ListedAttempt { attempt: id.clone(), number: self.number, state }
     }
+}
+
+/// Describes the copy of a checkpoint that a worker has.
+fn held(id: CheckpointId, worker: &WorkerId) -> HeldCheckpoint {
+    let content = id.attempt.task.as_str().bytes().fold(3_u8, u8::wrapping_add);
+    let digest = Digest([content.wrapping_add(u8::try_from(id.sequence % 251).unwrap()); 32]);
+    HeldCheckpoint { id, digest, bytes: 100, steps: 0, read_token: format!("of {worker}") }
 }
 
 /// What a task makes of its inputs; a salt stands for all that is not its input.
