@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use votum_ids::{CheckpointId, Digest, FencingToken, JobId, WorkerId, WorkerUid};
+use votum_ids::{AttemptId, CheckpointId, Digest, FencingToken, JobId, WorkerId, WorkerUid};
 use votum_job::{CHECKPOINTS_KEPT, CheckpointHolder, FailureKind, HeldCheckpoint, ResumePoint};
 use votum_machine::{Moment, WallTime};
 
@@ -105,6 +105,13 @@ impl ActiveJob {
         }
         known.retain(|one| !one.holders.is_empty());
         Ok(())
+    }
+
+    /// Says whether a checkpoint of the attempt is known: it ran, whatever was told of its start.
+    pub(crate) fn has_saved(&self, id: &AttemptId) -> bool {
+        let position = self.graph.position(&id.task);
+        let known = position.map_or(&[][..], |position| &self.tasks[position].checkpoints);
+        known.iter().any(|known| known.id.attempt == *id)
     }
 
     /// Forgets what a task saved: it was made of inputs that came out differently (R5).

@@ -64,9 +64,12 @@ impl Scheduler {
                 .is_some_and(|job| job.phase == Phase::Running && job.holds.is_empty());
             // A drained worker begins nothing, not even what it was given before.
             let drained = self.roster.get(name).is_some_and(|known| known.orders.drain.is_some());
-            let assignment = match attempt.started {
-                None if running && !drained => self.assignment(now, &attempt.id),
-                None | Some(_) => None,
+            let begun = attempt.started.is_some()
+                || self.jobs.get(id).is_some_and(|job| job.has_saved(&attempt.id));
+            let assignment = if !begun && running && !drained {
+                self.assignment(now, &attempt.id)
+            } else {
+                None
             };
             match assignment {
                 Some(assignment) => actions.push(Action::Start(Box::new(assignment))),
