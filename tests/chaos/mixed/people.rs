@@ -45,10 +45,11 @@ pub(crate) async fn play(
 /// Cancels a job, unless it is too late or too early for it.
 pub(crate) async fn cancel(client: Client, job: JobId) {
     match client.cancel(&job, "chaos").await {
-        // It was decided before, or not received yet, or nobody is there to hear it.
+        // It was decided or rescued before, or not received yet, or nobody is there to hear it.
         Ok(_) | Err(ClientError::Unavailable { .. } | ClientError::TimedOut { .. }) => {}
         Err(ClientError::Refused(problem))
-            if [Reason::AlreadyDecided, Reason::JobNotFound].contains(&problem.reason) => {}
+            if [Reason::AlreadyDecided, Reason::AlreadyRescued, Reason::JobNotFound]
+                .contains(&problem.reason) => {}
         Err(error) => panic!("{job}: {error}: {error:?}"),
     }
 }
