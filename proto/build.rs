@@ -22,9 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "google/rpc/error_details.proto",
     "votum/v1/admin_service.proto",
+    "votum/v1/case_service.proto",
     "votum/v1/job_service.proto",
     "votum/v1/txn_service.proto",
     "votum/v1/worker_service.proto",

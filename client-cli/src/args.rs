@@ -7,11 +7,13 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::{
     commands::{
         cancel::CancelArgs,
+        case::CaseCommand,
         dev::DevArgs,
         internal::Internal,
         list::ListArgs,
         logs::LogsArgs,
         pause::{PauseArgs, UnpauseArgs},
+        plan::PlanArgs,
         rescue::RescueArgs,
         retry::RetryArgs,
         show::ShowArgs,
@@ -135,6 +137,8 @@ pub(crate) enum Colour {
 pub(crate) enum Command {
     /// Check job files without a coordinator.
     Validate(ValidateArgs),
+    /// Show in which order a job would run, what becomes visible where, and what an abort undoes.
+    Plan(PlanArgs),
     /// Hand a job in; returns as soon as it is durably received.
     Submit(SubmitArgs),
     /// Hand a job in, follow it, and exit by its outcome.
@@ -163,6 +167,9 @@ pub(crate) enum Command {
     /// Look at open transactions, and who is in doubt.
     #[command(subcommand)]
     Txn(TxnCommand),
+    /// Look at what only a person can decide, and decide it.
+    #[command(subcommand)]
+    Case(CaseCommand),
     /// Look at the workers, and drain, resume or remove them.
     #[command(subcommand)]
     Worker(WorkerCommand),

@@ -10,7 +10,7 @@ use votum_wire::{JobState, JobView, Translate as _, json};
 use crate::{
     args::Format,
     context::Context,
-    display::{frame, outcome, paint::Tone, timeline},
+    display::{frame, hooks, outcome, paint::Tone, timeline},
     exit::Exit,
     fault::{Fault, Outcome},
     live::Live,
@@ -108,6 +108,9 @@ pub(crate) fn conclude(view: &JobView, context: &Context) -> Outcome {
                     screen.remark(&format!("  because: {}", cause.message))?;
                 }
                 screen.remark(&format!("  why:     votum show {}", view.job))?;
+            }
+            if let Some(words) = hooks::goes_on(view) {
+                screen.remark(&format!("  then:    {words}"))?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `votum validate` as people see it: every bad job file, and the very words about it.
+//! What is done with job files alone, as people see it: every bad one, and the very words about it.
 //!
 //! With `VOTUM_REWRITE=1` the expected texts are written anew.
 
@@ -39,10 +39,18 @@ fn piped(input: &[u8]) -> (Option<i32>, String) {
 }
 
 fn assert_told(file: &str, code: i32) {
-    let output = votum(&["validate", file]);
+    assert_output(&["validate", file], file, "txt", code);
+}
+
+fn assert_planned(file: &str) {
+    assert_output(&["plan", file], file, "plan.txt", 0);
+}
+
+fn assert_output(arguments: &[&str], file: &str, extension: &str, code: i32) {
+    let output = votum(arguments);
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8(told).unwrap();
-    let expected = files().join(file).with_extension("txt");
+    let expected = files().join(file).with_extension(extension);
     if std::env::var_os("VOTUM_REWRITE").is_some() {
         fs::write(&expected, &told).unwrap();
     }
@@ -58,6 +66,62 @@ fn everything_about_the_conduct_of_a_task_is_read() {
 #[test]
 fn everything_wrong_with_the_conduct_of_a_task_is_told() {
     assert_told("conduct-broken.yaml", 2);
+}
+
+#[test]
+fn effects_and_compensations_are_read_whole() {
+    assert_told("hooks.yaml", 0);
+}
+
+#[test]
+fn everything_wrong_with_effects_is_told_at_once() {
+    assert_told("hooks-broken.yaml", 2);
+}
+
+#[test]
+fn the_rules_of_effects_point_into_the_file() {
+    assert_told("hooks-rules.yaml", 2);
+}
+
+#[test]
+fn what_cannot_be_undone_is_refused_with_its_path() {
+    assert_told("not-undoable.yaml", 2);
+    assert_told("kept-but-undone.yaml", 2);
+}
+
+#[test]
+fn a_plan_shows_levels_and_what_each_decision_means() {
+    assert_planned("hooks.yaml");
+    assert_planned("plan.yaml");
+}
+
+#[test]
+fn a_plan_for_programs_has_the_same_facts() {
+    let output = votum(&["--json", "plan", "plan.yaml"]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let undone: Vec<&str> = plan["compensations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|undone| undone["task"].as_str().unwrap())
+        .collect();
+    assert_eq!(undone, ["pay", "book", "reserve"]);
+    assert_eq!(plan["tasks"][0]["level"], 0);
+    assert_eq!(plan["effects"][0]["after"], "commit");
+}
+
+#[test]
+fn a_case_is_resolved_only_with_a_reason() {
+    for arguments in [
+        &["case", "resolve", "a-1/load", "retry"][..],
+        &["case", "resolve", "a-1/load", "retry", "--reason", " "],
+        &["case", "show", "a-1"],
+    ] {
+        assert_eq!(votum(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let output = votum(&["case", "resolve", "a-1/load", "retry"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("--reason <TEXT>"), "{told}");
 }
 
 #[test]

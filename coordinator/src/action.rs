@@ -43,6 +43,8 @@ pub(crate) enum Action {
         /// What.
         answer: Answer,
     },
+    /// Send the request of a webhook; comes back as `Answered`.
+    Post(Box<votum_settle::Post>),
     /// Wake whoever watches the job.
     JobChanged {
         /// The job.
@@ -62,7 +64,7 @@ impl Awaits for Action {
             | Self::Refuse { .. }
             | Self::Reply { .. }
             | Self::JobChanged { .. } => true,
-            Self::Send { .. } | Self::Raise { .. } => false,
+            Self::Send { .. } | Self::Post(_) | Self::Raise { .. } => false,
         }
     }
 }
@@ -107,6 +109,10 @@ pub(crate) enum Answer {
     Ordered(Box<WorkerView>),
     /// The cluster.
     Cluster(Cluster),
+    /// Every case.
+    Cases(Vec<votum_wire::CaseView>),
+    /// The case is decided, durably.
+    Resolved,
     /// Nothing was changed, and why.
     Refused(Refusal),
 }
@@ -178,6 +184,24 @@ pub(crate) enum Refusal {
         job: JobId,
         /// The other one.
         successor: JobId,
+    },
+    /// There is no such case, or it is decided.
+    #[error("there is no open case {job}/{subject}")]
+    NoCase {
+        /// The job.
+        job: JobId,
+        /// The effect, or the task that is compensated.
+        subject: votum_ids::TaskId,
+    },
+    /// What the log knows does not allow what was wanted of a case.
+    #[error("the log does not allow this for {job}/{subject}")]
+    IllegalResolution {
+        /// The job.
+        job: JobId,
+        /// The effect, or the task that is compensated.
+        subject: votum_ids::TaskId,
+        /// What it allows.
+        legal: Vec<&'static str>,
     },
     /// The job is not held.
     #[error("{job} is not paused")]

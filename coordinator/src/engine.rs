@@ -12,6 +12,7 @@ mod operations;
 mod quarantine;
 mod rescue;
 mod resume;
+mod settling;
 mod steer;
 mod txns;
 
@@ -22,6 +23,7 @@ use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
 use votum_job::{Comeback, JobSpec};
 use votum_machine::{Machine, Moment, Reaction, WallTime};
 use votum_schedule::{Registration, Scheduler, Submission};
+use votum_settle::Settlement;
 use votum_wire::{FromCoordinator, FromWorker, Hello, JobState, Versions, view::JobView};
 
 use departed::Departed;
@@ -44,6 +46,7 @@ pub(crate) struct Engine {
     jobs_open_max: usize,
     scheduler: Scheduler,
     commit: Coordinator,
+    settlement: Settlement,
     jobs: BTreeMap<JobId, OpenJob>,
     requests: BTreeMap<RequestId, KnownRequest>,
     quarantine: Quarantine,
@@ -73,6 +76,7 @@ pub(crate) struct Lease {
 enum Pending {
     Schedule(votum_schedule::Event),
     Commit(CoordinatorEvent),
+    Settle(votum_settle::Event),
     Frame {
         from: Installation,
         frame: FromWorker,
@@ -133,9 +137,7 @@ impl Machine for Engine {
                 turn.reply(reply, Answer::Jobs(jobs));
             }
             Event::ShowTxns { reply, wanted } => self.show_txns(&mut turn, reply, &wanted),
-            Event::ShowWorkers { reply } => {
-                turn.reply(reply, Answer::Workers(self.shown_workers()));
-            }
+            Event::ShowWorkers { reply } => turn.reply(reply, self.workers()),
             Event::ShowCluster { reply } => turn.reply(reply, Answer::Cluster(self.cluster())),
             Event::Operate { reply, worker, operation, by, reason } => {
                 let answer = self.operate(&mut turn, worker, operation, by, reason);
@@ -161,6 +163,9 @@ impl Machine for Engine {
                 let event = votum_schedule::Event::Disconnected { worker, incarnation };
                 self.schedule(&mut turn, event);
             }
+            event @ (Event::Answered { .. } | Event::ShowCases { .. } | Event::Resolve { .. }) => {
+                self.settle_event(&mut turn, event);
+            }
             // Found twice, it may name an open job that was given the free id since.
             Event::Expired { closing, .. } if self.knows(&closing.job) => {}
             // The tombstone stands in the log before what it stands for goes.
@@ -185,8 +190,9 @@ impl Machine for Engine {
             return Some(Moment::START);
         }
         let kept = self.kept.values().min().copied();
-        let deadlines = [self.scheduler.next_deadline(), self.commit.next_deadline(), kept];
-        deadlines.into_iter().flatten().min()
+        let machines = [self.scheduler.next_deadline(), self.commit.next_deadline()];
+        let deadlines = machines.into_iter().chain([self.settling_due(), kept]);
+        deadlines.flatten().min()
     }
 }
 
@@ -205,6 +211,7 @@ impl Engine {
             jobs_open_max,
             scheduler,
             commit,
+            settlement: Settlement::new(anchor),
             jobs: BTreeMap::new(),
             requests: BTreeMap::new(),
             quarantine: Quarantine::default(),
@@ -229,6 +236,7 @@ impl Engine {
                 }
             }
             Pending::LogFoundStale { by } => turn.log_found_stale(by),
+            Pending::Settle(event) => self.settle(turn, event),
             Pending::Superseded { job } => self.supersede(turn, job),
             Pending::Forget(closing) => self.forget(turn, closing),
             // Its event is a step, which began with a turn of its own.
@@ -245,7 +253,10 @@ impl Engine {
     fn tick(&mut self, turn: &mut Turn) {
         let schedule = self.scheduler.next_deadline().unwrap_or(FAR);
         let commit = self.commit.next_deadline().unwrap_or(FAR);
-        if self.keeping_ends() < schedule.min(commit) {
+        let settling = self.settling_due().unwrap_or(FAR);
+        if settling < schedule.min(commit).min(self.keeping_ends()) {
+            self.settle(turn, votum_settle::Event::Tick);
+        } else if self.keeping_ends() < schedule.min(commit) {
             self.stop_keeping(turn);
         } else if schedule <= commit {
             self.schedule(turn, votum_schedule::Event::Tick);
@@ -321,6 +332,9 @@ impl Engine {
         if self.keeps(job) {
             return self.release_kept(turn, job, by, reason);
         }
+        if let Some(over) = self.jobs.get(job).and_then(|open| open.over) {
+            return self.cancel_over(turn, job, over);
+        }
         let before = self.view(turn.now(), job);
         let message =
             if reason.is_empty() { "cancelled".to_owned() } else { format!("cancelled: {reason}") };
@@ -338,6 +352,8 @@ impl Engine {
         let worker = hello.installation.worker.clone();
         let met = CoordinatorEvent::Met { from: hello.installation.clone(), seen: hello.seen };
         self.commit(turn, met);
+        let joined = votum_settle::Event::Joined { host: settling::host(&hello.installation) };
+        self.settle(turn, joined);
         self.schedule(turn, votum_schedule::Event::Joined(registration(hello, protocol)));
         let frame = FromCoordinator::Welcome {
             lease: self.lease.length,
@@ -356,6 +372,21 @@ impl Engine {
             FromWorker::InventoryEnded => {
                 let event = votum_schedule::Event::InventoryEnded { worker };
                 self.pending.push_back(Pending::Schedule(event));
+                let host = settling::host(&from);
+                let event = votum_settle::Event::InventoryEnded { host };
+                self.pending.push_back(Pending::Settle(event));
+            }
+            // Only how a try of a hook ends is of interest.
+            FromWorker::Started { attempt, .. }
+            | FromWorker::Reported { attempt, .. }
+            | FromWorker::Discarded { attempt, .. }
+                if self.settlement.knows(&attempt) =>
+            {
+                turn.changed(&attempt.job);
+            }
+            FromWorker::Ended { attempt, end } if self.settlement.knows(&attempt) => {
+                let (host, end) = (settling::host(&from), Box::new(end));
+                self.settle(turn, votum_settle::Event::Ended { host, attempt, end });
             }
             FromWorker::Started { attempt, .. } => {
                 if self.may_judge(&attempt.job) {
@@ -397,6 +428,7 @@ impl Engine {
             }
             // Its lease was renewed in the same step, before the worker may count on it.
             FromWorker::Heartbeat { number, .. } => {
+                self.look_at_hosts(turn.now());
                 let frame = FromCoordinator::HeartbeatAcknowledged { number };
                 turn.act(Action::Send { worker, frame });
             }
@@ -420,12 +452,21 @@ impl Engine {
         let mut view = match self.jobs.get(job) {
             Some(open) => {
                 let kept = self.kept_until(job);
-                view::job(self.anchor, now, job, open, &self.scheduler, &self.commit, kept)
+                let brains = view::Brains {
+                    scheduler: &self.scheduler,
+                    commit: &self.commit,
+                    settlement: &self.settlement,
+                };
+                view::job(self.anchor, now, job, open, brains, kept)
             }
             None => self.quarantined_view(job)?,
         };
         view.worker_damages = self.damages_of(job);
         Some(view)
+    }
+
+    fn workers(&self) -> Answer {
+        Answer::Workers(self.shown_workers())
     }
 
     fn cluster(&self) -> Cluster {
@@ -437,7 +478,7 @@ impl Engine {
         for (job, open) in &self.jobs {
             let stage = self.commit.phase(job).map(|standing| standing.stage);
             let kept = self.kept.contains_key(job);
-            let state = view::state(stage.as_ref(), open.started.is_some(), kept);
+            let state = view::state(stage.as_ref(), open, kept);
             *cluster.jobs.entry(state).or_default() += 1;
         }
         let quarantined = self.quarantined_count();

@@ -118,6 +118,37 @@ pub(crate) enum Event {
         /// Of which start of its daemon.
         incarnation: Incarnation,
     },
+    /// A request of a webhook has come to an end.
+    Answered {
+        /// The job.
+        job: JobId,
+        /// The effect.
+        hook: TaskId,
+        /// Which try of it.
+        number: u32,
+        /// How.
+        trial: votum_settle::Trial,
+    },
+    /// A client wants to see every case.
+    ShowCases {
+        /// Whom to answer.
+        reply: ReplyId,
+    },
+    /// A person decides a case.
+    Resolve {
+        /// Whom to answer.
+        reply: ReplyId,
+        /// The job.
+        job: JobId,
+        /// The effect, or the task that is compensated.
+        subject: TaskId,
+        /// What shall become of it.
+        action: votum_wire::CaseAction,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// The retention of a closed job has ended.
     Expired {
         /// The job.

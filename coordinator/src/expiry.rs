@@ -166,8 +166,14 @@ mod tests {
             submission: submission(),
         };
         let schedule = Some(schedule);
-        let record =
-            JobRecord { job: job(), schedule, commit: None, prepared: None, closing: None };
+        let record = JobRecord {
+            job: job(),
+            schedule,
+            commit: None,
+            prepared: None,
+            settle: None,
+            closing: None,
+        };
         Record::Job(Box::new(record))
     }
 
@@ -179,8 +185,14 @@ mod tests {
 
     fn closed(retention: Duration) -> Record {
         let closing = Some(closing(retention));
-        let record =
-            JobRecord { job: job(), schedule: None, commit: None, prepared: None, closing };
+        let record = JobRecord {
+            job: job(),
+            schedule: None,
+            commit: None,
+            prepared: None,
+            settle: None,
+            closing,
+        };
         Record::Job(Box::new(record))
     }
 

@@ -24,6 +24,7 @@ mod sentence;
 mod sessions;
 mod turn;
 mod view;
+mod webhooks;
 
 pub use config::{Config, ConfigArgs};
 pub use log::LogArgs;
@@ -41,12 +42,13 @@ use votum_proto::{v1, worker::v1 as worker};
 use votum_wire::session::FRAME_BYTES_MAX;
 
 use crate::{
-    api::{AdminApi, Desk, JobApi, TxnApi, WorkerApi},
+    api::{AdminApi, CaseApi, Desk, JobApi, TxnApi, WorkerApi},
     changes::Changes,
     perform::Performer,
     recovery::Recovered,
     replies::Replies,
     sessions::{SessionApi, Sessions},
+    webhooks::Webhooks,
 };
 
 /// Runs a coordinator until it is told to stop by SIGTERM or SIGINT.
@@ -70,6 +72,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         sessions: sessions.clone(),
         replies: replies.clone(),
         changes: changes.clone(),
+        webhooks: Webhooks::new(inbox.clone())?,
     };
     let desk = Desk { inbox: inbox.clone(), replies, changes, reader: reader.clone(), clock };
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
@@ -90,6 +93,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .add_service(reflection_v1alpha()?)
         .add_service(v1::job_service_server::JobServiceServer::new(JobApi(desk.clone())))
         .add_service(v1::txn_service_server::TxnServiceServer::new(TxnApi(desk.clone())))
+        .add_service(v1::case_service_server::CaseServiceServer::new(CaseApi(desk.clone())))
         .add_service(v1::worker_service_server::WorkerServiceServer::new(WorkerApi(desk)))
         .add_service(v1::admin_service_server::AdminServiceServer::new(admin))
         .add_service(session)

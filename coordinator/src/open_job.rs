@@ -1,6 +1,6 @@
 //! What the engine itself knows of an open job, beyond its machines: who asked, and when what happened.
 
-use votum_commit::{CoordinatorRecord, Installation};
+use votum_commit::{Cause, CoordinatorRecord, Decision, Installation};
 use votum_driver::Stamped;
 use votum_job::JobSpec;
 use votum_machine::WallTime;
@@ -24,6 +24,10 @@ pub(crate) struct OpenJob {
     pub(crate) publishers: Vec<Installation>,
     /// What was exchanged with the participants of the current or deciding round.
     pub(crate) exchange: Exchange,
+    /// Why it aborts, once that is decided.
+    pub(crate) cause: Option<Cause>,
+    /// Its decision is carried out everywhere; only its settlement keeps it open.
+    pub(crate) over: Option<Decision>,
 }
 
 impl OpenJob {
@@ -39,6 +43,8 @@ impl OpenJob {
             ended: None,
             publishers: Vec::new(),
             exchange: Exchange::default(),
+            cause: None,
+            over: None,
         }
     }
 
@@ -71,11 +77,21 @@ impl OpenJob {
             Some(CoordinatorRecord::CommitDecided { shares, .. }) => {
                 self.decided.get_or_insert(at);
                 self.publishers = shares.iter().map(|share| share.holder.clone()).collect();
+                if shares.is_empty() {
+                    self.over = Some(Decision::Commit);
+                    self.ended.get_or_insert(at);
+                }
             }
-            Some(CoordinatorRecord::Aborting { .. }) => {
+            Some(CoordinatorRecord::Aborting { cause, .. }) => {
                 self.decided.get_or_insert(at);
+                self.cause = Some(cause.clone());
             }
-            Some(CoordinatorRecord::Ended { .. }) | None => {}
+            Some(CoordinatorRecord::Ended { .. }) => {
+                let aborted = self.cause.is_some();
+                self.over = Some(if aborted { Decision::Abort } else { Decision::Commit });
+                self.ended.get_or_insert(at);
+            }
+            None => {}
         }
     }
 }
@@ -100,8 +116,15 @@ mod tests {
         let prepared = Some(WallTime(5_000));
         let (schedule, commit) = (Some(received), Some(decided));
         let records = [
-            JobRecord { job: job(), schedule, commit: None, prepared: None, closing: None },
-            JobRecord { job: job(), schedule: None, commit, prepared, closing: None },
+            JobRecord {
+                job: job(),
+                schedule,
+                commit: None,
+                prepared: None,
+                settle: None,
+                closing: None,
+            },
+            JobRecord { job: job(), schedule: None, commit, prepared, settle: None, closing: None },
         ];
         // As the journal holds them.
         let records = records.map(|record| {

@@ -2,7 +2,10 @@
 
 use votum_driver::Perform;
 
-use crate::{action::Action, api::refused, changes::Changes, replies::Replies, sessions::Sessions};
+use crate::{
+    action::Action, api::refused, changes::Changes, replies::Replies, sessions::Sessions,
+    webhooks::Webhooks,
+};
 
 /// The coordinator's hands. Nothing here waits.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct Performer {
     pub(crate) replies: Replies,
     /// Who watches a job.
     pub(crate) changes: Changes,
+    /// Who sends the requests of webhooks.
+    pub(crate) webhooks: Webhooks,
 }
 
 impl Perform<Action> for Performer {
@@ -26,6 +31,7 @@ impl Perform<Action> for Performer {
                 self.sessions.refuse(&installation, refused(&refusal));
             }
             Action::Reply { reply, answer } => self.replies.answer(reply, answer),
+            Action::Post(post) => self.webhooks.send(*post),
             Action::JobChanged { job } => self.changes.wake(&job),
             Action::Raise { alarm } => tracing::error!(%alarm, "the protocol excludes this"),
         }

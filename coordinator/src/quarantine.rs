@@ -265,9 +265,10 @@ fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord>, String> 
     let parts = [
         scheduled.flatten(),
         record.commit.as_ref().map(CoordinatorRecord::job),
+        record.settle.as_ref().map(votum_settle::Record::job),
         record.closing.as_ref().map(|closing| &closing.job),
     ];
-    if parts == [None; 3] {
+    if parts == [None; 4] {
         return Err("it says nothing about the job".to_owned());
     }
     let parts = parts.into_iter().chain([Some(&record.job)]);
@@ -303,6 +304,8 @@ fn state(open: &OpenJob, records: &[Stamped<JobRecord>]) -> JobState {
             (Some(CoordinatorRecord::Aborting { .. }), true, _) | (_, true, JobState::Aborting) => {
                 JobState::Aborted
             }
+            (Some(CoordinatorRecord::Ended { .. }), _, JobState::Committing) => JobState::Committed,
+            (Some(CoordinatorRecord::Ended { .. }), _, JobState::Aborting) => JobState::Aborted,
             (Some(CoordinatorRecord::Ended { .. }) | None, _, state) => state,
         };
     }
@@ -314,7 +317,8 @@ fn kind(payload: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(payload).ok()?;
     let record = value.get("record")?;
     let Some(job) = record.get("job") else { return variant(record) };
-    let parts = ["schedule", "commit"].into_iter().filter_map(|part| variant(job.get(part)?));
+    let parts =
+        ["schedule", "commit", "settle"].into_iter().filter_map(|part| variant(job.get(part)?));
     let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| parts.join(" and "))
 }

@@ -68,6 +68,9 @@ pub(crate) struct JobRecord {
     /// When the round was opened that this decides: the start of the longest possible doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<WallTime>,
+    /// What the settlement decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<votum_settle::Record>,
     /// Present in the last record of the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
@@ -155,6 +158,7 @@ impl Durable for Record {
             Self::Job(record) => {
                 record.schedule.as_ref().is_some_and(votum_schedule::Record::forced)
                     || record.commit.as_ref().is_some_and(CoordinatorRecord::forced)
+                    || record.settle.as_ref().is_some_and(votum_settle::Record::forced)
             }
         }
     }

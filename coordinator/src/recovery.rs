@@ -469,6 +469,7 @@ pub(crate) mod tests {
             | Action::SendDurable { .. }
             | Action::JobChanged { .. }
             | Action::Refuse { .. }
+            | Action::Post(_)
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")
@@ -498,6 +499,7 @@ pub(crate) mod tests {
             schedule: Some(schedule),
             commit: None,
             prepared: None,
+            settle: None,
             closing: None,
         };
         Record::Job(Box::new(record))

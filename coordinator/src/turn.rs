@@ -19,6 +19,7 @@ pub(crate) struct Turn {
     schedule: Option<votum_schedule::Record>,
     commit: Option<CoordinatorRecord>,
     prepared: Option<WallTime>,
+    settle: Option<votum_settle::Record>,
     closing: Option<Closing>,
     alone: Option<Record>,
     actions: Vec<Action>,
@@ -34,6 +35,7 @@ impl Turn {
             schedule: None,
             commit: None,
             prepared: None,
+            settle: None,
             closing: None,
             alone: None,
             actions: Vec::new(),
@@ -55,6 +57,11 @@ impl Turn {
     /// Notes when the round was opened that the commit coordinator's fact decides.
     pub(crate) fn prepared(&mut self, at: Option<WallTime>) {
         self.prepared = at;
+    }
+
+    /// Notes the settlement's fact.
+    pub(crate) fn settle_record(&mut self, record: votum_settle::Record) {
+        self.settle = Some(record);
     }
 
     /// Notes that the job of this step is over.
@@ -117,6 +124,11 @@ impl Turn {
         self.commit.is_some()
     }
 
+    /// Says whether the settlement has decided something in this step.
+    pub(crate) fn has_settle_record(&self) -> bool {
+        self.settle.is_some()
+    }
+
     /// Says whether an abort was refused because the commit is decided.
     pub(crate) fn is_too_late(&self) -> bool {
         self.too_late
@@ -151,12 +163,16 @@ impl Turn {
         };
         let commit = self.commit.take();
         let of_commit = commit.as_ref().map(CoordinatorRecord::job);
-        let job = schedule.as_ref().and_then(votum_schedule::Record::job).or(of_commit)?.clone();
+        let settle = self.settle.take();
+        let of_settle = settle.as_ref().map(votum_settle::Record::job);
+        let of_schedule = schedule.as_ref().and_then(votum_schedule::Record::job);
+        let job = of_schedule.or(of_commit).or(of_settle)?.clone();
         Some(Record::Job(Box::new(JobRecord {
             job,
             schedule,
             commit,
             prepared: self.prepared,
+            settle,
             closing: self.closing.take(),
         })))
     }

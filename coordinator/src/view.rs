@@ -9,8 +9,10 @@ use votum_ids::{Epoch, JobId, TaskId, WorkerId};
 use votum_job::{Comeback, Failure, FailureKind, JobSpec, StagedOutput};
 use votum_machine::{Moment, WallTime};
 use votum_schedule::{Attempt, KeptRelease, LiveAttempts, Pause, Scheduler, TaskStanding};
+use votum_settle::{HookState as Stands, Resolution, Settlement, Trial};
 use votum_wire::{
-    PauseOrigin, PauseView,
+    CaseAction, HookKind, HookState, HookView, PauseOrigin, PauseView, ResolutionView,
+    TrialOutcome, TrialView,
     names::AttemptName,
     rescue::KeptReleaseView,
     view::{
@@ -37,24 +39,33 @@ pub(crate) struct Fate {
     pub(crate) kept: bool,
 }
 
+/// Everything that knows something of an open job.
+#[derive(Clone, Copy)]
+pub(crate) struct Brains<'a> {
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) commit: &'a Coordinator,
+    pub(crate) settlement: &'a Settlement,
+}
+
 /// Shows an open job.
 pub(crate) fn job(
     anchor: WallTime,
     now: Moment,
     job: &JobId,
     open: &OpenJob,
-    scheduler: &Scheduler,
-    commit: &Coordinator,
+    brains: Brains<'_>,
     kept_until: Option<Moment>,
 ) -> JobView {
+    let Brains { scheduler, commit, settlement } = brains;
     let stage = commit.phase(job).map(|standing| standing.stage);
-    let state = state(stage.as_ref(), open.started.is_some(), kept_until.is_some());
+    let state = state(stage.as_ref(), open, kept_until.is_some());
     let fate = Fate { state, kept: kept_until.is_some(), ..Fate::of(stage, open) };
     let mut view = picture(anchor, now, job, open, scheduler, &fate);
     view.kept_until = kept_until.map(|until| anchor.at(until));
     if fate.kept {
         view.ended = open.decided;
     }
+    view.hooks = hooks(anchor, job, settlement);
     view.state_message = sentence::of(now, &view, scheduler);
     view
 }
@@ -77,9 +88,14 @@ pub(crate) fn closed(
         participants: Vec::new(),
         kept: false,
     };
+    let mut settlement = Settlement::new(anchor);
     for (number, Stamped { at, record }) in records.iter().enumerate() {
         if let Some(schedule) = &record.schedule {
             let replayed = scheduler.replay(*at, schedule);
+            replayed.map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
+        }
+        if let Some(settle) = &record.settle {
+            let replayed = settlement.replay(*at, &open.spec, settle);
             replayed.map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
         }
         match &record.commit {
@@ -103,8 +119,9 @@ pub(crate) fn closed(
     }
     // What was noted later ended nothing.
     let closing = records.iter().find(|stamped| stamped.record.closing.is_some());
-    open.ended = closing.or(records.last()).map(|stamped| stamped.at);
+    open.ended = open.ended.or_else(|| closing.or(records.last()).map(|stamped| stamped.at));
     let mut view = picture(anchor, Moment::START, job, &open, &scheduler, &fate);
+    view.hooks = hooks(anchor, job, &settlement);
     view.state_message = sentence::of(Moment::START, &view, &scheduler);
     Ok(view)
 }
@@ -139,6 +156,7 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         rescued_by: None,
         pause: None,
         further_pauses: Vec::new(),
+        hooks: Vec::new(),
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -224,6 +242,7 @@ fn unknown(anchor: WallTime, quarantined: &Quarantined, fate: &Fate) -> JobView 
         further_pauses: Vec::new(),
         kept_release: None,
         rescued_by: None,
+        hooks: Vec::new(),
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -244,7 +263,13 @@ pub(crate) fn worker(
 }
 
 /// Returns the state of an open job; `kept` says that only what it staged outlives its abort.
-pub(crate) fn state(stage: Option<&Stage>, started: bool, kept: bool) -> JobState {
+pub(crate) fn state(stage: Option<&Stage>, open: &OpenJob, kept: bool) -> JobState {
+    let started = open.started.is_some();
+    match open.over {
+        Some(Decision::Commit) => return JobState::Committed,
+        Some(Decision::Abort) => return JobState::Aborted,
+        None => {}
+    }
     match stage {
         Some(Stage::Preparing { .. }) => JobState::Preparing,
         Some(Stage::Delivering { .. }) => JobState::Committing,
@@ -265,6 +290,17 @@ impl Fate {
             participants: Vec::new(),
             kept: false,
         };
+        if let Some(over) = open.over {
+            fate.decision = Some(over);
+            fate.cause.clone_from(&open.cause);
+            let published = |holder: &Installation| ParticipantView {
+                worker: holder.worker.clone(),
+                vote: Some(Vote::Yes),
+                acknowledged: true,
+            };
+            fate.participants = open.publishers.iter().map(published).collect();
+            return fate;
+        }
         match stage {
             Some(Stage::Preparing { votes, .. }) => {
                 let asked = votes.into_iter().map(|(holder, vote)| ParticipantView {
@@ -381,6 +417,7 @@ fn picture(
         creator: open.submission.by.clone(),
         rescued_from: open.submission.rescue.as_ref().map(|rescue| rescue.from.clone()),
         kept_until: None,
+        hooks: Vec::new(),
         pause: holds.next(),
         further_pauses: holds.collect(),
         kept_release: scheduler.kept_release(job).map(shown_release),
@@ -580,6 +617,70 @@ fn word(standing: TaskStanding) -> TaskState {
         TaskStanding::Staged => TaskState::Staged,
         TaskStanding::Failed => TaskState::Failed,
         TaskStanding::Cancelled => TaskState::Cancelled,
+    }
+}
+
+/// Shows what the decision on a job leaves to do.
+fn hooks(anchor: WallTime, job: &JobId, settlement: &Settlement) -> Vec<HookView> {
+    settlement.hooks(job).into_iter().map(|hook| shown_hook(anchor, hook)).collect()
+}
+
+fn shown_hook(anchor: WallTime, hook: votum_settle::HookView) -> HookView {
+    let mut shown = HookView {
+        hook: hook.hook,
+        kind: match hook.kind {
+            votum_settle::HookKind::Effect => HookKind::Effect,
+            votum_settle::HookKind::Compensation => HookKind::Compensation,
+        },
+        state: HookState::Waiting,
+        tries: hook.tries,
+        worker: None,
+        next: None,
+        trials: hook.trials.into_iter().map(shown_trial).collect(),
+        resolution: None,
+    };
+    shown.state = match hook.state {
+        Stands::Waiting => HookState::Waiting,
+        Stands::Due { at } => {
+            shown.next = Some(anchor.at(at));
+            HookState::Due
+        }
+        Stands::Running { worker } => {
+            shown.worker = worker;
+            HookState::Running
+        }
+        Stands::Done => HookState::Done,
+        Stands::Parked => HookState::Parked,
+        Stands::Closed { resolution, by, reason, at } => {
+            let action = case_action(resolution);
+            shown.resolution = Some(ResolutionView { action, by, reason, at });
+            HookState::Closed
+        }
+    };
+    shown
+}
+
+fn shown_trial(trial: votum_settle::TrialView) -> TrialView {
+    let outcome = match &trial.trial {
+        Trial::Done => TrialOutcome::Done,
+        Trial::Failed { .. } => TrialOutcome::Failed,
+        Trial::Unknown { .. } => TrialOutcome::Unknown,
+    };
+    TrialView {
+        number: trial.number,
+        worker: trial.worker,
+        ended: trial.ended,
+        outcome,
+        message: trial.trial.message().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Shows what a person can do about a case.
+pub(crate) fn case_action(resolution: Resolution) -> CaseAction {
+    match resolution {
+        Resolution::Retry => CaseAction::Retry,
+        Resolution::Done => CaseAction::Done,
+        Resolution::GiveUp => CaseAction::GiveUp,
     }
 }
 

@@ -25,6 +25,7 @@ mod rescuing;
 mod restarting;
 mod resuming;
 mod serving;
+mod settling;
 mod stopping;
 mod submitting;
 mod upgrading;

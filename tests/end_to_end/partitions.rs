@@ -6,7 +6,7 @@ use votum_ids::JobId;
 use votum_tests::{
     Cluster, Content, JobDraft, TaskDraft, Timing, Visible, content_of, eventually, let_pass,
 };
-use votum_wire::{JobState, JobView, WorkerState, view::Outcome};
+use votum_wire::{JobState, JobView, ParticipantView, WorkerState, view::Outcome};
 
 use crate::{apart, open_gate, wait_for_file};
 
@@ -109,6 +109,11 @@ fn a_partition_after_the_decision_leaves_nobody_behind() {
     eventually("s1 has promised", LIMIT, || {
         let records = cluster.records_of("s1", &job);
         records.iter().any(|one| one.part(&["participant", "prepared"]).is_some()).then_some(())
+    });
+    // Its vote is behind its promise; cut off in between, it would cost the round.
+    cluster.wait_for("s1 has voted", &job, |view| {
+        let voted = |one: &ParticipantView| one.worker.as_str() == "s1" && one.vote.is_some();
+        view.participants.iter().any(voted)
     });
     cluster.network().isolate("s1");
     cluster.worker("s2").thaw();

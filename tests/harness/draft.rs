@@ -8,8 +8,9 @@ use std::{
 
 use votum_ids::{Existing, OutputName, StepName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    CheckpointPolicy, HealthCheck, InputSpec, JobSpec, OnExhausted, OnUnreachable, OutputSpec,
-    Program, RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec,
+    CheckpointPolicy, Compensation, EffectSpec, EffectWork, HealthCheck, InputSpec, JobSpec,
+    OnExhausted, OnUnknown, OnUnreachable, OutputSpec, Placement, Program, RETENTION_DEFAULT,
+    Resources, RetryPolicy, Step, TaskSpec, Trigger,
 };
 
 /// A job while it is written.
@@ -39,6 +40,7 @@ impl JobDraft {
             on_exhausted: OnExhausted::Abort,
             keep_staged: Duration::ZERO,
             tasks: BTreeMap::new(),
+            effects: BTreeMap::new(),
         })
     }
 
@@ -46,6 +48,49 @@ impl JobDraft {
     #[must_use]
     pub fn task(mut self, task: TaskDraft) -> Self {
         self.0.tasks.insert(task.id, task.spec);
+        self
+    }
+
+    /// Adds an effect that runs a script on any worker, tried often.
+    ///
+    /// # Panics
+    /// If the name is none.
+    #[must_use]
+    pub fn effect(self, name: &str, after: Trigger, script: &str) -> Self {
+        let work = EffectWork::Program {
+            placement: Placement::default(),
+            program: shell(script),
+            env: BTreeMap::new(),
+        };
+        self.effect_of(name, after, work, OFTEN)
+    }
+
+    /// Adds an effect with its number of tries.
+    ///
+    /// # Panics
+    /// If the name is none.
+    #[must_use]
+    pub fn effect_of(mut self, name: &str, after: Trigger, work: EffectWork, tries: u32) -> Self {
+        let effect = EffectSpec {
+            after,
+            needs: BTreeSet::new(),
+            work,
+            timeout: Duration::from_secs(20),
+            retry: soon(tries),
+            on_unknown: OnUnknown::Repeat,
+        };
+        self.0.effects.insert(TaskId::new(name).expect("the test gives a name"), effect);
+        self
+    }
+
+    /// Changes an effect that was added before.
+    ///
+    /// # Panics
+    /// If there is none of this name.
+    #[must_use]
+    pub fn alter_effect(mut self, name: &str, change: impl FnOnce(&mut EffectSpec)) -> Self {
+        let name = TaskId::new(name).expect("the test gives a name");
+        change(self.0.effects.get_mut(&name).expect("the effect was added"));
         self
     }
 
@@ -111,6 +156,18 @@ impl TaskDraft {
             })
         };
         Self { id: TaskId::new(id).expect("the test gives a name"), spec }
+    }
+
+    /// Undoes the task by a script, tried often.
+    #[must_use]
+    pub fn compensated(mut self, script: &str) -> Self {
+        self.spec.compensate = Some(Compensation {
+            program: shell(script),
+            timeout: Duration::from_secs(20),
+            retry: soon(OFTEN),
+            elsewhere: false,
+        });
+        self
     }
 
     /// Begins a task of steps, each a script.
@@ -285,3 +342,20 @@ impl TaskDraft {
 fn output(name: &str) -> OutputName {
     OutputName::new(name).expect("the test gives a name")
 }
+
+fn shell(script: &str) -> Program {
+    let interpreter = vec!["sh".to_owned(), "-eu".to_owned()];
+    Program::Script { text: script.to_owned(), interpreter }
+}
+
+fn soon(attempts: u32) -> RetryPolicy {
+    RetryPolicy {
+        attempts,
+        backoff: Duration::from_millis(50),
+        backoff_max: Duration::from_millis(500),
+        never_on: BTreeSet::new(),
+    }
+}
+
+/// More tries than a test ever takes from a hook.
+const OFTEN: u32 = 100;

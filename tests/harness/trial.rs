@@ -8,8 +8,8 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use votum_ids::JobId;
-use votum_job::JobSpec;
-use votum_wire::{JobState, JobView};
+use votum_job::{JobSpec, Trigger};
+use votum_wire::{HookState, JobState, JobView};
 
 use crate::{
     cluster::Cluster,
@@ -87,12 +87,50 @@ impl Trial {
             .task(task("t1", "s1"))
             .task(task("t2", "s2"))
             .task(third)
+            .effect("announce", Trigger::Commit, &Self::note(cluster))
+            .effect("page", Trigger::Abort, &Self::note(cluster))
             .spec()
+    }
+
+    /// Returns a script that leaves a line with everything that a receiver of an effect is told.
+    fn note(cluster: &Cluster) -> String {
+        let told = cluster.home().join("told");
+        format!(
+            "echo \"$VOTUM_TASK_ID $VOTUM_DECISION $VOTUM_EFFECT_KEY $(cksum < $VOTUM_JOB_FILE)\" \
+             >> {}.$VOTUM_JOB_ID",
+            told.display()
+        )
+    }
+
+    /// Waits until nothing is left to do for a decided job, and judges what its effects told: at
+    /// least once what belongs to its decision, always the same, and nothing of the other one.
+    #[track_caller]
+    fn judge_effects(cluster: &Cluster, view: &JobView) {
+        let done = |view: &JobView| view.hooks.iter().all(|hook| hook.state == HookState::Done);
+        let view =
+            cluster.wait_for("its effects", &view.job, |view| !view.hooks.is_empty() && done(view));
+        let told = cluster.home().join(format!("told.{}", view.job));
+        let told = fs::read_to_string(told).expect("an effect that is done has told");
+        let first = told.lines().next().expect("it told a line");
+        assert!(told.lines().all(|line| line == first), "{}: {told}", view.job);
+        let wanted = match view.state {
+            JobState::Committed => "announce commit ",
+            JobState::Aborted => "page abort ",
+            JobState::Received
+            | JobState::Running
+            | JobState::Preparing
+            | JobState::Committing
+            | JobState::Aborting
+            | JobState::Quarantined => panic!("it has not ended: {view:#?}"),
+        };
+        assert!(first.starts_with(wanted), "{}: {told}", view.job);
+        assert!(first.contains(&format!(" {}/", view.uid)), "{}: {told}", view.job);
     }
 
     /// Judges a job that has ended: one outcome everywhere, nothing twice, nothing left over.
     #[track_caller]
     pub fn judge(self, cluster: &Cluster, view: &JobView) {
+        Self::judge_effects(cluster, view);
         let visible = Self::visible(cluster, &view.job);
         match view.state {
             JobState::Committed => {

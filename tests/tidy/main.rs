@@ -109,8 +109,8 @@ fn long_files_are_an_invitation_to_split() {
 }
 
 /// Crates that decide and never act.
-const PURE: [&str; 5] =
-    ["votum-ids", "votum-machine", "votum-job", "votum-commit", "votum-schedule"];
+const PURE: [&str; 6] =
+    ["votum-ids", "votum-machine", "votum-job", "votum-commit", "votum-schedule", "votum-settle"];
 /// What pure crates may use besides each other.
 const DATA: [&str; 3] = ["serde", "thiserror", "uuid"];
 /// Words that reach outside of a pure crate.

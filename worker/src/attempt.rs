@@ -40,6 +40,8 @@ use crate::{
 pub(crate) struct Attempt {
     id: AttemptId,
     number: u32,
+    /// It tries an effect or a compensation, which the end of its job does not touch.
+    hook: bool,
     phase: Phase,
     /// What its program has said of itself.
     told: Option<Told>,
@@ -107,16 +109,22 @@ impl Attempt {
     /// Takes an attempt on.
     pub(crate) fn accept(now: Moment, assignment: Box<Assignment>) -> (Self, Reaction) {
         let (id, number) = (assignment.attempt.clone(), assignment.number);
+        let hook = !assignment.role.is_task();
         let reaction = Reaction::perform([Action::Fetch(assignment.clone())])
-            .durably(Record::Accepted { attempt: id.clone(), number });
+            .durably(Record::Accepted { attempt: id.clone(), number, hook });
         let limits = Limits::accepted(now, &assignment);
         let phase = Phase::Fetching { assignment, limits };
-        (Self { id, number, phase, told: None }, reaction)
+        (Self { id, number, hook, phase, told: None }, reaction)
     }
 
     /// Remembers an attempt that was under way when the daemon ended.
-    pub(crate) fn cut_off(id: AttemptId, number: u32) -> Self {
-        Self { id, number, phase: Phase::CutOff, told: None }
+    pub(crate) fn cut_off(id: AttemptId, number: u32, hook: bool) -> Self {
+        Self { id, number, hook, phase: Phase::CutOff, told: None }
+    }
+
+    /// Says whether it tries an effect or a compensation.
+    pub(crate) fn is_hook(&self) -> bool {
+        self.hook
     }
 
     /// Goes on with its program, or with the end of it, after a restart (R6).
@@ -380,7 +388,7 @@ impl Attempt {
     pub(crate) fn needs_lease(&self) -> bool {
         match &self.phase {
             Phase::Fetching { assignment, .. } | Phase::Running { assignment, .. } => {
-                assignment.spec.exclusive
+                assignment.spec.acts_outside()
             }
             // Until it is found its supervisor alone watches the lease.
             Phase::CutOff

@@ -7,6 +7,7 @@
 
 mod doubting;
 mod saving;
+mod settling;
 mod transactions;
 
 use std::{
@@ -58,6 +59,8 @@ pub struct Engine {
     seen: Option<LogPosition>,
     session: Option<Session>,
     lease: Lease,
+    /// Compensations that wait for the end of what they undo.
+    deferred: BTreeMap<AttemptId, Box<Assignment>>,
     /// What follows from earlier steps and needs steps of its own.
     pub(crate) pending: VecDeque<Pending>,
     prune: Moment,
@@ -95,6 +98,7 @@ pub(crate) enum Pending {
     Discard(AttemptId),
     Stop(AttemptId, StopWish),
     Ask(AttemptId, Ask),
+    Start(Box<Assignment>),
 }
 
 /// Why an attempt is to end, one of many at once.
@@ -143,6 +147,7 @@ impl Machine for Engine {
             self.life = Life::Left;
             reaction = reaction.then(Action::Send(FromWorker::Goodbye)).then(Action::Exit);
         }
+        self.take_up_deferred();
         // Before it is admitted a worker says nothing: its inventory will.
         let admitted =
             self.session.as_ref().is_some_and(|session| session.phase.heartbeat().is_some());
@@ -186,6 +191,7 @@ impl Engine {
             seen: None,
             session: None,
             lease: Lease::default(),
+            deferred: BTreeMap::new(),
             pending: VecDeque::new(),
             prune: Moment::START,
             life: Life::Working,
@@ -360,6 +366,10 @@ impl Engine {
             return refuse(id, FailureKind::Interrupted, message);
         }
         self.pending.extend(self.attempts.older(&id).into_iter().map(Pending::Discard));
+        if self.must_wait(&assignment) {
+            self.deferred.insert(id, assignment);
+            return Reaction::none();
+        }
         let (attempt, reaction) = Attempt::accept(now, assignment);
         self.attempts.insert(&id, attempt);
         reaction
@@ -409,7 +419,8 @@ impl Engine {
             self.pending.push_back(Pending::Ask(id.clone(), Ask::Line));
         }
         let reaction = self.attempts.react(id, |attempt| attempt.step(now, event));
-        if !was_sealed && self.attempts.find(id).is_some_and(Attempt::is_sealed) {
+        let stages = |attempt: &Attempt| attempt.is_sealed() && !attempt.is_hook();
+        if !was_sealed && self.attempts.find(id).is_some_and(stages) {
             let staged = ParticipantEvent::Sealed { job: id.job.clone() };
             self.pending.push_back(Pending::Participant(staged));
         }
@@ -425,8 +436,8 @@ impl Engine {
         if self.attempts.find(&attempt).is_some() || self.quarantined.contains_key(&attempt.job) {
             return Reaction::none();
         }
-        self.attempts.insert(&attempt, Attempt::cut_off(attempt.clone(), number));
-        Reaction::none().durably(Record::Accepted { attempt, number })
+        self.attempts.insert(&attempt, Attempt::cut_off(attempt.clone(), number, false));
+        Reaction::none().durably(Record::Accepted { attempt, number, hook: false })
     }
 
     /// Continues an attempt of an earlier start, unless a later one has taken its place (R1).
@@ -448,7 +459,7 @@ impl Engine {
         let known = self.attempts.find(&id).is_some();
         if !known {
             // Its record was lazy and got lost; the coordinator says whether it is wanted.
-            self.attempts.insert(&id, Attempt::cut_off(id.clone(), number));
+            self.attempts.insert(&id, Attempt::cut_off(id.clone(), number, false));
         }
         let saving = self.saving_of_adopted(now, &assignment);
         let reaction =
@@ -458,7 +469,11 @@ impl Engine {
         if self.promises.get(&id.job) == Some(&Promise::Aborted) {
             self.pending.push_back(Pending::Stop(id.clone(), StopWish::Aborted));
         }
-        if known { reaction } else { reaction.durably(Record::Accepted { attempt: id, number }) }
+        if known {
+            reaction
+        } else {
+            reaction.durably(Record::Accepted { attempt: id, number, hook: false })
+        }
     }
 
     fn leave(&mut self, parting: Parting) -> Reaction {
@@ -504,6 +519,7 @@ impl Engine {
             Some(Pending::Ask(attempt, ask)) => {
                 return self.saving_changed(&attempt, CheckpointEvent::Asked(ask));
             }
+            Some(Pending::Start(assignment)) => return self.start(now, assignment),
             None => {}
         }
         if let Some(Session { phase: SessionPhase::Admitted { heartbeat, interval }, .. }) =

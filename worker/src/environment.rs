@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use votum_ids::OutputName;
-use votum_job::Assignment;
+use votum_job::{Assignment, Role};
 use votum_machine::WallTime;
 
 use crate::tools::path_with;
@@ -36,6 +36,8 @@ pub(crate) struct Places {
     pub(crate) cancel_file: PathBuf,
     /// The program appends to it what it says of itself.
     pub(crate) report: PathBuf,
+    /// What an effect or a compensation is told of its job.
+    pub(crate) job_file: PathBuf,
     /// Commands that come first in the `PATH`.
     pub(crate) tools: PathBuf,
 }
@@ -84,6 +86,14 @@ pub(crate) fn environment(
     set("CHECKPOINT_SEQUENCE", sequence.to_string());
     set("CHECKPOINT_ASKS", text(&places.asks_dir));
     set("REPORT", text(&places.report));
+    if let Role::Hook(hook) = &assignment.role {
+        let key = if hook.undoes.is_empty() { "EFFECT_KEY" } else { "TASK_KEY" };
+        set(key, hook.key.clone());
+        set("DECISION", hook.verdict.clone());
+        set("JOB_FILE", text(&places.job_file));
+        let undoes: Vec<String> = hook.undoes.iter().map(ToString::to_string).collect();
+        set("UNDOES", undoes.join(" "));
+    }
     env
 }
 
@@ -125,6 +135,7 @@ mod tests {
             asks_dir: "/s/asks".into(),
             cancel_file: "/d/cancel".into(),
             report: "/d/report".into(),
+            job_file: "/d/job.json".into(),
             tools: "/w/bin".into(),
         }
     }

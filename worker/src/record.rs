@@ -25,6 +25,10 @@ pub enum Record {
         attempt: AttemptId,
         /// Counts the attempts of the task from 1, for people.
         number: u32,
+        /// It tries an effect or a compensation: the fact is durable before it begins, so that
+        /// a try that nobody lists was never made, and no earlier attempt follows it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hook: bool,
     },
     /// An attempt shall end early; it is asked to only when this is durable, so that the end
     /// of its program is never taken for its own doing.
@@ -143,8 +147,8 @@ impl Durable for Record {
     fn forced(&self) -> bool {
         match self {
             Self::EpochSeen { .. } | Self::Sealed { .. } | Self::CheckpointHeld { .. } => true,
-            Self::Accepted { .. }
-            | Self::StopDecided { .. }
+            Self::Accepted { hook, .. } => *hook,
+            Self::StopDecided { .. }
             | Self::Failed { .. }
             | Self::Acknowledged { .. }
             | Self::Discarded { .. }

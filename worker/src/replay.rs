@@ -120,7 +120,7 @@ impl Engine {
         }
         let mut staged = false;
         for (id, attempt) in attempts {
-            staged |= attempt.is_sealed();
+            staged |= attempt.is_sealed() && !attempt.is_hook();
             if !attempt.is_gone() {
                 self.attempts.insert(&id, attempt);
             }
@@ -192,8 +192,8 @@ fn next(
         | Record::CheckpointHeld { .. }
         | Record::CheckpointGone { .. }
         | Record::CheckpointsReleased { .. } => return Err(CorruptJob::Misplaced),
-        Record::Accepted { attempt, number } => {
-            attempts.insert(attempt.clone(), Attempt::cut_off(attempt, number));
+        Record::Accepted { attempt, number, hook } => {
+            attempts.insert(attempt.clone(), Attempt::cut_off(attempt, number, hook));
         }
         Record::StopDecided { attempt, kind, message, grace } => {
             let cause = Cause { kind, message };
@@ -214,7 +214,7 @@ fn next(
         Record::Participant(record) => {
             match &record {
                 ParticipantRecord::Aborted { .. } => {
-                    attempts.retain(|_, attempt| !attempt.is_sealed());
+                    attempts.retain(|_, attempt| attempt.is_hook() || !attempt.is_sealed());
                 }
                 ParticipantRecord::Released { .. } => attempts.clear(),
                 ParticipantRecord::Prepared { .. }

@@ -14,7 +14,9 @@ use std::{
 use tokio::sync::watch;
 use votum_crashpoint::crash_point;
 use votum_ids::{AttemptId, OutputName};
-use votum_job::{Assignment, Failure, FailureKind, Program, Resources, Size, TaskSignal, TaskSpec};
+use votum_job::{
+    Assignment, Failure, FailureKind, Program, Resources, Role, Size, TaskSignal, TaskSpec,
+};
 use votum_process::{Launch, Limits, StartError, StopSignal, start};
 use votum_shadow::Staging;
 
@@ -230,9 +232,14 @@ fn plan(
         asks_dir: staging.asks_dir(),
         cancel_file: cancel_file(dir),
         report: report_path(dir),
+        job_file: dir.join(JOB_FILE),
         tools: shell.config.tools_dir(),
     };
     let account = shell.config.task_account.as_ref();
+    if let Role::Hook(hook) = &assignment.role {
+        script::write(&places.job_file, &hook.announcement, account)
+            .map_err(|error| storage_failed(error.to_string()))?;
+    }
     let argv = match &assignment.spec.program {
         Program::Command(argv) => argv.clone(),
         Program::Script { text, interpreter } => {
@@ -259,7 +266,7 @@ fn plan(
         user: account.map(|account| account.user.clone()),
         stop_signal: stop_signal(assignment.spec.stop_signal),
         log_bytes_max: shell.config.log_limit,
-        lease: assignment.spec.exclusive.then(|| shell.config.lease_file()),
+        lease: assignment.spec.acts_outside().then(|| shell.config.lease_file()),
         limits: limits(&assignment.spec.resources),
         cgroups: shell.cgroups.clone(),
     })
@@ -334,4 +341,5 @@ pub(crate) fn read_number(dir: &Path) -> u32 {
 }
 
 const SCRIPT: &str = "script";
+const JOB_FILE: &str = "job.json";
 const NUMBER: &str = "number";

@@ -64,6 +64,7 @@ pub(crate) fn assignment(counter: u64) -> Assignment {
         inputs: Vec::new(),
         time_limit: Duration::from_mins(1),
         resume: Vec::new(),
+        role: votum_job::Role::Task,
     }
 }
 

@@ -551,6 +551,7 @@ fn start(script: &str) -> FromCoordinator {
         inputs: Vec::new(),
         time_limit: Duration::from_mins(5),
         resume: Vec::new(),
+        role: votum_job::Role::Task,
     }))
 }
 

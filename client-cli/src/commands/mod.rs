@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
 pub(crate) mod cancel;
+pub(crate) mod case;
 pub(crate) mod dev;
 pub(crate) mod internal;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod pause;
+pub(crate) mod plan;
 pub(crate) mod rescue;
 pub(crate) mod retry;
 pub(crate) mod show;
@@ -24,6 +26,7 @@ use crate::{args::Command, context::Context, fault::Outcome};
 pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Validate(args) => validate::run(&args, context),
+        Command::Plan(args) => plan::run(&args, context),
         Command::Submit(args) => submit::submit(&args, context).await,
         Command::Run(args) => submit::run(&args, context).await,
         Command::List(args) => list::run(&args, context).await,
@@ -37,6 +40,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Rescue(args) => rescue::run(&args, context).await,
         Command::Retry(args) => retry::run(&args, context).await,
         Command::Txn(command) => txn::run(&command, context).await,
+        Command::Case(command) => case::run(&command, context).await,
         Command::Worker(command) => worker::run(&command, context).await,
         Command::Status => status::run(context).await,
         Command::Dev(args) => dev::run(&args, context).await,

@@ -60,16 +60,27 @@ fn verdict(path: &Path, spec: &JobSpec, format: Format) -> String {
     let outputs = spec.tasks.values().flat_map(|task| task.outputs.values());
     let published = outputs.filter(|output| output.publish.is_some()).count();
     let (name, tasks) = (&spec.display_name, spec.tasks.len());
+    let compensated = spec.tasks.values().filter(|task| task.compensate.is_some()).count();
+    let effects = spec.effects.len();
     match format {
-        Format::Table => format!(
-            "{}: ok: {name}, {}, {} published",
-            path.display(),
-            amount::count(tasks as u64, "task"),
-            amount::count(published as u64, "output")
-        ),
+        Format::Table => {
+            let mut words = format!(
+                "{}: ok: {name}, {}, {} published",
+                path.display(),
+                amount::count(tasks as u64, "task"),
+                amount::count(published as u64, "output")
+            );
+            for (count, noun) in [(compensated, "compensation"), (effects, "effect")] {
+                if count > 0 {
+                    words.push_str(&format!(", {}", amount::count(count as u64, noun)));
+                }
+            }
+            words
+        }
         Format::Json => json!({
             "file": path.to_string_lossy(), "valid": true,
             "displayName": name, "tasks": tasks, "publishedOutputs": published,
+            "compensations": compensated, "effects": effects,
         })
         .to_string(),
         Format::Name => name.clone(),

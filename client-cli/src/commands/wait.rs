@@ -7,7 +7,7 @@ use votum_wire::{JobState, JobView, Translate as _, json};
 use crate::{
     args::Format,
     context::{Context, Patience},
-    display::outcome,
+    display::{hooks, outcome},
     exit::Exit,
     fault::Outcome,
     job_name,
@@ -49,6 +49,9 @@ pub(crate) async fn run(args: &WaitArgs, context: &Context) -> Outcome {
             Format::Name => job.to_string(),
             Format::Table => outcome::sentence(&view),
         })?;
+        if let (Format::Table, Some(words)) = (context.screen.format, hooks::goes_on(&view)) {
+            context.screen.remark(&format!("  then:    {words}"))?;
+        }
         if exit == Exit::Done {
             exit = verdict(args.wanted, &view);
         }

@@ -131,8 +131,14 @@ fn limits(view: &WorkerView) -> String {
     format!("{} (by {backend})", kinds.join(", "))
 }
 
-/// Returns the cluster on one screen.
-pub(crate) fn status(view: &ClusterView, address: &str, now: WallTime, paint: Paint) -> String {
+/// Returns the cluster on one screen; `cases` says how many wait for a person.
+pub(crate) fn status(
+    view: &ClusterView,
+    cases: &str,
+    address: &str,
+    now: WallTime,
+    paint: Paint,
+) -> String {
     let mut table = Table::bare();
     let address = address.trim_start_matches("http://");
     let up = amount::age(now.since(view.started));
@@ -142,6 +148,7 @@ pub(crate) fn status(view: &ClusterView, address: &str, now: WallTime, paint: Pa
     ]);
     table.row([cell("workers").tone(Tone::Soft), cell(worker_counts(view))]);
     table.row([cell("open jobs").tone(Tone::Soft), cell(job_counts(view))]);
+    table.row([cell("cases").tone(Tone::Soft), cell(cases)]);
     table.row([
         cell("journal").tone(Tone::Soft),
         cell(format!(

@@ -7,7 +7,7 @@ use votum_machine::WallTime;
 use votum_wire::view::{JobView, TaskState, TaskView};
 
 use super::{
-    attempts, job, outcome,
+    attempts, hooks, job, outcome,
     paint::{Paint, Tone},
     progress,
     table::{Table, cell},
@@ -26,7 +26,8 @@ pub(crate) struct Size {
 /// Returns the picture, never higher than the terminal; tasks beyond it are counted.
 pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -> Vec<String> {
     let mut lines = vec![head(view, now, paint)];
-    let room = size.height.saturating_sub(LINES_BESIDE_TASKS).max(1);
+    let beside = LINES_BESIDE_TASKS + usize::from(!view.hooks.is_empty());
+    let room = size.height.saturating_sub(beside).max(1);
     let mut table = Table::bare().indented(2);
     let folded = view.tasks.len() > room;
     if folded {
@@ -47,6 +48,9 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
         lines.push(format!("  {}  {votes}", paint.text(Tone::Soft, "votes")));
     } else if !view.state_message.is_empty() && !view.state.is_final() {
         lines.push(format!("  {}", paint.text(Tone::Soft, &view.state_message)));
+    }
+    if let Some(hooks) = hooks::brief(view, paint) {
+        lines.push(format!("  {}  {hooks}", paint.text(Tone::Soft, "then")));
     }
     lines.into_iter().map(|line| cut(&line, size.width)).collect()
 }

@@ -11,7 +11,7 @@ use votum_wire::view::{
 use votum_wire::{PauseOrigin, rescue::KeptReleaseView};
 
 use super::{
-    amount, attempts, doubt, outcome,
+    amount, attempts, doubt, hooks, outcome,
     paint::{Paint, Tone},
     progress, quarantine,
     table::{Cell, Table, cell},
@@ -30,6 +30,7 @@ pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
         out.push('\n');
         out.push_str(&visible.text(paint));
     }
+    out.push_str(&hooks::table(view, now, paint));
     out.push('\n');
     out.push_str(&next(view).indented(2).text(paint));
     out
@@ -407,6 +408,9 @@ fn next(view: &JobView) -> Table {
             suggest(label, command);
         }
         return table;
+    }
+    for command in hooks::cases(view) {
+        suggest("case:", command);
     }
     let failed = view.tasks.iter().find(|task| task.state == TaskState::Failed);
     match (view.state.is_final(), failed) {

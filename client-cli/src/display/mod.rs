@@ -2,14 +2,17 @@
 
 pub(crate) mod amount;
 mod attempts;
+pub(crate) mod case;
 pub(crate) mod cluster;
 mod doubt;
 pub(crate) mod frame;
+pub(crate) mod hooks;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod log_lines;
 pub(crate) mod outcome;
 pub(crate) mod paint;
+pub(crate) mod plan;
 pub(crate) mod progress;
 mod quarantine;
 #[cfg(test)]

@@ -7,9 +7,13 @@ use votum_commit::{Cause, Decision, Objection, Vote};
 use votum_ids::{Digest, Epoch, FencingToken};
 use votum_job::{Amount, Failure, FailureKind, Progress, SelfReport};
 use votum_machine::WallTime;
-use votum_wire::view::{
-    AttemptView, JobHolder, JobState, JobView, Outcome, OutputState, OutputView, ParticipantView,
-    QuarantineView, RecordDamage, ReportView, TaskState, TaskView, WorkerDamage,
+use votum_wire::{
+    CaseAction, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
+    view::{
+        AttemptView, JobHolder, JobState, JobView, Outcome, OutputState, OutputView,
+        ParticipantView, QuarantineView, RecordDamage, ReportView, TaskState, TaskView,
+        WorkerDamage,
+    },
 };
 
 /// 2026-11-21 01:00:00 UTC: when every sample job was received.
@@ -83,6 +87,7 @@ pub(crate) fn received(job: &str) -> JobView {
         rescued_by: None,
         quarantine: None,
         worker_damages: Vec::new(),
+        hooks: Vec::new(),
     }
 }
 
@@ -219,6 +224,50 @@ pub(crate) fn aborted() -> JobView {
         stderr_tail: "reading rows\nrow 88213: bad currency code 'ZZZ'\n".to_owned(),
     }));
     view
+}
+
+/// The last task failed; effects and compensations are under way.
+pub(crate) fn settling() -> JobView {
+    let mut view = aborted();
+    let trial = |number, worker: Option<&str>, outcome, message: &str| TrialView {
+        number,
+        worker: worker.map(|worker| worker.parse().unwrap()),
+        ended: at(1_105),
+        outcome,
+        message: message.to_owned(),
+    };
+    let failed = |number, worker| trial(number, Some(worker), TrialOutcome::Failed, "exit code 7");
+    let mut page = hook("page", HookKind::Effect, HookState::Due, 1);
+    page.next = Some(at(1_122));
+    page.trials = vec![trial(1, None, TrialOutcome::Unknown, "no answer within 10 s")];
+    let mut load = hook("load", HookKind::Compensation, HookState::Parked, 3);
+    load.trials = vec![failed(2, "s2"), failed(3, "s3")];
+    let mut post = hook("post", HookKind::Effect, HookState::Running, 1);
+    post.worker = Some("s1".parse().unwrap());
+    let mut tell = hook("tell", HookKind::Effect, HookState::Closed, 2);
+    tell.trials = vec![failed(2, "s1")];
+    tell.resolution = Some(ResolutionView {
+        action: CaseAction::GiveUp,
+        by: "ana".to_owned(),
+        reason: "the receiver is gone".to_owned(),
+        at: at(1_108),
+    });
+    let extract = hook("extract", HookKind::Compensation, HookState::Waiting, 0);
+    view.hooks = vec![extract, load, page, post, tell];
+    view
+}
+
+fn hook(name: &str, kind: HookKind, state: HookState, tries: u32) -> HookView {
+    HookView {
+        hook: name.parse().unwrap(),
+        kind,
+        state,
+        tries,
+        worker: None,
+        next: None,
+        trials: Vec::new(),
+        resolution: None,
+    }
 }
 
 /// A worker voted No.

@@ -13,7 +13,7 @@ use votum_wire::{PauseOrigin, PauseView};
 use super::{
     cluster,
     frame::{self, Size},
-    job, jobs, outcome,
+    hooks, job, jobs, outcome,
     paint::Paint,
     samples::{self, at},
     timeline,
@@ -332,11 +332,12 @@ fn the_cluster_fits_on_one_screen() {
         index: IndexState::CaughtUp,
     };
     assert_shown(
-        &cluster::status(&view, "http://127.0.0.1:7070", at(90_000), Paint::Off),
+        &cluster::status(&view, "2 open", "http://127.0.0.1:7070", at(90_000), Paint::Off),
         "
 coordinator  127.0.0.1:7070  v0.1.0  epoch 12  up 1d
 workers      2 ready, 1 lost
 open jobs    1 running, 412 committed
+cases        2 open
 journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
 STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
 QUARANTINED job/nightly-1: record 3 of 9 cannot be read",
@@ -409,4 +410,53 @@ report   WAITING  -           0  -     -
   others:  votum list --state quarantined"#,
     );
     assert_eq!(outcome::exit_of(&view), Exit::Failure);
+}
+
+#[test]
+fn what_a_decision_leaves_to_do_is_shown() {
+    let view = samples::settling();
+    let shown = job::screen(&view, at(1_110), Paint::Off);
+    assert_shown(
+        shown.split("\n\n").skip(4).collect::<Vec<_>>().join("\n\n").as_str(),
+        "
+AFTERWARDS  KIND          STATE    TRIES  WHERE        NEXT    LAST
+extract     compensation  WAITING      0  -            -       -
+load        compensation  CASE         3  s3           -       exit code 7
+page        effect        DUE          1  coordinator  in 12s  outcome unknown: no answer within 10 s
+post        effect        RUNNING      1  s1           -       -
+tell        effect        CLOSED       2  s1           -       give-up by ana: the receiver is gone
+
+  case:  votum case show nightly-sales-k3f9x2ab/load
+  logs:  votum logs nightly-sales-k3f9x2ab/load",
+    );
+}
+
+#[test]
+fn a_decided_job_says_what_goes_on_after_it() {
+    let view = samples::settling();
+    assert_eq!(
+        hooks::goes_on(&view).unwrap(),
+        "2 effects and 1 compensation go on, 1 case waits for a person:  \
+         votum show nightly-sales-k3f9x2ab"
+    );
+    assert_eq!(outcome::exit_of(&view), Exit::Aborted);
+    assert_eq!(hooks::goes_on(&samples::committed()), None);
+    let picture = frame::picture(&view, at(1_110), WIDE, Paint::Off).join("\n");
+    assert!(picture.contains("then  compensation of extract WAITING"), "{picture}");
+}
+
+#[test]
+fn each_change_of_a_hook_is_one_line() {
+    let before = samples::aborted();
+    let after = samples::settling();
+    assert_shown(
+        &timeline::changes(Some(&before), &after, at(1_110)).join("\n"),
+        "
+ 18m 22s  compensation of extract WAITING
+ 18m 22s  compensation of load CASE:  votum case show nightly-sales-k3f9x2ab/load
+ 18m 22s  effect page DUE: outcome unknown: no answer within 10 s
+ 18m 22s  effect post RUNNING on s1
+ 18m 22s  effect tell CLOSED: give-up by ana: the receiver is gone",
+    );
+    assert!(timeline::changes(Some(&after), &after, at(1_110)).is_empty());
 }

@@ -4,7 +4,7 @@ use votum_commit::Decision;
 use votum_machine::WallTime;
 use votum_wire::view::{JobState, JobView, ParticipantView, TaskState, TaskView};
 
-use super::{amount, attempts, job, outcome};
+use super::{amount, attempts, hooks, job, outcome};
 
 /// Returns a line for everything that `after` knows and `before` did not, causes before what
 /// follows from them.
@@ -24,6 +24,7 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
         });
     }
     task_lines(before, after, now, follows_from_decision, &mut lines);
+    lines.extend(hooks::changes(before, after));
     let ended = after.state.is_final() && !before_state.is_some_and(JobState::is_final);
     if let (true, Some(cause)) = (ended, &after.cause) {
         lines.push(format!("because {}", cause.message));

@@ -110,7 +110,7 @@ fn whole(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
 }
 
 /// Reads a field that may be absent; `None` if it is there and means nothing.
-fn if_any<'n, T>(
+pub(super) fn if_any<'n, T>(
     fields: &Fields<'n>,
     name: &str,
     read: impl FnOnce(&'n Node) -> Option<T>,

@@ -11,7 +11,7 @@ use votum_job::{
 use super::{
     GivenParams, MissingParams, Problem,
     fields::{Fields, Reader, at_key},
-    params, task,
+    hook, params, task,
     yaml::Node,
 };
 
@@ -44,6 +44,7 @@ pub(super) fn job(
     });
     let prepare_timeout = prepare_timeout(reader, &fields);
     let tasks = tasks(reader, &fields);
+    let effects = hook::effects(reader, &fields);
     Some(JobSpec {
         display_name: name?,
         description: description.unwrap_or_default().trim().to_owned(),
@@ -56,6 +57,7 @@ pub(super) fn job(
         on_exhausted: on_exhausted?,
         keep_staged: keep_staged?,
         tasks,
+        effects,
     })
 }
 
@@ -115,7 +117,7 @@ fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskS
     tasks
 }
 
-const JOB_FIELDS: [&str; 12] = [
+const JOB_FIELDS: [&str; 13] = [
     "version",
     "name",
     "description",
@@ -128,4 +130,5 @@ const JOB_FIELDS: [&str; 12] = [
     "keep_staged",
     "commit",
     "tasks",
+    "effects",
 ];

@@ -7,6 +7,7 @@
 mod conduct;
 mod diagnostics;
 mod fields;
+mod hook;
 mod limits;
 mod locate;
 mod lower;
@@ -98,14 +99,22 @@ fn words(problem: &votum_job::Problem) -> String {
 fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
     use votum_job::Problem as Invalid;
     match problem {
-        Invalid::UnknownTask { task, .. } => (format!("{field}.{task}"), Half::Value),
+        Invalid::UnknownTask { task, .. } | Invalid::EffectNeedsTask { task } => {
+            (format!("{field}.{task}"), Half::Value)
+        }
+        Invalid::UnknownEffect { effect, .. }
+        | Invalid::EffectBeforeTask { effect, .. }
+        | Invalid::NeverBefore { effect } => (format!("{field}.{effect}"), Half::Value),
         Invalid::VariableName { .. }
         | Invalid::ProtectedVariable { .. }
         | Invalid::VariableCollision { .. }
         | Invalid::DuplicateName { .. }
         | Invalid::Alone { .. }
         | Invalid::TooManySteps { .. }
-        | Invalid::TooManyVariables { .. } => (field, Half::Name),
+        | Invalid::TooManyVariables { .. }
+        | Invalid::TooManyEffects { .. }
+        | Invalid::TooManyHeaders { .. }
+        | Invalid::Header { .. } => (field, Half::Name),
         Invalid::NoTasks
         | Invalid::TooManyTasks { .. }
         | Invalid::TooManyEdges { .. }
@@ -128,6 +137,10 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         | Invalid::Zero
         | Invalid::Failures { .. }
         | Invalid::TooMuch { .. }
-        | Invalid::Attempts { .. } => (field, Half::Value),
+        | Invalid::Attempts { .. }
+        | Invalid::OutputOfEffect { .. }
+        | Invalid::KeptButUndone { .. }
+        | Invalid::HookWithSteps
+        | Invalid::Url { .. } => (field, Half::Value),
     }
 }

@@ -48,7 +48,12 @@ fn step(reader: &mut Reader<'_>, steps: &Key, node: &Node) -> Option<Step> {
 }
 
 /// Reads one program: a script or a command.
-fn one(reader: &mut Reader<'_>, key: &Key, what: &str, fields: &Fields<'_>) -> Option<Program> {
+pub(super) fn one(
+    reader: &mut Reader<'_>,
+    key: &Key,
+    what: &str,
+    fields: &Fields<'_>,
+) -> Option<Program> {
     match (fields.find("run"), fields.find("command")) {
         (Some(run), None) => {
             let text = reader.text(run)?.to_owned();

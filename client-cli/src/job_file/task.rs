@@ -10,7 +10,7 @@ use votum_job::{
 use super::{
     conduct,
     fields::{Fields, Reader, at_key},
-    output, program,
+    hook, output, program,
     yaml::{Key, Node, Value},
 };
 
@@ -26,7 +26,11 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<Ta
     let outputs = fields.find("outputs").map(|node| output::read_all(reader, node));
     let timeout = duration(reader, &fields, "timeout", TIMEOUT_DEFAULT);
     let grace_period = duration(reader, &fields, "grace_period", GRACE_PERIOD_DEFAULT);
-    let retry = fields.find("retry").map(|node| retry(reader, node));
+    let retry = fields.find("retry").map(|node| retry(reader, node, RetryPolicy::default()));
+    let compensate = conduct::if_any(&fields, "compensate", |node| {
+        let named = fields.key("compensate").unwrap_or(key);
+        hook::compensation(reader, named, &key.text, node)
+    });
     let spec = conduct::read(reader, &fields, program);
     Some(TaskSpec {
         placement,
@@ -37,11 +41,13 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<Ta
         timeout: timeout?,
         grace_period: grace_period?,
         retry: retry.unwrap_or_default(),
+        compensate: compensate?,
         ..spec?
     })
 }
 
-fn placement(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Placement {
+/// Reads which workers may run it.
+pub(super) fn placement(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Placement {
     let worker = fields
         .find("worker")
         .and_then(|node| reader.parsed_substituted(node, str::parse::<WorkerId>));
@@ -88,10 +94,10 @@ fn task_output(text: &str) -> Result<InputSpec, String> {
     })
 }
 
-fn retry(reader: &mut Reader<'_>, node: &Node) -> RetryPolicy {
+/// Reads when a failed try is followed by another; what is left out is as in `default`.
+pub(super) fn retry(reader: &mut Reader<'_>, node: &Node, default: RetryPolicy) -> RetryPolicy {
     let fields =
         reader.fields(node, "`retry`", &["attempts", "backoff", "max_backoff", "never_on"]);
-    let default = RetryPolicy::default();
     let attempts = fields.find("attempts").and_then(|node| {
         reader.parsed(node, |text| {
             text.parse().map_err(|_| "`attempts` is a number, the first attempt included")
@@ -112,7 +118,8 @@ fn retry(reader: &mut Reader<'_>, node: &Node) -> RetryPolicy {
     }
 }
 
-fn duration(
+/// Reads a duration that may be left out.
+pub(super) fn duration(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     name: &str,
@@ -121,7 +128,7 @@ fn duration(
     fields.find(name).map_or(Some(default), |node| reader.duration(node))
 }
 
-const TASK_FIELDS: [&str; 21] = [
+const TASK_FIELDS: [&str; 22] = [
     "worker",
     "labels",
     "needs",
@@ -143,4 +150,5 @@ const TASK_FIELDS: [&str; 21] = [
     "resources",
     "exclusive",
     "on_unreachable",
+    "compensate",
 ];

@@ -4,6 +4,7 @@
 //! goes through the engine, so that nothing is shown that is not durable.
 
 mod admin;
+mod cases;
 mod jobs;
 mod logs;
 mod rescue;
@@ -13,6 +14,7 @@ mod watch;
 mod workers;
 
 pub(crate) use admin::AdminApi;
+pub(crate) use cases::CaseApi;
 pub(crate) use jobs::JobApi;
 pub(crate) use txns::TxnApi;
 pub(crate) use workers::WorkerApi;
@@ -117,6 +119,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::NotAborted { job, state } => status::not_aborted(job, *state),
         Refusal::NothingKept { job } => status::nothing_kept(job),
         Refusal::AlreadyRescued { job, successor } => status::already_rescued(job, successor),
+        Refusal::NoCase { job, subject } => status::case_not_found(job, subject),
+        Refusal::IllegalResolution { job, subject, legal } => {
+            status::illegal_resolution(job, subject, legal)
+        }
         Refusal::NotPaused { job } => status::not_paused(job),
         Refusal::NothingToRetry { job, task } => status::nothing_to_retry(job, task.as_ref()),
         Refusal::NoSuchTask { job, task } => status::task_not_found(job, task),

@@ -109,6 +109,8 @@ impl Desk {
             | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Cluster(_)
+            | Answer::Cases(_)
+            | Answer::Resolved
             | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }
@@ -127,6 +129,8 @@ impl Desk {
             | Answer::Txns(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)
+            | Answer::Cases(_)
+            | Answer::Resolved
             | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }

@@ -18,6 +18,7 @@ impl Engine {
         let worker = from.worker.clone();
         self.note_listing(&worker, &page);
         for listed in page.attempts {
+            let Some(listed) = self.list_try(&from, listed) else { continue };
             let job = &listed.attempt.job;
             if self.jobs.contains_key(job) {
                 let event = votum_schedule::Event::Listed { worker: worker.clone(), listed };
@@ -44,6 +45,10 @@ impl Engine {
             self.pending.push_back(Pending::Frame { from: from.clone(), frame });
         }
         for round in page.committed {
+            // Everybody has acknowledged; it is released when the job is settled.
+            if self.jobs.get(&round.txn.job).is_some_and(|open| open.over.is_some()) {
+                continue;
+            }
             if self.knows(&round.txn.job) {
                 let share = Share {
                     holder: from.clone(),
@@ -70,7 +75,12 @@ impl Engine {
                 | Event::CheckpointHeld { worker, .. }
                 | Event::InventoryEnded { worker },
             ) => worker != lister,
+            Pending::Settle(
+                votum_settle::Event::Listed { host, .. }
+                | votum_settle::Event::InventoryEnded { host },
+            ) => host.worker != *lister,
             Pending::Schedule(_)
+            | Pending::Settle(_)
             | Pending::Commit(_)
             | Pending::Frame { .. }
             | Pending::Release { .. }

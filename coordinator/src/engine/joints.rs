@@ -1,12 +1,12 @@
 //! Where an action of one machine becomes an event of the other, or a frame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use votum_commit::{
     Alarm, Cause, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Decision, Installation,
     Pledge, Share,
 };
-use votum_ids::{AttemptId, JobId};
+use votum_ids::{AttemptId, JobId, WorkerId};
 use votum_machine::{Machine, Moment};
 use votum_schedule::Holding;
 use votum_wire::FromCoordinator;
@@ -69,8 +69,7 @@ impl Engine {
                 self.commit(turn, CoordinatorEvent::AbortAsked { job, cause });
             }
             Asked::Stopped { job } => self.stopped(turn, job),
-            // Nobody watches workers; they are shown when asked for.
-            Asked::WorkerChanged { .. } => {}
+            Asked::WorkerChanged { .. } => self.worker_changed(turn.now()),
         }
     }
 
@@ -127,8 +126,10 @@ impl Engine {
                 let why = cause.message;
                 self.schedule(turn, votum_schedule::Event::Aborting { job, why });
             }
-            // The record of the same step closes the job.
-            CoordinatorAction::Committed { .. } => {}
+            // The record of the same step ends the job.
+            CoordinatorAction::Committed { job } => {
+                self.open_settlement(turn, &job, Decision::Commit);
+            }
             CoordinatorAction::TooLate { .. } => turn.too_late(),
             CoordinatorAction::Raise(alarm) => {
                 if let Alarm::StaleLog { by } = &alarm {
@@ -140,14 +141,24 @@ impl Engine {
     }
 
     /// Forgets a job that owes nothing to anybody, and lets its workers forget it too.
-    fn close(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
+    ///
+    /// While something that its decision left is to do, it stays.
+    pub(super) fn close(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
+        if self.is_settling(job) {
+            return turn.changed(job);
+        }
+        let visited = self.settlement.visited(job);
+        let closed = votum_settle::Event::Closed { job: job.clone() };
+        let _nothing = self.settlement.step(turn.now(), closed);
         let Some(open) = self.jobs.remove(job) else { return };
         self.kept.remove(job);
         // What was taken over is visible: nobody rescues it once more.
         if let (Some(rescue), Decision::Commit) = (&open.submission.rescue, decision) {
             self.settle_rescued(&rescue.from);
         }
-        for worker in self.scheduler.involved(job) {
+        let involved: BTreeSet<WorkerId> =
+            self.scheduler.involved(job).into_iter().chain(visited).collect();
+        for worker in involved {
             turn.act(release(worker, job.clone()));
         }
         let given_up = self.given_up(turn.now(), job);

@@ -37,6 +37,8 @@ impl Engine {
         let job = quarantined.job.clone();
         let closed = votum_schedule::Event::Closed { job: job.clone() };
         let _discards = self.scheduler.step(Moment::START, closed);
+        let closed = votum_settle::Event::Closed { job: job.clone() };
+        let _nothing = self.settlement.step(Moment::START, closed);
         self.jobs.remove(&job);
         let readable = quarantined.decisions.iter().map(|told| told.record.clone());
         self.commit.set_aside(job.clone(), readable);

@@ -62,6 +62,8 @@ impl Engine {
             | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Ordered(_)
+            | Answer::Cases(_)
+            | Answer::Resolved
             | Answer::Cluster(_)) => refused,
         }
     }
@@ -87,6 +89,7 @@ impl Engine {
 
     /// Takes the word of the scheduler that nothing of an aborting job runs.
     pub(super) fn stopped(&mut self, turn: &mut Turn, job: JobId) {
+        self.open_settlement(turn, &job, Decision::Abort);
         match self.kept_until(&job) {
             Some(until) if turn.now() < until || self.rescued_by(&job).is_some() => {
                 turn.changed(&job);
@@ -187,6 +190,7 @@ impl Engine {
             Pending::Schedule(votum_schedule::Event::Aborting { job, .. })
             | Pending::Superseded { job } => job == id,
             Pending::Schedule(_)
+            | Pending::Settle(_)
             | Pending::Commit(_)
             | Pending::Frame { .. }
             | Pending::Release { .. }

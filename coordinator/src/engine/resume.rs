@@ -40,6 +40,11 @@ impl Engine {
                 replayed
                     .map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
             }
+            if let Some(settle) = &record.settle {
+                let replayed = self.settlement.replay(*at, &open.spec, settle);
+                replayed
+                    .map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
+            }
         }
         let decisions = records.into_iter().map(|stamped| stamped.record.commit).enumerate();
         let decisions = decisions.filter_map(|(number, commit)| Some((number, commit?)));
@@ -48,21 +53,25 @@ impl Engine {
             at: numbers.get(corrupt.at).copied().unwrap_or_default(),
             why: corrupt.to_string(),
         })?;
-        let deadline = self.deadline(&open);
-        let opened = CoordinatorEvent::Opened { job: job.clone(), deadline };
-        let _none = self.commit.step(Moment::START, opened);
+        self.settlement.resume(job);
+        // What is over is not decided once more.
+        if open.over.is_none() {
+            let deadline = self.deadline(&open);
+            let opened = CoordinatorEvent::Opened { job: job.clone(), deadline };
+            let _none = self.commit.step(Moment::START, opened);
+        }
         if !open.spec.keep_staged.is_zero() {
             let keeps = CoordinatorEvent::KeepsStaged { job: job.clone() };
             let _none = self.commit.step(Moment::START, keeps);
         }
         // The scheduler's records do not tell what was decided.
         let decision = self.commit.phase(job).and_then(|standing| standing.decision());
+        let decision = decision.or(open.over);
         let event = decision.map(|decision| match decision {
             Decision::Commit => votum_schedule::Event::Committing { job: job.clone() },
             Decision::Abort => {
-                let standing = self.commit.phase(job);
-                let cause = standing.as_ref().and_then(|standing| standing.cause());
-                let why = cause.map(|cause| cause.message.clone()).unwrap_or_default();
+                let why = open.cause.as_ref().map(|cause| cause.message.clone());
+                let why = why.unwrap_or_default();
                 votum_schedule::Event::Aborting { job: job.clone(), why }
             }
         });

@@ -37,7 +37,7 @@ impl Engine {
         if self.commit.is_stale() {
             return Err(Refusal::LogStale);
         }
-        let decision = self.commit.phase(job).and_then(|standing| standing.decision());
+        let decision = view.decision;
         if let Some(Decision::Commit | Decision::Abort) = decision {
             return Err(Refusal::Decided { job: job.clone(), state: view.state });
         }

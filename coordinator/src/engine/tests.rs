@@ -176,6 +176,7 @@ fn a_note_after_its_end_does_not_bring_a_job_back() {
         schedule: Some(note),
         commit: None,
         prepared: None,
+        settle: None,
         closing: None,
     };
     let mut records: Vec<_> = world.records.into_iter().collect();
@@ -550,6 +551,7 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: [(task(), task_spec)].into(),
+        effects: BTreeMap::new(),
     }
 }
 

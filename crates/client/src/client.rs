@@ -10,8 +10,8 @@ use tonic::{
 use votum_ids::{JobId, WorkerId};
 use votum_proto::v1::{
     GetClusterInfoRequest, GetWorkerRequest, ListWorkersRequest, ResumeWorkerRequest,
-    admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
-    worker_service_client::WorkerServiceClient,
+    admin_service_client::AdminServiceClient, case_service_client::CaseServiceClient,
+    job_service_client::JobServiceClient, worker_service_client::WorkerServiceClient,
 };
 use votum_wire::{
     ClusterView, Fault, JobView, Malformed, Translate, WorkerView,
@@ -340,6 +340,10 @@ impl Client {
         JobServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
+    pub(crate) fn cases_service(&self) -> CaseServiceClient<Channel> {
+        CaseServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
     /// Makes one attempt.
     pub(crate) async fn once<T, F>(&self, call: impl Fn() -> F) -> Result<T, ClientError>
     where
@@ -400,6 +404,6 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an answer to that may take.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many entries are asked for at once.
-const PAGE_SIZE: usize = 200;
+pub(crate) const PAGE_SIZE: usize = 200;
 /// A job with its largest spec and all that is known about its tasks.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

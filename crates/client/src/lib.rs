@@ -6,6 +6,7 @@
 //! request id.
 
 mod backoff;
+mod cases;
 mod client;
 mod error;
 mod logs;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use votum_ids::{AttemptId, Digest, OutputName, WorkerId};
+use votum_ids::{AttemptId, Digest, FencingToken, OutputName, WorkerId};
 
 use crate::{ResumePoint, TaskSpec};
 
@@ -32,6 +32,45 @@ pub struct Assignment {
     /// Where to go on, the last one first; the first one that is sound counts.
     #[serde(default)]
     pub resume: Vec<ResumePoint>,
+    /// What it is run for.
+    #[serde(default, skip_serializing_if = "Role::is_task")]
+    pub role: Role,
+}
+
+/// What an attempt is run for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// To stage the outputs of a task.
+    #[default]
+    Task,
+    /// To try an effect, or the compensation of the task that the attempt names.
+    Hook(Box<HookRole>),
+}
+
+/// What a try of a hook is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRole {
+    /// The same at every try, and for nothing else ever.
+    pub key: String,
+    /// The decision: `commit` or `abort`.
+    pub verdict: String,
+    /// The job and its decision as JSON.
+    pub announcement: String,
+    /// The attempts that a compensation undoes; empty for an effect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undoes: Vec<FencingToken>,
+}
+
+impl Role {
+    /// Says whether it is run to stage the outputs of a task.
+    #[must_use]
+    pub fn is_task(&self) -> bool {
+        match self {
+            Self::Task => true,
+            Self::Hook(_) => false,
+        }
+    }
 }
 
 /// An input and where its bytes are.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use votum_ids::{OutputName, TaskId};
 
-use crate::{InputSpec, InvalidJob, JobSpec, Problem, rules, suggestion::closest};
+use crate::{InputSpec, InvalidJob, JobSpec, Problem, kind, rules, suggestion::closest};
 
 /// A checked directed acyclic graph of tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,7 @@ impl Graph {
             check_references(spec, task, &mut findings);
         }
         rules::check_targets(spec, &mut findings);
+        kind::check_kinds(spec, &mut findings);
         let mut graph = Self::unordered(spec);
         let edges = graph.predecessors.iter().map(Vec::len).sum();
         if edges > EDGES_MAX {
@@ -194,6 +195,10 @@ impl Findings {
         self.section = 0;
     }
 
+    pub(crate) fn turn_to_end(&mut self) {
+        self.section = usize::MAX;
+    }
+
     pub(crate) fn turn_to(&mut self, task: usize) {
         self.section = task + 1;
     }
@@ -241,7 +246,8 @@ fn check_references(spec: &JobSpec, task: &TaskId, findings: &mut Findings) {
 }
 
 fn check_task_exists(spec: &JobSpec, task: &TaskId) -> Result<(), Problem> {
-    if spec.tasks.contains_key(task) {
+    // That an effect is named instead is said where the kinds of work are checked.
+    if spec.tasks.contains_key(task) || spec.effects.contains_key(task) {
         return Ok(());
     }
     let meant = closest(task.as_str(), spec.tasks.keys().map(TaskId::as_str));
@@ -250,7 +256,7 @@ fn check_task_exists(spec: &JobSpec, task: &TaskId) -> Result<(), Problem> {
 }
 
 fn check_output_exists(spec: &JobSpec, task: &TaskId, output: &OutputName) -> Result<(), Problem> {
-    let outputs = &spec.tasks[task].outputs;
+    let Some(outputs) = spec.tasks.get(task).map(|task| &task.outputs) else { return Ok(()) };
     if outputs.contains_key(output) {
         return Ok(());
     }

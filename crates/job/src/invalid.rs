@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use thiserror::Error;
 use votum_ids::{InvalidName, OutputName, TaskId, WorkerId};
 
+use crate::Kind;
+
 /// One reason why a spec is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {problem}")]
@@ -238,6 +240,95 @@ pub enum Problem {
         /// How many may be.
         limit: u32,
     },
+    /// A task waits for an effect, which an abort could not undo.
+    #[error(
+        "{effect} is an effect: it cannot be undone, so it runs only after the decision and no \
+         {} task can wait for it ({})", .kind.word(), Chain(.path)
+    )]
+    EffectBeforeTask {
+        /// The effect.
+        effect: TaskId,
+        /// The task that waits for it.
+        task: TaskId,
+        /// How the task would be undone.
+        kind: Kind,
+        /// From the first effect to the task.
+        path: Vec<TaskId>,
+    },
+    /// A task reads what an effect would write.
+    #[error(
+        "{effect} is an effect: it runs only after the decision and has no outputs ({})",
+        Chain(.path)
+    )]
+    OutputOfEffect {
+        /// The effect.
+        effect: TaskId,
+        /// From the first effect to the task.
+        path: Vec<TaskId>,
+    },
+    /// An effect names a task as what comes first.
+    #[error("{task} is a task; every effect runs after all tasks, and needs only effects")]
+    EffectNeedsTask {
+        /// The task.
+        task: TaskId,
+    },
+    /// An effect that does not exist is named.
+    #[error(
+        "there is no effect {effect}{}", DidYouMean(.suggestion.as_ref().map(TaskId::as_str))
+    )]
+    UnknownEffect {
+        /// What was named.
+        effect: TaskId,
+        /// The effect that was perhaps meant.
+        suggestion: Option<TaskId>,
+    },
+    /// Two effects never run after the same decision in this order.
+    #[error("{effect} never runs before it: they belong to different decisions")]
+    NeverBefore {
+        /// The other effect.
+        effect: TaskId,
+    },
+    /// There are too many effects.
+    #[error("there are {count} effects, at most {limit} are allowed")]
+    TooManyEffects {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// What an abort keeps for a rescue would have been undone meanwhile.
+    #[error("nothing can be kept for a rescue of what the compensation of {task} undoes")]
+    KeptButUndone {
+        /// A task with a compensation.
+        task: TaskId,
+    },
+    /// An effect or compensation consists of steps.
+    #[error("an effect or a compensation cannot have steps")]
+    HookWithSteps,
+    /// A text is no usable URL.
+    #[error("{url:?} is not a usable URL: {rule}")]
+    Url {
+        /// What was given, cut to 80 characters.
+        url: String,
+        /// The rule it breaks, in words.
+        rule: &'static str,
+    },
+    /// A header cannot be sent.
+    #[error("the header {name:?} cannot be sent: {rule}")]
+    Header {
+        /// Its name, cut to 80 characters.
+        name: String,
+        /// The rule it breaks, in words.
+        rule: &'static str,
+    },
+    /// There are too many headers.
+    #[error("there are {count} headers, at most {limit} are allowed")]
+    TooManyHeaders {
+        /// How many there are.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
 }
 
 impl Problem {
@@ -250,9 +341,12 @@ impl Problem {
             | Self::TooManyOutputs { .. }
             | Self::SpecTooLarge { .. }
             | Self::ScriptTooLarge { .. }
-            | Self::TooManySteps { .. } => "SPEC_TOO_LARGE",
+            | Self::TooManySteps { .. }
+            | Self::TooManyEffects { .. }
+            | Self::TooManyHeaders { .. } => "SPEC_TOO_LARGE",
+            Self::EffectBeforeTask { .. } | Self::OutputOfEffect { .. } => "NOT_UNDOABLE",
             Self::DuplicateName { .. } | Self::VariableCollision { .. } => "DUPLICATE_NAME",
-            Self::UnknownTask { .. } => "UNKNOWN_TASK",
+            Self::UnknownTask { .. } | Self::UnknownEffect { .. } => "UNKNOWN_TASK",
             Self::UnknownOutput { .. } => "UNKNOWN_OUTPUT",
             Self::DependencyCycle { .. } => "DEPENDENCY_CYCLE",
             Self::PublishConflict { .. } => "PUBLISH_CONFLICT",
@@ -274,7 +368,13 @@ impl Problem {
             | Self::TooMuch { .. }
             | Self::Alone { .. }
             | Self::Failures { .. }
-            | Self::Attempts { .. } => "INVALID_SPEC",
+            | Self::Attempts { .. }
+            | Self::EffectNeedsTask { .. }
+            | Self::NeverBefore { .. }
+            | Self::KeptButUndone { .. }
+            | Self::HookWithSteps
+            | Self::Url { .. }
+            | Self::Header { .. } => "INVALID_SPEC",
         }
     }
 }
@@ -292,6 +392,17 @@ struct OnWorker<'a>(Option<&'a WorkerId>);
 impl fmt::Display for OnWorker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |worker| write!(f, " on worker {worker}"))
+    }
+}
+
+struct Chain<'a>(&'a [TaskId]);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, task) in self.0.iter().enumerate() {
+            write!(f, "{}{task}", if at == 0 { "" } else { " -> " })?;
+        }
+        Ok(())
     }
 }
 

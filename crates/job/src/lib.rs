@@ -4,8 +4,10 @@ mod assignment;
 mod checkpoint;
 mod graph;
 mod health;
+mod hook;
 mod invalid;
 mod inventory;
+mod kind;
 mod paths;
 mod report;
 mod report_line;
@@ -17,7 +19,7 @@ mod size;
 mod spec;
 mod suggestion;
 
-pub use assignment::{Assignment, InputSource, ResolvedInput};
+pub use assignment::{Assignment, HookRole, InputSource, ResolvedInput, Role};
 pub use checkpoint::{
     CHECKPOINT_BYTES_DEFAULT, CHECKPOINTS_KEPT, CheckpointHolder, CheckpointPolicy, HeldCheckpoint,
     ResumePoint,
@@ -26,8 +28,13 @@ pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
 pub use health::{
     HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT, HealthCheck,
 };
+pub use hook::{
+    Compensation, EffectSpec, EffectWork, HOOK_TIMEOUT_DEFAULT, OnUnknown, Trigger,
+    hook_retry_default,
+};
 pub use invalid::{InvalidJob, Problem};
 pub use inventory::{AttemptState, Comeback, ListedAttempt};
+pub use kind::{EFFECTS_MAX, HEADERS_MAX, Kind};
 pub use report::{AttemptEnd, Failure, FailureKind, StagedOutput, Usage};
 pub use report_line::{MalformedLine, ReportLine};
 pub use resources::{BACKEND_LABEL, Enforced, RESERVED_LABELS, Resources, TASK_USER_LABEL};

@@ -8,7 +8,8 @@ use std::{
 use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
 
 use crate::{
-    HealthCheck, JobSpec, OnUnreachable, Problem, Program, Size, Step, TaskSpec,
+    EffectSpec, EffectWork, HealthCheck, JobSpec, OnUnreachable, Problem, Program, RetryPolicy,
+    Size, Step, TaskSpec,
     graph::{Findings, OUTPUTS_MAX, TASKS_MAX},
     paths::{ancestors, check_output_path, check_target_path, trimmed},
 };
@@ -63,12 +64,20 @@ pub(crate) fn check_task(task: &TaskId, spec: &TaskSpec, job: &JobSpec, findings
     check_outputs(task, spec, findings);
     findings.add_if(|| field("timeout"), check_duration(spec.timeout));
     findings.add_if(|| field("grace_period"), check_duration(spec.grace_period));
-    let given = spec.retry.attempts;
+    check_retry(&spec.retry, field, findings);
+}
+
+/// Checks when a failed try is followed by another.
+pub(crate) fn check_retry(
+    retry: &RetryPolicy,
+    field: impl Fn(&str) -> String,
+    findings: &mut Findings,
+) {
+    let given = retry.attempts;
     if !(1..=ATTEMPTS_MAX).contains(&given) {
         findings.add(field("retry.attempts"), Problem::Attempts { given, limit: ATTEMPTS_MAX });
     }
-    for (rest, wait) in
-        [("retry.backoff", spec.retry.backoff), ("retry.backoff_max", spec.retry.backoff_max)]
+    for (rest, wait) in [("retry.backoff", retry.backoff), ("retry.backoff_max", retry.backoff_max)]
     {
         // To try again at once is a legal wish, unlike a timeout of zero.
         if !wait.is_zero() {
@@ -192,7 +201,7 @@ fn check_conduct(spec: &TaskSpec, field: impl Fn(&str) -> String, findings: &mut
     if checkpoint.is_some_and(|policy| policy.bytes_max == Some(0)) {
         findings.add(field("checkpoint.bytes_max"), Problem::Zero);
     }
-    if spec.on_unreachable == OnUnreachable::Proceed && !spec.exclusive {
+    if spec.on_unreachable == OnUnreachable::Proceed && !spec.acts_outside() {
         findings.add(field("on_unreachable"), Problem::Alone { needed: "exclusive" });
     }
     if let Some(HealthCheck { command, failures: given, .. }) = &spec.health {
@@ -250,7 +259,7 @@ fn check_steps(steps: &[Step], place: &str, findings: &mut Findings) {
     }
 }
 
-fn check_program(program: &Program, place: &str, findings: &mut Findings) {
+pub(crate) fn check_program(program: &Program, place: &str, findings: &mut Findings) {
     let field = |rest: &str| format!("{place}.{rest}");
     let (name, arguments) = match program {
         Program::Steps(steps) => return check_steps(steps, place, findings),
@@ -280,7 +289,7 @@ fn check_arguments(arguments: &[String], field: &str, findings: &mut Findings) {
     }
 }
 
-fn check_env(field: &str, env: &BTreeMap<String, String>, findings: &mut Findings) {
+pub(crate) fn check_env(field: &str, env: &BTreeMap<String, String>, findings: &mut Findings) {
     if env.len() > VARIABLES_MAX {
         let problem = Problem::TooManyVariables { count: env.len(), limit: VARIABLES_MAX };
         findings.add(field, problem);
@@ -344,14 +353,14 @@ fn check_outputs(task: &TaskId, spec: &TaskSpec, findings: &mut Findings) {
     }
 }
 
-fn check_duration(given: Duration) -> Result<(), Problem> {
+pub(crate) fn check_duration(given: Duration) -> Result<(), Problem> {
     if given.is_zero() || given > DURATION_MAX {
         return Err(Problem::Duration { given, max: DURATION_MAX });
     }
     Ok(())
 }
 
-fn check_no_nul(text: &str) -> Result<(), Problem> {
+pub(crate) fn check_no_nul(text: &str) -> Result<(), Problem> {
     if text.contains('\0') { Err(Problem::ContainsNul) } else { Ok(()) }
 }
 
@@ -369,7 +378,9 @@ fn text_bytes(spec: &JobSpec) -> usize {
         let health = task.health.as_ref().map_or(0, |health| texts(&health.command));
         let targets = published_outputs(task).map(|(_, target)| target.path.len()).sum::<usize>();
         let outputs = task.outputs.values().map(|output| output.path.len()).sum::<usize>();
+        let compensation = task.compensate.as_ref().map_or(0, |undo| program_bytes(&undo.program));
         program_bytes(&task.program)
+            + compensation
             + health
             + targets
             + outputs
@@ -377,7 +388,23 @@ fn text_bytes(spec: &JobSpec) -> usize {
             + pairs(&task.placement.labels)
     };
     let tasks: usize = spec.tasks.iter().map(|(name, spec)| name.as_str().len() + task(spec)).sum();
-    tasks + pairs(&spec.params) + pairs(&spec.env) + pairs(&spec.labels) + spec.description.len()
+    let effect = |effect: &EffectSpec| {
+        let work = match &effect.work {
+            EffectWork::Program { program, placement, .. } => {
+                program_bytes(program) + pairs(&placement.labels)
+            }
+            EffectWork::Webhook { url, .. } => url.len(),
+        };
+        let texts: usize = effect.texts().map(|(name, value)| name.len() + value.len()).sum();
+        work + texts
+    };
+    let effects: usize = spec.effects.values().map(effect).sum();
+    tasks
+        + effects
+        + pairs(&spec.params)
+        + pairs(&spec.env)
+        + pairs(&spec.labels)
+        + spec.description.len()
 }
 
 fn program_bytes(program: &Program) -> usize {

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use votum_ids::{OutputName, StepName, Target, TaskId, WorkerId};
 
-use crate::{CheckpointPolicy, HealthCheck, Resources, TaskSignal};
+use crate::{CheckpointPolicy, Compensation, EffectSpec, HealthCheck, Resources, TaskSignal};
 
 /// A job: a graph of tasks that commits as a unit. Immutable once received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct JobSpec {
     pub keep_staged: Duration,
     /// The nodes of the graph, by name.
     pub tasks: BTreeMap<TaskId, TaskSpec>,
+    /// What is done only after the decision, by name; no name is also a task's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub effects: BTreeMap<TaskId, EffectSpec>,
 }
 
 /// A node of the graph: one OS command on one worker.
@@ -88,6 +91,9 @@ pub struct TaskSpec {
     /// What becomes of an exclusive attempt whose machine cannot be reached.
     #[serde(default)]
     pub on_unreachable: OnUnreachable,
+    /// Undoes the effects that it had outside of its staging, if the job aborts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensate: Option<Compensation>,
 }
 
 impl TaskSpec {
@@ -112,7 +118,15 @@ impl TaskSpec {
             resources: Resources::default(),
             exclusive: false,
             on_unreachable: OnUnreachable::default(),
+            compensate: None,
         }
+    }
+
+    /// Says whether an attempt may have effects outside of its staging, so that two of them, or
+    /// one and its compensation, must never run at once (R3).
+    #[must_use]
+    pub fn acts_outside(&self) -> bool {
+        self.exclusive || self.compensate.is_some()
     }
 
     /// Returns every task that must be staged before this one starts.
@@ -223,6 +237,15 @@ pub struct RetryPolicy {
     pub backoff_max: Duration,
     /// Exit codes that are never retried.
     pub never_on: BTreeSet<i32>,
+}
+
+impl RetryPolicy {
+    /// Returns the wait after so many failures: it doubles up to the longest one.
+    #[must_use]
+    pub fn wait_after(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        self.backoff.saturating_mul(1 << doublings).min(self.backoff_max)
+    }
 }
 
 impl Default for RetryPolicy {

@@ -375,7 +375,7 @@ impl ActiveJob {
         let spec = self.task_spec(position);
         if spec.placement.worker.is_some() {
             Some(Tie::Pinned)
-        } else if spec.exclusive && spec.on_unreachable == OnUnreachable::Wait {
+        } else if spec.acts_outside() && spec.on_unreachable == OnUnreachable::Wait {
             Some(Tie::Exclusive)
         } else {
             None

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use votum_ids::{AttemptId, WorkerId};
-use votum_job::{Assignment, InputSource, InputSpec, ResolvedInput};
+use votum_job::{Assignment, InputSource, InputSpec, ResolvedInput, Role};
 use votum_machine::Moment;
 
 use crate::{
@@ -49,7 +49,7 @@ impl Scheduler {
         let task = job.graph.name(spot.task).clone();
         let uid = known.registration.uid;
         let number = u32::try_from(job.tasks[spot.task].attempts.len()).unwrap_or(u32::MAX - 1) + 1;
-        let exclusive = job.task_spec(spot.task).exclusive;
+        let exclusive = job.task_spec(spot.task).acts_outside();
         let attempt = AttemptId { job: spot.job.clone(), task, token: self.next_token() };
         let record = Record::Assigned { attempt: attempt.clone(), number, worker, uid, exclusive };
         let reaction = self.record(now, record);
@@ -160,6 +160,7 @@ impl Scheduler {
             inputs,
             time_limit: spec.timeout.min(rest),
             resume: self.resume_points(job, task),
+            role: Role::Task,
         };
         match self.takeover(job, task) {
             Some(kept) => self.take_over(kept, assignment),

@@ -145,7 +145,7 @@ impl Loss {
                 let gone = foreign
                     || (worker.is_lost() && (aborting || !tied))
                     || job.is_superseded(task, attempt);
-                if gone && foreign && job.task_spec(task).exclusive {
+                if gone && foreign && job.task_spec(task).acts_outside() {
                     let over = parted(config, worker, attempt);
                     if over > now {
                         loss.parted = loss.parted.max(Some(over));

@@ -296,7 +296,7 @@ impl Scheduler {
             worker.orphans.remove(&(id.clone(), task));
             worker.registration.uid
         });
-        let exclusive = job.task_spec(task).exclusive;
+        let exclusive = job.task_spec(task).acts_outside();
         let Some(uid) = uid.filter(|_| !outdated) else {
             self.reindex(now, self.anchor.at(now), id, task);
             return Reaction::perform([Action::Discard { worker, attempt }]);

@@ -152,7 +152,7 @@ impl ActiveJob {
         self.spoil_checkpoints(position);
         match self.tasks[position].state {
             // Its successor must not meet it: it ends first (R3).
-            TaskState::Live if self.task_spec(position).exclusive => {
+            TaskState::Live if self.task_spec(position).acts_outside() => {
                 self.tasks[position].outdated = true;
                 fallout.outdated.insert(position);
                 fallout.touched.insert(position);

@@ -46,7 +46,7 @@ impl Budget {
                 if self.failures >= policy.attempts {
                     return Verdict::Final;
                 }
-                Verdict::Retry(backoff(policy, self.failures))
+                Verdict::Retry(policy.wait_after(self.failures))
             }
             Account::Mishap => {
                 self.mishaps += 1;
@@ -106,14 +106,8 @@ fn mishap_wait(kind: FailureKind, policy: &RetryPolicy, mishaps: u32) -> Duratio
         | FailureKind::StorageFailed
         | FailureKind::OutOfMemory
         | FailureKind::DiskFull
-        | FailureKind::Stopped => backoff(policy, mishaps).max(MISHAP_WAIT_MIN),
+        | FailureKind::Stopped => policy.wait_after(mishaps).max(MISHAP_WAIT_MIN),
     }
-}
-
-/// Doubles with each failure up to the policy's longest wait.
-fn backoff(policy: &RetryPolicy, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(31);
-    policy.backoff.saturating_mul(1 << doublings).min(policy.backoff_max)
 }
 
 /// So many attempts of one task may fall to the machines before the job is given up.

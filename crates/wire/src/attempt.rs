@@ -9,6 +9,7 @@ use votum_proto::worker::v1 as pb;
 
 use crate::{
     Fault, Malformed, Translate,
+    hook::{role_from_proto, role_to_proto},
     spec::{task_from_proto, task_to_proto},
     time::{duration, read_duration},
     translate::{cut, parse, read, read_all, read_if_any, set, write_all},
@@ -112,6 +113,7 @@ impl Translate for Assignment {
             inputs: write_all(&self.inputs),
             time_limit: duration(self.time_limit),
             resume_points: write_all(&self.resume),
+            hook: role_to_proto(&self.role),
         }
     }
 
@@ -134,6 +136,7 @@ impl Translate for Assignment {
             inputs: read_all("inputs", proto.inputs)?,
             time_limit: read_duration("time_limit", proto.time_limit)?,
             resume: read_all("resume_points", proto.resume_points)?,
+            role: role_from_proto(proto.hook)?,
         })
     }
 }

@@ -51,6 +51,7 @@ impl Translate for JobView {
             rescued_by: self.rescued_by.as_ref().map(job_name).unwrap_or_default(),
             quarantine: self.quarantine.as_ref().map(Translate::to_proto),
             worker_damages: write_all(&self.worker_damages),
+            hooks: write_all(&self.hooks),
         }
     }
 
@@ -93,6 +94,7 @@ impl Translate for JobView {
             },
             quarantine: read_if_any("quarantine", proto.quarantine)?,
             worker_damages: crate::translate::read_all("worker_damages", proto.worker_damages)?,
+            hooks: crate::translate::read_all("hooks", proto.hooks)?,
             job,
         })
     }

@@ -7,12 +7,14 @@
 
 pub mod artifact;
 mod attempt;
+pub mod case;
 mod checkpoint;
 mod cluster;
 mod commit;
 mod conduct;
 pub mod frame;
 pub mod hold;
+pub mod hook;
 mod job;
 pub mod json;
 mod malformed;
@@ -38,12 +40,16 @@ pub mod view;
 mod worker;
 
 pub use attempt::{ArtifactId, ArtifactPart};
+pub use case::{CaseView, EvidenceView};
 pub use commit::PeerInquiry;
 pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
     Inventory, UnreadableJob,
 };
 pub use hold::{PauseOrigin, PauseView};
+pub use hook::{
+    CaseAction, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
+};
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason};
 pub use protocol::{Behind, Versions};

@@ -65,6 +65,9 @@ pub enum Fault {
         /// What was wanted.
         form: &'static str,
     },
+    /// It means nothing beside what else is set.
+    #[error("{0}")]
+    Meaningless(String),
     /// A number, duration or time lies outside of what is allowed.
     #[error("{0} is out of range")]
     OutOfRange(String),

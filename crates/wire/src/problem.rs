@@ -287,6 +287,12 @@ reasons! {
     NothingToRetry = "NOTHING_TO_RETRY", FailedPrecondition;
     /// The job is not aborted.
     NotAborted = "NOT_ABORTED", FailedPrecondition;
+    /// The job waits for something that cannot be undone.
+    NotUndoable = "NOT_UNDOABLE", InvalidArgument;
+    /// What the log knows does not allow it.
+    IllegalResolution = "ILLEGAL_RESOLUTION", FailedPrecondition;
+    /// There is no such case, or it is decided.
+    CaseNotFound = "CASE_NOT_FOUND", NotFound;
     /// Nothing that the job staged is kept.
     NothingKept = "NOTHING_KEPT", FailedPrecondition;
     /// Another job takes over, or has taken over, what the job kept.

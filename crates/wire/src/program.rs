@@ -57,15 +57,18 @@ fn step_from_proto(proto: v1::Step) -> Result<Step, Malformed> {
     Ok(Step { name: parse::<StepName>("name", &proto.name)?, program })
 }
 
-fn command(argv: &[String]) -> v1::Command {
+/// Writes an argument vector.
+pub(crate) fn command(argv: &[String]) -> v1::Command {
     v1::Command { argv: argv.to_vec() }
 }
 
-fn script(text: &str, interpreter: &[String]) -> v1::Script {
+/// Writes a script.
+pub(crate) fn script(text: &str, interpreter: &[String]) -> v1::Script {
     v1::Script { text: text.to_owned(), interpreter: interpreter.to_vec() }
 }
 
-fn read_script(script: v1::Script) -> Program {
+/// Reads a script.
+pub(crate) fn read_script(script: v1::Script) -> Program {
     let interpreter = if script.interpreter.is_empty() {
         INTERPRETER_DEFAULT.map(str::to_owned).to_vec()
     } else {

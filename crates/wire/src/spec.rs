@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{OutputName, TaskId};
 use votum_job::{
-    CheckpointPolicy, GRACE_PERIOD_DEFAULT, HealthCheck, InputSpec, JobSpec, OutputSpec,
-    PREPARE_TIMEOUT_DEFAULT, Placement, RETENTION_DEFAULT, Resources, RetryPolicy, TIMEOUT_DEFAULT,
-    TaskSpec,
+    CheckpointPolicy, Compensation, EffectSpec, GRACE_PERIOD_DEFAULT, HealthCheck, InputSpec,
+    JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, RETENTION_DEFAULT, Resources,
+    RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
 };
 use votum_proto::v1;
 
 use crate::{
     Fault, Malformed, Translate,
+    hook::{effect_from_proto, effect_to_proto},
     names::{read_worker_name, worker_name},
     program::{program_from_proto, program_to_proto},
     time::{duration, read_duration_if_any},
@@ -37,6 +38,7 @@ pub fn job_spec_to_proto(spec: &JobSpec) -> v1::JobSpec {
         retention: duration(spec.retention),
         on_exhausted: spec.on_exhausted.number(),
         keep_staged: duration(spec.keep_staged),
+        effects: spec.effects.iter().map(|(name, effect)| effect_to_proto(name, effect)).collect(),
     }
 }
 
@@ -66,6 +68,7 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
     let retention = found.note(read_duration_if_any("retention", proto.retention)).flatten();
     let on_exhausted = found.note(enumerated_if_any("on_exhausted", proto.on_exhausted)).flatten();
     let keep_staged = found.note(read_duration_if_any("keep_staged", proto.keep_staged)).flatten();
+    let effects = found.read_effects(proto.effects);
     found.finish(JobSpec {
         display_name: proto.display_name,
         description: proto.description,
@@ -78,6 +81,7 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
         on_exhausted: on_exhausted.unwrap_or_default(),
         keep_staged: keep_staged.unwrap_or_default(),
         tasks,
+        effects,
     })
 }
 
@@ -102,6 +106,7 @@ pub(crate) fn task_to_proto(id: &TaskId, spec: &TaskSpec) -> v1::TaskSpec {
         resources: (!spec.resources.is_unlimited()).then(|| spec.resources.to_proto()),
         exclusive: spec.exclusive,
         on_unreachable: spec.on_unreachable.number(),
+        compensation: spec.compensate.as_ref().map(Translate::to_proto),
     }
 }
 
@@ -159,6 +164,8 @@ impl Found {
             inner.note(read_if_any::<CheckpointPolicy>("checkpoint", proto.checkpoint));
         let resources = inner.note(read_if_any::<Resources>("resources", proto.resources));
         let on_unreachable = inner.note(enumerated_if_any("on_unreachable", proto.on_unreachable));
+        let compensate =
+            inner.note(read_if_any::<Compensation>("compensation", proto.compensation));
         let below = |malformed: Malformed| {
             if field.is_empty() { malformed } else { malformed.below(field) }
         };
@@ -185,7 +192,27 @@ impl Found {
             resources: resources?.unwrap_or_default(),
             exclusive: proto.exclusive,
             on_unreachable: on_unreachable?.unwrap_or_default(),
+            compensate: compensate?,
         })
+    }
+
+    /// Reads the effects of a job, whose names must not repeat.
+    fn read_effects(&mut self, protos: Vec<v1::EffectSpec>) -> BTreeMap<TaskId, EffectSpec> {
+        let mut effects = BTreeMap::new();
+        for (i, proto) in protos.into_iter().enumerate() {
+            let field = format!("effects[{i}].effect_id");
+            let Some(name) = self.note(parse::<TaskId>(&field, &proto.effect_id)) else {
+                continue;
+            };
+            let place = format!("effects.{name}");
+            let effect = effect_from_proto(proto).map_err(|malformed| malformed.below(&place));
+            let Some(effect) = self.note(effect) else { continue };
+            let text = name.to_string();
+            if effects.insert(name, effect).is_some() {
+                self.0.push(Malformed::new(place, Fault::Twice(text)));
+            }
+        }
+        effects
     }
 
     /// Reads a list whose entries carry their name, which must not repeat.

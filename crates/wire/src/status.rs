@@ -24,6 +24,7 @@ pub fn malformed(malformed: &Malformed) -> Status {
         | Fault::Txn(_)
         | Fault::Uuid(_)
         | Fault::Form { .. }
+        | Fault::Meaningless(_)
         | Fault::OutOfRange(_)
         | Fault::TooMany { .. } => Reason::Malformed,
     };
@@ -168,6 +169,25 @@ pub fn not_aborted(job: &JobId, state: JobState) -> Status {
         .with("job", job)
         .with("state", state.word())
         .precondition(job_name(job), words)
+        .into()
+}
+
+/// There is no such case, or it is decided.
+#[must_use]
+pub fn case_not_found(job: &JobId, subject: &TaskId) -> Status {
+    Problem::words(Reason::CaseNotFound, format!("there is no open case {job}/{subject}"))
+        .resource("votum.v1.Case", crate::names::case_name(job, subject))
+        .into()
+}
+
+/// What the log knows about the case does not allow what was wanted.
+#[must_use]
+pub fn illegal_resolution(job: &JobId, subject: &TaskId, legal: &[&str]) -> Status {
+    let words = format!("the log allows only this: {}", legal.join(", "));
+    Problem::words(Reason::IllegalResolution, &words)
+        .with("job", job)
+        .with("case", subject)
+        .precondition(crate::names::case_name(job, subject), words)
         .into()
 }
 

@@ -12,7 +12,7 @@ use votum_ids::{
 use votum_job::{Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
-use crate::{PauseView, names::AttemptName, rescue::KeptReleaseView};
+use crate::{PauseView, hook::HookView, names::AttemptName, rescue::KeptReleaseView};
 
 /// A received job and everything known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct JobView {
     pub quarantine: Option<QuarantineView>,
     /// The workers that cannot read their own records of it, by name.
     pub worker_damages: Vec<WorkerDamage>,
+    /// What its decision leaves to do, by name; empty before it.
+    pub hooks: Vec<HookView>,
 }
 
 /// What is known of a job whose records cannot all be read (V3).
@@ -172,6 +174,9 @@ impl JobView {
             task.attempts.clear();
             task.omitted_attempts = 0;
             task.outputs.clear();
+        }
+        for hook in &mut self.hooks {
+            hook.trials.clear();
         }
         self
     }

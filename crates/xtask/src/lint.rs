@@ -75,7 +75,7 @@ fn protos() -> anyhow::Result<()> {
     succeed(command(&buf.to_string_lossy(), &["lint"]).current_dir(root().join("proto")))
 }
 
-const LICENCES: [&str; 11] = [
+const LICENCES: [&str; 12] = [
     "MIT",
     "Apache-2.0",
     "BSD-2-Clause",
@@ -87,6 +87,8 @@ const LICENCES: [&str; 11] = [
     "0BSD",
     "Unicode-3.0",
     "BSL-1.0",
+    // Of certificates as data.
+    "CDLA-Permissive-2.0",
 ];
 
 const BUF: &str = "@bufbuild/buf";

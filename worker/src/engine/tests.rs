@@ -4,6 +4,7 @@ mod adopting;
 mod doubting;
 mod leasing;
 mod saving;
+mod settling;
 mod stopping;
 
 use std::collections::BTreeMap;
@@ -527,7 +528,7 @@ fn a_corrupt_job_is_refused_and_not_touched() {
 fn a_record_of_another_job_quarantines_the_stream_it_stands_in() {
     let mut alice = Alice::new();
     let other = JobId::new("rents").unwrap();
-    let accepted = Record::Accepted { attempt: attempt(1), number: 1 };
+    let accepted = Record::Accepted { attempt: attempt(1), number: 1, hook: false };
     alice.engine.resume(&other, vec![accepted]).unwrap_err();
     let problem = alice.engine.problem(&other).unwrap();
     assert_eq!(problem, "record 1 of 1 cannot be read: it does not speak of this job");

@@ -107,6 +107,10 @@ impl Engine {
         let ids: Vec<AttemptId> = self.attempts.of_job(job).map(|(id, _)| id).collect();
         let mut actions = Vec::new();
         for id in ids {
+            // What is tried after the decision is no part of what was decided about.
+            if end == JobEnd::Aborted && self.attempts.find(&id).is_some_and(Attempt::is_hook) {
+                continue;
+            }
             // How one that is live ends is still to be reported.
             if end == JobEnd::Aborted && self.attempts.find(&id).is_some_and(Attempt::is_live) {
                 self.pending.push_back(Pending::Stop(id, StopWish::Aborted));

@@ -18,10 +18,11 @@ use votum_proto::v1::{
     ListJobsResponse, PauseJobRequest, PauseJobResponse, RescueJobRequest, RescueJobResponse,
     RetryJobRequest, RetryJobResponse, SubmitJobRequest, SubmitJobResponse, TailLogsRequest,
     TailLogsResponse, UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
+    case_service_server::CaseServiceServer,
     job_service_server::{JobService, JobServiceServer},
 };
 use votum_wire::{
-    JobState, JobView, LogPiece, LogStream, Translate,
+    CaseView, JobState, JobView, LogPiece, LogStream, Translate,
     names::{AttemptName, Scope},
     request::{GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
     status,
@@ -39,8 +40,10 @@ pub(crate) struct Coordinator {
 }
 
 #[derive(Default)]
-struct Script {
-    refusals: VecDeque<Status>,
+pub(crate) struct Script {
+    pub(crate) refusals: VecDeque<Status>,
+    pub(crate) cases: Vec<CaseView>,
+    pub(crate) resolutions: usize,
     request_ids: Vec<String>,
     life: VecDeque<JobState>,
     jobs: Vec<JobView>,
@@ -57,12 +60,13 @@ impl Coordinator {
         let address = listener.local_addr().unwrap().to_string();
         let script = Arc::new(Mutex::new(Script::default()));
         let service = JobServiceServer::new(Desk(Arc::clone(&script)));
+        let cases = CaseServiceServer::new(Desk(Arc::clone(&script)));
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
             };
-            let server = Server::builder().add_service(service);
+            let server = Server::builder().add_service(service).add_service(cases);
             let incoming = TcpListenerStream::new(listener);
             server.serve_with_incoming_shutdown(incoming, stopped).await.unwrap();
         });
@@ -89,12 +93,20 @@ impl Coordinator {
         self.script.lock().unwrap().jobs.extend(jobs);
     }
 
+    pub(crate) fn has_cases(&self, cases: impl IntoIterator<Item = CaseView>) {
+        self.script.lock().unwrap().cases.extend(cases);
+    }
+
+    pub(crate) fn resolutions(&self) -> usize {
+        self.script.lock().unwrap().resolutions
+    }
+
     pub(crate) fn request_ids(&self) -> Vec<String> {
         self.script.lock().unwrap().request_ids.clone()
     }
 }
 
-struct Desk(Arc<Mutex<Script>>);
+pub(crate) struct Desk(pub(crate) Arc<Mutex<Script>>);
 
 type Stream<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
 
@@ -248,6 +260,7 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         rescued_by: None,
         quarantine: None,
         worker_damages: Vec::new(),
+        hooks: Vec::new(),
     }
 }
 
@@ -265,5 +278,6 @@ pub(crate) fn spec() -> JobSpec {
         on_exhausted: OnExhausted::Abort,
         keep_staged: limit,
         tasks: BTreeMap::new(),
+        effects: BTreeMap::new(),
     }
 }

@@ -477,6 +477,7 @@ fn job_of(tasks: impl Iterator<Item = (String, Option<String>)>) -> JobSpec {
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: tasks.map(|(name, needs)| (task(&name), spec(needs))).collect(),
+        effects: BTreeMap::new(),
     }
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: BTreeMap::new(),
+        effects: BTreeMap::new(),
     };
     for line in lines {
         let mut words = line.split_whitespace();

@@ -106,8 +106,10 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 24] = [
+const ELSEWHERE: [&str; 26] = [
+    "votum.v1.GetCaseResponse.",
     "votum.v1.GetJobResponse.",
+    "votum.v1.ListCasesRequest.",
     "votum.v1.WatchJobRequest.",
     "votum.v1.WatchJobResponse.",
     "votum.v1.CancelJobResponse.",

@@ -14,20 +14,22 @@ use votum_ids::{
 };
 use votum_job::{
     Amount, Assignment, AttemptEnd, AttemptState, CheckpointHolder, CheckpointPolicy, Comeback,
-    Failure, FailureKind, HealthCheck, HeldCheckpoint, InputSource, InputSpec, JobSpec,
-    ListedAttempt, OnExhausted, OnUnreachable, OutputSpec, Placement, Program, Progress,
-    ResolvedInput, Resources, ResumePoint, RetryPolicy, SelfReport, StagedOutput, Step, TaskSignal,
-    TaskSpec, Usage,
+    Compensation, EffectSpec, EffectWork, Failure, FailureKind, HealthCheck, HeldCheckpoint,
+    HookRole, InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnknown,
+    OnUnreachable, OutputSpec, Placement, Program, Progress, ResolvedInput, Resources, ResumePoint,
+    RetryPolicy, Role, SelfReport, StagedOutput, Step, TaskSignal, TaskSpec, Trigger, Usage,
 };
 use votum_machine::WallTime;
 use votum_wire::{
-    ArtifactId, ArtifactPart, AttemptView, CheckpointView, ClusterView, CommittedRound,
-    CoordinatorFrame, DrainView, FromCoordinator, FromWorker, Hello, IndexState, Inventory,
-    JobDamage, JobHolder, JobState, JobView, JournalView, LogPiece, LogStream, Malformed, Outcome,
-    OutputState, OutputView, ParticipantView, PauseOrigin, PauseView, PeerInquiry, QuarantineView,
-    QuarantinedStream, RecordDamage, ReportView, TaskState, TaskView, Translate, UnreadableJob,
-    Versions, WorkerDamage, WorkerState, WorkerView,
+    ArtifactId, ArtifactPart, AttemptView, CaseAction, CaseView, CheckpointView, ClusterView,
+    CommittedRound, CoordinatorFrame, DrainView, EvidenceView, FromCoordinator, FromWorker, Hello,
+    HookKind, HookState, HookView, IndexState, Inventory, JobDamage, JobHolder, JobState, JobView,
+    JournalView, LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView,
+    PauseOrigin, PauseView, PeerInquiry, QuarantineView, QuarantinedStream, RecordDamage,
+    ReportView, ResolutionView, TaskState, TaskView, Translate, TrialOutcome, TrialView,
+    UnreadableJob, Versions, WorkerDamage, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
+    case::{CasePage, GetCase, ResolveCase},
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
     operation::{DeleteWorker, DrainWorker},
@@ -134,6 +136,15 @@ fn of_jobs() -> Vec<Sample> {
         sample(UnpauseJob { job: job_id() }),
         sample(RetryJob { job: job_id(), task: Some(task_id()) }),
         sample(RetryJob { job: job_id(), task: None }),
+        sample(case()),
+        sample(CasePage { cases: vec![case()], next: Some("t".to_owned()) }),
+        sample(GetCase { job: job_id(), subject: task_id() }),
+        sample(ResolveCase {
+            job: job_id(),
+            subject: task_id(),
+            action: CaseAction::Retry,
+            reason: "mended".to_owned(),
+        }),
         sample(PauseView { origin: PauseOrigin::Exhausted, ..pause() }),
         sample(CancelJob { job: job_id(), reason: "no".to_owned() }),
         sample(TailLogs {
@@ -290,6 +301,12 @@ fn assignment() -> Assignment {
         ],
         time_limit: Duration::from_secs(60),
         resume: vec![resume_point()],
+        role: Role::Hook(Box::new(HookRole {
+            key: "key".to_owned(),
+            verdict: "abort".to_owned(),
+            announcement: "{}".to_owned(),
+            undoes: vec![attempt().token],
+        })),
     }
 }
 
@@ -335,7 +352,11 @@ pub(crate) fn spec() -> JobSpec {
             ),
         ]))
     };
-    let check = TaskSpec::of(Program::Command(vec!["true".to_owned()]));
+    let undo = Program::Command(vec!["undo".to_owned()]);
+    let check = TaskSpec {
+        compensate: Some(Compensation { program: undo, ..compensation() }),
+        ..TaskSpec::of(Program::Command(vec!["true".to_owned()]))
+    };
     let tasks =
         [("check", check), ("fetch", fetch)].map(|(id, task)| (TaskId::new(id).unwrap(), task));
     let tasks = tasks.into_iter().chain([(task_id(), load())]);
@@ -351,6 +372,7 @@ pub(crate) fn spec() -> JobSpec {
         on_exhausted: OnExhausted::Pause,
         keep_staged: Duration::from_hours(2),
         tasks: tasks.collect(),
+        effects: effects(),
     }
 }
 
@@ -417,13 +439,48 @@ fn load() -> TaskSpec {
         },
         exclusive: true,
         on_unreachable: OnUnreachable::Proceed,
+        compensate: Some(compensation()),
     }
+}
+
+fn compensation() -> Compensation {
+    Compensation {
+        program: Program::Script { text: "undo".to_owned(), interpreter: vec!["sh".to_owned()] },
+        timeout: Duration::from_secs(7),
+        retry: RetryPolicy { attempts: 4, ..RetryPolicy::default() },
+        elsewhere: true,
+    }
+}
+
+fn effects() -> BTreeMap<TaskId, EffectSpec> {
+    let work = [
+        EffectWork::Program {
+            placement: Placement { worker: Some(worker_id()), labels: map("zone", "a") },
+            program: Program::Command(vec!["mail".to_owned()]),
+            env: map("B", "2"),
+        },
+        EffectWork::Program {
+            placement: Placement::default(),
+            program: Program::Script { text: "x".to_owned(), interpreter: vec!["sh".to_owned()] },
+            env: BTreeMap::new(),
+        },
+        EffectWork::Webhook { url: "http://example.com/".to_owned(), headers: map("x-a", "b") },
+    ];
+    let names = ["announce", "page", "post"].map(|name| TaskId::new(name).unwrap());
+    let afters = [Trigger::Commit, Trigger::Abort, Trigger::End];
+    let effect = |(work, after)| EffectSpec {
+        after,
+        needs: [TaskId::new("announce").unwrap()].into(),
+        work,
+        timeout: Duration::from_secs(9),
+        retry: RetryPolicy { attempts: 5, ..RetryPolicy::default() },
+        on_unknown: OnUnknown::Park,
+    };
+    names.into_iter().zip(work.into_iter().zip(afters).map(effect)).collect()
 }
 
 /// Returns a job of which everything is known.
 pub(crate) fn job() -> JobView {
-    let attempts = failures().into_iter().map(|failure| Some(Outcome::Failed(failure)));
-    let attempts = attempts.chain([Some(Outcome::Succeeded), None]).zip(1..);
     JobView {
         job: job_id(),
         uid: Uuid::from_u128(11),
@@ -437,40 +494,7 @@ pub(crate) fn job() -> JobView {
             message: "cancelled by alice".to_owned(),
             by: "alice".to_owned(),
         }),
-        tasks: vec![TaskView {
-            task: task_id(),
-            state: TaskState::Retrying,
-            worker: Some(worker_id()),
-            attempts: attempts.map(|(outcome, number)| attempt_view(number, outcome)).collect(),
-            omitted_attempts: 3,
-            outputs: vec![OutputView {
-                output: output_name(),
-                worker: worker_id(),
-                state: OutputState::Prepared,
-                files: 3,
-                bytes: 4096,
-                digest: digest(),
-                publish_path: Some("sales/rows".to_owned()),
-            }],
-            retry_at: Some(WallTime(1_800_000_000_123)),
-            report: Some(ReportView {
-                report: self_report(Some(Amount::Counted {
-                    done: 120,
-                    total: 400,
-                    unit: "rows".to_owned(),
-                })),
-                at: WallTime(1_800_000_000_200),
-                rate: Some(2_500_000),
-                end: Some(WallTime(1_800_000_000_900)),
-            }),
-            checkpoint: Some(CheckpointView {
-                sequence: 7,
-                steps: 2,
-                recorded: WallTime(1_800_000_000_000),
-                bytes: 4096,
-                workers: vec![worker_id()],
-            }),
-        }],
+        tasks: vec![task_view()],
         participants: participants(),
         created: WallTime(1_800_000_000_001),
         started: Some(WallTime(1_800_000_000_002)),
@@ -484,27 +508,119 @@ pub(crate) fn job() -> JobView {
         kept_until: Some(WallTime(1_800_000_000_007)),
         kept_release: Some(kept_release()),
         rescued_by: Some(job_id()),
-        quarantine: Some(QuarantineView {
-            records: 9,
-            damages: vec![RecordDamage {
-                number: 3,
-                lsn: 812,
-                version: 2,
-                kind: Some("commit_decided".to_owned()),
-                forced: true,
-                problem: "it has format version 2".to_owned(),
-            }],
-            last_state: Some(JobState::Preparing),
-            last_recorded: Some(WallTime(1_800_000_000_008)),
-            holders: vec![JobHolder {
-                worker: worker_id(),
-                holding: "lists 1 sealed attempt".to_owned(),
-            }],
-        }),
+        quarantine: Some(quarantine()),
         worker_damages: vec![WorkerDamage {
             worker: worker_id(),
             problem: "record 3 cannot be read".to_owned(),
         }],
+        hooks: hooks(),
+    }
+}
+
+fn task_view() -> TaskView {
+    let attempts = failures().into_iter().map(|failure| Some(Outcome::Failed(failure)));
+    let attempts = attempts.chain([Some(Outcome::Succeeded), None]).zip(1..);
+    TaskView {
+        task: task_id(),
+        state: TaskState::Retrying,
+        worker: Some(worker_id()),
+        attempts: attempts.map(|(outcome, number)| attempt_view(number, outcome)).collect(),
+        omitted_attempts: 3,
+        outputs: vec![OutputView {
+            output: output_name(),
+            worker: worker_id(),
+            state: OutputState::Prepared,
+            files: 3,
+            bytes: 4096,
+            digest: digest(),
+            publish_path: Some("sales/rows".to_owned()),
+        }],
+        retry_at: Some(WallTime(1_800_000_000_123)),
+        report: Some(ReportView {
+            report: self_report(Some(Amount::Counted {
+                done: 120,
+                total: 400,
+                unit: "rows".to_owned(),
+            })),
+            at: WallTime(1_800_000_000_200),
+            rate: Some(2_500_000),
+            end: Some(WallTime(1_800_000_000_900)),
+        }),
+        checkpoint: Some(CheckpointView {
+            sequence: 7,
+            steps: 2,
+            recorded: WallTime(1_800_000_000_000),
+            bytes: 4096,
+            workers: vec![worker_id()],
+        }),
+    }
+}
+
+fn quarantine() -> QuarantineView {
+    QuarantineView {
+        records: 9,
+        damages: vec![RecordDamage {
+            number: 3,
+            lsn: 812,
+            version: 2,
+            kind: Some("commit_decided".to_owned()),
+            forced: true,
+            problem: "it has format version 2".to_owned(),
+        }],
+        last_state: Some(JobState::Preparing),
+        last_recorded: Some(WallTime(1_800_000_000_008)),
+        holders: vec![JobHolder {
+            worker: worker_id(),
+            holding: "lists 1 sealed attempt".to_owned(),
+        }],
+    }
+}
+
+fn hooks() -> Vec<HookView> {
+    let states = [
+        HookState::Waiting,
+        HookState::Due,
+        HookState::Running,
+        HookState::Done,
+        HookState::Parked,
+        HookState::Closed,
+    ];
+    let outcomes = [TrialOutcome::Done, TrialOutcome::Failed, TrialOutcome::Unknown];
+    let trial = |(outcome, number)| TrialView {
+        number,
+        worker: Some(worker_id()),
+        ended: WallTime(1_800_000_000_008),
+        outcome,
+        message: "the receiver answered 503".to_owned(),
+    };
+    let hook = |state| HookView {
+        hook: task_id(),
+        kind: HookKind::Compensation,
+        state,
+        tries: 3,
+        worker: Some(worker_id()),
+        next: Some(WallTime(1_800_000_000_009)),
+        trials: outcomes.into_iter().zip(1..).map(trial).collect(),
+        resolution: Some(ResolutionView {
+            action: CaseAction::GiveUp,
+            by: "ana".to_owned(),
+            reason: "the receiver is gone".to_owned(),
+            at: WallTime(1_800_000_000_010),
+        }),
+    };
+    states.into_iter().map(hook).collect()
+}
+
+fn case() -> CaseView {
+    CaseView {
+        job: job_id(),
+        subject: task_id(),
+        kind: HookKind::Effect,
+        reason: "RETRIES_EXHAUSTED".to_owned(),
+        message: "the receiver answered 503".to_owned(),
+        since: WallTime(1_800_000_000_011),
+        evidence: vec![EvidenceView { at: WallTime(7), text: "try 1".to_owned() }],
+        actions: CaseAction::ALL.to_vec(),
     }
 }
 

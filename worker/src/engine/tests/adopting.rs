@@ -112,7 +112,7 @@ fn an_attempt_whose_record_was_lost_is_adopted() {
 
     adopt(&mut alice, 1);
 
-    let accepted = Record::Accepted { attempt: attempt(1), number: 1 };
+    let accepted = Record::Accepted { attempt: attempt(1), number: 1, hook: false };
     assert_eq!(alice.records, [accepted]);
     assert_eq!(listed(&alice.connect(1)), [AttemptState::Live]);
 }
@@ -148,7 +148,7 @@ fn a_worker_that_is_replaced_leaves_its_tasks_alone() {
 #[test]
 fn a_failure_after_adoption_survives_the_next_restart() {
     let mut alice = restarted_while_it_ran(1);
-    let before = vec![Record::Accepted { attempt: attempt(1), number: 1 }];
+    let before = vec![Record::Accepted { attempt: attempt(1), number: 1, hook: false }];
     adopt(&mut alice, 1);
     alice.happen(1, interrupted());
     alice.records.splice(0..0, before);

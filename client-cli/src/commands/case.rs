@@ -1,0 +1,178 @@
+//! `votum case`: what only a person can decide.
+
+use clap::{Args, Subcommand, ValueEnum};
+use votum_client::Client;
+use votum_ids::{JobId, TaskId};
+use votum_wire::{
+    CaseAction, Reason, Translate as _,
+    case::{CasePage, GetCase, ResolveCase},
+    json,
+};
+
+use crate::{
+    args::Format,
+    context::{Context, Patience},
+    display,
+    exit::Exit,
+    fault::{Fault, Outcome},
+    job_name, screen,
+};
+
+/// Look at what only a person can decide, and decide it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaseCommand {
+    /// List the open cases.
+    #[command(visible_alias = "ls", after_help = "Example:\n  votum case list")]
+    List,
+    /// Show one case: all that the log knows, and what may be done.
+    Show(ShowArgs),
+    /// Decide a case; what was decided, by whom and why is kept with the job.
+    Resolve(ResolveArgs),
+}
+
+/// Show one case: all that the log knows, and what may be done.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  votum case show nightly-sales/announce")]
+pub(crate) struct ShowArgs {
+    /// A job and its effect, or the task whose compensation it is.
+    #[arg(value_name = "JOB/SUBJECT")]
+    case: String,
+}
+
+/// Decide a case; what was decided, by whom and why is kept with the job.
+#[derive(Debug, Args)]
+#[command(after_help = RESOLVE_HELP)]
+pub(crate) struct ResolveArgs {
+    /// A job and its effect, or the task whose compensation it is.
+    #[arg(value_name = "JOB/SUBJECT")]
+    case: String,
+    /// What shall become of it.
+    #[arg(value_name = "ACTION")]
+    action: Action,
+    /// Why; required, since nothing else will tell it later.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+}
+
+/// What shall become of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Try again, with a fresh budget and the same key.
+    Retry,
+    /// It is done: by an earlier try, or by hand.
+    Done,
+    /// It stays undone.
+    GiveUp,
+}
+
+impl From<Action> for CaseAction {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Retry => Self::Retry,
+            Action::Done => Self::Done,
+            Action::GiveUp => Self::GiveUp,
+        }
+    }
+}
+
+/// Does what is asked about cases.
+pub(crate) async fn run(command: &CaseCommand, context: &Context) -> Outcome {
+    match command {
+        CaseCommand::List => list(context).await,
+        CaseCommand::Show(args) => show(args, context).await,
+        CaseCommand::Resolve(args) => resolve(args, context).await,
+    }
+}
+
+async fn list(context: &Context) -> Outcome {
+    let cases = context.client(Patience::Short)?.cases().await?;
+    let page = CasePage { cases, next: None };
+    context.screen.result(&match context.screen.format {
+        Format::Json => json::to_json_pretty(&page.to_proto()),
+        Format::Name => {
+            page.cases.iter().map(|case| format!("{}/{}\n", case.job, case.subject)).collect()
+        }
+        Format::Table if page.cases.is_empty() => {
+            context.screen.remark("no open cases: nothing waits for a person")?;
+            return Ok(Exit::Done);
+        }
+        Format::Table => display::case::list(&page.cases, screen::now()).text(context.screen.paint),
+    })?;
+    Ok(Exit::Done)
+}
+
+async fn show(args: &ShowArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Short)?;
+    let (job, subject) = named(&client, &args.case).await?;
+    let wanted = GetCase { job, subject };
+    let case = client.case(&wanted).await.map_err(|error| explain(error.into(), &wanted))?;
+    context.screen.result(&match context.screen.format {
+        Format::Json => json::to_json_pretty(&case.to_proto()),
+        Format::Name => format!("{}/{}", case.job, case.subject),
+        Format::Table => display::case::screen(&case, screen::now(), context.screen.paint),
+    })?;
+    Ok(Exit::Done)
+}
+
+async fn resolve(args: &ResolveArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Long)?;
+    let (job, subject) = named(&client, &args.case).await?;
+    let wanted = GetCase { job: job.clone(), subject: subject.clone() };
+    let wish = ResolveCase {
+        job: job.clone(),
+        subject: subject.clone(),
+        action: args.action.into(),
+        reason: args.reason.clone(),
+    };
+    client.resolve_case(&wish).await.map_err(|error| explain(error.into(), &wanted))?;
+    let words = match wish.action {
+        CaseAction::Retry => "is tried again, with a fresh budget and the same key",
+        CaseAction::Done => "is closed: it counts as done",
+        CaseAction::GiveUp => "is closed: it stays undone",
+    };
+    context.screen.result(&match context.screen.format {
+        Format::Json => json::to_json_pretty(&client.job(&job).await?.to_proto()),
+        Format::Name => format!("{job}/{subject}"),
+        Format::Table => format!("{job}/{subject} {words}\n  how it stands:  votum show {job}"),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Finds the case that is meant; its job may be named as everywhere.
+async fn named(client: &Client, text: &str) -> Result<(JobId, TaskId), Fault> {
+    let Some((job, subject)) = text.split_once('/') else {
+        let words = format!("{text:?} is not of the form JOB/SUBJECT, such as nightly-sales/load");
+        return Err(Fault::usage(words).hint("open cases:  votum case list"));
+    };
+    let subject = TaskId::new(subject).map_err(|error| Fault::usage(error.to_string()))?;
+    Ok((job_name::resolve(client, job).await?, subject))
+}
+
+fn explain(fault: Fault, wanted: &GetCase) -> Fault {
+    let GetCase { job, subject } = wanted;
+    if fault.is(&Reason::CaseNotFound) {
+        return fault
+            .hint("open cases:     votum case list")
+            .hint(format!("how it stands:  votum show {job}"));
+    }
+    if fault.is(&Reason::IllegalResolution) {
+        return fault.hint(format!("what is known:  votum case show {job}/{subject}"));
+    }
+    fault
+}
+
+/// Reads why somebody decided as they did.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("say why: it is kept with the job".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+const RESOLVE_HELP: &str = "\
+Examples:
+  votum case resolve @last/announce retry --reason 'the receiver is mended'
+  votum case resolve nightly-sales/load done --reason 'slot 7 released by hand'
+  votum case resolve nightly-sales/announce give-up --reason 'nobody reads it any more'
+
+`votum case show` names the actions that the log allows; nothing else is accepted.";
