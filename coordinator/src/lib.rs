@@ -72,7 +72,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         sessions: sessions.clone(),
         replies: replies.clone(),
         changes: changes.clone(),
-        webhooks: Webhooks::new(inbox.clone())?,
+        webhooks: Webhooks::new(inbox.clone()),
     };
     let desk = Desk { inbox: inbox.clone(), replies, changes, reader: reader.clone(), clock };
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);

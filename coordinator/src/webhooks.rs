@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
-use reqwest::{Client, Error, redirect::Policy};
+use reqwest::{Client, ClientBuilder, Error, redirect::Policy};
 use tokio::sync::Semaphore;
 use votum_driver::Inbox;
 use votum_settle::{Post, Trial};
@@ -13,7 +12,8 @@ use crate::event::Event;
 /// Sends requests; at most [`POSTS_MAX`] are under way, the others wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhooks {
-    client: Client,
+    /// None, and why, if nothing can be sent: jobs still run.
+    client: Result<Client, String>,
     inbox: Inbox<Event>,
     room: Arc<Semaphore>,
 }
@@ -21,19 +21,17 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     /// Makes a sender that answers into this inbox.
     ///
-    /// # Errors
-    /// When the machine's certificates cannot be read.
-    pub(crate) fn new(inbox: Inbox<Event>) -> anyhow::Result<Self> {
+    /// A machine without certificates can reach no `https`; every try says so, and is tried again.
+    pub(crate) fn new(inbox: Inbox<Event>) -> Self {
         // Another part of the process may have chosen the same before.
         let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent("votum")
-            .connect_timeout(CONNECT_TIMEOUT)
-            // What stands elsewhere has not agreed to the key.
-            .redirect(Policy::none())
-            .build()
-            .context("cannot prepare for webhooks")?;
-        Ok(Self { client, inbox, room: Arc::new(Semaphore::new(POSTS_MAX)) })
+        let client = prepared().build().or_else(|error| {
+            // Whoever has no certificates trusts nobody; what needs no trust is sent.
+            tracing::warn!(problem = innermost(&error), "webhooks to https cannot be sent");
+            prepared().tls_certs_only([]).build()
+        });
+        let client = client.map_err(|error| innermost(&error));
+        Self { client, inbox, room: Arc::new(Semaphore::new(POSTS_MAX)) }
     }
 
     /// Sends a request and brings its end back; the same request may be sent twice.
@@ -48,8 +46,14 @@ impl Webhooks {
     }
 
     async fn post(&self, post: &Post) -> Trial {
-        let mut request = self
-            .client
+        let client = match &self.client {
+            Ok(client) => client,
+            Err(problem) => {
+                let message = format!("webhooks cannot be sent: {problem}");
+                return Trial::Failed { message, hopeless: false };
+            }
+        };
+        let mut request = client
             .post(&post.url)
             .timeout(post.timeout)
             .header("content-type", "application/json")
@@ -67,12 +71,7 @@ impl Webhooks {
 
 /// Says what a request came to that got no answer: before it could leave nothing happened.
 fn unanswered(error: &Error) -> Trial {
-    // The outer words repeat the address; the innermost say what is wrong.
-    let mut last: &dyn std::error::Error = error;
-    while let Some(inner) = last.source() {
-        last = inner;
-    }
-    let what = if error.is_timeout() { "no answer in time".to_owned() } else { last.to_string() };
+    let what = if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) };
     let message = match error.url().and_then(|url| url.host_str()) {
         Some(host) => format!("{host}: {what}"),
         None => what,
@@ -84,6 +83,23 @@ fn unanswered(error: &Error) -> Trial {
     } else {
         Trial::Unknown { message }
     }
+}
+
+fn prepared() -> ClientBuilder {
+    Client::builder()
+        .user_agent("votum")
+        .connect_timeout(CONNECT_TIMEOUT)
+        // What stands elsewhere has not agreed to the key.
+        .redirect(Policy::none())
+}
+
+/// Returns the innermost words, which say what is wrong; the outer ones repeat the address.
+fn innermost(error: &Error) -> String {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(inner) = last.source() {
+        last = inner;
+    }
+    last.to_string()
 }
 
 /// So many requests are under way at a time.
