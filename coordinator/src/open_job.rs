@@ -8,7 +8,8 @@ use votum_schedule::Submission;
 
 use crate::{exchange::Exchange, record::JobRecord};
 
-/// An open job's submission and its times; all of it is shown, none of it decides anything.
+/// An open job's submission and its times, for people; only `over` decides something: that nothing
+/// but its settlement keeps the job open.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenJob {
     pub(crate) spec: Box<JobSpec>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
-use votum_commit::{Cause, Coordinator, CoordinatorRecord, Decision, Installation, Stage, Vote};
+use votum_commit::{Cause, Coordinator, Decision, Installation, Stage, Vote};
 use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, TaskId, WorkerId};
 use votum_job::{Comeback, Failure, FailureKind, JobSpec, StagedOutput};
@@ -81,13 +81,7 @@ pub(crate) fn closed(
 ) -> Result<JobView, Contradiction> {
     let mut scheduler = Scheduler::new(votum_schedule::Config::default(), Epoch(u64::MAX), anchor);
     let mut open = OpenJob::replay(records).ok_or_else(Contradiction::no_receipt)?;
-    let mut fate = Fate {
-        state: JobState::Running,
-        decision: None,
-        cause: None,
-        participants: Vec::new(),
-        kept: false,
-    };
+    let fate = Fate { state: state(None, &open, false), ..Fate::of(None, &open) };
     let mut settlement = Settlement::new(anchor);
     for (number, Stamped { at, record }) in records.iter().enumerate() {
         if let Some(schedule) = &record.schedule {
@@ -97,24 +91,6 @@ pub(crate) fn closed(
         if let Some(settle) = &record.settle {
             let replayed = settlement.replay(*at, &open.spec, settle);
             replayed.map_err(|corrupt| Contradiction { at: number, why: corrupt.to_string() })?;
-        }
-        match &record.commit {
-            Some(CoordinatorRecord::CommitDecided { shares, .. }) => {
-                fate.decision = Some(Decision::Commit);
-                fate.state = JobState::Committed;
-                let published = |share: &votum_commit::Share| ParticipantView {
-                    worker: share.holder.worker.clone(),
-                    vote: Some(Vote::Yes),
-                    acknowledged: true,
-                };
-                fate.participants = shares.iter().map(published).collect();
-            }
-            Some(CoordinatorRecord::Aborting { cause, .. }) => {
-                fate.decision = Some(Decision::Abort);
-                fate.state = JobState::Aborted;
-                fate.cause = Some(cause.clone());
-            }
-            Some(CoordinatorRecord::Ended { .. }) | None => {}
         }
     }
     // What was noted later ended nothing.
