@@ -452,12 +452,12 @@ impl Engine {
         let mut view = match self.jobs.get(job) {
             Some(open) => {
                 let kept = self.kept_until(job);
-                let brains = view::Brains {
+                let brains = view::job::Brains {
                     scheduler: &self.scheduler,
                     commit: &self.commit,
                     settlement: &self.settlement,
                 };
-                view::job(self.anchor, now, job, open, brains, kept)
+                view::job::open(self.anchor, now, job, open, brains, kept)
             }
             None => self.quarantined_view(job)?,
         };
@@ -478,14 +478,14 @@ impl Engine {
         for (job, open) in &self.jobs {
             let stage = self.commit.phase(job).map(|standing| standing.stage);
             let kept = self.kept.contains_key(job);
-            let state = view::state(stage.as_ref(), open, kept);
+            let state = view::fate::state(stage.as_ref(), open, kept);
             *cluster.jobs.entry(state).or_default() += 1;
         }
         let quarantined = self.quarantined_count();
         if quarantined > 0 {
             cluster.jobs.insert(JobState::Quarantined, quarantined);
         }
-        for worker in view::workers(self.anchor, &self.scheduler) {
+        for worker in view::worker::all(self.anchor, &self.scheduler) {
             *cluster.workers.entry(worker.state).or_default() += 1;
         }
         cluster

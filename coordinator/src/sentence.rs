@@ -31,7 +31,7 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
             format!("commit is decided and stands; waits for {}", listed(missing))
         }
         JobState::Committed => {
-            let (outputs, workers) = view::published(view);
+            let (outputs, workers) = view::job::published(view);
             match outputs {
                 0 => "committed; it publishes nothing".to_owned(),
                 1 => format!("1 output is visible on {}", listed(workers)),

@@ -171,7 +171,7 @@ impl JobApi {
             return Err(status::job_id_taken(&job));
         }
         if let Some(tombstone) = self.0.tombstone(&job)? {
-            return Err(status::job_id_spent(&job, view::removed(tombstone).state));
+            return Err(status::job_id_spent(&job, view::job::removed(tombstone).state));
         }
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
         let spec = Box::new(spec);

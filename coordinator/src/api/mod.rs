@@ -94,18 +94,18 @@ impl Desk {
             self.reader.read(&job_stream(job)).map_err(|error| status::internal(&error))?;
         if stored.is_empty() {
             let tombstone = self.tombstone(job)?.ok_or_else(|| status::job_not_found(job))?;
-            return Ok(view::removed(tombstone));
+            return Ok(view::job::removed(tombstone));
         }
         let anchor = self.clock.anchor();
         let damages = match quarantine::read(job, &stored) {
-            Ok(records) => match view::closed(anchor, job, &records) {
+            Ok(records) => match view::job::closed(anchor, job, &records) {
                 Ok(view) => return Ok(view),
                 Err(Contradiction { at, why }) => vec![quarantine::damage(&stored, at, why)],
             },
             Err(damages) => damages,
         };
         let found = Quarantined::new(anchor, job.clone(), &stored, damages);
-        Ok(view::quarantined(anchor, &found, None))
+        Ok(view::job::quarantined(anchor, &found, None))
     }
 }
 

@@ -45,7 +45,7 @@ impl Engine {
         self.schedule(turn, event);
         // What was removed is shown as it was.
         let shown = self.scheduler.worker(&worker).unwrap_or(before);
-        Answer::Ordered(Box::new(self.with_damages(view::worker(
+        Answer::Ordered(Box::new(self.with_damages(view::worker::one(
             self.anchor,
             shown,
             &self.scheduler,

@@ -77,7 +77,7 @@ impl Engine {
     pub(super) fn quarantined_view(&self, job: &JobId) -> Option<JobView> {
         let found = self.quarantine.jobs.get(job)?;
         let stage = self.commit.phase(job).map(|standing| standing.stage);
-        Some(view::quarantined(self.anchor, found, stage))
+        Some(view::job::quarantined(self.anchor, found, stage))
     }
 
     pub(super) fn quarantined_count(&self) -> u64 {
@@ -150,7 +150,7 @@ impl Engine {
     }
 
     pub(super) fn shown_workers(&self) -> Vec<WorkerView> {
-        let views = view::workers(self.anchor, &self.scheduler).into_iter();
+        let views = view::worker::all(self.anchor, &self.scheduler).into_iter();
         views.map(|view| self.with_damages(view)).collect()
     }
 

@@ -264,7 +264,7 @@ fn shown_case(case: Case) -> CaseView {
         message: case.message,
         since: case.since,
         evidence: evidence.map(|one| EvidenceView { at: one.at, text: one.text }).collect(),
-        actions: case.legal.into_iter().map(crate::view::case_action).collect(),
+        actions: case.legal.into_iter().map(crate::view::hook::case_action).collect(),
     }
 }
 

@@ -24,7 +24,7 @@ impl Engine {
 
     /// Shows open transactions, by job; one more than fit on a page if there is one.
     fn txns(&self, wanted: &WantedTxns) -> Vec<TxnView> {
-        let workers = view::workers(self.anchor, &self.scheduler);
+        let workers = view::worker::all(self.anchor, &self.scheduler);
         let workers: BTreeMap<WorkerId, WorkerView> =
             workers.into_iter().map(|view| (view.worker.clone(), view)).collect();
         let (jobs, in_doubt, max) = match wanted {

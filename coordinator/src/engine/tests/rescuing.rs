@@ -158,7 +158,7 @@ fn a_history_tells_for_ever_who_gave_up_what() {
     world.settle(Event::Tick);
     let _released = world.cancel();
 
-    let view = view::closed(ANCHOR, &job(), &records_of(&world.records, &job())).unwrap();
+    let view = view::job::closed(ANCHOR, &job(), &records_of(&world.records, &job())).unwrap();
     let release = view.kept_release.unwrap();
     assert_eq!((release.by.as_str(), release.at), ("ana", ANCHOR));
     assert_eq!(release.kept, [(task(), s1())].into());
@@ -239,7 +239,7 @@ fn a_rescue_that_has_committed_ends_the_keeping_for_good() {
         assert_eq!(world.state(), None);
         let second = rescue_by(&mut world, Intent::Receive, &job(), &third(), 4);
         assert_eq!(*steered(&second), Answer::Refused(Refusal::NotOpen { job: job() }));
-        let view = view::closed(ANCHOR, &job(), &records_of(&world.records, &job())).unwrap();
+        let view = view::job::closed(ANCHOR, &job(), &records_of(&world.records, &job())).unwrap();
         assert_eq!(view.rescued_by, Some(other()));
     }
 }
