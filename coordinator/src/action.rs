@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use votum_commit::Installation;
 use votum_driver::Awaits;
-use votum_ids::{JobId, WorkerId, WorkerUid};
+use votum_ids::{JobId, TxnId, WorkerId, WorkerUid};
 use votum_wire::{
     Behind, FromCoordinator, QuarantinedStream, Versions,
     view::{JobState, JobView, WorkerState, WorkerView},
@@ -45,6 +45,13 @@ pub(crate) enum Action {
     },
     /// Send the request of a webhook; comes back as `Answered`.
     Post(Box<votum_settle::Post>),
+    /// Look up what became of a job that is not open, for a worker that is in doubt about it.
+    Recall {
+        /// Who asked.
+        from: Installation,
+        /// About which round.
+        txn: TxnId,
+    },
     /// Wake whoever watches the job.
     JobChanged {
         /// The job.
@@ -63,6 +70,7 @@ impl Awaits for Action {
             Self::SendDurable { .. }
             | Self::Refuse { .. }
             | Self::Reply { .. }
+            | Self::Recall { .. }
             | Self::JobChanged { .. } => true,
             Self::Send { .. } | Self::Post(_) | Self::Raise { .. } => false,
         }

@@ -10,6 +10,7 @@ mod inventory;
 mod joints;
 mod operations;
 mod quarantine;
+mod recall;
 mod rescue;
 mod resume;
 mod settling;
@@ -175,6 +176,7 @@ impl Machine for Engine {
             }
             Event::Expired { closing, tombstone: None } => self.forget(&mut turn, closing),
             Event::Crumbled { job } => turn.crumble(job),
+            Event::Recalled { from, txn, past } => self.recalled(&mut turn, from, txn, past),
             Event::Tick => match self.pending.pop_front() {
                 // It stands behind what it waited for, so it does not come back here.
                 Some(Pending::Asked(event)) => return self.step(now, event),
@@ -421,6 +423,10 @@ impl Engine {
             // Its Release came while it was publishing once more, and was ignored.
             FromWorker::Commit(Reply::Acked { txn }) if !self.knows(&txn.job) => {
                 self.release_leftover(&worker, txn.job);
+            }
+            // Presumption is for what nobody remembers.
+            FromWorker::Commit(Reply::Inquired { txn }) if self.is_past(&txn.job) => {
+                turn.act(Action::Recall { from, txn });
             }
             FromWorker::Commit(reply) => {
                 self.overhear(turn.now(), &from, &reply);

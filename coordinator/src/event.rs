@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use votum_commit::Installation;
 use votum_driver::Tick;
-use votum_ids::{Incarnation, JobId, TaskId, WorkerId};
+use votum_ids::{Incarnation, JobId, TaskId, TxnId, WorkerId};
 use votum_job::JobSpec;
 use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{FromWorker, Hello};
@@ -13,6 +13,17 @@ use crate::{
     record::{Closing, Tombstone},
     replies::ReplyId,
 };
+
+/// What the journal remembers of a job that is not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// It has committed.
+    Committed,
+    /// It has aborted, or nothing is remembered of it.
+    NotCommitted,
+    /// The journal could not be read.
+    Unreadable,
+}
 
 /// What happens to the coordinator.
 #[derive(Debug)]
@@ -160,6 +171,15 @@ pub(crate) enum Event {
     Crumbled {
         /// Whose.
         job: JobId,
+    },
+    /// It was looked up what became of a job that was not open.
+    Recalled {
+        /// Who is in doubt.
+        from: Installation,
+        /// About which round.
+        txn: TxnId,
+        /// What was found.
+        past: Past,
     },
     /// Time has passed.
     Tick,

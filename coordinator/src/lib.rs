@@ -17,6 +17,7 @@ mod log;
 mod open_job;
 mod perform;
 mod quarantine;
+mod recall;
 mod record;
 mod recovery;
 mod replies;
@@ -45,6 +46,7 @@ use crate::{
     api::{AdminApi, CaseApi, Desk, JobApi, TxnApi, WorkerApi},
     changes::Changes,
     perform::Performer,
+    recall::Recall,
     recovery::Recovered,
     replies::Replies,
     sessions::{SessionApi, Sessions},
@@ -73,6 +75,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         replies: replies.clone(),
         changes: changes.clone(),
         webhooks: Webhooks::new(inbox.clone()),
+        recall: Recall::start(reader.clone(), inbox.clone()),
     };
     let desk = Desk { inbox: inbox.clone(), replies, changes, reader: reader.clone(), clock };
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);

@@ -3,8 +3,8 @@
 use votum_driver::Perform;
 
 use crate::{
-    action::Action, api::refused, changes::Changes, replies::Replies, sessions::Sessions,
-    webhooks::Webhooks,
+    action::Action, api::refused, changes::Changes, recall::Recall, replies::Replies,
+    sessions::Sessions, webhooks::Webhooks,
 };
 
 /// The coordinator's hands. Nothing here waits.
@@ -18,6 +18,8 @@ pub(crate) struct Performer {
     pub(crate) changes: Changes,
     /// Who sends the requests of webhooks.
     pub(crate) webhooks: Webhooks,
+    /// Where it is looked up what became of a job.
+    pub(crate) recall: Recall,
 }
 
 impl Perform<Action> for Performer {
@@ -32,6 +34,8 @@ impl Perform<Action> for Performer {
             }
             Action::Reply { reply, answer } => self.replies.answer(reply, answer),
             Action::Post(post) => self.webhooks.send(*post),
+            // One too many is dropped: whoever is in doubt asks again.
+            Action::Recall { from, txn } => self.recall.look_up(from, txn),
             Action::JobChanged { job } => self.changes.wake(&job),
             Action::Raise { alarm } => tracing::error!(%alarm, "the protocol excludes this"),
         }

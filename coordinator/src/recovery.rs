@@ -21,7 +21,8 @@ use crate::{
     engine::{Engine, Lease},
     quarantine::{self, Contradiction, Quarantined},
     record::{
-        JOB_STREAMS, ORDER_STREAMS, Record, STALE_KEY, WORKER_STREAMS, cluster_stream, job_stream,
+        JOB_STREAMS, ORDER_STREAMS, Record, STALE_KEY, Tombstone, WORKER_STREAMS, cluster_stream,
+        job_stream, tombstone_key,
     },
     sessions::LogIdentity,
 };
@@ -290,6 +291,12 @@ fn order(engine: &mut Engine, worker: &str, stored: &[Stored]) -> Option<String>
     Some(format!("{problem}; {lost}"))
 }
 
+/// Reads what outlives the records of a job; none if it is not known at all.
+pub(crate) fn read_tombstone(reader: &Reader, job: &JobId) -> anyhow::Result<Option<Tombstone>> {
+    let found = reader.get(&tombstone_key(job))?;
+    Ok(found.map(|value| serde_json::from_slice(&value)).transpose()?)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the daemon's start is where its number is drawn")]
 fn draw_uuid() -> Uuid {
     Uuid::new_v4()
@@ -470,6 +477,7 @@ pub(crate) mod tests {
             | Action::JobChanged { .. }
             | Action::Refuse { .. }
             | Action::Post(_)
+            | Action::Recall { .. }
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")

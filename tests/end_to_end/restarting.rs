@@ -1,6 +1,6 @@
 //! A daemon that goes and comes back loses nothing and repeats nothing.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use votum_tests::{JobDraft, Visible, eventually};
 use votum_wire::{IndexState, JobState};
@@ -79,7 +79,6 @@ fn an_index_that_is_damaged_is_rebuilt() {
     });
 }
 
-/// Ends one job, leaves another open, damages the index of the stopped coordinator.
 #[test]
 fn a_second_daemon_on_one_data_directory_says_so() {
     let mut cluster = patient();
@@ -98,6 +97,49 @@ fn a_second_daemon_on_one_data_directory_says_so() {
     assert_eq!(cluster.ended(&job).state, JobState::Committed);
 }
 
+#[test]
+fn a_worker_set_back_into_doubt_keeps_what_committed() {
+    let mut cluster = patient();
+    let gate = wait_for_file(&cluster, "gate");
+    let draft = JobDraft::trio_with("back", "rows.txt", &cluster.runs(), &gate);
+    let job = cluster.submit(&draft.votes_within(Duration::from_mins(1)).spec());
+    eventually("t3 runs", LIMIT, || (cluster.runs_of(&job, "t3") == 1).then_some(()));
+    // The vote of s2 is held back until the disk of s1 was copied with its promise on it.
+    cluster.worker("s2").freeze();
+    open_gate(&cluster, "gate");
+    eventually("s1 has promised", LIMIT, || {
+        let records = cluster.records_of("s1", &job);
+        records.iter().any(|one| one.part(&["participant", "prepared"]).is_some()).then_some(())
+    });
+    cluster.worker("s1").kill();
+    let (data, copy) = (cluster.data_dir("s1"), cluster.home().join("copy"));
+    copy_folder(&data, &copy);
+    cluster.worker("s1").start();
+    cluster.worker("s2").thaw();
+    assert_eq!(cluster.ended(&job).state, JobState::Committed);
+
+    cluster.worker("s1").kill();
+    fs::remove_dir_all(&data).unwrap();
+    copy_folder(&copy, &data);
+    cluster.worker("s1").start();
+    eventually("its inquiry was answered", LIMIT, || {
+        cluster.coordinator().log().contains("its disk was set back").then_some(())
+    });
+    cluster.wait_until_ready();
+    assert_eq!(cluster.visible(&job, "rows.txt"), Visible::Everything);
+    let records = cluster.records_of("s1", &job);
+    assert!(records.iter().any(|one| one.part(&["participant", "prepared"]).is_some()));
+    assert!(records.iter().all(|one| one.part(&["participant", "aborted"]).is_none()));
+    assert!(cluster.staging("s1").join(job.as_str()).exists());
+}
+
+/// Copies a folder as it is, times and links included.
+fn copy_folder(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success());
+}
+
+/// Ends one job, leaves another open, damages the index of the stopped coordinator.
 fn survives_damage_to_the_index(damage: impl Fn(&Path)) {
     let mut cluster = patient();
     let ended = cluster.submit(&JobDraft::trio("ended", "rows.txt", &cluster.runs()).spec());

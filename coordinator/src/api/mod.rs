@@ -30,7 +30,8 @@ use crate::{
     changes::Changes,
     event::Event,
     quarantine::{self, Contradiction, Quarantined},
-    record::{Tombstone, job_stream, tombstone_key},
+    record::{Tombstone, job_stream},
+    recovery::read_tombstone,
     replies::{Replies, ReplyId},
     view,
 };
@@ -72,10 +73,7 @@ impl Desk {
 
     /// Returns what is known of a job whose records were removed.
     fn tombstone(&self, job: &JobId) -> Result<Option<Tombstone>, Status> {
-        let found =
-            self.reader.get(&tombstone_key(job)).map_err(|error| status::internal(&error))?;
-        let read = found.map(|value| serde_json::from_slice(&value)).transpose();
-        read.map_err(|error| status::internal(&error))
+        read_tombstone(&self.reader, job).map_err(|error| status::internal(error.as_ref()))
     }
 
     /// Returns the workers that cannot read their own records of a job, closed or not.

@@ -47,6 +47,7 @@ impl Engine {
             | Event::SessionClosed { .. }
             | Event::Expired { .. }
             | Event::Crumbled { .. }
+            | Event::Recalled { .. }
             | Event::Tick => {}
         }
     }

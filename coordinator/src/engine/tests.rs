@@ -23,7 +23,10 @@ mod quarantining;
 mod rescuing;
 
 use super::*;
-use crate::{event::Wish, replies::Replies};
+use crate::{
+    event::{Past, Wish},
+    replies::Replies,
+};
 
 #[test]
 fn a_job_is_received_durably_before_the_answer() {
@@ -643,4 +646,38 @@ fn a_commit_that_somebody_misses_is_never_answered_abort() {
         action,
         Action::Send { frame: FromCoordinator::Commit(Message::Commit { .. }), .. }
     )));
+}
+
+#[test]
+fn a_job_that_is_not_open_is_looked_up_before_presumption() {
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    let mut world = World::new();
+    let asked = world.frame(FromWorker::Commit(Reply::Inquired { txn: txn.clone() }));
+    let recall = Action::Recall { from: installation(), txn: txn.clone() };
+    assert_eq!(asked.actions, [recall]);
+
+    let abort = FromCoordinator::Commit(Message::Abort { job: job() });
+    let undecided = FromCoordinator::Commit(Message::Undecided { txn: txn.clone() });
+    for (past, answer) in [
+        (Past::NotCommitted, &abort),
+        (Past::Committed, &undecided),
+        (Past::Unreadable, &undecided),
+    ] {
+        let from = installation();
+        let answered = world.settle(Event::Recalled { from, txn: txn.clone(), past });
+        assert!(answered.sends(|frame| frame == answer), "{past:?}: {:?}", answered.actions);
+        let raised = answered.actions.iter().any(|one| matches!(one, Action::Raise { .. }));
+        assert_eq!(raised, past != Past::NotCommitted);
+    }
+}
+
+#[test]
+fn what_was_looked_up_says_nothing_of_a_later_job() {
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let event = Event::Recalled { from: installation(), txn: txn.clone(), past: Past::Committed };
+    let answered = world.settle(event);
+    let ended = FromCoordinator::Commit(Message::RoundEnded { txn });
+    assert!(answered.sends(|frame| *frame == ended), "{:?}", answered.actions);
 }
