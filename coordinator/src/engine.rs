@@ -10,6 +10,7 @@ mod inventory;
 mod joints;
 mod operations;
 mod quarantine;
+mod questions;
 mod recall;
 mod rescue;
 mod resume;
@@ -33,8 +34,9 @@ use quarantine::Quarantine;
 use crate::{
     action::{Action, Answer, Cluster, Refusal},
     admission,
-    event::{Event, Intent},
+    event::Event,
     open_job::OpenJob,
+    question::Intent,
     record::{Closing, KnownRequest, Record},
     turn::Turn,
     view,
@@ -112,37 +114,10 @@ impl Machine for Engine {
     fn step(&mut self, now: Moment, event: Event) -> Reaction<Record, Action> {
         let mut turn = Turn::new(now);
         match event {
-            Event::Cancel { ref job, .. } | Event::Rescue { from: ref job, .. }
-                if self.is_unsettled(job) =>
-            {
-                self.pending.push_back(Pending::Asked(event));
-            }
-            Event::Submit { reply, intent, job, spec, submission } => {
-                let answer = self.submit(&mut turn, intent, job, spec, submission);
-                turn.reply(reply, answer);
-            }
-            Event::Cancel { reply, job, by, reason } => {
-                let answer = self.cancel(&mut turn, &job, by, reason);
-                turn.reply(reply, answer);
-            }
-            Event::Steer { reply, job, by, wish } => {
-                let answer = self.steer(&mut turn, job, by, wish);
-                turn.reply(reply, answer);
-            }
-            Event::Rescue { reply, intent, from, job, submission } => {
-                let answer = self.rescue(&mut turn, intent, &from, job, submission);
-                turn.reply(reply, answer);
-            }
-            Event::ShowJobs { reply, jobs } => {
-                let jobs = jobs.iter().filter_map(|job| self.view(now, job)).collect();
-                turn.reply(reply, Answer::Jobs(jobs));
-            }
-            Event::ShowTxns { reply, wanted } => self.show_txns(&mut turn, reply, &wanted),
-            Event::ShowWorkers { reply } => turn.reply(reply, self.workers()),
-            Event::ShowCluster { reply } => turn.reply(reply, Answer::Cluster(self.cluster())),
-            Event::Operate { reply, worker, operation, by, reason } => {
-                let answer = self.operate(&mut turn, worker, operation, by, reason);
-                turn.reply(reply, answer);
+            Event::Asked { reply, question } => {
+                if let Some(question) = self.ask(&mut turn, reply, question) {
+                    self.pending.push_back(Pending::Asked(Event::Asked { reply, question }));
+                }
             }
             Event::SessionOpened(hello) => match self.negotiate(&hello) {
                 Err(refusal) => {
@@ -164,8 +139,9 @@ impl Machine for Engine {
                 let event = votum_schedule::Event::Disconnected { worker, incarnation };
                 self.schedule(&mut turn, event);
             }
-            event @ (Event::Answered { .. } | Event::ShowCases { .. } | Event::Resolve { .. }) => {
-                self.settle_event(&mut turn, event);
+            Event::Answered { job, hook, number, trial } => {
+                let answered = votum_settle::Event::Answered { job, hook, number, trial };
+                self.settle(&mut turn, answered);
             }
             // Found twice, it may name an open job that was given the free id since.
             Event::Expired { closing, .. } if self.knows(&closing.job) => {}

@@ -17,6 +17,7 @@ mod log;
 mod open_job;
 mod perform;
 mod quarantine;
+mod question;
 mod recall;
 mod record;
 mod recovery;

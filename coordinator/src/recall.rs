@@ -13,18 +13,18 @@ use crate::{
     recovery::read_tombstone,
 };
 
-/// Where questions go in.
+/// Where inquiries go in.
 #[derive(Debug)]
-pub(crate) struct Recall(mpsc::Sender<Question>);
+pub(crate) struct Recall(mpsc::Sender<Inquiry>);
 
-type Question = (Installation, TxnId);
+type Inquiry = (Installation, TxnId);
 
 impl Recall {
     /// Starts to answer from the journal; every answer is an event.
     pub(crate) fn start(reader: Reader, inbox: Inbox<Event>) -> Self {
-        let (sender, mut questions) = mpsc::channel::<Question>(QUESTIONS_MAX);
+        let (sender, mut inquiries) = mpsc::channel::<Inquiry>(INQUIRIES_MAX);
         tokio::spawn(async move {
-            while let Some((from, txn)) = questions.recv().await {
+            while let Some((from, txn)) = inquiries.recv().await {
                 let past = past(&reader, &txn.job);
                 if !inbox.send(Event::Recalled { from, txn, past }).await {
                     return;
@@ -34,7 +34,7 @@ impl Recall {
         Self(sender)
     }
 
-    /// Asks what became of the job of a round; a question too many is dropped.
+    /// Asks what became of the job of a round; an inquiry too many is dropped.
     pub(crate) fn look_up(&self, from: Installation, txn: TxnId) {
         if self.0.try_send((from, txn)).is_err() {
             tracing::warn!("too many inquiries about jobs that are not open: drops one");
@@ -71,8 +71,8 @@ fn commits(record: &JobRecord) -> bool {
     decided || closing.is_some_and(|closing| closing.decision == Decision::Commit)
 }
 
-/// Most questions that wait.
-const QUESTIONS_MAX: usize = 1_024;
+/// Most inquiries that wait.
+const INQUIRIES_MAX: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

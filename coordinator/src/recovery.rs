@@ -324,8 +324,9 @@ pub(crate) mod tests {
         action::{Action, Answer, Cluster},
         engine::tests::{job, spec, submission},
         event::Event,
+        question::Question,
         record::{JobRecord, order_stream, worker_stream},
-        replies::{Replies, ReplyId},
+        replies::Replies,
     };
 
     #[tokio::test]
@@ -467,9 +468,9 @@ pub(crate) mod tests {
         }
     }
 
-    fn ask(engine: &mut Engine, event: impl FnOnce(ReplyId) -> Event) -> Answer {
+    fn ask(engine: &mut Engine, question: Question) -> Answer {
         let (reply, _caller) = Replies::default().register();
-        let Reaction { actions, .. } = engine.step(Moment::START, event(reply));
+        let Reaction { actions, .. } = engine.step(Moment::START, Event::Asked { reply, question });
         let answer = actions.into_iter().find_map(|action| match action {
             Action::Reply { answer, .. } => Some(answer),
             Action::Send { .. }
@@ -484,14 +485,14 @@ pub(crate) mod tests {
     }
 
     fn cluster(engine: &mut Engine) -> Cluster {
-        let answer = ask(engine, |reply| Event::ShowCluster { reply });
+        let answer = ask(engine, Question::ShowCluster);
         let Answer::Cluster(cluster) = answer else { panic!("{answer:?}") };
         cluster
     }
 
     fn shown(engine: &mut Engine, job: &JobId) -> JobView {
         let jobs = vec![job.clone()];
-        let answer = ask(engine, |reply| Event::ShowJobs { reply, jobs });
+        let answer = ask(engine, Question::ShowJobs { jobs });
         let Answer::Jobs(jobs) = answer else { panic!("{answer:?}") };
         jobs.into_iter().next().unwrap()
     }

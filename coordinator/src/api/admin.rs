@@ -11,7 +11,7 @@ use votum_wire::{
 };
 
 use super::Desk;
-use crate::{action::Answer, event::Event, sessions::LogIdentity};
+use crate::{action::Answer, question::Question, sessions::LogIdentity};
 
 /// The service for operators.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl AdminService for AdminApi {
         &self,
         _request: Request<GetClusterInfoRequest>,
     ) -> Result<Response<GetClusterInfoResponse>, Status> {
-        let answer = self.desk.ask(|reply| Event::ShowCluster { reply }).await?;
+        let answer = self.desk.ask(Question::ShowCluster).await?;
         let Answer::Cluster(cluster) = answer else { return Err(status::shutting_down()) };
         let counters = self.desk.reader.counters();
         let view = ClusterView {

@@ -12,7 +12,7 @@ use votum_wire::{
 };
 
 use super::{Desk, caller, read};
-use crate::{action::Answer, event::Event};
+use crate::{action::Answer, question::Question};
 
 /// The service about cases.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl CaseService for CaseApi {
     ) -> Result<Response<ResolveCaseResponse>, Status> {
         let by = caller(&request);
         let ResolveCase { job, subject, action, reason } = read(request)?;
-        let event = |reply| Event::Resolve { reply, job, subject, action, by, reason };
-        let Answer::Resolved = self.0.ask(event).await? else {
+        let question = Question::Resolve { job, subject, action, by, reason };
+        let Answer::Resolved = self.0.ask(question).await? else {
             return Err(status::shutting_down());
         };
         Ok(Response::new(ResolveCaseResponse {}))
@@ -66,7 +66,7 @@ impl CaseService for CaseApi {
 
 impl Desk {
     async fn cases(&self) -> Result<Vec<CaseView>, Status> {
-        let Answer::Cases(cases) = self.ask(|reply| Event::ShowCases { reply }).await? else {
+        let Answer::Cases(cases) = self.ask(Question::ShowCases).await? else {
             return Err(status::shutting_down());
         };
         Ok(cases)

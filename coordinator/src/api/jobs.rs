@@ -21,7 +21,7 @@ use votum_wire::{
 use super::{Desk, caller, logs, read, refused, watch};
 use crate::{
     action::{Answer, Refusal},
-    event::{Event, Intent, Wish},
+    question::{Intent, Question, Wish},
     record::{KnownRequest, LIST_KEYS, Listed, job_stream, request_key},
     view,
 };
@@ -175,22 +175,16 @@ impl JobApi {
         }
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
         let spec = Box::new(spec);
-        let (reply, caller) = self.0.replies.register();
-        let event = Event::Submit { reply, intent, job, spec, submission };
-        if !self.0.inbox.send(event).await {
-            return Err(status::shutting_down());
-        }
-        match caller.answer().await {
-            Some(Answer::Received { job, duplicate }) => {
-                Ok(Submitted { job: Some(*job), duplicate })
-            }
-            Some(Answer::Valid) => Ok(Submitted { job: None, duplicate: false }),
+        let question = Question::Submit { intent, job, spec, submission };
+        match self.0.put(question).await? {
+            Ok(Answer::Received { job, duplicate }) => Ok(Submitted { job: Some(*job), duplicate }),
+            Ok(Answer::Valid) => Ok(Submitted { job: None, duplicate: false }),
             // The same request came a moment before, and its job has ended since.
-            Some(Answer::Refused(Refusal::NotOpen { job })) => {
+            Err(Refusal::NotOpen { job }) => {
                 Ok(Submitted { job: Some(self.0.closed_job(&job)?), duplicate: true })
             }
-            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
-            Some(_) | None => Err(status::shutting_down()),
+            Err(refusal) => Err(refused(&refusal)),
+            Ok(_) => Err(status::shutting_down()),
         }
     }
 
@@ -254,16 +248,12 @@ impl JobApi {
     }
 
     async fn cancel(&self, job: JobId, reason: String, by: String) -> Result<JobView, Status> {
-        let (reply, caller) = self.0.replies.register();
-        if !self.0.inbox.send(Event::Cancel { reply, job, by, reason }).await {
-            return Err(status::shutting_down());
-        }
-        match caller.answer().await {
-            Some(Answer::Cancelling(view)) => Ok(*view),
-            Some(Answer::KeptReleased { job }) => self.0.closed_job(&job),
+        match self.0.put(Question::Cancel { job, by, reason }).await? {
+            Ok(Answer::Cancelling(view)) => Ok(*view),
+            Ok(Answer::KeptReleased { job }) => self.0.closed_job(&job),
             // Cancelling a cancelled job again changes nothing and is no error; one that ended
             // in another way was never cancelled, and nobody is told that it was.
-            Some(Answer::Refused(Refusal::NotOpen { job })) => {
+            Err(Refusal::NotOpen { job }) => {
                 let view = self.0.closed_job(&job)?;
                 if view.state == JobState::Quarantined {
                     return Err(status::job_quarantined(&job, &view.state_message));
@@ -277,8 +267,8 @@ impl JobApi {
                     }
                 }
             }
-            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
-            Some(_) | None => Err(status::shutting_down()),
+            Err(refusal) => Err(refused(&refusal)),
+            Ok(_) => Err(status::shutting_down()),
         }
     }
 }

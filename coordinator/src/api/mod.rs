@@ -30,9 +30,10 @@ use crate::{
     changes::Changes,
     event::Event,
     quarantine::{self, Contradiction, Quarantined},
+    question::Question,
     record::{Tombstone, job_stream},
     recovery::read_tombstone,
-    replies::{Replies, ReplyId},
+    replies::Replies,
     view,
 };
 
@@ -47,15 +48,20 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Hands in an event and waits for its answer.
-    async fn ask(&self, event: impl FnOnce(ReplyId) -> Event) -> Result<Answer, Status> {
+    /// Asks and waits for the answer; a refusal is an error.
+    async fn ask(&self, question: Question) -> Result<Answer, Status> {
+        self.put(question).await?.map_err(|refusal| refused(&refusal))
+    }
+
+    /// Asks and waits for the answer or the refusal.
+    async fn put(&self, question: Question) -> Result<Result<Answer, Refusal>, Status> {
         let (reply, caller) = self.replies.register();
-        if !self.inbox.send(event(reply)).await {
+        if !self.inbox.send(Event::Asked { reply, question }).await {
             return Err(status::shutting_down());
         }
         match caller.answer().await {
-            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
-            Some(answer) => Ok(answer),
+            Some(Answer::Refused(refusal)) => Ok(Err(refusal)),
+            Some(answer) => Ok(Ok(answer)),
             None => Err(status::shutting_down()),
         }
     }
@@ -63,7 +69,7 @@ impl Desk {
     /// Shows a job, open, quarantined or closed.
     async fn job(&self, job: &JobId) -> Result<JobView, Status> {
         let jobs = vec![job.clone()];
-        if let Answer::Jobs(mut open) = self.ask(|reply| Event::ShowJobs { reply, jobs }).await?
+        if let Answer::Jobs(mut open) = self.ask(Question::ShowJobs { jobs }).await?
             && let Some(view) = open.pop()
         {
             return Ok(view);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     action::{Answer, Refusal},
-    event::{Event, Intent},
+    question::{Intent, Question},
 };
 
 impl JobApi {
@@ -39,20 +39,14 @@ impl JobApi {
         let spec_digest = super::jobs::spec_digest(&spec);
         let submission = Submission { uid, by, request, spec_digest, rescue: None };
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
-        let (reply, caller) = self.0.replies.register();
-        let event = Event::Rescue { reply, intent, from: from.clone(), job, submission };
-        if !self.0.inbox.send(event).await {
-            return Err(status::shutting_down());
-        }
-        match caller.answer().await {
-            Some(Answer::Rescued { plan, job, duplicate }) => {
+        let question = Question::Rescue { intent, from: from.clone(), job, submission };
+        match self.0.put(question).await? {
+            Ok(Answer::Rescued { plan, job, duplicate }) => {
                 Ok(Rescued { plan, job: job.map(|job| *job), duplicate })
             }
-            Some(Answer::Refused(Refusal::NotOpen { job })) if job == from => {
-                Err(self.why_not(&from).await)
-            }
-            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
-            Some(_) | None => Err(status::shutting_down()),
+            Err(Refusal::NotOpen { job }) if job == from => Err(self.why_not(&from).await),
+            Err(refusal) => Err(refused(&refusal)),
+            Ok(_) => Err(status::shutting_down()),
         }
     }
 

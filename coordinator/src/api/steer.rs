@@ -7,7 +7,7 @@ use votum_wire::{status, view::JobView};
 use super::{Desk, refused};
 use crate::{
     action::{Answer, Refusal},
-    event::{Event, Wish},
+    question::{Question, Wish},
 };
 
 impl Desk {
@@ -18,19 +18,15 @@ impl Desk {
         by: String,
         wish: Wish,
     ) -> Result<JobView, Status> {
-        let (reply, caller) = self.replies.register();
-        if !self.inbox.send(Event::Steer { reply, job, by, wish }).await {
-            return Err(status::shutting_down());
-        }
-        match caller.answer().await {
-            Some(Answer::Steered(view)) => Ok(*view),
+        match self.put(Question::Steer { job, by, wish }).await? {
+            Ok(Answer::Steered(view)) => Ok(*view),
             // It has ended, or never was.
-            Some(Answer::Refused(Refusal::NotOpen { job })) => {
+            Err(Refusal::NotOpen { job }) => {
                 let state = self.closed_job(&job)?.state;
                 Err(status::decided(&job, state))
             }
-            Some(Answer::Refused(refusal)) => Err(refused(&refusal)),
-            Some(_) | None => Err(status::shutting_down()),
+            Err(refusal) => Err(refused(&refusal)),
+            Ok(_) => Err(status::shutting_down()),
         }
     }
 }

@@ -14,7 +14,7 @@ use votum_wire::{
 use super::Desk;
 use crate::{
     action::Answer,
-    event::{Event, WantedTxns},
+    question::{Question, WantedTxns},
 };
 
 /// The service about transactions.
@@ -56,7 +56,7 @@ impl TxnService for TxnApi {
 
 impl Desk {
     async fn txns(&self, wanted: WantedTxns) -> Result<Vec<TxnView>, Status> {
-        let answer = self.ask(|reply| Event::ShowTxns { reply, wanted }).await?;
+        let answer = self.ask(Question::ShowTxns { wanted }).await?;
         let Answer::Txns(txns) = answer else { return Err(status::shutting_down()) };
         Ok(txns)
     }

@@ -19,7 +19,7 @@ use votum_wire::{
 use super::{Desk, caller, read};
 use crate::{
     action::Answer,
-    event::{Event, Operation},
+    question::{Operation, Question},
 };
 
 /// The service about workers.
@@ -96,8 +96,8 @@ impl Desk {
         by: String,
         reason: String,
     ) -> Result<WorkerView, Status> {
-        let event = |reply| Event::Operate { reply, worker, operation, by, reason };
-        match self.ask(event).await? {
+        let question = Question::Operate { worker, operation, by, reason };
+        match self.ask(question).await? {
             Answer::Ordered(view) => Ok(*view),
             Answer::Received { .. }
             | Answer::Valid
@@ -117,7 +117,7 @@ impl Desk {
 
     /// Shows every worker, by name.
     pub(super) async fn workers(&self) -> Result<Vec<WorkerView>, Status> {
-        match self.ask(|reply| Event::ShowWorkers { reply }).await? {
+        match self.ask(Question::ShowWorkers).await? {
             Answer::Workers(workers) => Ok(workers),
             Answer::Received { .. }
             | Answer::Valid

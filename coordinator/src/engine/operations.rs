@@ -8,7 +8,7 @@ use votum_wire::Hello;
 use super::Engine;
 use crate::{
     action::{Answer, Refusal},
-    event::Operation,
+    question::Operation,
     turn::Turn,
     view,
 };

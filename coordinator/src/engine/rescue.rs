@@ -12,7 +12,7 @@ use votum_wire::rescue::RescuedTask;
 use super::{Engine, FAR, Pending};
 use crate::{
     action::{Answer, Refusal},
-    event::Intent,
+    question::Intent,
     turn::Turn,
 };
 

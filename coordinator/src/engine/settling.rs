@@ -16,42 +16,11 @@ use votum_wire::{CaseAction, CaseView, EvidenceView, FromCoordinator, HookKind, 
 use super::{Engine, Pending};
 use crate::{
     action::{Action, Answer, Refusal},
-    event::Event,
     open_job::OpenJob,
     turn::Turn,
 };
 
 impl Engine {
-    /// Takes what comes from outside about effects, compensations and cases.
-    pub(super) fn settle_event(&mut self, turn: &mut Turn, event: Event) {
-        match event {
-            Event::Answered { job, hook, number, trial } => {
-                self.settle(turn, Settle::Answered { job, hook, number, trial });
-            }
-            Event::ShowCases { reply } => turn.reply(reply, Answer::Cases(self.cases())),
-            Event::Resolve { reply, job, subject, action, by, reason } => {
-                let answer = self.resolve_case(turn, job, subject, action, by, reason);
-                turn.reply(reply, answer);
-            }
-            Event::Submit { .. }
-            | Event::Cancel { .. }
-            | Event::Steer { .. }
-            | Event::Rescue { .. }
-            | Event::ShowJobs { .. }
-            | Event::ShowTxns { .. }
-            | Event::ShowWorkers { .. }
-            | Event::ShowCluster { .. }
-            | Event::Operate { .. }
-            | Event::SessionOpened(_)
-            | Event::Frame { .. }
-            | Event::SessionClosed { .. }
-            | Event::Expired { .. }
-            | Event::Crumbled { .. }
-            | Event::Recalled { .. }
-            | Event::Tick => {}
-        }
-    }
-
     /// Steps the settlement, or queues the event if it has already decided something in this turn.
     pub(super) fn settle(&mut self, turn: &mut Turn, event: Settle) {
         if turn.has_settle_record() {

@@ -7,7 +7,7 @@ use votum_schedule::Event as Asked;
 use super::Engine;
 use crate::{
     action::{Answer, Refusal},
-    event::Wish,
+    question::Wish,
     turn::Turn,
 };
 

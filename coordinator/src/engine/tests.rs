@@ -24,7 +24,8 @@ mod rescuing;
 
 use super::*;
 use crate::{
-    event::{Past, Wish},
+    event::Past,
+    question::{Question, Wish},
     replies::Replies,
 };
 
@@ -413,24 +414,29 @@ impl World {
     }
 
     fn submit(&mut self, name: &str, worker: &str) -> Reaction<Record, Action> {
-        let event = Event::Submit {
+        let event = Event::Asked {
             reply: self.replies.register().0,
-            intent: Intent::Receive,
-            job: job(),
-            spec: Box::new(spec(name, worker)),
-            submission: submission(),
+            question: Question::Submit {
+                intent: Intent::Receive,
+                job: job(),
+                spec: Box::new(spec(name, worker)),
+                submission: submission(),
+            },
         };
         self.step(event)
     }
 
     fn cancel(&mut self) -> Reaction<Record, Action> {
         let (reply, by) = (self.replies.register().0, "ana".to_owned());
-        self.step(Event::Cancel { reply, job: job(), by, reason: String::new() })
+        self.step(Event::Asked {
+            reply,
+            question: Question::Cancel { job: job(), by, reason: String::new() },
+        })
     }
 
     fn steer(&mut self, wish: Wish) -> Reaction<Record, Action> {
         let (reply, by) = (self.replies.register().0, "ana".to_owned());
-        self.step(Event::Steer { reply, job: job(), by, wish })
+        self.step(Event::Asked { reply, question: Question::Steer { job: job(), by, wish } })
     }
 
     /// Ticks until the job's only task is given to the worker.

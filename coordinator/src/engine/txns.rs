@@ -14,16 +14,11 @@ use votum_wire::{
 };
 
 use super::Engine;
-use crate::{action::Answer, event::WantedTxns, replies::ReplyId, turn::Turn, view};
+use crate::{question::WantedTxns, view};
 
 impl Engine {
-    /// Answers a client that wants to see open transactions.
-    pub(super) fn show_txns(&self, turn: &mut Turn, reply: ReplyId, wanted: &WantedTxns) {
-        turn.reply(reply, Answer::Txns(self.txns(wanted)));
-    }
-
     /// Shows open transactions, by job; one more than fit on a page if there is one.
-    fn txns(&self, wanted: &WantedTxns) -> Vec<TxnView> {
+    pub(super) fn txns(&self, wanted: &WantedTxns) -> Vec<TxnView> {
         let workers = view::worker::all(self.anchor, &self.scheduler);
         let workers: BTreeMap<WorkerId, WorkerView> =
             workers.into_iter().map(|view| (view.worker.clone(), view)).collect();

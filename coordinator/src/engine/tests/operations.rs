@@ -3,7 +3,7 @@
 use super::*;
 use votum_wire::Behind;
 
-use crate::event::Operation;
+use crate::question::{Operation, Question};
 
 #[test]
 fn a_drain_is_durable_before_its_answer() {
@@ -125,12 +125,14 @@ fn other_hello() -> Hello {
 
 impl World {
     pub(super) fn operate(&mut self, operation: Operation) -> Reaction<Record, Action> {
-        let event = Event::Operate {
+        let event = Event::Asked {
             reply: self.replies.register().0,
-            worker: installation().worker,
-            operation,
-            by: "ana".to_owned(),
-            reason: "scrapped".to_owned(),
+            question: Question::Operate {
+                worker: installation().worker,
+                operation,
+                by: "ana".to_owned(),
+                reason: "scrapped".to_owned(),
+            },
         };
         self.step(event)
     }

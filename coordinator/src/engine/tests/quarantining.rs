@@ -44,26 +44,36 @@ fn nothing_is_done_with_a_quarantined_job_and_its_id_stays_taken() {
     let reply = || Replies::default().register().0;
     let by = || "ana".to_owned();
     for event in [
-        Event::Cancel { reply: reply(), job: job(), by: by(), reason: String::new() },
-        Event::Steer { reply: reply(), job: job(), by: by(), wish: pause() },
-        Event::Rescue {
+        Event::Asked {
             reply: reply(),
-            intent: Intent::Receive,
-            from: job(),
-            job: JobId::new("sales-2").unwrap(),
-            submission: submission(),
+            question: Question::Cancel { job: job(), by: by(), reason: String::new() },
+        },
+        Event::Asked {
+            reply: reply(),
+            question: Question::Steer { job: job(), by: by(), wish: pause() },
+        },
+        Event::Asked {
+            reply: reply(),
+            question: Question::Rescue {
+                intent: Intent::Receive,
+                from: job(),
+                job: JobId::new("sales-2").unwrap(),
+                submission: submission(),
+            },
         },
     ] {
         let reaction = engine.step(Moment::START, event);
         assert_eq!(reaction.record, None);
         assert!(quarantined(steered(&reaction)), "{reaction:?}");
     }
-    let event = Event::Submit {
+    let event = Event::Asked {
         reply: reply(),
-        intent: Intent::Receive,
-        job: job(),
-        spec: Box::new(spec("sales", "s1")),
-        submission: submission(),
+        question: Question::Submit {
+            intent: Intent::Receive,
+            job: job(),
+            spec: Box::new(spec("sales", "s1")),
+            submission: submission(),
+        },
     };
     let reaction = engine.step(Moment::START, event);
     assert!(matches!(steered(&reaction), Answer::Refused(Refusal::IdTaken { .. })));

@@ -114,11 +114,13 @@ fn what_cannot_be_taken_over_runs_as_usual_also_after_a_restart() {
     };
     let end = AttemptEnd::Failed { failure, usage: Usage::default() };
     world.frame(FromWorker::Ended { attempt: taking.attempt, end });
-    let retry = Event::Steer {
+    let retry = Event::Asked {
         reply: world.replies.register().0,
-        job: other(),
-        by: "ana".to_owned(),
-        wish: Wish::Retry { task: None },
+        question: Question::Steer {
+            job: other(),
+            by: "ana".to_owned(),
+            wish: Wish::Retry { task: None },
+        },
     };
     let _retried = world.step(retry);
     let again = started(&mut world);
@@ -282,12 +284,14 @@ fn what_a_removed_worker_held_is_planned_to_run_again() {
     world.settle(Event::Tick);
     let worker = s1();
     world.settle(Event::SessionClosed { worker, incarnation: hello().incarnation });
-    let removed = Event::Operate {
+    let removed = Event::Asked {
         reply: world.replies.register().0,
-        worker: s1(),
-        operation: crate::event::Operation::Remove,
-        by: "ana".to_owned(),
-        reason: String::new(),
+        question: Question::Operate {
+            worker: s1(),
+            operation: crate::question::Operation::Remove,
+            by: "ana".to_owned(),
+            reason: String::new(),
+        },
     };
     world.settle(removed);
     let rescue = world.engine.scheduler.rescuable(&job()).unwrap();
@@ -333,7 +337,7 @@ fn what_went_with_a_deleted_worker_is_not_shown_as_kept() {
     assert_eq!(state(&world), (TaskState::Staged, OutputState::Staged));
 
     world.disconnect();
-    let _removed = world.operate(crate::event::Operation::Remove);
+    let _removed = world.operate(crate::question::Operation::Remove);
     world.settle(Event::Tick);
     assert_eq!(state(&world), (TaskState::Discarded, OutputState::Discarded));
     let planned = rescue(&mut world, Intent::Check);
@@ -347,12 +351,14 @@ fn what_went_with_a_deleted_worker_is_not_shown_as_kept() {
 fn staged(world: &mut World) -> AttemptId {
     let mut spec = spec("sales", "s1");
     spec.keep_staged = KEPT;
-    let event = Event::Submit {
+    let event = Event::Asked {
         reply: world.replies.register().0,
-        intent: Intent::Receive,
-        job: job(),
-        spec: Box::new(spec),
-        submission: submission(),
+        question: Question::Submit {
+            intent: Intent::Receive,
+            job: job(),
+            spec: Box::new(spec),
+            submission: submission(),
+        },
     };
     let _received = world.step(event);
     let attempt = world.started_attempt();
@@ -383,7 +389,10 @@ fn rescue_by(
     let request = RequestId(Uuid::from_u128(request));
     let submission = Submission { request, ..submission() };
     let reply = world.replies.register().0;
-    world.step(Event::Rescue { reply, intent, from: from.clone(), job: id.clone(), submission })
+    world.step(Event::Asked {
+        reply,
+        question: Question::Rescue { intent, from: from.clone(), job: id.clone(), submission },
+    })
 }
 
 /// An aborted job whose rescue has committed in the step before.
@@ -441,7 +450,10 @@ impl World {
 
     fn cancel_of(&mut self, job: &JobId) -> Reaction<Record, Action> {
         let (reply, by) = (self.replies.register().0, "ana".to_owned());
-        self.step(Event::Cancel { reply, job: job.clone(), by, reason: String::new() })
+        self.step(Event::Asked {
+            reply,
+            question: Question::Cancel { job: job.clone(), by, reason: String::new() },
+        })
     }
 }
 

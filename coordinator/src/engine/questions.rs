@@ -1,0 +1,45 @@
+//! What clients ask, and where each question is answered.
+
+use super::Engine;
+use crate::{action::Answer, question::Question, replies::ReplyId, turn::Turn};
+
+impl Engine {
+    /// Answers a question, or gives it back if the job in question has to settle first.
+    pub(super) fn ask(
+        &mut self,
+        turn: &mut Turn,
+        reply: ReplyId,
+        question: Question,
+    ) -> Option<Question> {
+        let answer = match question {
+            Question::Cancel { ref job, .. } | Question::Rescue { from: ref job, .. }
+                if self.is_unsettled(job) =>
+            {
+                return Some(question);
+            }
+            Question::Submit { intent, job, spec, submission } => {
+                self.submit(turn, intent, job, spec, submission)
+            }
+            Question::Cancel { job, by, reason } => self.cancel(turn, &job, by, reason),
+            Question::Steer { job, by, wish } => self.steer(turn, job, by, wish),
+            Question::Rescue { intent, from, job, submission } => {
+                self.rescue(turn, intent, &from, job, submission)
+            }
+            Question::Operate { worker, operation, by, reason } => {
+                self.operate(turn, worker, operation, by, reason)
+            }
+            Question::Resolve { job, subject, action, by, reason } => {
+                self.resolve_case(turn, job, subject, action, by, reason)
+            }
+            Question::ShowJobs { jobs } => {
+                Answer::Jobs(jobs.iter().filter_map(|job| self.view(turn.now(), job)).collect())
+            }
+            Question::ShowTxns { wanted } => Answer::Txns(self.txns(&wanted)),
+            Question::ShowWorkers => self.workers(),
+            Question::ShowCluster => Answer::Cluster(self.cluster()),
+            Question::ShowCases => Answer::Cases(self.cases()),
+        };
+        turn.reply(reply, answer);
+        None
+    }
+}
