@@ -193,10 +193,12 @@ async fn prune_logs(shell: Arc<Shell>, kept: BTreeSet<AttemptId>) {
     let pruned = on_disk(&shell, move |shell| {
         for (attempt, dir) in attempts_below(&shell.config.attempts_dir())? {
             let wanted = kept.contains(&attempt) || shell.runs.contains(&attempt);
-            if !wanted && last_change(&dir)? < WallTime(oldest) {
-                fs::remove_dir_all(&dir)?;
-                // The last one of its job takes the job's folder with it.
-                let _ = dir.parent().map(fs::remove_dir);
+            if wanted {
+                continue;
+            }
+            // One that cannot be removed keeps no other.
+            if let Err(error) = prune_attempt(&dir, WallTime(oldest)) {
+                tracing::warn!(%attempt, %error, "cannot remove old logs");
             }
         }
         Ok::<(), io::Error>(())
@@ -204,6 +206,15 @@ async fn prune_logs(shell: Arc<Shell>, kept: BTreeSet<AttemptId>) {
     if let Err(error) = pruned.await {
         tracing::warn!(%error, "cannot remove old logs");
     }
+}
+
+fn prune_attempt(dir: &Path, oldest: WallTime) -> io::Result<()> {
+    if last_change(dir)? < oldest {
+        fs::remove_dir_all(dir)?;
+        // The last one of its job takes the job's folder with it.
+        let _ = dir.parent().map(fs::remove_dir);
+    }
+    Ok(())
 }
 
 fn last_change(dir: &Path) -> io::Result<WallTime> {

@@ -89,22 +89,33 @@ fn examine(dir: &Path, attempt: &AttemptId) -> Result<Evidence, SupervisionError
         // It may have run: what was not synced does not tell.
         return Ok(Evidence::Ended(Ended::without_usage(Exit::Vanished)));
     }
-    let claim = match Claim::Void.take(dir)? {
-        Taken::Here => None,
-        Taken::Before => record::read(&dir.join(IDENTITY))?,
-    };
-    match claim {
-        None | Some(Claim::Void) => Ok(Evidence::NeverStarted),
+    match claim_of(dir)? {
+        Claim::Void => Ok(Evidence::NeverStarted),
         // Numbers of another boot prove nothing.
-        Some(Claim::Supervised(identity)) if identity.boot != plan.boot => {
+        Claim::Supervised(identity) if identity.boot != plan.boot => {
             Ok(Evidence::Ended(Ended::without_usage(Exit::Vanished)))
         }
-        Some(Claim::Supervised(identity)) => {
+        Claim::Supervised(identity) => {
             SupervisionError::unless_same(dir, attempt, &identity.attempt)?;
             Ok(match identity.supervisor.open().map_err(unwatchable)? {
                 Some(pidfd) => Evidence::Alive(identity, pidfd),
                 None => Evidence::Orphaned(identity),
             })
         }
+    }
+}
+
+/// Returns who has taken the attempt; takes it for nobody if nobody has.
+///
+/// A claim that stands is only read: when an attempt's directory last changed says how long
+/// its logs are kept, and another look at it is no change.
+fn claim_of(dir: &Path) -> Result<Claim, RecordError> {
+    let path = dir.join(IDENTITY);
+    if let Some(claim) = record::read(&path)? {
+        return Ok(claim);
+    }
+    match Claim::Void.take(dir)? {
+        Taken::Here => Ok(Claim::Void),
+        Taken::Before => Ok(record::read(&path)?.unwrap_or(Claim::Void)),
     }
 }

@@ -1,11 +1,12 @@
 //! What is found after the daemon, the supervisor or the machine died.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use rustix::process::{Pid, Signal, test_kill_process_group};
@@ -196,6 +197,24 @@ async fn a_supervisor_that_dies_before_the_record_means_vanished() {
     let found = attempt.find().await;
 
     assert!(matches!(found, Found::Ended(ended) if ended.exit == Exit::Vanished));
+}
+
+#[tokio::test]
+async fn looking_again_leaves_the_directory_as_old_as_it_is() {
+    for crash in ["process.after_launch_file", "process.before_exit_record"] {
+        let attempt = Attempt::of_script("exit 0");
+        let mut daemon = armed_daemon(&attempt, crash);
+        daemon.wait().unwrap();
+        let first = attempt.find().await;
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
+        File::open(attempt.dir()).unwrap().set_modified(long_ago).unwrap();
+
+        let second = attempt.find().await;
+
+        assert_eq!(format!("{second:?}"), format!("{first:?}"));
+        let modified = fs::metadata(attempt.dir()).unwrap().modified().unwrap();
+        assert_eq!(modified, long_ago, "after {crash}: its logs would be kept for longer");
+    }
 }
 
 #[tokio::test]
