@@ -185,6 +185,8 @@ impl Scheduler {
             ..TaskSpec::of(copying(&kept.outputs))
         };
         assignment.job_env = BTreeMap::new();
+        // A copy goes on from nothing that the task's own program has saved.
+        assignment.resume = Vec::new();
         Some(assignment)
     }
 

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 
 use votum_ids::{JobId, WorkerId};
 use votum_job::{AttemptEnd, AttemptState, FailureKind, ListedAttempt};
-use votum_schedule::{Drain, Event, LiveAttempts, Removal};
+use votum_schedule::{Drain, Event, LiveAttempts, Removal, RescuePlan, Submission};
 
 use crate::{
     cast::{
@@ -141,6 +141,8 @@ impl Stage {
             ["resume", name] => self.world.step(Event::ResumeOrdered { worker: worker(name) }),
             ["pause" | "unpause" | "retry" | "release" | "rescue", ..] => self.wish(words),
             ["remove", name] => self.remove(name),
+            ["take-over", name, "as", by] => self.take_over(&job(name), &job(by)),
+            ["plan", name] => return self.plan(&job(name)),
             ["show", name] => return self.show(&job(name)),
             ["workers"] => return self.workers(),
             other => panic!("no command {other:?}"),
@@ -176,6 +178,27 @@ impl Stage {
             other => panic!("nobody wishes {other:?}"),
         };
         self.world.step(event);
+    }
+
+    /// Hands in a job that takes over what an aborted one keeps.
+    fn take_over(&mut self, from: &JobId, by: &JobId) {
+        let rescue = self.world.scheduler.rescuable(from);
+        let submission = Submission { rescue: Some(rescue.unwrap()), ..submission() };
+        let spec = Box::new(self.world.scheduler.spec(from).unwrap().clone());
+        self.world.step(Event::Submitted { job: by.clone(), spec, submission });
+        self.world.step(Event::RescueReceived { job: from.clone(), by: by.clone() });
+    }
+
+    fn plan(&self, job: &JobId) -> String {
+        let Some(rescue) = self.world.scheduler.rescuable(job) else {
+            return format!("{job} cannot be rescued\n");
+        };
+        let line = |plan: RescuePlan| match (plan.holder, plan.runs) {
+            (_, Some(why)) => format!("{} runs again: {why}\n", plan.task),
+            (Some(holder), None) => format!("{} is taken over from {holder}\n", plan.task),
+            (None, None) => panic!("{} has neither a holder nor a reason", plan.task),
+        };
+        self.world.scheduler.rescue_plan(&rescue).into_iter().map(line).collect()
     }
 
     fn join(&mut self, name: &str, options: &[&str]) {
@@ -240,6 +263,7 @@ impl Stage {
             ("failed", ["spawn"]) => failed(FailureKind::SpawnFailed),
             ("failed", ["stopped"]) => failed(FailureKind::Stopped),
             ("failed", ["interrupted"]) => failed(FailureKind::Interrupted),
+            ("failed", ["unavailable"]) => failed(FailureKind::InputUnavailable),
             ("failed", ["storage"]) => failed(FailureKind::StorageFailed),
             other => panic!("no end {other:?}"),
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use votum_ids::{Epoch, Incarnation, JobId, WorkerId};
 use votum_job::{AttemptEnd, InputSource};
 use votum_machine::{Machine as _, Moment, WallTime};
-use votum_schedule::{Action, Config, Event, JobState, Record, Scheduler, TaskStanding};
+use votum_schedule::{Action, Config, Event, JobState, Record, Rescue, Scheduler, TaskStanding};
 
 /// The scheduler, what it recorded, and the world's clock.
 pub(crate) struct World {
@@ -122,6 +122,16 @@ impl World {
         workers(&later).chain(jobs).collect()
     }
 
+    /// Says what is kept of an aborted job by a coordinator that starts from the records.
+    pub(crate) fn rescuable_after_replay(&self, job: &JobId) -> Option<Rescue> {
+        let anchor = self.anchor.at(self.now());
+        let mut later = replayed(&self.records, self.epoch.next(), anchor);
+        let (job, why) = (job.clone(), String::new());
+        // The records of the scheduler do not say how the job was decided.
+        let _ = later.step(Moment::START, Event::Aborting { job: job.clone(), why });
+        later.rescuable(&job)
+    }
+
     fn is_undecided(&self, job: &JobId) -> bool {
         self.scheduler.summary(job).is_some_and(|job| job.state < JobState::Aborting)
     }
@@ -231,8 +241,12 @@ fn tell_action(action: &Action) -> String {
         Action::Start(assignment) => {
             let mut text = format!("start {}", assignment.attempt);
             for input in &assignment.inputs {
-                if let InputSource::Staged { holder, attempt, .. } = &input.source {
-                    write!(text, ", {} from {holder} {}", input.name, attempt.token).unwrap();
+                let InputSource::Staged { holder, attempt, .. } = &input.source else { continue };
+                write!(text, ", {} from {holder} ", input.name).unwrap();
+                if attempt.job == assignment.attempt.job {
+                    write!(text, "{}", attempt.token).unwrap();
+                } else {
+                    write!(text, "{attempt}").unwrap();
                 }
             }
             for point in &assignment.resume {
