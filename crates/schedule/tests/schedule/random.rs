@@ -3,18 +3,25 @@
 //! One seed decides everything. After every step the invariants are checked,
 //! and at the end everything heals and every job must come to an end.
 
+mod rescuing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use votum_ids::{AttemptId, CheckpointId, Digest, Epoch, FencingToken, JobId, OutputName, TaskId, WorkerId};
+use votum_ids::{
+    AttemptId, CheckpointId, Digest, Epoch, FencingToken, JobId, OutputName, TaskId, WorkerId,
+};
 use votum_job::{
     Assignment, AttemptEnd, AttemptState, FailureKind, Graph, HeldCheckpoint, InputSource,
     InputSpec, JobSpec, ListedAttempt, ResumePoint,
 };
-use votum_schedule::{Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, TaskStanding};
+use votum_schedule::{
+    Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, Rescue, TaskStanding,
+};
 
+use self::rescuing::Copies;
 use crate::{
     cast::{failed, job, registration, sealed, spec, submission, worker},
     world::World,
@@ -23,9 +30,13 @@ use crate::{
 #[test]
 fn random_faults_never_break_a_rule() {
     let seeds = std::env::var("VOTUM_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
-    let resumed: usize = (1..=seeds).map(|seed| run(seed, STEPS).1).sum();
+    let stories: Vec<Story> = (1..=seeds).map(|seed| run(seed, STEPS)).collect();
+    let resumed: usize = stories.iter().map(|story| story.resumed).sum();
+    let taken_over: usize = stories.iter().map(|story| story.taken_over).sum();
     assert!(resumed > 0, "nothing ever went on from a checkpoint");
+    assert!(taken_over > 0, "nothing was ever taken over from an aborted job");
     println!("{seeds} seeds, {resumed} attempts with a checkpoint to go on from");
+    println!("{taken_over} attempts took over what an aborted job had kept");
 }
 
 #[test]
@@ -41,8 +52,17 @@ fn one_seed_twice_tells_one_story() {
     assert_eq!(run(42, STEPS), run(42, STEPS));
 }
 
-/// Returns how long the story was, and how many attempts were to go on from a checkpoint.
-fn run(seed: u64, steps: usize) -> (usize, usize) {
+/// What happened with one seed.
+#[derive(Debug, PartialEq, Eq)]
+struct Story {
+    length: usize,
+    /// How many attempts were to go on from a checkpoint.
+    resumed: usize,
+    /// How many attempts have copied what an aborted job had kept.
+    taken_over: usize,
+}
+
+fn run(seed: u64, steps: usize) -> Story {
     let mut chaos = Chaos::new(seed);
     for step in 0..steps {
         chaos.act();
@@ -50,7 +70,11 @@ fn run(seed: u64, steps: usize) -> (usize, usize) {
         chaos.check(step);
     }
     chaos.heal();
-    (chaos.world.records.len() + chaos.story, chaos.resumed)
+    Story {
+        length: chaos.world.records.len() + chaos.story,
+        resumed: chaos.resumed,
+        taken_over: chaos.taken_over,
+    }
 }
 
 /// A cluster in trouble.
@@ -75,8 +99,14 @@ struct Chaos {
     heard: BTreeSet<CheckpointId>,
     /// What was read by whoever saved a checkpoint, whether or not the log has heard of it.
     saved: BTreeMap<CheckpointId, Consumed>,
-    /// How many attempts were to go on from a checkpoint.
+    /// Aborted jobs of which nothing runs and something staged is kept.
+    kept: BTreeSet<JobId>,
+    /// What each rescue takes over.
+    rescues: BTreeMap<JobId, Rescue>,
+    /// What was read by whoever was ordered to run, or by whom it takes over from.
+    read: BTreeMap<AttemptId, Consumed>,
     resumed: usize,
+    taken_over: usize,
     records_checked: usize,
     /// Grows with everything that happens; tells two runs apart.
     story: usize,
@@ -100,6 +130,8 @@ struct SimWorker {
 struct SimAttempt {
     number: u32,
     consumed: Consumed,
+    /// What it copies of an aborted job instead of running its task's program.
+    copies: Option<Copies>,
     end: Option<AttemptEnd>,
 }
 
@@ -123,7 +155,11 @@ impl Chaos {
             lost: BTreeSet::new(),
             heard: BTreeSet::new(),
             saved: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            rescues: BTreeMap::new(),
+            read: BTreeMap::new(),
             resumed: 0,
+            taken_over: 0,
             records_checked: 0,
             story: 0,
             incarnations: 0,
@@ -159,7 +195,9 @@ impl Chaos {
             56 => self.pause_any(),
             57..=58 => self.unpause_any(),
             59 => self.retry_any(),
-            60..=69 => self.save(&name),
+            60 => self.rescue_any(),
+            61 => self.let_go(),
+            62..=69 => self.save(&name),
             70 => self.lose_checkpoint(&name),
             _ => self.end_one(&name),
         }
@@ -213,7 +251,10 @@ impl Chaos {
         }
         lines.push("timeout 200h".into());
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let spec = spec(name, &lines);
+        let mut spec = spec(name, &lines);
+        if self.random.below(2) == 0 {
+            spec.keep_staged = Duration::from_hours(1);
+        }
         assert_eq!(Graph::check(&spec).err(), None);
         spec
     }
@@ -326,6 +367,7 @@ impl Chaos {
         self.durable = kept;
         self.recount();
         self.offered.clear();
+        self.kept.clear();
         for sim in self.workers.values_mut() {
             sim.connected = false;
         }
@@ -367,9 +409,13 @@ impl Chaos {
         let sim = self.workers.get_mut(name).unwrap();
         let attempt = sim.attempts.get_mut(id).unwrap();
         let end = match (failure, spec) {
-            (None, Some(spec)) => {
-                sealed(&spec.tasks[&id.task], content(&id.task, &attempt.consumed, salt))
-            }
+            (None, Some(spec)) => match &attempt.copies {
+                Some(copies) => {
+                    self.taken_over += usize::from(copies.is_some());
+                    rescuing::copied(copies)
+                }
+                None => sealed(&spec.tasks[&id.task], content(&id.task, &attempt.consumed, salt)),
+            },
             (Some(kind), _) => failed(kind),
             (None, None) => failed(FailureKind::Stopped),
         };
@@ -390,7 +436,8 @@ impl Chaos {
 
     /// Lets a program save its state.
     fn save(&mut self, name: &WorkerId) {
-        let Some(attempt) = self.any_attempt(name, |attempt| attempt.end.is_none()) else { return };
+        let runs = |attempt: &SimAttempt| attempt.end.is_none() && attempt.copies.is_none();
+        let Some(attempt) = self.any_attempt(name, runs) else { return };
         let sim = self.workers.get_mut(name).unwrap();
         let consumed = sim.attempts[&attempt].consumed.clone();
         let earlier = self.saved.keys().filter(|id| id.attempt == attempt).count();
@@ -471,7 +518,8 @@ impl Chaos {
             self.check_consistency(&job);
             self.durable = self.world.records.len();
             self.world.step(Event::Committing { job: job.clone() });
-            self.close(job);
+            self.close(job.clone());
+            self.supersede(&job);
         }
     }
 
@@ -531,6 +579,7 @@ impl Chaos {
         self.check_records();
         self.world.step(Event::Closed { job: job.clone() });
         self.decided.remove(&job);
+        self.kept.remove(&job);
         let durable = std::mem::take(&mut self.durable);
         let mut kept = Vec::new();
         for (at, record) in std::mem::take(&mut self.world.records).into_iter().enumerate() {
@@ -598,7 +647,7 @@ impl Chaos {
             }
             Action::Withdraw { job } => assert!(self.offered.remove(&job), "seed {}", self.seed),
             Action::Fail { job, .. } => self.abort(job),
-            Action::Stopped { job } => self.close(job),
+            Action::Stopped { job } => self.stopped(job),
             Action::WorkerChanged { .. } => {}
         }
     }
@@ -617,7 +666,13 @@ impl Chaos {
             }
             _ => None,
         });
-        let consumed: Consumed = consumed.collect();
+        let copies = self.copies(&assignment);
+        let consumed: Consumed = match &copies {
+            None => consumed.collect(),
+            Some(_) => self.read_before(&assignment.attempt),
+        };
+        self.read.entry(assignment.attempt.clone()).or_insert_with(|| consumed.clone());
+        let sim = self.workers.get_mut(&assignment.worker).unwrap();
         self.resumed += usize::from(!assignment.resume.is_empty());
         for point in &assignment.resume {
             let id = &point.id;
@@ -636,7 +691,7 @@ impl Chaos {
         }
         let sorted = assignment.resume.is_sorted_by(|later, earlier| later.id > earlier.id);
         assert!(sorted, "the last one is not the first choice, seed {}", self.seed);
-        let attempt = SimAttempt { number: assignment.number, consumed, end: None };
+        let attempt = SimAttempt { number: assignment.number, consumed, copies, end: None };
         sim.attempts.entry(assignment.attempt).or_insert(attempt);
     }
 
@@ -658,6 +713,7 @@ impl Chaos {
         }
         self.check_records();
         if step.is_multiple_of(5) {
+            self.check_kept(&scene);
             assert_eq!(self.world.portrait(), self.world.portrait_of_replay(), "{scene}");
         }
         self.take_actions();
@@ -792,6 +848,9 @@ impl Chaos {
         self.healing = true;
         for worker in self.workers.keys().cloned().collect::<Vec<_>>() {
             self.world.step(Event::ResumeOrdered { worker });
+        }
+        for job in self.kept.clone() {
+            self.close(job);
         }
         for job in self.world.scheduler.jobs().cloned().collect::<Vec<_>>() {
             self.ask(Event::UnpauseAsked { job, by: "ana".to_owned() });
