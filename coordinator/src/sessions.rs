@@ -242,10 +242,15 @@ struct Reader {
 
 impl Reader {
     async fn run(self, mut incoming: Streaming<SessionRequest>) {
+        let mut skipped = false;
         while let Some(Ok(request)) = incoming.next().await {
             if request.frame.is_none() && self.protocols.newest() > Versions::OURS.newest() {
                 // Of a kind that only newer programs know: the chosen version does without it.
-                tracing::debug!(worker = %self.installation.worker, "skips an unknown frame");
+                if !skipped {
+                    let worker = &self.installation.worker;
+                    tracing::warn!(%worker, "skips frames that only a newer worker knows");
+                }
+                skipped = true;
                 continue;
             }
             let refused = match FromWorker::from_proto(request) {

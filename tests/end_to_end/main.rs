@@ -27,6 +27,7 @@ mod resuming;
 mod serving;
 mod settling;
 mod stopping;
+mod strangers;
 mod submitting;
 mod upgrading;
 

@@ -28,6 +28,12 @@ impl ReadLately {
         lately.iter().find(|sealed| sealed.attempt == *attempt).cloned()
     }
 
+    /// Forgets what was read of attempts that are gone: nobody may read it any more.
+    pub(crate) fn forget(&self, gone: impl Fn(&AttemptId) -> bool) {
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.retain(|sealed| !gone(&sealed.attempt));
+    }
+
     fn remember(&self, sealed: &Arc<Sealed>) {
         let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lately.push_back(Arc::clone(sealed));

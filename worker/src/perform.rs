@@ -149,7 +149,9 @@ async fn discard_attempt(shell: Arc<Shell>, attempt: AttemptId) {
     let id = attempt.clone();
     let discarded = on_disk(&shell, move |shell| {
         forget_order(&run::attempt_dir(&shell.config, &id));
-        shell.shadow.discard_attempt(&id)
+        let discarded = shell.shadow.discard_attempt(&id);
+        shell.read_lately.forget(|attempt| *attempt == id);
+        discarded
     })
     .await;
     complain(&attempt, discarded);
@@ -163,7 +165,9 @@ async fn discard_job(shell: Arc<Shell>, job: JobId) {
         for attempt in attempts.into_iter().flatten().flatten() {
             forget_order(&attempt.path());
         }
-        shell.shadow.discard_job(&id)
+        let discarded = shell.shadow.discard_job(&id);
+        shell.read_lately.forget(|attempt| attempt.job == id);
+        discarded
     })
     .await;
     complain(&job, discarded);

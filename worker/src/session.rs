@@ -131,6 +131,7 @@ impl Session<'_> {
         let mut ended = Ended::InSilence;
         let mut heard = true;
         let mut newest = self.protocols.newest();
+        let mut skipped = false;
         loop {
             let frame = match incoming.message().await {
                 Ok(Some(frame)) => frame,
@@ -150,6 +151,10 @@ impl Session<'_> {
             };
             if frame.frame.is_none() && newest > self.protocols.newest() {
                 // Of a kind that only newer programs know: the chosen version does without it.
+                if !skipped {
+                    tracing::warn!("skips frames that only a newer coordinator knows");
+                }
+                skipped = true;
                 continue;
             }
             let frame = match CoordinatorFrame::from_proto(frame) {

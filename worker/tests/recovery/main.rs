@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod reading;
+mod speaking;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -280,6 +283,11 @@ impl World {
 
     /// Waits for the next session and admits the worker.
     async fn session(&mut self) -> Session {
+        self.session_with(OURS).await
+    }
+
+    /// Admits the worker as a coordinator that speaks versions up to this one.
+    async fn session_with(&mut self, newest: u32) -> Session {
         let opened = timeout(PATIENCE, self.sessions.recv()).await.expect("the worker comes");
         let Opened { incoming, outgoing } = opened.unwrap();
         let mut session = Session {
@@ -309,8 +317,8 @@ impl World {
                 lease,
                 heartbeat_interval: Duration::from_secs(3),
                 stop_grace: Duration::from_secs(10),
-                protocol: 2,
-                newest: 2,
+                protocol: OURS,
+                newest,
             })
             .await;
         loop {
@@ -488,7 +496,11 @@ fn job() -> JobId {
 }
 
 fn attempt() -> AttemptId {
-    let token = FencingToken { epoch: Epoch(1), counter: 1 };
+    attempt_with(1)
+}
+
+fn attempt_with(counter: u64) -> AttemptId {
+    let token = FencingToken { epoch: Epoch(1), counter };
     AttemptId { job: job(), task: TaskId::new("load").unwrap(), token }
 }
 
@@ -525,6 +537,10 @@ fn pledge(sealed: &StagedOutput) -> Pledge {
 }
 
 fn start(script: &str) -> FromCoordinator {
+    start_as(attempt(), script)
+}
+
+fn start_as(attempt: AttemptId, script: &str) -> FromCoordinator {
     let rows = OutputSpec {
         path: "rows.csv".to_owned(),
         optional: false,
@@ -536,7 +552,7 @@ fn start(script: &str) -> FromCoordinator {
         interpreter: vec!["sh".to_owned(), "-eu".to_owned()],
     };
     FromCoordinator::Start(Box::new(Assignment {
-        attempt: attempt(),
+        attempt,
         number: 1,
         worker: WorkerId::new("alice").unwrap(),
         job_name: "sales".to_owned(),
@@ -555,5 +571,7 @@ fn start(script: &str) -> FromCoordinator {
     }))
 }
 
+/// What the daemon and the coordinator of these tests speak.
+const OURS: u32 = votum_wire::Versions::OURS.newest();
 /// Long enough for a machine that does much else.
 const PATIENCE: Duration = Duration::from_mins(1);
