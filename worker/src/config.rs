@@ -118,7 +118,8 @@ pub struct Settings {
     /// Run tasks as this user, with its groups; the worker must be root [default: its own user].
     #[arg(long, env = "VOTUM_TASK_USER", value_name = "NAME")]
     pub task_user: Option<String>,
-    /// Stop running tasks when asked to end, instead of leaving them to the next start.
+    /// Stop running tasks when asked to end, after a last checkpoint, instead of leaving them to
+    /// the next start.
     #[arg(long, env = "VOTUM_STOP_TASKS")]
     pub stop_tasks: bool,
     /// Serve others than this machine in clear text.

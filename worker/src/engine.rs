@@ -304,7 +304,8 @@ impl Engine {
             }
             FromCoordinator::Start(assignment) => self.start(now, assignment),
             FromCoordinator::Stop { attempt, grace, reason, checkpoint_first: true } => {
-                self.save_and_stop(now, &attempt, grace, reason)
+                let cause = Cause::stopped(&reason);
+                self.save_and_stop(now, &attempt, grace, reason, cause)
             }
             FromCoordinator::Stop { attempt, grace, reason, checkpoint_first: false } => self
                 .attempts
@@ -495,27 +496,27 @@ impl Engine {
         }
     }
 
-    fn stop(&mut self, id: &AttemptId, wish: StopWish) -> Reaction {
-        let grace_max = self.grace_max;
+    fn stop(&mut self, now: Moment, id: &AttemptId, wish: StopWish) -> Reaction {
         // One that has ended meanwhile is reported without this.
-        if !self.attempts.find(id).is_some_and(Attempt::is_live) {
+        let Some(attempt) = self.attempts.find(id).filter(|attempt| attempt.is_live()) else {
             return Reaction::none();
-        }
-        self.attempts.react(id, |attempt| match wish {
-            StopWish::Aborted => attempt.abort(),
+        };
+        match wish {
+            StopWish::Aborted => self.attempts.react(id, Attempt::abort),
             StopWish::Parting => {
                 let message = "the worker's daemon was asked to end";
-                let grace = attempt.grace().min(grace_max);
-                attempt.stop(grace, message, Cause::interrupted(message))
+                let grace = attempt.grace().min(self.grace_max);
+                let cause = Cause::interrupted(message);
+                self.save_and_stop(now, id, grace, message.to_owned(), cause)
             }
-        })
+        }
     }
 
     fn tick(&mut self, now: Moment) -> Reaction {
         match self.pending.pop_front() {
             Some(Pending::Participant(event)) => return self.participate(now, event),
             Some(Pending::Discard(attempt)) => return self.discard(&attempt),
-            Some(Pending::Stop(attempt, wish)) => return self.stop(&attempt, wish),
+            Some(Pending::Stop(attempt, wish)) => return self.stop(now, &attempt, wish),
             Some(Pending::Ask(attempt, ask)) => {
                 return self.saving_changed(&attempt, CheckpointEvent::Asked(ask));
             }

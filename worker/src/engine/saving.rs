@@ -50,6 +50,7 @@ struct Last {
     until: Moment,
     grace: Duration,
     reason: String,
+    cause: Cause,
 }
 
 impl Saving {
@@ -267,19 +268,20 @@ impl Engine {
         id: &AttemptId,
         grace: Duration,
         reason: String,
+        cause: Cause,
     ) -> Reaction {
         let running = self.attempts.find(id).is_some_and(Attempt::is_running);
         let saving = self.savings.get_mut(id).filter(|_| running);
         let policy = saving.as_ref().and_then(|saving| policy(&saving.assignment)).cloned();
         let (Some(saving), Some(policy)) = (saving, policy) else {
-            return self.stop_for_later(id, grace, &reason);
+            return self.stop_for_later(id, grace, &reason, cause);
         };
         if saving.last.is_some() {
             return Reaction::none();
         }
         // One that is being sealed shows the state of before.
         let sequence = saving.sequence + if saving.serving.is_empty() { 1 } else { 2 };
-        let last = Last { sequence, until: now.after(grace), grace, reason };
+        let last = Last { sequence, until: now.after(grace), grace, reason, cause };
         match policy {
             CheckpointPolicy { signal: Some(signal), .. } => {
                 saving.last = Some(last);
@@ -290,12 +292,17 @@ impl Engine {
                 self.ask(id, Ask::Last)
             }
             // What lies there is good only when the program says so.
-            CheckpointPolicy { .. } => self.stop_for_later(id, grace, &last.reason),
+            CheckpointPolicy { .. } => self.stop_for_later(id, grace, &last.reason, last.cause),
         }
     }
 
-    fn stop_for_later(&mut self, id: &AttemptId, grace: Duration, reason: &str) -> Reaction {
-        let cause = Cause::stopped(reason);
+    fn stop_for_later(
+        &mut self,
+        id: &AttemptId,
+        grace: Duration,
+        reason: &str,
+        cause: Cause,
+    ) -> Reaction {
         self.attempts.react(id, |attempt| attempt.stop(grace, reason, cause))
     }
 
@@ -303,8 +310,8 @@ impl Engine {
     pub(super) fn stop_saved(&mut self, now: Moment) -> Option<Reaction> {
         let saved = |saving: &Saving| saving.last.as_ref().is_some_and(|last| last.until <= now);
         let (id, saving) = self.savings.iter_mut().find(|(_, saving)| saved(saving))?;
-        let (id, Last { grace, reason, .. }) = (id.clone(), saving.last.take()?);
-        Some(self.stop_for_later(&id, grace, &reason))
+        let (id, Last { grace, reason, cause, .. }) = (id.clone(), saving.last.take()?);
+        Some(self.stop_for_later(&id, grace, &reason, cause))
     }
 
     /// Sees to the one checkpoint that is due, if any is.

@@ -26,8 +26,8 @@ use votum_ids::{
     TargetKind, TaskId, TxnId, WorkerId,
 };
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, Failure, FailureKind, OutputSpec, Program, StagedOutput,
-    TaskSpec,
+    Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind, OutputSpec,
+    Program, StagedOutput, TaskSpec,
 };
 use votum_proto::worker::v1::{
     SessionRequest, SessionResponse,
@@ -230,6 +230,30 @@ async fn a_worker_that_stops_its_tasks_says_goodbye() {
     session.say(start("sleep 1000")).await;
     session.started().await;
     daemon.terminate();
+    let AttemptEnd::Failed { failure, .. } = session.ended().await else { panic!("it failed") };
+    assert_eq!(failure.kind, FailureKind::Interrupted);
+    assert_eq!(session.hear().await, FromWorker::Goodbye);
+    until(|| daemon.0.try_wait().unwrap().is_some_and(|status| status.success())).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_its_tasks_saves_them_first() {
+    let mut world = World::new().await;
+    let mut daemon = world.start_daemon_with(&["--stop-tasks"]);
+    let mut session = world.session().await;
+    let script = "echo 7 > \"$VOTUM_CHECKPOINT_DIR/n\"; touch saved; sleep 1000";
+    let FromCoordinator::Start(mut order) = start(script) else { panic!("it is an order") };
+    let every = Some(Duration::from_hours(1));
+    order.spec.checkpoint = Some(CheckpointPolicy { every, ..CheckpointPolicy::default() });
+    session.say(FromCoordinator::Start(order)).await;
+    session.started().await;
+    let saved = world.staging().join(job().as_str()).join("load.1.1/work/saved");
+    until(|| saved.exists()).await;
+
+    daemon.terminate();
+
+    let FromWorker::CheckpointHeld(held) = session.hear().await else { panic!("it was saved") };
+    assert_eq!(held.bytes, 2);
     let AttemptEnd::Failed { failure, .. } = session.ended().await else { panic!("it failed") };
     assert_eq!(failure.kind, FailureKind::Interrupted);
     assert_eq!(session.hear().await, FromWorker::Goodbye);

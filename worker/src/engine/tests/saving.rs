@@ -280,3 +280,18 @@ fn a_stop_waits_for_nothing_that_cannot_be_saved() {
         assert!(stops(&alice.tick()));
     }
 }
+
+#[test]
+fn a_daemon_that_takes_its_tasks_along_saves_them_first() {
+    let mut alice = Alice::running(hourly(None));
+    alice.step(Event::Terminated(Parting::TasksStop));
+    let asked = alice.tick();
+    assert_eq!((sequence_of(&asked), stops(&asked)), (Some(1), false));
+
+    let sealed = alice.save(CheckpointEvent::Sealed(held(1, 1)));
+    assert_eq!(sealed, [told(&held(1, 1))]);
+    assert!(stops(&alice.tick()));
+    let ended = alice.happen(1, AttemptEvent::Exited { usage: usage() });
+    assert_eq!(failure_of(&ended), Some((attempt(1), FailureKind::Interrupted)));
+    assert!(ended.contains(&Action::Exit), "{ended:?}");
+}
