@@ -80,10 +80,6 @@ enum Pending {
     Schedule(votum_schedule::Event),
     Commit(CoordinatorEvent),
     Settle(votum_settle::Event),
-    Frame {
-        from: Installation,
-        frame: FromWorker,
-    },
     Release {
         worker: WorkerId,
         job: JobId,
@@ -205,7 +201,6 @@ impl Engine {
         match pending {
             Pending::Schedule(event) => self.schedule(turn, event),
             Pending::Commit(event) => self.commit(turn, event),
-            Pending::Frame { from, frame } => self.frame(turn, from, frame),
             Pending::Release { worker, job } => turn.act(release(worker, job)),
             Pending::Returned { from, attempt, comeback } => {
                 if let Some((record, closing)) = self.departed.returned(&from, &attempt, comeback) {
@@ -346,7 +341,7 @@ impl Engine {
     fn frame(&mut self, turn: &mut Turn, from: Installation, frame: FromWorker) {
         let worker = from.worker.clone();
         match frame {
-            FromWorker::Inventory(page) => self.inventory(from, page),
+            FromWorker::Inventory(page) => self.inventory(turn, from, page),
             FromWorker::InventoryEnded => {
                 let event = votum_schedule::Event::InventoryEnded { worker };
                 self.pending.push_back(Pending::Schedule(event));
@@ -400,10 +395,7 @@ impl Engine {
             FromWorker::Commit(Reply::Acked { txn }) if !self.knows(&txn.job) => {
                 self.release_leftover(&worker, txn.job);
             }
-            // Presumption is for what nobody remembers.
-            FromWorker::Commit(Reply::Inquired { txn }) if self.is_past(&txn.job) => {
-                turn.act(Action::Recall { from, txn });
-            }
+            FromWorker::Commit(Reply::Inquired { txn }) => self.inquired(turn, from, txn),
             FromWorker::Commit(reply) => {
                 self.overhear(turn.now(), &from, &reply);
                 self.commit(turn, CoordinatorEvent::Received { from, reply });

@@ -1,9 +1,9 @@
 //! What a worker still has, taken apart: every entry is an event of its own (R4).
 
-use votum_commit::{CoordinatorEvent, Installation, Reply, Share};
+use votum_commit::{CoordinatorEvent, Installation, Share};
 use votum_ids::{JobId, WorkerId};
 use votum_job::{Comeback, HeldCheckpoint};
-use votum_wire::{FromWorker, Inventory};
+use votum_wire::Inventory;
 
 use super::{Engine, Pending};
 use crate::turn::Turn;
@@ -14,7 +14,9 @@ impl Engine {
     /// What belongs to a job that is closed here is released: its log is complete
     /// and current, and C14 says that nothing is owed. On a stale log, or for a job
     /// whose records cannot be read, everything is kept (C9).
-    pub(super) fn inventory(&mut self, from: Installation, page: Inventory) {
+    ///
+    /// Only its questions are answered at once: what it says next may be that it has the answer.
+    pub(super) fn inventory(&mut self, turn: &mut Turn, from: Installation, page: Inventory) {
         let worker = from.worker.clone();
         self.note_listing(&worker, &page);
         for listed in page.attempts {
@@ -41,8 +43,7 @@ impl Engine {
             }
         }
         for txn in page.prepared {
-            let frame = FromWorker::Commit(Reply::Inquired { txn });
-            self.pending.push_back(Pending::Frame { from: from.clone(), frame });
+            self.inquired(turn, from.clone(), txn);
         }
         for round in page.committed {
             // Everybody has acknowledged; it is released when the job is settled.
@@ -82,7 +83,6 @@ impl Engine {
             Pending::Schedule(_)
             | Pending::Settle(_)
             | Pending::Commit(_)
-            | Pending::Frame { .. }
             | Pending::Release { .. }
             | Pending::Returned { .. }
             | Pending::Asked(_)

@@ -192,7 +192,6 @@ impl Engine {
             Pending::Schedule(_)
             | Pending::Settle(_)
             | Pending::Commit(_)
-            | Pending::Frame { .. }
             | Pending::Release { .. }
             | Pending::Returned { .. }
             | Pending::LogFoundStale { .. }

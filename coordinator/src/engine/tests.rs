@@ -21,6 +21,7 @@ use votum_wire::{Inventory, view::JobState};
 
 mod quarantining;
 mod rescuing;
+mod simulating;
 
 use super::*;
 use crate::{
@@ -675,6 +676,39 @@ fn a_job_that_is_not_open_is_looked_up_before_presumption() {
         let raised = answered.actions.iter().any(|one| matches!(one, Action::Raise { .. }));
         assert_eq!(raised, past != Past::NotCommitted);
     }
+}
+
+#[test]
+fn a_question_is_answered_before_what_its_asker_says_next() {
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    let mut world = World::new();
+    let _received = world.submit("sales", "s1");
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt, end: sealed() });
+    world.frame(FromWorker::Commit(Reply::Voted { txn: txn.clone(), vote: Vote::Yes }));
+
+    // Both are read before anything ticks, as the loop does it.
+    let prepared = vec![txn.clone()];
+    let inventory = FromWorker::Inventory(Inventory { prepared, ..Inventory::default() });
+    let mut actions = Vec::new();
+    for frame in [inventory, FromWorker::Commit(Reply::Acked { txn })] {
+        actions.extend(world.step(Event::Frame { from: installation(), frame }).actions);
+    }
+    actions.extend(world.settle(Event::Tick).actions);
+    let told = |message: &Message| match message {
+        Message::Commit { .. } => true,
+        Message::Abort { .. } => panic!("{actions:?}"),
+        _ => false,
+    };
+    assert!(actions.iter().any(|action| matches!(
+        action,
+        Action::Send { frame: FromCoordinator::Commit(message), .. } if told(message)
+    )));
+    assert!(
+        !actions
+            .iter()
+            .any(|action| matches!(action, Action::Raise { .. } | Action::Recall { .. }))
+    );
 }
 
 #[test]

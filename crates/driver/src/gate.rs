@@ -11,7 +11,7 @@ use crate::Awaits;
 /// Two, because a lazy record may take 100 ms and must not delay a message
 /// that promises nothing. Order is kept within each queue only.
 #[derive(Debug)]
-pub(crate) struct Gate<A> {
+pub struct Gate<A> {
     forced: VecDeque<(Lsn, A)>,
     every: VecDeque<(Lsn, A)>,
     last_forced: Lsn,
@@ -21,7 +21,8 @@ pub(crate) struct Gate<A> {
 
 impl<A: Awaits> Gate<A> {
     /// Makes a gate for a journal that is durable up to `durable`.
-    pub(crate) fn new(durable: Lsn) -> Self {
+    #[must_use]
+    pub fn new(durable: Lsn) -> Self {
         Self {
             forced: VecDeque::new(),
             every: VecDeque::new(),
@@ -32,7 +33,7 @@ impl<A: Awaits> Gate<A> {
     }
 
     /// Notes an appended record; actions pushed later wait for it.
-    pub(crate) fn appended(&mut self, lsn: Lsn, forced: bool) {
+    pub fn appended(&mut self, lsn: Lsn, forced: bool) {
         self.last = lsn;
         if forced {
             self.last_forced = lsn;
@@ -40,12 +41,12 @@ impl<A: Awaits> Gate<A> {
     }
 
     /// Notes how far the journal is durable.
-    pub(crate) fn open(&mut self, durable: Lsn) {
+    pub fn open(&mut self, durable: Lsn) {
         self.durable = self.durable.max(durable);
     }
 
     /// Takes an action of the latest step.
-    pub(crate) fn push(&mut self, action: A) {
+    pub fn push(&mut self, action: A) {
         if action.awaits_lazy_records() {
             self.every.push_back((self.last, action));
         } else {
@@ -54,7 +55,7 @@ impl<A: Awaits> Gate<A> {
     }
 
     /// Returns the next action that waits for nothing.
-    pub(crate) fn pop(&mut self) -> Option<A> {
+    pub fn pop(&mut self) -> Option<A> {
         for queue in [&mut self.forced, &mut self.every] {
             if queue.front().is_some_and(|(lsn, _)| *lsn <= self.durable) {
                 return queue.pop_front().map(|(_, action)| action);

@@ -16,6 +16,7 @@ mod trace;
 
 pub use clock::Clock;
 pub use durable::{Durable, Stamped, Unreadable, decode, entry};
+pub use gate::Gate;
 pub use inbox::{INBOX_MAX, Inbox};
 pub use perform::{Awaits, Perform, Tick};
 
@@ -25,8 +26,6 @@ use tokio::sync::{mpsc, watch};
 use votum_crashpoint::crash_point;
 use votum_journal::{Journal, Lsn};
 use votum_machine::{Machine, Moment};
-
-use crate::gate::Gate;
 
 /// A machine, its journal and its performer: everything that one daemon's loop owns.
 #[derive(Debug)]
