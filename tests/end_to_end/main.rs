@@ -29,6 +29,7 @@ mod settling;
 mod stopping;
 mod strangers;
 mod submitting;
+mod undoing;
 mod upgrading;
 
 use votum_tests::{Cluster, Timing, programs};
