@@ -27,7 +27,11 @@ impl Engine {
         match past {
             // The id may have been given out again since.
             _ if self.jobs.contains_key(&txn.job) => self.answer(turn, from, txn),
-            Past::NotCommitted => self.answer(turn, from, txn),
+            // It is over for everyone else, so nobody would ever release it there.
+            Past::NotCommitted => {
+                self.release_leftover(&from.worker, txn.job.clone());
+                self.answer(turn, from, txn);
+            }
             Past::Committed | Past::Unreadable => self.leave_in_doubt(turn, from, txn, past),
         }
     }

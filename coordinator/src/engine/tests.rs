@@ -399,7 +399,7 @@ struct Settled {
 impl Settled {
     fn sends(&self, wanted: impl Fn(&FromCoordinator) -> bool) -> bool {
         self.actions.iter().any(|action| match action {
-            Action::Send { frame, .. } => wanted(frame),
+            Action::Send { frame, .. } | Action::SendDurable { frame, .. } => wanted(frame),
             _ => false,
         })
     }
@@ -675,6 +675,9 @@ fn a_job_that_is_not_open_is_looked_up_before_presumption() {
         assert!(answered.sends(|frame| frame == answer), "{past:?}: {:?}", answered.actions);
         let raised = answered.actions.iter().any(|one| matches!(one, Action::Raise { .. }));
         assert_eq!(raised, past != Past::NotCommitted);
+        // Nobody else would ever let go of what an aborted one left there.
+        let release = FromCoordinator::Commit(Message::Release { job: job() });
+        assert_eq!(answered.sends(|frame| *frame == release), past == Past::NotCommitted);
     }
 }
 

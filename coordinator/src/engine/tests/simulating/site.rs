@@ -152,7 +152,10 @@ impl Site {
 
     /// Says what is left here, for the report of a world that does not come to its end.
     pub(super) fn rest(&self) -> String {
-        format!("{}: staged {:?}, work {:?}", self.me.worker, self.staged, self.work)
+        let streams = open_streams(&self.node.journal).into_values();
+        let records: Vec<Record> = streams.flatten().map(|stamped| stamped.record).collect();
+        let Self { me, staged, work, .. } = self;
+        format!("{}: staged {staged:?}, work {work:?}, records {records:#?}", me.worker)
     }
 
     /// Performs what the machine asks for; returns what is for others.

@@ -491,8 +491,8 @@ impl World {
 
     fn describe(&self) -> String {
         let sites: Vec<String> = self.sites.values().map(Site::rest).collect();
-        let last = self.chief.journal.iter().rev().take(5).collect::<Vec<_>>();
-        format!("{:?}: {sites:?}, last {last:#?}", self.play)
+        let last: Vec<_> = self.chief.journal.iter().rev().take(5).collect();
+        format!("{:?}, last {last:#?}, {}", self.play, sites.join("; "))
     }
 
     fn site(&mut self, worker: &WorkerId) -> &mut Site {
