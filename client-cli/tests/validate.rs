@@ -90,6 +90,18 @@ fn what_cannot_be_undone_is_refused_with_its_path() {
 }
 
 #[test]
+fn replicas_are_counted_from_one_to_five() {
+    assert_told("replicas-broken.yaml", 2);
+}
+
+#[test]
+fn the_example_of_replicas_is_a_valid_job() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/replicated.yaml");
+    let output = votum(&["validate", example.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn a_plan_shows_levels_and_what_each_decision_means() {
     assert_planned("hooks.yaml");
     assert_planned("plan.yaml");

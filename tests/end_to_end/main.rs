@@ -21,6 +21,7 @@ mod readopting;
 mod refusing;
 mod releasing;
 mod repeating;
+mod replicating;
 mod rescuing;
 mod restarting;
 mod resuming;

@@ -240,9 +240,23 @@ impl TaskDraft {
     /// Declares an output that its script writes itself.
     #[must_use]
     pub fn leaves(mut self, name: &str, path: &str) -> Self {
-        let spec =
-            OutputSpec { path: path.to_owned(), optional: false, bytes_max: None, publish: None };
+        let spec = OutputSpec {
+            path: path.to_owned(),
+            optional: false,
+            bytes_max: None,
+            publish: None,
+            replicas: 1,
+        };
         self.spec.outputs.insert(output(name), spec);
+        self
+    }
+
+    /// Lets what it leaves lie on so many workers before the vote.
+    #[must_use]
+    pub fn replicated(mut self, replicas: u32) -> Self {
+        for output in self.spec.outputs.values_mut() {
+            output.replicas = replicas;
+        }
         self
     }
 

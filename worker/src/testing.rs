@@ -46,6 +46,7 @@ pub(crate) fn assignment(counter: u64) -> Assignment {
         path: "rows.csv".to_owned(),
         optional: false,
         bytes_max: None,
+        replicas: 1,
         publish: Some(target()),
     };
     Assignment {

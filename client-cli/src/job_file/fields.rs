@@ -18,13 +18,20 @@ use super::{
 pub(super) struct Reader<'a> {
     lines: Vec<&'a str>,
     params: BTreeMap<String, String>,
+    /// Of a published output that says nothing of its own.
+    replicas: u32,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
     /// Reads nodes of this text.
     pub(super) fn new(source: &'a str) -> Self {
-        Self { lines: source.lines().collect(), params: BTreeMap::new(), problems: Vec::new() }
+        Self {
+            lines: source.lines().collect(),
+            params: BTreeMap::new(),
+            replicas: 1,
+            problems: Vec::new(),
+        }
     }
 
     /// Returns everything that was wrong.
@@ -35,6 +42,16 @@ impl<'a> Reader<'a> {
     /// Replaces `${{ params.X }}` by these values from here on.
     pub(super) fn set_params(&mut self, params: BTreeMap<String, String>) {
         self.params = params;
+    }
+
+    /// Gives every published output that many replicas from here on, unless it says otherwise.
+    pub(super) fn set_replicas(&mut self, replicas: u32) {
+        self.replicas = replicas;
+    }
+
+    /// Returns how many replicas an output has that says nothing of its own.
+    pub(super) fn replicas(&self, published: bool) -> u32 {
+        if published { self.replicas } else { 1 }
     }
 
     /// Keeps a problem.

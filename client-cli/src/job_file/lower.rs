@@ -11,7 +11,9 @@ use votum_job::{
 use super::{
     GivenParams, MissingParams, Problem,
     fields::{Fields, Reader, at_key},
-    hook, params, task,
+    hook,
+    output::replicas,
+    params, task,
     yaml::Node,
 };
 
@@ -42,7 +44,7 @@ pub(super) fn job(
             _ => Err("write `abort` or `pause`"),
         })
     });
-    let prepare_timeout = prepare_timeout(reader, &fields);
+    let prepare_timeout = commit(reader, &fields);
     let tasks = tasks(reader, &fields);
     let effects = hook::effects(reader, &fields);
     Some(JobSpec {
@@ -87,9 +89,13 @@ fn name(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<String> {
     reader.parsed(node, str::parse::<JobId>).map(String::from)
 }
 
-fn prepare_timeout(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
+/// Reads how the job commits; what it says of outputs holds for those that are read after it.
+fn commit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
     let Some(commit) = fields.find("commit") else { return Some(PREPARE_TIMEOUT_DEFAULT) };
-    let commit = reader.fields(commit, "`commit`", &["prepare_timeout"]);
+    let commit = reader.fields(commit, "`commit`", &["prepare_timeout", "replicas"]);
+    if let Some(replicas) = commit.find("replicas").and_then(|node| replicas(reader, node)) {
+        reader.set_replicas(replicas);
+    }
     commit
         .find("prepare_timeout")
         .map_or(Some(PREPARE_TIMEOUT_DEFAULT), |node| reader.duration(node))

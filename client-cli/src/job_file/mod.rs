@@ -138,6 +138,7 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         | Invalid::Failures { .. }
         | Invalid::TooMuch { .. }
         | Invalid::Attempts { .. }
+        | Invalid::Replicas { .. }
         | Invalid::OutputOfEffect { .. }
         | Invalid::KeptButUndone { .. }
         | Invalid::HookWithSteps

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use votum_ids::{Existing, OutputName, Target, TargetKind};
-use votum_job::OutputSpec;
+use votum_job::{OutputSpec, REPLICAS_MAX};
 
 use super::{
     fields::{Reader, at_key},
@@ -27,10 +27,17 @@ pub(super) fn read_all(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputN
 fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
     if !matches!(node.value, Value::Mapping(_)) {
         let path = reader.text(node)?.to_owned();
-        return Some(OutputSpec { path, optional: false, bytes_max: None, publish: None });
+        return Some(OutputSpec {
+            path,
+            optional: false,
+            bytes_max: None,
+            publish: None,
+            replicas: 1,
+        });
     }
     let what = format!("output `{}`", key.text);
-    let fields = reader.fields(node, &what, &["path", "optional", "max_bytes", "publish"]);
+    let fields =
+        reader.fields(node, &what, &["path", "optional", "max_bytes", "publish", "replicas"]);
     let Some(path) = fields.find("path") else {
         reader.report(
             at_key(key, format!("{what} has no `path`"))
@@ -42,6 +49,10 @@ fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
     let optional = fields.find("optional").and_then(|node| reader.flag(node));
     let bytes_max = fields.find("max_bytes").and_then(|node| reader.parsed(node, quantity::size));
     let publish = fields.find("publish").map(|node| target(reader, key, node));
+    let replicas = match fields.find("replicas") {
+        Some(node) => replicas(reader, node),
+        None => Some(reader.replicas(publish.is_some())),
+    };
     Some(OutputSpec {
         path: path?,
         optional: optional.unwrap_or(false),
@@ -50,6 +61,17 @@ fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
             None => None,
             Some(target) => Some(target?),
         },
+        replicas: replicas?,
+    })
+}
+
+/// Reads on how many workers outputs lie before the vote.
+pub(super) fn replicas(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
+    reader.parsed(node, |text| {
+        let given = text.parse().ok().filter(|given| (1..=REPLICAS_MAX).contains(given));
+        given.ok_or_else(|| {
+            format!("`replicas` is a number from 1, the output itself, to {REPLICAS_MAX}")
+        })
     })
 }
 

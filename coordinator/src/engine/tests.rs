@@ -537,6 +537,7 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
         path: "report.html".to_owned(),
         optional: false,
         bytes_max: None,
+        replicas: 1,
         publish: Some(target),
     };
     let task_spec = TaskSpec {

@@ -240,6 +240,14 @@ pub enum Problem {
         /// How many may be.
         limit: u32,
     },
+    /// The number of workers that shall hold an output is out of range.
+    #[error("{given} replicas are not allowed: at least 1, the output itself, and at most {limit}")]
+    Replicas {
+        /// What was given.
+        given: u32,
+        /// How many may be.
+        limit: u32,
+    },
     /// A task waits for an effect, which an abort could not undo.
     #[error(
         "{effect} is an effect: it cannot be undone, so it runs only after the decision and no \
@@ -369,6 +377,7 @@ impl Problem {
             | Self::Alone { .. }
             | Self::Failures { .. }
             | Self::Attempts { .. }
+            | Self::Replicas { .. }
             | Self::EffectNeedsTask { .. }
             | Self::NeverBefore { .. }
             | Self::KeptButUndone { .. }

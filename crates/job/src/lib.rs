@@ -47,7 +47,7 @@ pub use signal::{TaskSignal, UnknownSignal};
 pub use size::Size;
 pub use spec::{
     GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted, OnUnreachable,
-    OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, RETENTION_DEFAULT, RetryPolicy, Step,
-    TIMEOUT_DEFAULT, TaskSpec,
+    OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, REPLICAS_MAX, RETENTION_DEFAULT,
+    RetryPolicy, Step, TIMEOUT_DEFAULT, TaskSpec,
 };
 pub use suggestion::closest;

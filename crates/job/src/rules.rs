@@ -8,8 +8,8 @@ use std::{
 use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
 
 use crate::{
-    EffectSpec, EffectWork, HealthCheck, JobSpec, OnUnreachable, Problem, Program, RetryPolicy,
-    Size, Step, TaskSpec,
+    EffectSpec, EffectWork, HealthCheck, JobSpec, OnUnreachable, Problem, Program, REPLICAS_MAX,
+    RetryPolicy, Size, Step, TaskSpec,
     graph::{Findings, OUTPUTS_MAX, TASKS_MAX},
     paths::{ancestors, check_output_path, check_target_path, trimmed},
 };
@@ -342,6 +342,10 @@ fn check_outputs(task: &TaskId, spec: &TaskSpec, findings: &mut Findings) {
         if let Some(&other) = overlapped {
             let problem = Problem::OverlappingOutputs { path: path.into(), other: other.clone() };
             findings.add(field("path"), problem);
+        }
+        let given = output.replicas;
+        if !(1..=REPLICAS_MAX).contains(&given) {
+            findings.add(field("replicas"), Problem::Replicas { given, limit: REPLICAS_MAX });
         }
         if let Some(target) = &output.publish {
             findings.add_if(|| field("publish"), check_target_path(&target.path));

@@ -129,6 +129,13 @@ impl TaskSpec {
         self.exclusive || self.compensate.is_some()
     }
 
+    /// Returns on how many workers lies what the task makes: its outputs are copied together, and
+    /// the largest number among them counts.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        self.outputs.values().map(|output| output.replicas).max().unwrap_or(1)
+    }
+
     /// Returns every task that must be staged before this one starts.
     #[must_use]
     pub fn predecessors(&self) -> BTreeSet<&TaskId> {
@@ -224,6 +231,19 @@ pub struct OutputSpec {
     pub bytes_max: Option<u64>,
     /// Where it becomes visible; absent: it only feeds other tasks.
     pub publish: Option<Target>,
+    /// On how many workers it lies sealed before the vote, the one that made it included;
+    /// 1 to [`REPLICAS_MAX`].
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub replicas: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_one(replicas: &u32) -> bool {
+    *replicas == 1
 }
 
 /// When a failed or lost attempt is followed by another.
@@ -259,6 +279,8 @@ impl Default for RetryPolicy {
     }
 }
 
+/// Most workers on which one output lies.
+pub const REPLICAS_MAX: u32 = 5;
 /// Default of [`JobSpec::timeout`].
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_hours(24);
 /// Default of [`JobSpec::retention`].

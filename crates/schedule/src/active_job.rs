@@ -13,7 +13,7 @@ use votum_job::{
 use votum_machine::WallTime;
 
 use crate::{
-    CorruptSchedule, KeptRelease, KnownCheckpoint, Submission,
+    CorruptSchedule, KeptRelease, KnownCheckpoint, Moved, Replica, Submission,
     attempt::{Attempt, Outcome},
     pause::Pause,
     retry::Budget,
@@ -96,6 +96,8 @@ pub(crate) struct ActiveTask {
     pub(crate) outdated: bool,
     /// What it saved on the way, the last one last.
     pub(crate) checkpoints: Vec<KnownCheckpoint>,
+    /// Who else holds what its last attempt sealed.
+    pub(crate) replicas: BTreeMap<WorkerId, Replica>,
     /// What was saved under this token or an earlier one was made of other inputs.
     pub(crate) spoilt: Option<FencingToken>,
 }
@@ -232,6 +234,7 @@ impl ActiveJob {
             set_aside,
             outcome: Outcome::Live,
             comeback: None,
+            moved_from: None,
         });
         task.state = TaskState::Live;
         self.live += 1;
@@ -306,11 +309,16 @@ impl ActiveJob {
         worker: &WorkerId,
         attempts: &[AttemptId],
         staged: &[TaskId],
+        moved: &[Moved],
     ) -> Result<Fallout, CorruptSchedule> {
         let gone = self.check_loss(worker, attempts, staged)?;
         let mut fallout = Fallout::default();
+        for moved in moved {
+            self.move_outputs(worker, moved, &mut fallout)?;
+        }
         for &position in &gone {
             fallout.touched.insert(position);
+            self.drop_replicas(position, &mut fallout);
             if let Some(attempt) = self.tasks[position].attempts.last_mut() {
                 fallout.fenced.push((worker.clone(), attempt.id.clone()));
                 attempt.let_go();
@@ -410,7 +418,7 @@ impl ActiveJob {
 }
 
 impl Fallout {
-    fn of(position: usize) -> Self {
+    pub(crate) fn of(position: usize) -> Self {
         Self { touched: BTreeSet::from([position]), ..Self::default() }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Due {
     Drained(WorkerId),
     /// The last checkpoint of the task may lie on one worker only.
     Replication(JobId, usize),
+    /// What the task has sealed may lie on too few workers.
+    Copying(JobId, usize),
 }
 
 /// The deadlines, each at most once.

@@ -4,6 +4,8 @@ use votum_ids::{AttemptId, WorkerId, WorkerUid};
 use votum_job::{Comeback, Failure, StagedOutput, Usage};
 use votum_machine::WallTime;
 
+use crate::Replica;
+
 /// One execution of one task on one worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -27,6 +29,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// When its worker was heard of it again after it was given up, and what it was by then.
     pub comeback: Option<(WallTime, Comeback)>,
+    /// Who ran it, where another worker holds its outputs since that one was lost.
+    pub moved_from: Option<WorkerId>,
 }
 
 /// How an attempt stands.
@@ -88,6 +92,16 @@ impl Attempt {
     pub(crate) fn close(&mut self, at: WallTime, outcome: Outcome) {
         self.ended = Some(at);
         self.outcome = outcome;
+    }
+
+    /// Notes that another worker holds what was sealed.
+    pub(crate) fn move_to(&mut self, worker: WorkerId, replica: Replica) {
+        let from = std::mem::replace(&mut self.worker, worker);
+        self.moved_from.get_or_insert(from);
+        self.uid = replica.uid;
+        if let Outcome::Sealed { outputs, .. } = &mut self.outcome {
+            *outputs = replica.outputs;
+        }
     }
 
     /// Notes that the worker no longer has what was sealed.

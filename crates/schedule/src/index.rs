@@ -5,7 +5,7 @@ use votum_machine::{Moment, WallTime};
 
 use crate::{
     Scheduler,
-    active_job::TaskState,
+    active_job::{Phase, TaskState},
     agenda::{Agenda, Due},
     queue::{Queue, Spot},
     roster::Seat,
@@ -87,8 +87,17 @@ impl Scheduler {
         let live = job.live_attempt(task).map(|attempt| Seat::Live(attempt.worker.clone()));
         let held = || job.held_attempt(task).map(|attempt| Seat::Held(attempt.worker.clone()));
         let seat = live.or_else(held);
+        let copying = Due::Copying(id.clone(), task);
+        let wants_copy = job.phase == Phase::Running && job.lacks_replicas(task) > 0;
+        let holders = job.tasks[task].replicas.keys().cloned().collect();
         self.arm(now, wall, Due::Retry(id.clone(), task), retry);
         self.arm(now, wall, Due::Overrun(id.clone(), task), overrun);
+        if !wants_copy {
+            self.agenda.clear(&copying);
+        } else if self.agenda.moment(&copying).is_none() {
+            self.agenda.set(copying, now);
+        }
+        self.roster.seat_replicas((id.clone(), task), holders);
         self.seat(id, task, seat);
     }
 

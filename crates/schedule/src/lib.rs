@@ -60,6 +60,10 @@
 //! since. The next attempt is placed where the last one lies, if it can be, waits for a holder
 //! that is absent and not lost, and else is told whom to fetch it from (R7).
 //!
+//! **Replicas.** What a task has sealed may have to lie on several workers before the job is
+//! offered for commit. Whoever may publish there as well copies it, under the same token; when its
+//! holder is lost, another one takes its place and nothing is made again (R5, C13).
+//!
 //! **Placement.** Ready tasks with equal wishes form a class; a class in which the first
 //! finds no worker is left alone until a slot is free, so the cost of a step does not grow
 //! with what waits. After a restart a task that some absent worker may be running already,
@@ -83,6 +87,7 @@ mod queue;
 mod reckoning;
 mod record;
 mod replay;
+mod replicas;
 mod reports;
 mod rerun;
 mod rescue;
@@ -107,6 +112,7 @@ pub use pace::ReportView;
 pub use pause::{LiveAttempts, Pause, PauseOrigin};
 pub use record::{Record, Submission};
 pub use replay::CorruptSchedule;
+pub use replicas::{Moved, Replica, ReplicaHolder};
 pub use rescue::{Kept, Rescue, RescuePlan};
 pub use retry::MISHAPS_MAX;
 pub use scheduler::{Reaction, Scheduler};

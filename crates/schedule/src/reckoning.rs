@@ -5,7 +5,7 @@ use votum_job::{AttemptEnd, Failure, FailureKind, Usage};
 use votum_machine::Moment;
 
 use crate::{
-    Action, Config, Record, Scheduler,
+    Action, Config, Moved, Record, Scheduler,
     active_job::{ActiveJob, Blame, Phase, TaskState, Tie},
     agenda::Due,
     attempt::Attempt,
@@ -19,7 +19,14 @@ impl Scheduler {
         let (Some(worker), Some(job)) = (self.roster.get(name), self.jobs.get(id)) else {
             return Reaction::none();
         };
-        let loss = Loss::of(now, &self.config, worker, job);
+        if let Some(record) = self.replica_loss(name, id) {
+            self.reckonings.insert((name.clone(), id.clone()));
+            let mut reaction = self.record(now, record);
+            reaction.actions.extend(self.attend(now, id));
+            return reaction;
+        }
+        let successor = |task: usize| self.next_holder(job, task);
+        let loss = Loss::of(now, &self.config, worker, job, &successor);
         if let Some(parted) = loss.parted {
             self.agenda.set(Due::Parted(name.clone()), parted);
         }
@@ -102,18 +109,24 @@ impl Scheduler {
         }
         // That round is over, whatever was lost: another one must be offered.
         job.offered = false;
+        let job = &self.jobs[id];
         let held = |task: &usize| {
             job.held_attempt(*task).is_some_and(|attempt| {
                 attempt.worker == *name && attempt.uid == uid && !attempt.held_outputs().is_empty()
             })
         };
-        let staged: Vec<TaskId> =
-            (0..job.tasks.len()).filter(held).map(|task| job.graph.name(task).clone()).collect();
-        let mut reaction = if staged.is_empty() {
+        let (mut staged, mut moved) = (Vec::new(), Vec::new());
+        for task in (0..job.tasks.len()).filter(held) {
+            match self.next_holder(job, task) {
+                Some(successor) => moved.push(successor),
+                None => staged.push(job.graph.name(task).clone()),
+            }
+        }
+        let mut reaction = if staged.is_empty() && moved.is_empty() {
             Reaction::none()
         } else {
-            let (job, worker) = (id.clone(), name.clone());
-            self.record(now, Record::Lost { job, worker, uid, attempts: Vec::new(), staged })
+            let (job, worker, attempts) = (id.clone(), name.clone(), Vec::new());
+            self.record(now, Record::Lost { job, worker, uid, attempts, staged, moved })
         };
         reaction.actions.extend(self.attend(now, id));
         reaction
@@ -121,17 +134,25 @@ impl Scheduler {
 }
 
 /// What a job has lost with one installation of a worker.
+#[derive(Default)]
 struct Loss {
     uid: Option<WorkerUid>,
     attempts: Vec<AttemptId>,
     staged: Vec<TaskId>,
+    moved: Vec<Moved>,
     /// When an exclusive attempt that an earlier installation ran is over for certain.
     parted: Option<Moment>,
 }
 
 impl Loss {
-    fn of(now: Moment, config: &Config, worker: &Worker, job: &ActiveJob) -> Self {
-        let mut loss = Self { uid: None, attempts: Vec::new(), staged: Vec::new(), parted: None };
+    fn of(
+        now: Moment,
+        config: &Config,
+        worker: &Worker,
+        job: &ActiveJob,
+        successor: &dyn Fn(usize) -> Option<Moved>,
+    ) -> Self {
+        let mut loss = Self::default();
         let aborting = match job.phase {
             Phase::Committing => return loss,
             Phase::Aborting { .. } => true,
@@ -160,11 +181,16 @@ impl Loss {
                 && !attempt.held_outputs().is_empty()
             {
                 let foreign = worker.is_foreign(attempt.uid);
-                let waits = pinned && job.is_needed(task);
+                let moved = successor(task);
+                // What lies elsewhere as well is not waited for.
+                let waits = pinned && job.is_needed(task) && moved.is_none();
                 let gone =
                     foreign || worker.is_missing(&attempt.id) || (worker.is_lost() && !waits);
                 if gone && loss.takes(attempt) {
-                    loss.staged.push(job.graph.name(task).clone());
+                    match moved {
+                        Some(moved) => loss.moved.push(moved),
+                        None => loss.staged.push(job.graph.name(task).clone()),
+                    }
                 }
             }
         }
@@ -178,7 +204,8 @@ impl Loss {
 
     fn record(self, worker: &WorkerId, job: &JobId) -> Option<Record> {
         let (job, worker, uid) = (job.clone(), worker.clone(), self.uid?);
-        Some(Record::Lost { job, worker, uid, attempts: self.attempts, staged: self.staged })
+        let Self { attempts, staged, moved, .. } = self;
+        Some(Record::Lost { job, worker, uid, attempts, staged, moved })
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use votum_ids::{AttemptId, CheckpointId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec};
+use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec, StagedOutput};
 
-use crate::{LiveAttempts, Orders, Registration, Rescue};
+use crate::{LiveAttempts, Moved, Orders, Registration, Rescue};
 
 /// A fact of the scheduler.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,29 @@ pub enum Record {
         attempts: Vec<AttemptId>,
         /// Tasks whose staged outputs are gone and must be made again.
         staged: Vec<TaskId>,
+        /// Tasks whose staged outputs another worker has as well, and holds from here on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        moved: Vec<Moved>,
+    },
+    /// A worker has copied what another one sealed, and holds it as durably.
+    Replicated {
+        /// Whose outputs.
+        attempt: AttemptId,
+        /// Who.
+        worker: WorkerId,
+        /// On which installation.
+        uid: WorkerUid,
+        /// What was sealed there.
+        outputs: Vec<StagedOutput>,
+    },
+    /// A worker holds a replica no longer.
+    ReplicaLost {
+        /// Whose outputs.
+        attempt: AttemptId,
+        /// Who.
+        worker: WorkerId,
+        /// On which installation.
+        uid: WorkerUid,
     },
     /// The job is held by a person.
     Paused {
@@ -157,6 +180,9 @@ impl Record {
             Self::Started { .. }
             | Self::Ended { .. }
             | Self::Lost { .. }
+            // Whoever holds a replica has forced its own record, and lists it again.
+            | Self::Replicated { .. }
+            | Self::ReplicaLost { .. }
             | Self::Returned { .. }
             // Until it is durable the other job's own record says the same.
             | Self::Rescued { .. }
@@ -179,6 +205,8 @@ impl Record {
             | Self::Rescued { job, .. } => Some(job),
             Self::Assigned { attempt, .. }
             | Self::Started { attempt }
+            | Self::Replicated { attempt, .. }
+            | Self::ReplicaLost { attempt, .. }
             | Self::Returned { attempt, .. }
             | Self::Ended { attempt, .. } => Some(&attempt.job),
             Self::CheckpointHeld { held: HeldCheckpoint { id, .. }, .. }

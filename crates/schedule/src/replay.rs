@@ -1,12 +1,12 @@
 //! Records become state again; a sequence of records that cannot have happened is corrupt.
 
 use thiserror::Error;
-use votum_ids::{AttemptId, Epoch, JobId, TaskId};
+use votum_ids::{AttemptId, Epoch, JobId, TaskId, WorkerId};
 use votum_job::InvalidJob;
 use votum_machine::WallTime;
 
 use crate::{
-    KeptRelease, Pause, PauseOrigin, Record, Scheduler,
+    KeptRelease, Pause, PauseOrigin, Record, Replica, Scheduler,
     active_job::{ActiveJob, Fallout},
 };
 
@@ -93,6 +93,16 @@ pub enum CorruptSchedule {
         /// The job.
         job: JobId,
     },
+    /// Outputs were to be held by a worker that has no replica of them.
+    #[error("worker {worker} has no replica of task {task} of job {job}")]
+    NotReplicated {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: TaskId,
+        /// The worker.
+        worker: WorkerId,
+    },
     /// Outputs were lost that nobody held.
     #[error("task {task} of job {job} was not staged where it was lost")]
     NotStaged {
@@ -153,8 +163,15 @@ impl Scheduler {
             Record::Ended { attempt, end } => {
                 self.recorded_job(&attempt.job)?.end(at, attempt, end)
             }
-            Record::Lost { job, worker, attempts, staged, uid: _ } => {
-                self.recorded_job(job)?.lose(at, worker, attempts, staged)
+            Record::Lost { job, worker, attempts, staged, moved, uid: _ } => {
+                self.recorded_job(job)?.lose(at, worker, attempts, staged, moved)
+            }
+            Record::Replicated { attempt, worker, uid, outputs } => {
+                let replica = Replica { uid: *uid, outputs: outputs.clone() };
+                self.recorded_job(&attempt.job)?.hold_replica(attempt, worker, replica)
+            }
+            Record::ReplicaLost { attempt, worker, uid: _ } => {
+                self.recorded_job(&attempt.job)?.lose_replica(attempt, worker)
             }
             Record::Returned { attempt, comeback } => {
                 self.recorded_job(&attempt.job)?.come_back(at, attempt, *comeback)

@@ -25,6 +25,13 @@ pub(crate) enum Standing {
     Failed,
     /// Nobody wants it: superseded, lost, of a job that is over, or never given out.
     Fenced,
+    /// It is a replica of what another worker sealed, and recorded.
+    Replica,
+    /// It is on its way to be one.
+    Copy {
+        /// The task's number.
+        task: usize,
+    },
     /// The log lost its assignment, and its task could take it.
     Unknown {
         /// The task's number.
@@ -54,8 +61,12 @@ impl Scheduler {
                 let reaction = self.note_comeback(now, &attempt, Comeback::Running);
                 reaction.then(Action::Discard { worker: worker.clone(), attempt })
             }
+            Standing::Copy { task } => {
+                self.note_copying(now, worker, &attempt, task);
+                Reaction::none()
+            }
             // Late: its end was reported and recorded before.
-            Standing::Sealed | Standing::Failed => Reaction::none(),
+            Standing::Sealed | Standing::Failed | Standing::Replica => Reaction::none(),
         };
         reaction.actions.splice(0..0, actions);
         reaction
@@ -92,7 +103,12 @@ impl Scheduler {
                 actions.push(Action::Discard { worker: worker.clone(), attempt });
             }
             // Late, or said of an attempt that its task may still adopt.
-            Standing::Sealed | Standing::Failed | Standing::Unknown { .. } => {}
+            Standing::Sealed
+            | Standing::Failed
+            | Standing::Unknown { .. }
+            // A copy says nothing of the task.
+            | Standing::Replica
+            | Standing::Copy { .. } => {}
         }
         Reaction::perform(actions)
     }
@@ -145,7 +161,8 @@ impl Scheduler {
                 reaction.actions.extend(self.attend(now, &job));
                 reaction
             }
-            Standing::Sealed => {
+            Standing::Copy { task } => self.end_copy(now, worker, attempt, task, end),
+            Standing::Sealed | Standing::Replica => {
                 if sealed {
                     self.note_listed(worker, &attempt);
                 }
@@ -174,9 +191,12 @@ impl Scheduler {
     ) -> Reaction {
         match self.standing(worker, attempt) {
             Standing::Fenced => self.note_comeback(now, attempt, comeback),
-            Standing::Live | Standing::Sealed | Standing::Failed | Standing::Unknown { .. } => {
-                Reaction::none()
-            }
+            Standing::Live
+            | Standing::Sealed
+            | Standing::Failed
+            | Standing::Replica
+            | Standing::Copy { .. }
+            | Standing::Unknown { .. } => Reaction::none(),
         }
     }
 
@@ -221,7 +241,7 @@ impl Scheduler {
             return if adoptable { Standing::Unknown { task } } else { Standing::Fenced };
         };
         if attempt.worker != *worker || Some(attempt.uid) != uid {
-            return Standing::Fenced;
+            return self.standing_of_copy(job, task, id, worker, uid);
         }
         match &attempt.outcome {
             Outcome::Live => Standing::Live,
@@ -351,6 +371,9 @@ impl Scheduler {
         let mut holdings: BTreeMap<WorkerId, Holding> = BTreeMap::new();
         for (position, task) in job.graph.names().iter().enumerate() {
             let Some(attempt) = job.held_attempt(position) else { continue };
+            if job.lacks_replicas(position) > 0 {
+                return None;
+            }
             let outputs = attempt.held_outputs();
             let specs = &job.spec.tasks[task].outputs;
             let target = |name| specs.get(name).and_then(|spec| spec.publish.clone());

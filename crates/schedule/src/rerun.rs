@@ -163,6 +163,7 @@ impl ActiveJob {
                 self.tasks[position].state = TaskState::Pending;
             }
             TaskState::Staged => {
+                self.drop_replicas(position, fallout);
                 self.unstage(position, fallout);
                 if let Some(attempt) = self.tasks[position].attempts.last_mut() {
                     attempt.outcome = Outcome::Superseded;

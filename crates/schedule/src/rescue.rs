@@ -215,7 +215,7 @@ fn digest(outputs: &[StagedOutput], name: &OutputName) -> Option<Digest> {
 }
 
 /// Makes a program that copies each input to the output of the same name, links as they are.
-fn copying(outputs: &[StagedOutput]) -> Program {
+pub(crate) fn copying(outputs: &[StagedOutput]) -> Program {
     let copy = |output: &StagedOutput| {
         let variable = output.name.as_str().to_uppercase().replace('-', "_");
         format!("cp -R -H -p \"$VOTUM_INPUT_{variable}\" \"$VOTUM_OUTPUT_{variable}\"\n")

@@ -19,6 +19,8 @@ pub(crate) struct Roster {
     vacancies: BTreeSet<Vacancy>,
     /// Where each task is that is with a worker.
     seats: BTreeMap<(JobId, usize), Seat>,
+    /// Who holds a replica of what each task has sealed; tasks without one are not listed.
+    replicas: BTreeMap<(JobId, usize), BTreeSet<WorkerId>>,
     /// What operators have ordered, also about names that nobody bears.
     orders: BTreeMap<WorkerId, Orders>,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Worker {
     pub(crate) live: BTreeSet<(JobId, usize)>,
     /// Tasks whose sealed outputs it holds.
     pub(crate) held: BTreeSet<(JobId, usize)>,
+    /// Tasks of whose sealed outputs it holds a replica.
+    pub(crate) replicas: BTreeSet<(JobId, usize)>,
     /// Tasks of which it listed an attempt that the log does not know.
     pub(crate) orphans: BTreeSet<(JobId, usize)>,
     /// Whether it may still list, after a restart, attempts that the log forgot.
@@ -181,6 +185,20 @@ impl Roster {
         }
     }
 
+    /// Notes who holds a replica of what a task has sealed.
+    pub(crate) fn seat_replicas(&mut self, task: (JobId, usize), holders: BTreeSet<WorkerId>) {
+        let earlier = self.replicas.remove(&task).unwrap_or_default();
+        for left in earlier.difference(&holders) {
+            self.change(left, |worker| worker.replicas.remove(&task));
+        }
+        for joined in holders.difference(&earlier) {
+            self.change(joined, |worker| worker.replicas.insert(task.clone()));
+        }
+        if !holders.is_empty() {
+            self.replicas.insert(task, holders);
+        }
+    }
+
     /// Returns the freest worker that matches, another than `avoided` if there is one.
     pub(crate) fn freest(
         &self,
@@ -237,6 +255,7 @@ impl Worker {
             free_bytes: 0,
             live: BTreeSet::new(),
             held: BTreeSet::new(),
+            replicas: BTreeSet::new(),
             orphans: BTreeSet::new(),
             unsettled: false,
             orders,
@@ -292,7 +311,8 @@ impl Worker {
 
     /// Returns the jobs that have something on this worker.
     pub(crate) fn jobs(&self) -> BTreeSet<JobId> {
-        self.live.iter().chain(&self.held).map(|(job, _)| job.clone()).collect()
+        let all = self.live.iter().chain(&self.held).chain(&self.replicas);
+        all.map(|(job, _)| job.clone()).collect()
     }
 
     pub(crate) fn is_missing(&self, attempt: &AttemptId) -> bool {

@@ -13,6 +13,7 @@ use crate::{
     checkpoints::CheckpointNews,
     pace::Pace,
     queue::{Queue, Spot},
+    replicas::Copying,
     rerun::OUTDATED,
     roster::{Roster, Worker},
 };
@@ -48,6 +49,8 @@ pub struct Scheduler {
     pub(crate) paces: BTreeMap<(JobId, usize), Pace>,
     /// What is to be noted of checkpoints.
     pub(crate) checkpoint_news: VecDeque<(WorkerId, CheckpointNews)>,
+    /// The copies of sealed outputs that are being made.
+    pub(crate) copies: BTreeMap<(JobId, usize), Copying>,
     /// Whether deadlines and queues stand for what was replayed.
     pub(crate) begun: bool,
     pub(crate) last_step: Moment,
@@ -141,6 +144,7 @@ impl Scheduler {
             ends: VecDeque::new(),
             paces: BTreeMap::new(),
             checkpoint_news: VecDeque::new(),
+            copies: BTreeMap::new(),
             begun: false,
             last_step: Moment::START,
         }
@@ -209,7 +213,10 @@ impl Scheduler {
             self.agenda.clear(&Due::Overrun(id.clone(), task));
             self.paces.remove(&(id.clone(), task));
             self.agenda.clear(&Due::Replication(id.clone(), task));
+            self.agenda.clear(&Due::Copying(id.clone(), task));
+            self.copies.remove(&(id.clone(), task));
             self.seat(id, task, None);
+            self.roster.seat_replicas((id.clone(), task), BTreeSet::new());
         }
         self.agenda.clear(&Due::Deadline(id.clone()));
         self.reports.remove(id);
@@ -265,6 +272,7 @@ impl Scheduler {
             }
             Due::Drained(worker) => Reaction::perform(self.end_drain(now, &worker)),
             Due::Replication(job, task) => self.replicate(now, &job, task),
+            Due::Copying(job, task) => self.copy(now, &job, task),
             Due::Overrun(job, task) => {
                 let stop = self.stop(&job, task, "the attempt ran past its time limit");
                 if stop.is_some() {
@@ -369,13 +377,14 @@ impl Scheduler {
         }
         let gone = match &record {
             // Another installation has never heard of these attempts.
-            Record::Lost { worker, uid, .. } => {
+            Record::Lost { worker, uid, .. } | Record::ReplicaLost { worker, uid, .. } => {
                 self.roster.get(worker).is_none_or(|worker| worker.is_foreign(*uid))
             }
             Record::Received { .. }
             | Record::Assigned { .. }
             | Record::Started { .. }
             | Record::Ended { .. }
+            | Record::Replicated { .. }
             | Record::Returned { .. }
             | Record::CheckpointHeld { .. }
             | Record::CheckpointGone { .. }
@@ -395,9 +404,10 @@ impl Scheduler {
     }
 
     fn withdraw(&mut self, id: &JobId, record: &Record) -> Option<Action> {
-        let Record::Lost { staged, .. } = record else { return None };
+        let Record::Lost { staged, moved, .. } = record else { return None };
         let job = self.jobs.get_mut(id)?;
-        if staged.is_empty() || !std::mem::take(&mut job.offered) || job.phase != Phase::Running {
+        let nothing = staged.is_empty() && moved.is_empty();
+        if nothing || !std::mem::take(&mut job.offered) || job.phase != Phase::Running {
             return None;
         }
         Some(Action::Withdraw { job: id.clone() })

@@ -74,8 +74,12 @@ impl Scheduler {
                     let state = AttemptState::Live;
                     Reaction::perform(self.find(now, task, worker, attempt, Some(number), state))
                 }
+                Standing::Copy { task } => {
+                    self.note_copying(now, worker, &attempt, task);
+                    Reaction::none()
+                }
                 // The seal was forced before it was reported: this line is older.
-                Standing::Sealed => {
+                Standing::Sealed | Standing::Replica => {
                     self.note_listed(worker, &attempt);
                     Reaction::none()
                 }
@@ -107,6 +111,17 @@ impl Scheduler {
             });
             if let Some(attempt) = attempt
                 && attempt.uid == uid
+                && !listed.contains(&attempt.id)
+            {
+                missing.insert(attempt.id.clone());
+                self.reckonings.insert((name.clone(), job.clone()));
+            }
+        }
+        for (job, task) in &worker.replicas {
+            let Some(active) = self.jobs.get(job) else { continue };
+            let held = active.held_attempt(*task);
+            let known = active.tasks[*task].replicas.get(name);
+            if let Some(attempt) = held.filter(|_| known.is_some_and(|known| known.uid == uid))
                 && !listed.contains(&attempt.id)
             {
                 missing.insert(attempt.id.clone());

@@ -75,6 +75,8 @@ pub struct TaskView {
     pub attempts: Vec<Attempt>,
     /// What is staged of it.
     pub outputs: Vec<StagedOutput>,
+    /// Who else holds what is staged of it.
+    pub replicas: BTreeSet<WorkerId>,
     /// What its live attempt has said of itself.
     pub report: Option<ReportView>,
     /// When it is tried again.
@@ -191,13 +193,20 @@ impl Scheduler {
         self.jobs.get(id).map(|job| &job.submission)
     }
 
-    /// Returns every worker that was ever given an attempt of the job, or has a checkpoint of it.
+    /// Returns every worker that was ever given an attempt of the job, or has a checkpoint or a
+    /// replica of it.
     #[must_use]
     pub fn involved(&self, id: &JobId) -> BTreeSet<WorkerId> {
         let tasks = || self.jobs.get(id).into_iter().flat_map(|job| &job.tasks);
         let runners = tasks().flat_map(|task| &task.attempts).map(|attempt| &attempt.worker);
         let known = tasks().flat_map(|task| &task.checkpoints);
-        runners.chain(known.flat_map(|known| known.holders.keys())).cloned().collect()
+        let moved = tasks().flat_map(|task| &task.attempts);
+        let moved = moved.filter_map(|attempt| attempt.moved_from.as_ref());
+        let replicas = tasks().flat_map(|task| task.replicas.keys());
+        let copies = self.copies.range((id.clone(), 0)..=(id.clone(), usize::MAX));
+        let copying = copies.flat_map(|(_, copying)| copying.workers());
+        let others = moved.chain(replicas).chain(copying);
+        runners.chain(known.flat_map(|known| known.holders.keys())).chain(others).cloned().collect()
     }
 
     /// Says whether a worker of this name has joined and was not removed.
@@ -269,6 +278,7 @@ impl Scheduler {
             worker,
             attempts: task.attempts.clone(),
             outputs: last.map_or_else(Vec::new, |attempt| attempt.held_outputs().to_vec()),
+            replicas: task.replicas.keys().cloned().collect(),
             report: self.report_view(now, job, position),
             retry_at: retry_at.filter(|_| state == TaskStanding::Retrying),
             checkpoint: task.last_checkpoint().cloned(),
@@ -296,8 +306,8 @@ impl Scheduler {
             let held = self.jobs.get(job).and_then(|job| job.held_attempt(*task));
             held.is_some_and(|attempt| !attempt.held_outputs().is_empty())
         };
-        let holds: BTreeSet<JobId> =
-            worker.held.iter().filter(staged).map(|(job, _)| job.clone()).collect();
+        let held = worker.held.iter().filter(staged).chain(&worker.replicas);
+        let holds: BTreeSet<JobId> = held.map(|(job, _)| job.clone()).collect();
         let keeping = |id: &&JobId| {
             let job = self.jobs.get(*id).filter(|job| job.live == 0);
             job.is_some_and(|job| matches!(job.phase, Phase::Aborting { .. }))

@@ -38,7 +38,8 @@ impl Scheduler {
             TaskStanding::Ready if !job.holds.is_empty() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(job, position)),
             TaskStanding::Starting | TaskStanding::Running => self.why_unheard(job, position),
-            TaskStanding::Staged | TaskStanding::Failed | TaskStanding::Cancelled => None,
+            TaskStanding::Staged => self.why_uncopied(job, position),
+            TaskStanding::Failed | TaskStanding::Cancelled => None,
         }
     }
 

@@ -319,6 +319,11 @@ fn output_to_proto(name: &OutputName, output: &OutputSpec) -> v1::OutputSpec {
         publish: output.publish.as_ref().map(Translate::to_proto),
         optional: output.optional,
         max_bytes: output.bytes_max.map(count),
+        // One is what a message without the field says.
+        replicas: match output.replicas {
+            1 => 0,
+            more => i32::try_from(more).unwrap_or(i32::MAX),
+        },
     }
 }
 
@@ -328,5 +333,6 @@ fn output_from_proto(proto: v1::OutputSpec) -> Result<OutputSpec, Malformed> {
         optional: proto.optional,
         bytes_max: proto.max_bytes.map(|bytes| number("max_bytes", bytes)).transpose()?,
         publish: read_if_any("publish", proto.publish)?,
+        replicas: number::<_, u32>("replicas", proto.replicas)?.max(1),
     })
 }

@@ -569,6 +569,7 @@ fn start_as(attempt: AttemptId, script: &str) -> FromCoordinator {
         path: "rows.csv".to_owned(),
         optional: false,
         bytes_max: None,
+        replicas: 1,
         publish: Some(target()),
     };
     let program = Program::Script {

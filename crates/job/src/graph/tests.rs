@@ -198,6 +198,18 @@ fn names_that_become_one_variable_collide() {
 }
 
 #[test]
+fn an_output_lies_on_one_to_five_workers() {
+    for given in [0, 6] {
+        let set = |spec: &mut JobSpec| {
+            let rows = OutputSpec { replicas: given, ..output_spec("rows", None) };
+            edit(spec, "load").outputs.insert(output("one"), rows);
+        };
+        let problem = only_after(set, "tasks.load.outputs.one.replicas");
+        assert_eq!(problem, Problem::Replicas { given, limit: 5 });
+    }
+}
+
+#[test]
 fn outputs_of_a_task_may_not_overlap() {
     for (path, nested) in
         [("rows/", "rows/a"), ("rows", "rows"), ("rows", "rows/"), ("a/b", "a/b/c")]
@@ -499,7 +511,7 @@ fn publish(spec: &mut JobSpec, name: &str, path: &str, target: &str, kind: Targe
 }
 
 fn output_spec(path: &str, publish: Option<Target>) -> OutputSpec {
-    OutputSpec { path: path.into(), optional: false, bytes_max: None, publish }
+    OutputSpec { path: path.into(), optional: false, bytes_max: None, publish, replicas: 1 }
 }
 
 /// Of a script, repeated here so that changing it is a decision.

@@ -114,6 +114,11 @@ fn task_spec<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> TaskSp
                 let output = output_spec(value, Some(path));
                 task.outputs.insert(OutputName::new(value).unwrap(), output);
             }
+            "replicas" => {
+                for output in task.outputs.values_mut() {
+                    output.replicas = value.parse().unwrap();
+                }
+            }
             "memory" => task.resources.memory_bytes = Some(value.parse().unwrap()),
             "replicate" => {
                 let replicate = value == "yes";
@@ -145,6 +150,7 @@ fn output_spec(name: &str, publish: Option<String>) -> OutputSpec {
         path: name.into(),
         optional: false,
         bytes_max: None,
+        replicas: 1,
         publish: publish.map(|path| Target {
             path,
             kind: TargetKind::File,

@@ -211,6 +211,7 @@ impl Stage {
                     registration.uid =
                         crate::cast::registration(name, uid.parse().unwrap(), 0, 1).uid;
                 }
+                ("root", root) => registration.publish_roots = vec![root.into()],
                 (key, value) => {
                     registration.labels.insert(key.into(), value.into());
                 }

@@ -186,7 +186,8 @@ fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
             other => other.word(),
         };
         let saved = task.checkpoint.map(|known| (known.id, known.holders));
-        writeln!(shown, "  {} {state} {:?} {saved:?}", task.task, task.attempts).unwrap();
+        let (attempts, replicas) = (task.attempts, task.replicas);
+        writeln!(shown, "  {} {state} {attempts:?} {saved:?} {replicas:?}", task.task).unwrap();
     }
     shown
 }
@@ -202,8 +203,17 @@ fn tell_record(record: &Record) -> String {
             AttemptEnd::Sealed { .. } => format!("ended {attempt}: sealed"),
             AttemptEnd::Failed { failure, .. } => format!("ended {attempt}: {}", failure.message),
         },
-        Record::Lost { job, worker, attempts, staged, .. } => {
-            format!("lost {job} on {worker}: attempts {attempts:?}, staged {staged:?}")
+        Record::Lost { job, worker, attempts, staged, moved, .. } => {
+            let mut text =
+                format!("lost {job} on {worker}: attempts {attempts:?}, staged {staged:?}");
+            for moved in moved {
+                write!(text, ", {} moved to {}", moved.task, moved.worker).unwrap();
+            }
+            text
+        }
+        Record::Replicated { attempt, worker, .. } => format!("replicated {attempt} on {worker}"),
+        Record::ReplicaLost { attempt, worker, .. } => {
+            format!("replica of {attempt} lost on {worker}")
         }
         Record::Returned { attempt, comeback } => format!("returned {attempt}: {comeback:?}"),
         Record::Paused { job, by, reason, live } => {

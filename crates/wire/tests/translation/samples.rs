@@ -381,6 +381,7 @@ fn load() -> TaskSpec {
         path: "rows/".to_owned(),
         optional: true,
         bytes_max: Some(0),
+        replicas: 2,
         publish: Some(Target {
             path: "sales/rows".to_owned(),
             kind,

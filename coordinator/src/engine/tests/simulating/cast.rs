@@ -111,5 +111,11 @@ fn output(name: &str) -> OutputSpec {
         mode: None,
         existing: Existing::Replace,
     };
-    OutputSpec { path: name.to_owned(), optional: false, bytes_max: None, publish: Some(target) }
+    OutputSpec {
+        path: name.to_owned(),
+        optional: false,
+        bytes_max: None,
+        replicas: 1,
+        publish: Some(target),
+    }
 }
