@@ -1,20 +1,12 @@
-//! After the decision: effects, compensations and cases, with real programs, requests and kills.
+//! After the decision: effects, compensations and cases, with real programs and kills.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use votum_ids::{JobId, TaskId};
 use votum_job::{EffectWork, OnUnknown, Placement, Program, Trigger};
 use votum_tests::{Cluster, JobDraft, TaskDraft, Timing, programs};
 use votum_wire::{
-    CaseAction, HookState, HookView, JobState, JobView, TrialOutcome,
+    CaseAction, HookState, HookView, JobState, JobView,
     case::{GetCase, ResolveCase},
 };
 
@@ -38,33 +30,6 @@ fn an_effect_follows_only_its_own_decision() {
     let lines = |name: &str| fs::read_to_string(told.with_extension(name)).unwrap();
     assert_eq!(lines("commits"), "announce commit\nsweep commit\n");
     assert_eq!(lines("aborts"), "page abort\nsweep abort\n");
-}
-
-#[test]
-fn a_webhook_is_repeated_with_the_same_key_and_bytes() {
-    let mut cluster = Cluster::started(&programs!(), Timing::PATIENT);
-    let receiver = Receiver::start(vec![Reply::Status(503), Reply::HangUp, Reply::Status(200)]);
-    let headers = BTreeMap::from([("x-team".to_owned(), "sales".to_owned())]);
-    let work = EffectWork::Webhook { url: receiver.url(), headers };
-    let spec = JobDraft::new("posts")
-        .task(TaskDraft::new("t1").writes("rows", "rows.txt").publishes("rows.txt"))
-        .effect_of("announce", Trigger::Commit, work, 50)
-        .spec();
-    let job = cluster.submit(&spec);
-    receiver.wait_for(1);
-    cluster.coordinator().kill();
-    cluster.coordinator().start();
-    let view = settled(&cluster, &job);
-
-    let requests = receiver.requests();
-    let first = &requests[0];
-    assert!(requests.iter().all(|request| request == first), "{requests:#?}");
-    assert!(first.contains(&format!("idempotency-key: {}/announce", view.uid)), "{first}");
-    assert!(first.contains("x-team: sales"), "{first}");
-    assert!(first.contains(&format!("\"job\":\"{job}\"")), "{first}");
-    assert!(first.contains("\"decision\":\"commit\""), "{first}");
-    let trials = &hook(&view, "announce").trials;
-    assert_eq!(trials.last().unwrap().outcome, TrialOutcome::Done, "{trials:#?}");
 }
 
 #[test]
@@ -171,7 +136,7 @@ fn a_try_survives_the_kill_of_its_workers_daemon() {
     assert_eq!(fs::read_to_string(&begun).unwrap().lines().count(), 1);
 }
 
-fn settled(cluster: &Cluster, job: &JobId) -> JobView {
+pub(crate) fn settled(cluster: &Cluster, job: &JobId) -> JobView {
     let over = |hook: &HookView| matches!(hook.state, HookState::Done | HookState::Closed);
     let view = cluster.wait_for("it is settled", job, |view| {
         view.state.is_final() && !view.hooks.is_empty() && view.hooks.iter().all(over)
@@ -180,85 +145,12 @@ fn settled(cluster: &Cluster, job: &JobId) -> JobView {
     view
 }
 
-fn hook<'a>(view: &'a JobView, name: &str) -> &'a HookView {
+pub(crate) fn hook<'a>(view: &'a JobView, name: &str) -> &'a HookView {
     view.hooks.iter().find(|hook| hook.hook.as_str() == name).unwrap()
 }
 
-fn asked(job: &JobId, name: &str) -> GetCase {
+pub(crate) fn asked(job: &JobId, name: &str) -> GetCase {
     GetCase { job: job.clone(), subject: TaskId::new(name).unwrap() }
-}
-
-/// A receiver of webhooks that answers as it is told and remembers every request.
-struct Receiver {
-    port: u16,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-/// What a receiver does with a request.
-#[derive(Clone, Copy)]
-enum Reply {
-    Status(u16),
-    /// Reads it and says nothing.
-    HangUp,
-}
-
-impl Receiver {
-    fn start(replies: Vec<Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let Some(request) = read_request(&mut stream) else { continue };
-                let mut seen = seen.lock().unwrap();
-                let reply = replies.get(seen.len()).or(replies.last()).copied().unwrap();
-                seen.push(request);
-                drop(seen);
-                if let Reply::Status(status) = reply {
-                    let answer = format!(
-                        "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-                    );
-                    let _ = stream.write_all(answer.as_bytes());
-                }
-            }
-        });
-        Self { port, requests }
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-
-    fn wait_for(&self, count: usize) {
-        votum_tests::eventually("requests", LIMIT, || {
-            (self.requests().len() >= count).then_some(())
-        });
-    }
-}
-
-fn read_request(stream: &mut TcpStream) -> Option<String> {
-    stream.set_read_timeout(Some(LIMIT)).ok()?;
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).to_lowercase();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-            if body.len() >= length.trim().parse().ok()? {
-                return Some(text.clone());
-            }
-        }
-        match stream.read(&mut piece) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&piece[..count]),
-        }
-    }
 }
 
 const LIMIT: Duration = Duration::from_mins(1);
