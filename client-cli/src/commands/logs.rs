@@ -3,9 +3,10 @@
 use std::io::{self, Write as _};
 
 use clap::{Args, ValueEnum};
+use votum_client::Client;
 use votum_ids::TaskId;
 use votum_wire::{
-    LogStream,
+    LogStream, TaskView,
     names::{Scope, TaskScope},
     request::TailLogs,
 };
@@ -50,7 +51,10 @@ enum Which {
 pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
     let scope = scope(&args.what, &client).await?;
-    let prefix = if scope.task.is_some() { Prefix::None } else { Prefix::Attempt };
+    let prefix = match &scope.task {
+        Some(one) if one.number.is_some() || tries(&client, &scope).await? <= 1 => Prefix::None,
+        Some(_) | None => Prefix::Attempt,
+    };
     let request = TailLogs {
         scope,
         follow: args.follow,
@@ -79,6 +83,13 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// Returns how many attempts there are of the task that is meant.
+async fn tries(client: &Client, scope: &Scope) -> Result<usize, Fault> {
+    let view = client.job(&scope.job).await?;
+    let meant = |task: &&TaskView| scope.task.as_ref().is_some_and(|one| one.task == task.task);
+    Ok(view.tasks.iter().find(meant).map_or(0, TaskView::tries))
+}
+
 fn print(lines: Vec<Line>) -> io::Result<()> {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
     for Line { stream, bytes } in lines {
@@ -90,7 +101,7 @@ fn print(lines: Vec<Line>) -> io::Result<()> {
     out.flush()
 }
 
-async fn scope(what: &str, client: &votum_client::Client) -> Result<Scope, Fault> {
+async fn scope(what: &str, client: &Client) -> Result<Scope, Fault> {
     let mut parts = what.splitn(3, '/');
     let job = job_name::resolve(client, parts.next().unwrap_or_default()).await?;
     let Some(task) = parts.next() else { return Ok(Scope::job(job)) };

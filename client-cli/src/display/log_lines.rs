@@ -8,13 +8,15 @@ use votum_wire::{LogPiece, LogStream, names::AttemptName};
 #[derive(Debug)]
 pub(crate) struct LogLines {
     prefix: Prefix,
+    /// Whose bytes were passed on as they are, and whether a line of them is open on a stream.
+    bare: Option<(AttemptName, LogStream, bool)>,
     open: BTreeMap<(AttemptName, LogStream), Open>,
 }
 
 /// What stands before each line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Prefix {
-    /// Nothing: the bytes are passed on as they are.
+    /// Nothing, as long as there is but one attempt: its bytes are passed on as they are.
     None,
     /// Task and attempt, and `!` for standard error.
     Attempt,
@@ -38,14 +40,14 @@ struct Open {
 impl LogLines {
     /// Begins without pieces.
     pub(crate) fn new(prefix: Prefix) -> Self {
-        Self { prefix, open: BTreeMap::new() }
+        Self { prefix, bare: None, open: BTreeMap::new() }
     }
 
     /// Takes a piece and returns the lines that it completes.
     pub(crate) fn push(&mut self, piece: LogPiece) -> Vec<Line> {
         let LogPiece { attempt, stream, offset, data } = piece;
+        let mut lines = self.tell_apart(&attempt);
         let open = self.open.entry((attempt.clone(), stream)).or_default();
-        let mut lines = Vec::new();
         if open.next != 0 && offset > open.next {
             let missing = format!("({} bytes were dropped)", offset - open.next);
             lines.push(match self.prefix {
@@ -59,6 +61,8 @@ impl LogLines {
         }
         open.next = offset + data.len() as u64;
         if self.prefix == Prefix::None {
+            let is_open = !data.ends_with(b"\n");
+            self.bare = Some((attempt, stream, is_open));
             lines.push(Line { stream, bytes: data.to_vec() });
             return lines;
         }
@@ -69,6 +73,17 @@ impl LogLines {
             }
         }
         lines
+    }
+
+    /// Begins to name the attempts when a second one has something to say; ends the line at
+    /// which the first one stands.
+    fn tell_apart(&mut self, attempt: &AttemptName) -> Vec<Line> {
+        let Some((_, stream, is_open)) = self.bare.take_if(|(known, ..)| known != attempt) else {
+            return Vec::new();
+        };
+        self.prefix = Prefix::Attempt;
+        let end = Line { stream, bytes: b"\n".to_vec() };
+        is_open.then_some(end).into_iter().collect()
     }
 
     /// Returns what was begun and never ended by a line break.
@@ -152,6 +167,20 @@ mod tests {
         let shown = lines.push(piece("load", LogStream::Stderr, 0, "no end"));
         assert_eq!(shown, [Line { stream: LogStream::Stderr, bytes: b"no end".to_vec() }]);
         assert!(lines.rest().is_empty());
+    }
+
+    #[test]
+    fn a_second_attempt_is_told_apart_from_the_first() {
+        let second = |text| {
+            let mut piece = piece("load", LogStream::Stdout, 0, text);
+            piece.attempt.number = 2;
+            piece
+        };
+        let mut lines = LogLines::new(Prefix::None);
+        assert_eq!(texts(lines.push(piece("load", LogStream::Stdout, 0, "a\nhal"))), ["a\nhal"]);
+        assert_eq!(texts(lines.push(second("b\n"))), ["\n", "load/2 | b\n"]);
+        let late = texts(lines.push(piece("load", LogStream::Stdout, 5, "f\n")));
+        assert_eq!(late, ["load/1 | f\n"]);
     }
 
     #[test]
