@@ -14,11 +14,18 @@ mod last;
 mod live;
 mod screen;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::Builder;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     args::{Cli, Command, Program},
@@ -27,7 +34,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let Cli { global, program } = Cli::parse();
+    let Cli { global, program } = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     let command = match program {
         // A daemon shares nothing with the commands.
         Program::Internal(process) => return commands::internal::run(*process),
@@ -50,11 +57,28 @@ fn execute(command: Command, context: &Context) -> Outcome {
     runtime.block_on(commands::run(command, context))
 }
 
+/// Tells what is wrong with the command line, or the help, and exits.
+///
+/// What variables of the environment say would stand in the usage line as if it had to be typed.
+fn refuse(error: clap::Error) -> ! {
+    if error.use_stderr() {
+        let plain = Cli::command().mut_args(|arg| arg.env(None::<&str>));
+        if let Err(plain) = plain.try_get_matches() {
+            plain.exit();
+        }
+    }
+    error.exit()
+}
+
+/// Writes down what goes on: once what Votum itself does, twice what its libraries do, too.
 fn log(verbose: u8) {
-    let level = match verbose {
+    let wanted = match verbose {
         0 => return,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        1 => Targets::new().with_target("votum", LevelFilter::DEBUG),
+        _ => Targets::new().with_default(LevelFilter::TRACE),
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).init();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines).with(wanted).init();
 }

@@ -349,11 +349,22 @@ impl Client {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let limit = self.options.timeout;
+        let (limit, what) = (self.options.timeout, answer_of::<T>());
+        tracing::debug!(coordinator = self.address, "asks for {what}");
         match timeout(limit, call()).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(failed(&self.address, &status)),
-            Err(_elapsed) => Err(ClientError::TimedOut { address: self.address.clone(), limit }),
+            Ok(Ok(answer)) => {
+                tracing::debug!("{what} is answered");
+                Ok(answer.into_inner())
+            }
+            Ok(Err(status)) => {
+                let (code, message) = (status.code(), status.message());
+                tracing::debug!(?code, message, "{what} is refused");
+                Err(failed(&self.address, &status))
+            }
+            Err(_elapsed) => {
+                tracing::debug!(?limit, "{what} is not answered");
+                Err(ClientError::TimedOut { address: self.address.clone(), limit })
+            }
         }
     }
 
@@ -383,6 +394,13 @@ impl Client {
             Err(_elapsed) => Err(last),
         }
     }
+}
+
+/// Returns what a call asks for, by the type of its answer; only for people who look closely.
+fn answer_of<T>() -> &'static str {
+    let name = std::any::type_name::<T>().trim_end_matches('>');
+    let name = name.rsplit("::").next().unwrap_or(name);
+    name.strip_suffix("Response").unwrap_or(name)
 }
 
 /// Reads a job that an answer must hold.

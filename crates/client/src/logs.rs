@@ -76,6 +76,10 @@ impl Logs {
             }
             Err(status) => {
                 self.stream = None;
+                tracing::debug!(
+                    reason = status.message(),
+                    "the logs broke off, and are asked for again"
+                );
                 broken(self.client.address(), &status)?;
                 self.backoff.pause(None).await;
                 Ok(None)

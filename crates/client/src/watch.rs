@@ -67,6 +67,10 @@ impl Watch {
                 self.stream = None;
                 // A coordinator that goes away in good order ends the stream without an error.
                 if let Err(status) = ended {
+                    tracing::debug!(
+                        reason = status.message(),
+                        "the watch broke off, and is begun again"
+                    );
                     broken(self.client.address(), &status)?;
                 }
                 self.backoff.pause(None).await;
