@@ -130,6 +130,8 @@ pub(crate) enum Answer {
 pub(crate) struct Cluster {
     /// How many open jobs are in each state.
     pub jobs: BTreeMap<JobState, u64>,
+    /// How many of the aborted ones keep what they staged for a rescue.
+    pub kept: u64,
     /// How many workers are in each state.
     pub workers: BTreeMap<WorkerState, u64>,
     /// Streams with a record that cannot be read (V3), at most [`STREAMS_MAX`].

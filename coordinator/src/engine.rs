@@ -447,6 +447,7 @@ impl Engine {
         let mut cluster = Cluster {
             quarantined: self.quarantined_streams(),
             stale: self.commit.is_stale(),
+            kept: self.kept.len() as u64,
             ..Cluster::default()
         };
         for (job, open) in &self.jobs {

@@ -51,7 +51,7 @@ pub(crate) async fn seal(shell: Arc<Shell>, order: SealOrder) {
             Ok(Some(held)) => break CheckpointEvent::Sealed(held),
             Ok(None) => break CheckpointEvent::Unchanged,
             Err(error) => {
-                let message = chain(&error);
+                let message = error.sentence();
                 tracing::warn!(checkpoint = %order.id, error = message, "no checkpoint was sealed");
                 break CheckpointEvent::Failed { kind: error.kind(), message };
             }
@@ -314,6 +314,26 @@ enum NotSealed {
 }
 
 impl NotSealed {
+    /// Says why, with sizes as people read them.
+    fn sentence(&self) -> String {
+        match self {
+            Self::Checkpoint(CheckpointError::TooLarge { limit, found }) => {
+                let (found, limit) = (Size(*found), Size(*limit));
+                format!("the state has at least {found}, more than its limit of {limit}")
+            }
+            Self::Checkpoint(
+                CheckpointError::Refused { .. }
+                | CheckpointError::TooManyEntries { .. }
+                | CheckpointError::NoDirectory { .. }
+                | CheckpointError::Changed
+                | CheckpointError::Storage(_),
+            )
+            | Self::Stage(_)
+            | Self::Full { .. }
+            | Self::Io(_) => chain(self),
+        }
+    }
+
     fn kind(&self) -> FailureKind {
         match self {
             Self::Checkpoint(
@@ -337,3 +357,18 @@ const TRIES_MAX: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 /// Between two looks for asks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_too_large_is_told_in_readable_sizes() {
+        let error =
+            NotSealed::Checkpoint(CheckpointError::TooLarge { limit: 1 << 20, found: 1500 << 10 });
+        assert_eq!(
+            error.sentence(),
+            "the state has at least 1.5 MiB, more than its limit of 1.0 MiB"
+        );
+    }
+}

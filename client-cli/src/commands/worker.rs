@@ -7,7 +7,7 @@ use votum_client::ClientError;
 use votum_ids::WorkerId;
 use votum_job::closest;
 use votum_wire::{
-    Reason, Translate as _, WorkerView, json,
+    Reason, Translate as _, WorkerState, WorkerView, json,
     operation::{DeleteWorker, DrainWorker},
     request::WorkerPage,
 };
@@ -142,11 +142,12 @@ async fn drain(args: &DrainArgs, context: &Context) -> Outcome {
         .await
         .map_err(|error| hinted(error, worker))?;
     let left = display::cluster::left(&view);
-    print(
-        context,
-        &view,
-        format!("draining {worker}: {left}\n  look again:  votum worker show {worker}"),
-    )
+    let sentence = if view.state == WorkerState::Drained {
+        format!("{worker} is drained: {left}")
+    } else {
+        format!("draining {worker}: {left}\n  look again:  votum worker show {worker}")
+    };
+    print(context, &view, sentence)
 }
 
 async fn resume(args: &ResumeArgs, context: &Context) -> Outcome {

@@ -170,4 +170,5 @@ impl Member {
 }
 
 const RESTART_DELAY: Duration = Duration::from_secs(3);
-const STOP_GRACE: Duration = Duration::from_secs(15);
+/// A task may use its grace twice: for a last checkpoint, and to end.
+const STOP_GRACE: Duration = Duration::from_secs(25);

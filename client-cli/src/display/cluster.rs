@@ -42,7 +42,7 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
     line("Worker", format!("{}  ({})", view.worker, view.uid));
     line("State", view.state.word().to_owned());
     if let Some(drain) = &view.drain {
-        line("Drained", drained(view, drain, now));
+        line("Drain", drained(view, drain, now));
     }
     let seen = view.last_seen.map(|at| amount::age(now.since(at)) + " ago");
     line("Last seen", seen.unwrap_or_else(|| "never since the coordinator started".to_owned()));
@@ -71,6 +71,9 @@ pub(crate) fn worker(view: &WorkerView, now: WallTime) -> Table {
 
 /// Says what is left on a worker that is drained.
 pub(crate) fn left(view: &WorkerView) -> String {
+    if view.state == WorkerState::Drained {
+        return "nothing of any open job is there: its machine may be switched off".to_owned();
+    }
     let runs = match view.running.len() {
         0 => "nothing runs there".to_owned(),
         1 => "1 attempt runs there".to_owned(),
@@ -89,7 +92,9 @@ pub(crate) fn left(view: &WorkerView) -> String {
     jobs.truncate(NAMES_MAX);
     let more = if rest > 0 { format!(" (and {rest} more)") } else { String::new() };
     let jobs = jobs.join(" ");
-    format!("{holds}; aborted jobs keep theirs for a rescue until  votum cancel {jobs}{more}")
+    format!(
+        "{holds}; aborted jobs keep theirs for a rescue, to give that up:  votum cancel {jobs}{more}"
+    )
 }
 
 fn drained(view: &WorkerView, drain: &DrainView, now: WallTime) -> String {
@@ -102,7 +107,7 @@ fn drained(view: &WorkerView, drain: &DrainView, now: WallTime) -> String {
         Some(_) => "; what runs is being stopped".to_owned(),
         None => String::new(),
     };
-    format!("by {} {age} ago{why}; {}{until}", drain.by, left(view))
+    format!("ordered by {} {age} ago{why}; {}{until}", drain.by, left(view))
 }
 
 fn labels(view: &WorkerView) -> String {
@@ -194,7 +199,15 @@ fn job_counts(view: &ClusterView) -> String {
         })
         .map(|(state, count)| format!("{count} {}", state.word().to_lowercase()))
         .collect();
-    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+    if counts.is_empty() {
+        return "none".to_owned();
+    }
+    let counts = counts.join(", ");
+    match view.kept {
+        0 => counts,
+        1 => format!("{counts} (1 aborted job keeps what it staged)"),
+        kept => format!("{counts} ({kept} aborted jobs keep what they staged)"),
+    }
 }
 
 fn index(state: IndexState) -> String {

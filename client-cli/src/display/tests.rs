@@ -322,6 +322,7 @@ fn the_cluster_fits_on_one_screen() {
         version: "0.1.0".to_owned(),
         started: at(0),
         jobs: BTreeMap::from([(JobState::Running, 1), (JobState::Committed, 412)]),
+        kept: 2,
         workers: BTreeMap::from([(WorkerState::Ready, 2), (WorkerState::Lost, 1)]),
         log_stale: true,
         quarantined: vec![QuarantinedStream {
@@ -336,7 +337,7 @@ fn the_cluster_fits_on_one_screen() {
         "
 coordinator  127.0.0.1:7070  v0.1.0  epoch 12  up 1d
 workers      2 ready, 1 lost
-open jobs    1 running, 412 committed
+open jobs    1 running, 412 committed (2 aborted jobs keep what they staged)
 cases        2 open
 journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
 STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
@@ -346,7 +347,7 @@ QUARANTINED job/nightly-1: record 3 of 9 cannot be read",
 
 #[test]
 fn a_worker_is_shown_with_its_room_and_its_roots() {
-    let view = WorkerView {
+    let mut view = WorkerView {
         worker: "s1".parse().unwrap(),
         uid: WorkerUid(Uuid::nil()),
         incarnation: Incarnation(Uuid::nil()),
@@ -371,15 +372,20 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
         damages: Vec::new(),
     };
     assert!(cluster::worker(&view, at(2)).text(Paint::Off).contains(
-        "by carol 2s ago: another disk; nothing runs there, outputs of 1 open job are staged \
+        "ordered by carol 2s ago: another disk; nothing runs there, outputs of 1 open job are staged \
          there; what runs is stopped in 1m 00s"
     ));
     assert_shown(
-        &cluster::workers(&[view], at(2)).text(Paint::Off),
+        &cluster::workers(std::slice::from_ref(&view), at(2)).text(Paint::Off),
         "
 WORKER  STATE  TASKS     FREE  SEEN    LABELS  PUBLISHES BELOW
 s1      READY    0/4  5.0 GiB  2s ago  zone=a  /srv/www",
     );
+    view.state = WorkerState::Drained;
+    assert!(cluster::worker(&view, at(2)).text(Paint::Off).contains(
+        "ordered by carol 2s ago: another disk; nothing of any open job is there: its machine may \
+         be switched off"
+    ));
 }
 
 #[test]

@@ -36,6 +36,7 @@ impl AdminService for AdminApi {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.desk.clock.anchor(),
             jobs: cluster.jobs,
+            kept: cluster.kept,
             workers: cluster.workers,
             log_stale: cluster.stale,
             quarantined: cluster.quarantined,

@@ -37,17 +37,32 @@ impl Scheduler {
             }
             TaskStanding::Ready if !job.holds.is_empty() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(job, position)),
-            TaskStanding::Starting | TaskStanding::Running => self.why_unheard(job, position),
+            TaskStanding::Starting | TaskStanding::Running => self.why_unheard(now, job, position),
             TaskStanding::Staged => self.why_uncopied(job, position),
             TaskStanding::Failed | TaskStanding::Cancelled => None,
         }
     }
 
-    /// Says why a live attempt that nobody can hear is not placed elsewhere.
-    fn why_unheard(&self, job: &ActiveJob, position: usize) -> Option<String> {
+    /// Says since when nobody can hear a live attempt, or why it is not placed elsewhere.
+    fn why_unheard(&self, now: Moment, job: &ActiveJob, position: usize) -> Option<String> {
         let name = &job.live_attempt(position)?.worker;
-        if state(self.roster.get(name)?) != WorkerState::Lost {
-            return None;
+        let worker = self.roster.get(name)?;
+        let silent = match now.since(worker.heard).as_secs() {
+            0 => String::new(),
+            seconds => format!(" (silent for {seconds} s)"),
+        };
+        match state(worker) {
+            WorkerState::Ready
+            | WorkerState::Draining
+            | WorkerState::Drained
+            | WorkerState::Reconciling => return None,
+            WorkerState::Suspect => {
+                return Some(format!("worker {name} is suspect{silent}"));
+            }
+            WorkerState::Absent => {
+                return Some(format!("worker {name} is not connected{silent}"));
+            }
+            WorkerState::Lost => {}
         }
         Some(match job.tie(position)? {
             Tie::Pinned => format!("worker {name} is lost, and the task is pinned to it"),

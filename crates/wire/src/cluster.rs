@@ -29,6 +29,7 @@ impl Translate for ClusterView {
             version: self.version.clone(),
             start_time: Some(timestamp(self.started)),
             job_counts: self.jobs.iter().map(|(state, n)| (job_word(state), count(*n))).collect(),
+            kept_job_count: count(self.kept),
             worker_counts: self
                 .workers
                 .iter()
@@ -51,6 +52,7 @@ impl Translate for ClusterView {
                 v1::JobState::from_str_name(word)
                     .and_then(|state| JobState::from_number(state as i32))
             })?,
+            kept: number("kept_job_count", proto.kept_job_count)?,
             workers: read_counts("worker_counts", proto.worker_counts, |word| {
                 v1::WorkerState::from_str_name(word)
                     .and_then(|state| WorkerState::from_number(state as i32))

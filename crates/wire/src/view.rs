@@ -535,6 +535,8 @@ pub struct ClusterView {
     pub started: WallTime,
     /// How many jobs are in each state.
     pub jobs: BTreeMap<JobState, u64>,
+    /// How many of the aborted ones keep what they staged for a rescue.
+    pub kept: u64,
     /// How many workers are in each state.
     pub workers: BTreeMap<WorkerState, u64>,
     /// Whether a worker knows a newer log than this one (C6).

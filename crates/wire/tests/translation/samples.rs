@@ -728,6 +728,7 @@ fn cluster() -> ClusterView {
         version: "0.1.0".to_owned(),
         started: WallTime(1_800_000_000_000),
         jobs: JobState::ALL.into_iter().zip(1..).collect(),
+        kept: 3,
         workers: [(WorkerState::Ready, 2), (WorkerState::Lost, 1)].into(),
         log_stale: true,
         quarantined: vec![QuarantinedStream {
