@@ -99,6 +99,11 @@ pub(crate) enum Pending {
     Stop(AttemptId, StopWish),
     Ask(AttemptId, Ask),
     Start(Box<Assignment>),
+    /// An aborted job of which nothing was left.
+    Release {
+        job: JobId,
+        log: LogPosition,
+    },
 }
 
 /// Why an attempt is to end, one of many at once.
@@ -287,9 +292,7 @@ impl Engine {
     fn release_aborted(&mut self, log: LogPosition) {
         for job in self.participants.aborted() {
             if self.attempts.of_job(job).next().is_none() {
-                let message = Message::Release { job: job.clone() };
-                let event = ParticipantEvent::Received { message, log };
-                self.pending.push_back(Pending::Participant(event));
+                self.pending.push_back(Pending::Release { job: job.clone(), log });
             }
         }
     }
@@ -521,6 +524,14 @@ impl Engine {
                 return self.saving_changed(&attempt, CheckpointEvent::Asked(ask));
             }
             Some(Pending::Start(assignment)) => return self.start(now, assignment),
+            // Something to be undone may have come meanwhile: the coordinator ends that.
+            Some(Pending::Release { job, .. }) if self.attempts.of_job(&job).next().is_some() => {
+                return Reaction::none();
+            }
+            Some(Pending::Release { job, log }) => {
+                let message = Message::Release { job };
+                return self.participate(now, ParticipantEvent::Received { message, log });
+            }
             None => {}
         }
         if let Some(Session { phase: SessionPhase::Admitted { heartbeat, interval }, .. }) =

@@ -82,6 +82,27 @@ fn the_end_of_a_job_leaves_its_hooks_alone() {
     assert!(alice.engine.attempts.find(&attempt(2)).is_some_and(Attempt::is_live));
 }
 
+#[test]
+fn a_compensation_is_not_released_with_the_job_that_it_undoes() {
+    let mut alice = Alice::admitted();
+    alice.seal(1);
+    alice.hear(1, FromCoordinator::Acknowledged { attempt: attempt(1) });
+    alice.hear(1, FromCoordinator::Commit(Message::Abort { job: job() }));
+    assert_eq!(alice.engine.attempts.of_job(&job()).count(), 0);
+
+    // Admitted again it has nothing left of the job, and hears at once what is to be undone.
+    alice.session += 1;
+    let session = SessionNumber(alice.session);
+    alice.step(Event::Connected(session));
+    for body in [welcome(), frame(Word::Compensation)] {
+        let frame = Box::new(CoordinatorFrame { log: log(1, 10), body });
+        alice.step(Event::Received { session, frame });
+    }
+    let actions = alice.tick();
+    let stopped = actions.iter().any(|action| matches!(action, Action::Stop { .. }));
+    assert!(!stopped, "{actions:?}");
+}
+
 impl Outside {
     /// Does what the worker asks for, until it asks for nothing more.
     fn obey(&mut self, alice: &mut Alice, actions: Vec<Action>) {
