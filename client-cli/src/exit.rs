@@ -23,6 +23,10 @@ pub(crate) enum Exit {
     Unreachable,
     /// The job was cancelled.
     Cancelled,
+    /// A forced outcome contradicts the decision.
+    Mixed,
+    /// Commit is decided, but a lost participant holds its publication back.
+    HeldBack,
     /// `--timeout` passed; the job goes on.
     TimedOut,
     /// Ctrl-C.
@@ -42,6 +46,8 @@ impl Exit {
             Self::Refused => 6,
             Self::Unreachable => 7,
             Self::Cancelled => 8,
+            Self::Mixed => 9,
+            Self::HeldBack => 10,
             Self::TimedOut => 124,
             Self::Interrupted => 130,
         }

@@ -222,7 +222,7 @@ fn code_of(exit: Exit) -> &'static str {
         Exit::Done => "OK",
         Exit::Failure => "UNKNOWN",
         Exit::Usage => "INVALID_ARGUMENT",
-        Exit::Aborted => "ABORTED",
+        Exit::Aborted | Exit::Mixed | Exit::HeldBack => "ABORTED",
         Exit::NotAllowed => "PERMISSION_DENIED",
         Exit::NotFound => "NOT_FOUND",
         Exit::Refused => "FAILED_PRECONDITION",

@@ -5,12 +5,12 @@ use std::{future::Future, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use votum_client::Client;
 use votum_ids::JobId;
-use votum_wire::{JobState, JobView, Translate as _, json};
+use votum_wire::{JobView, Translate as _, json};
 
 use crate::{
     args::Format,
     context::Context,
-    display::{frame, hooks, outcome, paint::Tone, timeline},
+    display::{forced, frame, hooks, outcome, paint::Tone, timeline},
     exit::Exit,
     fault::{Fault, Outcome},
     live::Live,
@@ -71,7 +71,7 @@ pub(crate) async fn following(
             view = views.next() => match view {
                 Some(view) => {
                     let view = view?;
-                    let ended = view.state.is_final();
+                    let ended = view.state.is_final() || view.is_held_back();
                     picture.show(view)?;
                     if ended {
                         return Ok(picture.last);
@@ -101,13 +101,17 @@ pub(crate) fn conclude(view: &JobView, context: &Context) -> Outcome {
         Format::Json => screen.result(&json::to_json_pretty(&view.to_proto()))?,
         Format::Name => screen.result(view.job.as_str())?,
         Format::Table => {
-            let tone = if view.state == JobState::Committed { Tone::Good } else { Tone::Bad };
+            let good = outcome::exit_of(view) == Exit::Done;
+            let tone = if good { Tone::Good } else { Tone::Bad };
             screen.result(&screen.paint.text(tone, &outcome::sentence(view)))?;
             if let Some(cause) = &view.cause {
                 if !tells_changes(screen) {
                     screen.remark(&format!("  because: {}", cause.message))?;
                 }
                 screen.remark(&format!("  why:     votum show {}", view.job))?;
+            }
+            for command in forced::cases(view) {
+                screen.remark(&format!("  case:    {command}"))?;
             }
             if let Some(words) = hooks::goes_on(view) {
                 screen.remark(&format!("  then:    {words}"))?;

@@ -6,7 +6,7 @@ use votum_commit::Installation;
 use votum_driver::Awaits;
 use votum_ids::{JobId, TxnId, WorkerId, WorkerUid};
 use votum_wire::{
-    Behind, FromCoordinator, QuarantinedStream, Versions,
+    Behind, FromCoordinator, QuarantinedStream, Subject, Versions,
     view::{JobState, JobView, WorkerState, WorkerView},
 };
 
@@ -121,6 +121,8 @@ pub(crate) enum Answer {
     Cases(Vec<votum_wire::CaseView>),
     /// The case is decided, durably.
     Resolved,
+    /// What was forced is durable.
+    Forced(Box<JobView>),
     /// Nothing was changed, and why.
     Refused(Refusal),
 }
@@ -138,6 +140,8 @@ pub(crate) struct Cluster {
     ///
     /// [`STREAMS_MAX`]: votum_wire::view::STREAMS_MAX
     pub quarantined: Vec<QuarantinedStream>,
+    /// How many open jobs are MIXED.
+    pub mixed: u64,
     /// A worker knows a newer log than this one: nothing is admitted or aborted (C6).
     pub stale: bool,
 }
@@ -200,18 +204,52 @@ pub(crate) enum Refusal {
     NoCase {
         /// The job.
         job: JobId,
-        /// The effect, or the task that is compensated.
-        subject: votum_ids::TaskId,
+        /// What of it.
+        subject: Subject,
     },
     /// What the log knows does not allow what was wanted of a case.
     #[error("the log does not allow this for {job}/{subject}")]
     IllegalResolution {
         /// The job.
         job: JobId,
-        /// The effect, or the task that is compensated.
-        subject: votum_ids::TaskId,
+        /// What of it.
+        subject: Subject,
         /// What it allows.
         legal: Vec<&'static str>,
+    },
+    /// Nobody waits for the worker to publish anything of the job.
+    #[error("{worker} cannot be given up for {job}: {why}")]
+    NothingOwed {
+        /// The job.
+        job: JobId,
+        /// The worker.
+        worker: WorkerId,
+        /// Why not.
+        why: String,
+    },
+    /// Nothing is decided about the job.
+    #[error("{job} is {}; nothing is decided", .state.word())]
+    NotDecided {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// The abort of the job is recorded.
+    #[error("the abort of {job} is recorded")]
+    AbortRecorded {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// The worker is not lost.
+    #[error("worker {worker} is not lost, and publishes what it promised of {job}")]
+    WorkerNotLost {
+        /// The job.
+        job: JobId,
+        /// The worker.
+        worker: WorkerId,
     },
     /// The job is not held.
     #[error("{job} is not paused")]

@@ -6,6 +6,7 @@
 //! because replay and the next inventory ask again.
 
 mod departed;
+mod forcing;
 mod inventory;
 mod joints;
 mod operations;
@@ -436,6 +437,7 @@ impl Engine {
             None => self.quarantined_view(job)?,
         };
         view.worker_damages = self.damages_of(job);
+        view.held_back = self.held_back_by(job).into_iter().map(|holder| holder.worker).collect();
         Some(view)
     }
 
@@ -448,6 +450,7 @@ impl Engine {
             quarantined: self.quarantined_streams(),
             stale: self.commit.is_stale(),
             kept: self.kept.len() as u64,
+            mixed: self.jobs.values().filter(|open| open.is_mixed()).count() as u64,
             ..Cluster::default()
         };
         for (job, open) in &self.jobs {

@@ -1,6 +1,6 @@
 //! What the engine itself knows of an open job, beyond its machines: who asked, and when what happened.
 
-use votum_commit::{Cause, CoordinatorRecord, Decision, Installation};
+use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Installation};
 use votum_driver::Stamped;
 use votum_job::JobSpec;
 use votum_machine::WallTime;
@@ -27,8 +27,23 @@ pub(crate) struct OpenJob {
     pub(crate) exchange: Exchange,
     /// Why it aborts, once that is decided.
     pub(crate) cause: Option<Cause>,
-    /// Its decision is carried out everywhere; only its settlement keeps it open.
+    /// What people have forced, oldest first.
+    pub(crate) forced: Vec<ForcedOutcome>,
+    /// Its decision is carried out wherever it is waited for; only its settlement, or what is
+    /// owed to somebody who was given up, keeps it open.
     pub(crate) over: Option<Decision>,
+}
+
+/// What a person has forced for one participant, and what became of it.
+#[derive(Debug, Clone)]
+pub(crate) struct ForcedOutcome {
+    pub(crate) holder: Installation,
+    pub(crate) forced: Forced,
+    pub(crate) at: WallTime,
+    /// It has done after all what was decided.
+    pub(crate) healed: Option<WallTime>,
+    /// Its installation was removed for good.
+    pub(crate) removed: Option<WallTime>,
 }
 
 impl OpenJob {
@@ -45,6 +60,7 @@ impl OpenJob {
             publishers: Vec::new(),
             exchange: Exchange::default(),
             cause: None,
+            forced: Vec::new(),
             over: None,
         }
     }
@@ -92,8 +108,35 @@ impl OpenJob {
                 self.over = Some(if aborted { Decision::Abort } else { Decision::Commit });
                 self.ended.get_or_insert(at);
             }
+            Some(CoordinatorRecord::GivenUp { holder, forced, .. }) => {
+                let (holder, forced) = (holder.clone(), forced.clone());
+                let outcome = ForcedOutcome { holder, forced, at, healed: None, removed: None };
+                self.forced.push(outcome);
+            }
+            Some(CoordinatorRecord::CaughtUp { holder, .. }) => {
+                self.forced_for(holder, |outcome| outcome.healed = Some(at));
+            }
+            Some(CoordinatorRecord::Removed { holder, .. }) => {
+                self.forced_for(holder, |outcome| outcome.removed = Some(at));
+            }
             None => {}
         }
+    }
+}
+
+impl OpenJob {
+    /// Returns what was forced for an installation and is not made good.
+    pub(crate) fn given_up(&self, holder: &Installation) -> Option<&ForcedOutcome> {
+        self.forced.iter().find(|outcome| outcome.holder == *holder && outcome.healed.is_none())
+    }
+
+    /// Says whether somebody was given up, and has not caught up.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.forced.iter().any(|outcome| outcome.healed.is_none())
+    }
+
+    fn forced_for(&mut self, holder: &Installation, change: impl Fn(&mut ForcedOutcome)) {
+        self.forced.iter_mut().filter(|outcome| outcome.holder == *holder).for_each(change);
     }
 }
 

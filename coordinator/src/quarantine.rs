@@ -183,7 +183,10 @@ impl Quarantined {
             match &told.record {
                 CoordinatorRecord::CommitDecided { .. } => return None,
                 CoordinatorRecord::Aborting { cause: why, .. } => cause = cause.or(Some(why)),
-                CoordinatorRecord::Ended { .. } => {}
+                CoordinatorRecord::Ended { .. }
+                | CoordinatorRecord::GivenUp { .. }
+                | CoordinatorRecord::CaughtUp { .. }
+                | CoordinatorRecord::Removed { .. } => {}
             }
         }
         cause
@@ -306,7 +309,17 @@ fn state(open: &OpenJob, records: &[Stamped<JobRecord>]) -> JobState {
             }
             (Some(CoordinatorRecord::Ended { .. }), _, JobState::Committing) => JobState::Committed,
             (Some(CoordinatorRecord::Ended { .. }), _, JobState::Aborting) => JobState::Aborted,
-            (Some(CoordinatorRecord::Ended { .. }) | None, _, state) => state,
+            (
+                Some(
+                    CoordinatorRecord::Ended { .. }
+                    | CoordinatorRecord::GivenUp { .. }
+                    | CoordinatorRecord::CaughtUp { .. }
+                    | CoordinatorRecord::Removed { .. },
+                )
+                | None,
+                _,
+                state,
+            ) => state,
         };
     }
     state

@@ -5,6 +5,7 @@ use std::time::Duration;
 use votum_ids::{JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
 use votum_schedule::{LiveAttempts, Submission};
+use votum_wire::Subject;
 
 /// What a client asks for.
 #[derive(Debug)]
@@ -80,11 +81,22 @@ pub(crate) enum Question {
     Resolve {
         /// The job.
         job: JobId,
-        /// The effect, or the task that is compensated.
-        subject: TaskId,
+        /// What of it.
+        subject: Subject,
         /// What shall become of it.
         action: votum_wire::CaseAction,
         /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// An operator gives up a lost participant that a decided commit waits for.
+    Force {
+        /// The job.
+        job: JobId,
+        /// Who is given up.
+        worker: WorkerId,
+        /// Who asks for it.
         by: String,
         /// Why.
         reason: String,

@@ -208,6 +208,7 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
         );
         engine.quarantine(found);
     }
+    engine.forget_removed();
     engine.resume_rescues(|job| came_to(reader, job, RESCUES_FOLLOWED_MAX));
     Ok(())
 }

@@ -8,7 +8,7 @@ use votum_machine::Moment;
 use votum_schedule::{Scheduler, WorkerState};
 use votum_wire::{
     PauseOrigin, PauseView,
-    view::{JobState, JobView, TaskState},
+    view::{JobState, JobView, ParticipantView, TaskState},
 };
 
 use crate::{quarantine::Quarantined, view};
@@ -27,16 +27,29 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         }
         JobState::Committing => {
             let missing = view.participants.iter().filter(|one| !one.acknowledged);
-            let missing = missing.map(|one| absence(now, &one.worker, scheduler));
-            format!("commit is decided and stands; waits for {}", listed(missing))
+            let given_up =
+                |one: &&&ParticipantView| view.mixed().any(|forced| forced.worker == one.worker);
+            let (given_up, missing): (Vec<_>, Vec<_>) = missing.partition(|one| given_up(&one));
+            let missing = missing.iter().map(|one| absence(now, &one.worker, scheduler));
+            let waits = format!("commit is decided and stands; waits for {}", listed(missing));
+            match listed(given_up.iter().map(|one| &one.worker)).as_str() {
+                "" => waits,
+                names => format!("{waits}; {names} was given up"),
+            }
         }
         JobState::Committed => {
             let (outputs, workers) = view::job::published(view);
-            match outputs {
+            let visible = match outputs {
                 0 => "committed; it publishes nothing".to_owned(),
                 1 => format!("1 output is visible on {}", listed(workers)),
                 _ => format!("{outputs} outputs are visible on {}", listed(workers)),
+            };
+            let mixed = listed(view.mixed().map(|forced| &forced.worker));
+            if mixed.is_empty() {
+                return visible;
             }
+            let visible = if outputs == 0 { "no output is visible".to_owned() } else { visible };
+            format!("committed, MIXED: those of {mixed} were given up; {visible}")
         }
         JobState::Aborting => {
             let alive = |state| matches!(state, TaskState::Starting | TaskState::Running);

@@ -11,6 +11,7 @@ mod doubting;
 mod exclusive;
 mod fencing;
 mod following;
+mod forcing;
 mod impersonating;
 mod losing;
 mod operating;

@@ -6,7 +6,7 @@ use votum_ids::{JobId, TaskId};
 use votum_job::{EffectWork, OnUnknown, Placement, Program, Trigger};
 use votum_tests::{Cluster, JobDraft, TaskDraft, Timing, programs};
 use votum_wire::{
-    CaseAction, HookState, HookView, JobState, JobView,
+    CaseAction, CaseName, HookState, HookView, JobState, JobView,
     case::{GetCase, ResolveCase},
 };
 
@@ -81,8 +81,8 @@ fn an_exhausted_effect_is_a_case_that_a_person_decides() {
     cluster.wait_until_ready();
     let client = cluster.client().clone();
     let decide = |name: &str, action, reason: &str| {
-        let GetCase { job, subject } = asked(&job, name);
-        let wish = ResolveCase { job, subject, action, reason: reason.to_owned() };
+        let GetCase { name } = asked(&job, name);
+        let wish = ResolveCase { name, action, reason: reason.to_owned() };
         cluster.block_on(client.resolve_case(&wish))
     };
     let case = cluster.block_on(client.case(&asked(&job, "announce"))).unwrap();
@@ -150,7 +150,7 @@ pub(crate) fn hook<'a>(view: &'a JobView, name: &str) -> &'a HookView {
 }
 
 pub(crate) fn asked(job: &JobId, name: &str) -> GetCase {
-    GetCase { job: job.clone(), subject: TaskId::new(name).unwrap() }
+    GetCase { name: CaseName::hook(job.clone(), TaskId::new(name).unwrap()) }
 }
 
 const LIMIT: Duration = Duration::from_mins(1);

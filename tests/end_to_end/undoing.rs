@@ -7,7 +7,7 @@ use votum_ids::{JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
 use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
 use votum_wire::{
-    CaseAction, HookState, JobState, JobView, TaskState, WorkerState,
+    CaseAction, CaseName, HookState, JobState, JobView, TaskState, WorkerState,
     case::{GetCase, ResolveCase},
     operation::DeleteWorker,
 };
@@ -53,13 +53,13 @@ fn a_removed_worker_leaves_its_undoing_to_a_person() {
 
     let parked = |view: &JobView| view.hooks.iter().any(|hook| hook.state == HookState::Parked);
     cluster.wait_for("it is a case", &job, |view| parked(view));
-    let asked = GetCase { job: job.clone(), subject: task("book") };
+    let asked = GetCase { name: CaseName::hook(job.clone(), task("book")) };
     let client = cluster.client().clone();
     let case = cluster.block_on(client.case(&asked)).unwrap();
     assert_eq!(case.reason, "NO_WORKER", "{case:#?}");
     let reason = "gave it back by telephone".to_owned();
-    let GetCase { job, subject } = asked;
-    let wish = ResolveCase { job: job.clone(), subject, action: CaseAction::Done, reason };
+    let GetCase { name } = asked;
+    let wish = ResolveCase { name, action: CaseAction::Done, reason };
     cluster.block_on(client.resolve_case(&wish)).unwrap();
     let view = cluster.wait_for("it is over", &job, is_over);
     assert_eq!(view.hooks[0].state, HookState::Closed);

@@ -2,9 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use votum_client::Client;
-use votum_ids::{JobId, TaskId};
 use votum_wire::{
-    CaseAction, Reason, Translate as _,
+    CaseAction, CaseName, Reason, Subject, Translate as _,
     case::{CasePage, GetCase, ResolveCase},
     json,
 };
@@ -32,9 +31,11 @@ pub(crate) enum CaseCommand {
 
 /// Show one case: all that the log knows, and what may be done.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  votum case show nightly-sales/announce")]
+#[command(
+    after_help = "Examples:\n  votum case show nightly-sales/announce\n  votum case show nightly-sales/worker:s3"
+)]
 pub(crate) struct ShowArgs {
-    /// A job and its effect, or the task whose compensation it is.
+    /// A job and its effect, the task whose compensation it is, or `worker:W` for a lost worker.
     #[arg(value_name = "JOB/SUBJECT")]
     case: String,
 }
@@ -43,7 +44,7 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Args)]
 #[command(after_help = RESOLVE_HELP)]
 pub(crate) struct ResolveArgs {
-    /// A job and its effect, or the task whose compensation it is.
+    /// A job and its effect, the task whose compensation it is, or `worker:W` for a lost worker.
     #[arg(value_name = "JOB/SUBJECT")]
     case: String,
     /// What shall become of it.
@@ -89,9 +90,7 @@ async fn list(context: &Context) -> Outcome {
     let page = CasePage { cases, next: None };
     context.screen.result(&match context.screen.format {
         Format::Json => json::to_json_pretty(&page.to_proto()),
-        Format::Name => {
-            page.cases.iter().map(|case| format!("{}/{}\n", case.job, case.subject)).collect()
-        }
+        Format::Name => page.cases.iter().map(|case| format!("{}\n", case.name)).collect(),
         Format::Table if page.cases.is_empty() => {
             context.screen.remark("no open cases: nothing waits for a person")?;
             return Ok(Exit::Done);
@@ -103,12 +102,11 @@ async fn list(context: &Context) -> Outcome {
 
 async fn show(args: &ShowArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Short)?;
-    let (job, subject) = named(&client, &args.case).await?;
-    let wanted = GetCase { job, subject };
+    let wanted = GetCase { name: named(&client, &args.case).await? };
     let case = client.case(&wanted).await.map_err(|error| explain(error.into(), &wanted))?;
     context.screen.result(&match context.screen.format {
         Format::Json => json::to_json_pretty(&case.to_proto()),
-        Format::Name => format!("{}/{}", case.job, case.subject),
+        Format::Name => case.name.to_string(),
         Format::Table => display::case::screen(&case, screen::now(), context.screen.paint),
     })?;
     Ok(Exit::Done)
@@ -116,53 +114,54 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
 
 async fn resolve(args: &ResolveArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
-    let (job, subject) = named(&client, &args.case).await?;
-    let wanted = GetCase { job: job.clone(), subject: subject.clone() };
-    let wish = ResolveCase {
-        job: job.clone(),
-        subject: subject.clone(),
-        action: args.action.into(),
-        reason: args.reason.clone(),
-    };
+    let name = named(&client, &args.case).await?;
+    let wanted = GetCase { name: name.clone() };
+    let wish =
+        ResolveCase { name: name.clone(), action: args.action.into(), reason: args.reason.clone() };
     client.resolve_case(&wish).await.map_err(|error| explain(error.into(), &wanted))?;
     let words = match wish.action {
         CaseAction::Retry => "is tried again, with a fresh budget and the same key",
         CaseAction::Done => "is closed: it counts as done",
-        CaseAction::GiveUp => "is closed: it stays undone",
+        CaseAction::GiveUp => match name.subject {
+            Subject::Hook(_) => "is closed: it stays undone",
+            Subject::Worker(_) => "is closed: the job ends without its outputs and is MIXED",
+        },
     };
+    let job = &name.job;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&client.job(&job).await?.to_proto()),
-        Format::Name => format!("{job}/{subject}"),
-        Format::Table => format!("{job}/{subject} {words}\n  how it stands:  votum show {job}"),
+        Format::Json => json::to_json_pretty(&client.job(job).await?.to_proto()),
+        Format::Name => name.to_string(),
+        Format::Table => format!("{name} {words}\n  how it stands:  votum show {job}"),
     })?;
     Ok(Exit::Done)
 }
 
 /// Finds the case that is meant; its job may be named as everywhere.
-async fn named(client: &Client, text: &str) -> Result<(JobId, TaskId), Fault> {
+async fn named(client: &Client, text: &str) -> Result<CaseName, Fault> {
     let Some((job, subject)) = text.split_once('/') else {
         let words = format!("{text:?} is not of the form JOB/SUBJECT, such as nightly-sales/load");
         return Err(Fault::usage(words).hint("open cases:  votum case list"));
     };
-    let subject = TaskId::new(subject).map_err(|error| Fault::usage(error.to_string()))?;
-    Ok((job_name::resolve(client, job).await?, subject))
+    let wrong = |error: votum_ids::InvalidName| Fault::usage(error.to_string());
+    let subject: Subject = subject.parse().map_err(wrong)?;
+    Ok(CaseName { job: job_name::resolve(client, job).await?, subject })
 }
 
 fn explain(fault: Fault, wanted: &GetCase) -> Fault {
-    let GetCase { job, subject } = wanted;
+    let name = &wanted.name;
     if fault.is(&Reason::CaseNotFound) {
         return fault
             .hint("open cases:     votum case list")
-            .hint(format!("how it stands:  votum show {job}"));
+            .hint(format!("how it stands:  votum show {}", name.job));
     }
     if fault.is(&Reason::IllegalResolution) {
-        return fault.hint(format!("what is known:  votum case show {job}/{subject}"));
+        return fault.hint(format!("what is known:  votum case show {name}"));
     }
     fault
 }
 
 /// Reads why somebody decided as they did.
-fn reason(text: &str) -> Result<String, String> {
+pub(crate) fn reason(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("say why: it is kept with the job".to_owned());
     }

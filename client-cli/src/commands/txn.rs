@@ -2,8 +2,11 @@
 
 use clap::{Args, Subcommand};
 use votum_client::ClientError;
+use votum_ids::{JobId, WorkerId};
 use votum_wire::{
-    Reason, Translate as _, json,
+    Reason, Translate as _,
+    forced::ForceParticipant,
+    json,
     txn::{TxnPage, TxnView},
 };
 
@@ -24,6 +27,8 @@ pub(crate) enum TxnCommand {
     List(ListArgs),
     /// Show the open transaction of a job, one line for each participant.
     Show(ShowArgs),
+    /// Give a lost worker up that a decided commit waits for: the job ends without its outputs.
+    Force(ForceArgs),
 }
 
 /// List the open transactions.
@@ -44,11 +49,30 @@ pub(crate) struct ShowArgs {
     job: String,
 }
 
+/// Give a lost worker up that a decided commit waits for.
+#[derive(Debug, Args)]
+#[command(after_help = FORCE_HELP)]
+pub(crate) struct ForceArgs {
+    /// The job.
+    #[arg(value_name = "JOB")]
+    job: String,
+    /// Who is waited for no longer.
+    #[arg(long, value_name = "W")]
+    worker: WorkerId,
+    /// Why; required, and kept with the job for ever.
+    #[arg(long, value_name = "TEXT", value_parser = super::case::reason)]
+    reason: String,
+    /// The id of the job once more, in full: nobody does this by accident.
+    #[arg(long, value_name = "JOB")]
+    confirm: JobId,
+}
+
 /// Prints the transactions, or one.
 pub(crate) async fn run(command: &TxnCommand, context: &Context) -> Outcome {
     match command {
         TxnCommand::List(args) => list(args, context).await,
         TxnCommand::Show(args) => show(args, context).await,
+        TxnCommand::Force(args) => force(args, context).await,
     }
 }
 
@@ -84,6 +108,40 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
     Ok(Exit::Done)
 }
 
+async fn force(args: &ForceArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Long)?;
+    let job = job_name::resolve(&client, &args.job).await?;
+    if args.confirm != job {
+        let words = format!("--confirm {} does not name the job, which is {job}", args.confirm);
+        return Err(Fault::usage(words).hint(format!("look at it first:  votum show {job}")));
+    }
+    let (worker, reason) = (args.worker.clone(), args.reason.clone());
+    let wish = ForceParticipant { job: job.clone(), worker, reason };
+    let view = client.force(&wish).await.map_err(|error| refused(error, &wish))?;
+    context.screen.result(&match context.screen.format {
+        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Name => job.to_string(),
+        Format::Table => format!(
+            "{} is given up: {job} ends without its outputs and is MIXED\n  if it comes back, it is \
+             told to publish, and the mix is healed\n  how it stands:  votum show {job}",
+            args.worker
+        ),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Says what else there is to do.
+fn refused(error: ClientError, wish: &ForceParticipant) -> Fault {
+    let (fault, job) = (Fault::from(error), &wish.job);
+    if fault.is(&Reason::NotDecided) {
+        fault.hint(format!("end it:  votum cancel {job}"))
+    } else if fault.is(&Reason::WorkerNotLost) {
+        fault.hint(format!("how it fares:  votum worker show {}", wish.worker))
+    } else {
+        fault.hint(format!("how it stands:  votum show {job}"))
+    }
+}
+
 /// Says what to do about a refusal.
 fn hinted(error: ClientError) -> Fault {
     let fault = Fault::from(error);
@@ -93,6 +151,17 @@ fn hinted(error: ClientError) -> Fault {
         fault
     }
 }
+
+const FORCE_HELP: &str = "\
+Example:
+  votum txn force nightly-sales-k3f9x2ab --worker s3 --reason 'its disk is gone' \\
+      --confirm nightly-sales-k3f9x2ab
+
+Allowed only while COMMIT is decided, the worker has not published what it promised, and it is lost:
+then `votum case list` has a case for it. The decision stands. The job ends COMMITTED without the
+outputs of that worker and is MIXED (exit code 9); who forced it and why stays in its history. Should
+the worker come back with its data, it is told to publish, and the mix is healed. `votum worker delete`
+says that it never will.";
 
 const LIST_HELP: &str = "\
 Examples:

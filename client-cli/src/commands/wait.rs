@@ -16,7 +16,7 @@ use crate::{
 /// Block until jobs have ended, quietly.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  votum wait @last && echo visible everywhere\n  votum wait a-7k2m b-9x4p --for ended --timeout 2h"
+    after_help = "Examples:\n  votum wait @last && echo visible everywhere\n  votum wait a-7k2m b-9x4p --for ended --timeout 2h\n\nA job that is decided to commit but waits for a lost worker to publish does not end by itself: the\nwait is over then, with exit code 10, and `votum case list` names the case."
 )]
 pub(crate) struct WaitArgs {
     /// The jobs.
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &WaitArgs, context: &Context) -> Outcome {
     let mut exit = Exit::Done;
     for name in &args.jobs {
         let job = job_name::resolve(&client, name).await?;
-        let view = client.wait(&job, Until::Ended, context.global.timeout).await?;
+        let view = client.wait(&job, Until::EndedOrHeldBack, context.global.timeout).await?;
         context.screen.result(&match context.screen.format {
             Format::Json => json::to_json(&view.to_proto()),
             Format::Name => job.to_string(),
@@ -61,7 +61,9 @@ pub(crate) async fn run(args: &WaitArgs, context: &Context) -> Outcome {
 
 fn verdict(wanted: Option<Wanted>, view: &JobView) -> Exit {
     match (wanted, view.state) {
-        (Some(Wanted::Ended), state) if state != JobState::Quarantined => Exit::Done,
+        (Some(Wanted::Ended), state) if state.is_final() && state != JobState::Quarantined => {
+            Exit::Done
+        }
         (Some(Wanted::Aborted), JobState::Aborted) => Exit::Done,
         (Some(Wanted::Aborted), JobState::Committed) => Exit::Refused,
         // It has not ended, and does not by itself.

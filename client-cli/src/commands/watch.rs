@@ -11,7 +11,7 @@ use crate::{
 /// Follow a job live until it ends.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  votum watch @last\n  votum watch nightly-sales | tee nightly.log"
+    after_help = "Examples:\n  votum watch @last\n  votum watch nightly-sales | tee nightly.log\n\nEnds as well, with exit code 10, when a decided commit waits for a lost worker: a person decides."
 )]
 pub(crate) struct WatchArgs {
     /// The job.

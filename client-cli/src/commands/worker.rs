@@ -194,7 +194,9 @@ fn hinted(error: ClientError, worker: &WorkerId) -> Fault {
     } else if fault.is(&Reason::WorkerConnected) {
         fault.hint(format!("take its work away, and stop its daemon:  votum worker drain {worker}"))
     } else if fault.is(&Reason::WorkerInDoubt) {
-        fault.hint("what each waits for:  votum show JOB")
+        fault
+            .hint("what each waits for:  votum show JOB")
+            .hint("give it up where COMMIT waits for it, lost:  votum txn force JOB --worker W")
     } else {
         fault
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use votum_machine::WallTime;
-use votum_wire::{CaseAction, CaseView};
+use votum_wire::{CaseAction, CaseName, CaseView, Subject};
 
 use super::{
     amount,
@@ -16,7 +16,7 @@ pub(crate) fn list(cases: &[CaseView], now: WallTime) -> Table {
     let mut table = Table::new(["CASE", "KIND", "REASON", "SINCE", "WHAT HAPPENED"]);
     for case in cases {
         table.row([
-            cell(format!("{}/{}", case.job, case.subject)),
+            cell(case.name.to_string()),
             cell(case.kind.word()),
             cell(&*case.reason).tone(Tone::Bad),
             cell(amount::age(now.since(case.since))).right(),
@@ -33,7 +33,7 @@ pub(crate) fn screen(case: &CaseView, now: WallTime, paint: Paint) -> String {
         // Writing into a String cannot fail.
         let _ = writeln!(out, "{} {text}", paint.text(Tone::Soft, &format!("{label:<9}")));
     };
-    let name = format!("{}/{}", case.job, case.subject);
+    let name = case.name.to_string();
     line("Case", format!("{}  ({})", paint.text(Tone::Strong, &name), case.kind.word()));
     let reason = paint.text(Tone::Bad, &case.reason);
     line("Reason", format!("{reason}  {}", reason_words(&case.reason)).trim_end().to_owned());
@@ -56,15 +56,19 @@ pub(crate) fn screen(case: &CaseView, now: WallTime, paint: Paint) -> String {
 /// Returns the legal actions as commands.
 fn actions(case: &CaseView) -> Table {
     let mut table = Table::bare();
-    let (job, subject) = (&case.job, &case.subject);
+    let CaseName { job, subject } = &case.name;
     for action in &case.actions {
-        let label = match action {
-            CaseAction::Retry => "try again:",
-            CaseAction::Done => "it is done:",
-            CaseAction::GiveUp => "leave it undone:",
-        };
         let word = action.word();
-        let command = format!("votum case resolve {job}/{subject} {word} --reason TEXT");
+        let resolve = format!("votum case resolve {job}/{subject} {word} --reason TEXT");
+        let (label, command) = match (action, subject) {
+            (CaseAction::Retry, _) => ("try again:", resolve),
+            (CaseAction::Done, _) => ("it is done:", resolve),
+            (CaseAction::GiveUp, Subject::Hook(_)) => ("leave it undone:", resolve),
+            (CaseAction::GiveUp, Subject::Worker(worker)) => (
+                "end without it:",
+                format!("votum txn force {job} --worker {worker} --reason TEXT --confirm {job}"),
+            ),
+        };
         table.row([cell(label).tone(Tone::Soft), cell(command)]);
     }
     if case.actions.is_empty() {
@@ -81,6 +85,7 @@ fn reason_words(reason: &str) -> &'static str {
         "RETRIES_EXHAUSTED" => "every try of its budget failed",
         "REFUSED" => "it failed in a way that another try would not mend",
         "OUTCOME_UNKNOWN" => "nobody can say whether a try took effect",
+        "LOST_PARTICIPANT" => "it is the only one that can publish what it has promised",
         "NO_WORKER" => "no worker will ever take it",
         _ => "",
     }
@@ -88,7 +93,7 @@ fn reason_words(reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use votum_wire::{EvidenceView, HookKind};
+    use votum_wire::{CaseKind, EvidenceView};
 
     use super::*;
     use crate::display::samples::at;
@@ -97,9 +102,11 @@ mod tests {
         let evidence =
             |seconds, text: &str| EvidenceView { at: at(seconds), text: text.to_owned() };
         CaseView {
-            job: "nightly-sales-k3f9x2ab".parse().unwrap(),
-            subject: "announce".parse().unwrap(),
-            kind: HookKind::Effect,
+            name: CaseName::hook(
+                "nightly-sales-k3f9x2ab".parse().unwrap(),
+                "announce".parse().unwrap(),
+            ),
+            kind: CaseKind::Effect,
             reason: "OUTCOME_UNKNOWN".to_owned(),
             message: "no answer within 10 s".to_owned(),
             since: at(420),

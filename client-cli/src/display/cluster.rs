@@ -202,7 +202,8 @@ fn job_counts(view: &ClusterView) -> String {
     if counts.is_empty() {
         return "none".to_owned();
     }
-    let counts = counts.join(", ");
+    let mixed = (view.mixed > 0).then(|| format!("{} of them MIXED", view.mixed));
+    let counts = counts.into_iter().chain(mixed).collect::<Vec<_>>().join(", ");
     match view.kept {
         0 => counts,
         1 => format!("{counts} (1 aborted job keeps what it staged)"),

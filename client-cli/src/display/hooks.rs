@@ -4,7 +4,7 @@ use votum_machine::WallTime;
 use votum_wire::{HookKind, HookState, HookView, JobView, TrialOutcome};
 
 use super::{
-    amount,
+    amount, forced,
     paint::{Paint, Tone},
     table::{Table, cell},
 };
@@ -55,7 +55,7 @@ pub(crate) fn goes_on(view: &JobView) -> Option<String> {
         view.hooks.iter().filter(is_open).count() as u64
     };
     let (effects, compensations) = (open(HookKind::Effect), open(HookKind::Compensation));
-    let cases = cases(view).count() as u64;
+    let cases = cases(view).chain(forced::cases(view)).count() as u64;
     let mut words = Vec::new();
     if effects > 0 {
         words.push(amount::count(effects, "effect"));

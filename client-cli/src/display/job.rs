@@ -11,7 +11,7 @@ use votum_wire::view::{
 use votum_wire::{PauseOrigin, rescue::KeptReleaseView};
 
 use super::{
-    amount, attempts, doubt, hooks, outcome,
+    amount, attempts, doubt, forced, hooks, outcome,
     paint::{Paint, Tone},
     progress, quarantine,
     table::{Cell, Table, cell},
@@ -31,6 +31,7 @@ pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
         out.push_str(&visible.text(paint));
     }
     out.push_str(&hooks::table(view, now, paint));
+    out.push_str(&forced::table(view, now, paint));
     out.push('\n');
     out.push_str(&next(view).indented(2).text(paint));
     out
@@ -150,6 +151,7 @@ fn state_words(view: &JobView) -> String {
         return held_words(view);
     }
     match view.state {
+        JobState::Committed | JobState::Aborted if view.is_mixed() => forced::mixed(view),
         JobState::Committed if outcome::published(view).next().is_none() => {
             "it publishes nothing".to_owned()
         }
@@ -199,7 +201,7 @@ fn decision_words(view: &JobView, decision: Decision) -> String {
     if decision == Decision::Commit && !applied.is_empty() {
         words.push_str(&format!(", applied by {}", names(&applied)));
     }
-    if decision == Decision::Commit && !open.is_empty() && view.ended.is_none() {
+    if decision == Decision::Commit && !open.is_empty() {
         words.push_str(&format!(", not yet by {}", names(&open)));
     }
     if let Some(window) = doubt::window(view) {
@@ -409,7 +411,7 @@ fn next(view: &JobView) -> Table {
         }
         return table;
     }
-    for command in hooks::cases(view) {
+    for command in forced::cases(view).chain(hooks::cases(view)) {
         suggest("case:", command);
     }
     let failed = view.tasks.iter().find(|task| task.state == TaskState::Failed);

@@ -6,12 +6,14 @@ use votum_ids::WorkerId;
 use votum_machine::WallTime;
 use votum_wire::view::{JobState, JobView, OutputState, OutputView, TaskView};
 
-use super::amount;
+use super::{amount, forced};
 use crate::exit::Exit;
 
-/// Returns the exit code of a job that has ended.
+/// Returns the exit code of a job that has ended, or is held back by a lost worker.
 pub(crate) fn exit_of(view: &JobView) -> Exit {
     match view.state {
+        JobState::Committed | JobState::Aborted if view.is_mixed() => Exit::Mixed,
+        JobState::Committing if view.is_held_back() => Exit::HeldBack,
         JobState::Committed => Exit::Done,
         JobState::Aborted | JobState::Aborting if view.is_cancelled() => Exit::Cancelled,
         JobState::Aborted | JobState::Aborting => Exit::Aborted,
@@ -29,6 +31,18 @@ pub(crate) fn sentence(view: &JobView) -> String {
     let took =
         took(view).map(|took| format!(" in {}", amount::stopwatch(took))).unwrap_or_default();
     match view.state {
+        JobState::Committed if view.is_mixed() => {
+            format!("MIXED {job}: {}; committed{took}: {}", forced::mixed(view), visible(view))
+        }
+        JobState::Aborted if view.is_mixed() => {
+            format!("MIXED {job}: {}; aborted{took}", forced::mixed(view))
+        }
+        JobState::Committing if view.is_held_back() => {
+            let names: Vec<&str> = view.held_back.iter().map(WorkerId::as_str).collect();
+            let verb = if names.len() == 1 { "holds its" } else { "hold their" };
+            let (names, shown) = (names.join(", "), visible(view));
+            format!("{job} is decided to commit, but {names}, lost, {verb} outputs back; {shown}")
+        }
         JobState::Committed => format!("committed {job}{took}: {}", visible(view)),
         JobState::Aborted if view.is_cancelled() => {
             format!("cancelled {job}{took}: nothing became visible")

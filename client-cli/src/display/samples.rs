@@ -88,6 +88,8 @@ pub(crate) fn received(job: &str) -> JobView {
         quarantine: None,
         worker_damages: Vec::new(),
         hooks: Vec::new(),
+        forced: Vec::new(),
+        held_back: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use votum_wire::view::{
     CheckpointView, ClusterView, DrainView, IndexState, JobState, JournalView, QuarantinedStream,
     TaskState, WorkerState, WorkerView,
 };
-use votum_wire::{PauseOrigin, PauseView};
+use votum_wire::{ForcedKind, ForcedView, PauseOrigin, PauseView};
 
 use super::{
     cluster,
@@ -331,13 +331,14 @@ fn the_cluster_fits_on_one_screen() {
         }],
         journal: JournalView { forced_records: 7, syncs: 5, bytes: 4_198 },
         index: IndexState::CaughtUp,
+        mixed: 1,
     };
     assert_shown(
         &cluster::status(&view, "2 open", "http://127.0.0.1:7070", at(90_000), Paint::Off),
         "
 coordinator  127.0.0.1:7070  v0.1.0  epoch 12  up 1d
 workers      2 ready, 1 lost
-open jobs    1 running, 412 committed (2 aborted jobs keep what they staged)
+open jobs    1 running, 412 committed, 1 of them MIXED (2 aborted jobs keep what they staged)
 cases        2 open
 journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
 STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
@@ -465,4 +466,47 @@ fn each_change_of_a_hook_is_one_line() {
  18m 22s  effect tell CLOSED: give-up by ana: the receiver is gone",
     );
     assert!(timeline::changes(Some(&after), &after, at(1_110)).is_empty());
+}
+
+#[test]
+fn a_mix_names_who_stands_otherwise_and_has_a_code_of_its_own() {
+    let given_up = ForcedView {
+        worker: "s3".parse().unwrap(),
+        uid: WorkerUid(Uuid::nil()),
+        kind: ForcedKind::GivenUp,
+        by: "ana".to_owned(),
+        reason: "its disk is gone".to_owned(),
+        at: at(900),
+        contradicts: true,
+        healed: None,
+        removed: None,
+        evidence: Vec::new(),
+    };
+    let mut view = samples::committed();
+    view.forced = vec![given_up];
+    assert_eq!((outcome::exit_of(&view), view.word()), (Exit::Mixed, "COMMITTED, MIXED"));
+    assert_eq!((Exit::Mixed.code(), Exit::HeldBack.code()), (9, 10));
+    let sentence = outcome::sentence(&view);
+    assert!(sentence.contains("the outputs of s3 are not published"), "{sentence}");
+    let shown = job::screen(&view, at(1_020), Paint::Off);
+    assert!(shown.contains("given up  s3      ana  2m ago  its disk is gone"), "{shown}");
+    assert!(shown.contains("MIXED until it comes back"), "{shown}");
+
+    view.forced[0].healed = Some(at(960));
+    assert_eq!((outcome::exit_of(&view), view.word()), (Exit::Done, "COMMITTED"));
+    let shown = job::screen(&view, at(1_020), Paint::Off);
+    assert!(shown.contains("healed 2026-11-21 01:16:00Z"), "{shown}");
+}
+
+#[test]
+fn a_commit_that_a_lost_worker_holds_back_ends_the_waiting() {
+    let mut view = samples::committed();
+    view.state = JobState::Committing;
+    view.held_back = vec!["s3".parse().unwrap()];
+    assert_eq!(outcome::exit_of(&view), Exit::HeldBack);
+    let sentence = outcome::sentence(&view);
+    assert!(sentence.contains("s3, lost, holds its outputs back"), "{sentence}");
+    let shown = job::screen(&view, at(1_020), Paint::Off);
+    let command = format!("votum case show {}/worker:s3", view.job);
+    assert!(shown.contains(&command), "{shown}");
 }

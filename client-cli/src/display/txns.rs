@@ -107,6 +107,10 @@ fn stage_words(txn: &TxnView) -> String {
         TxnStage::Committing => {
             format!("COMMIT is decided; {} has not acknowledged it", names(|one| one.in_doubt))
         }
+        TxnStage::Owing => {
+            let names = names(|one| one.in_doubt);
+            format!("COMMIT was decided; {names} was given up, and is told when it comes back")
+        }
         TxnStage::Aborting => {
             "ABORT is decided; nobody acknowledges it, whoever missed it asks".to_owned()
         }

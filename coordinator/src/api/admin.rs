@@ -40,6 +40,7 @@ impl AdminService for AdminApi {
             workers: cluster.workers,
             log_stale: cluster.stale,
             quarantined: cluster.quarantined,
+            mixed: cluster.mixed,
             journal: JournalView {
                 forced_records: counters.forced_records,
                 syncs: counters.fdatasyncs,

@@ -6,7 +6,7 @@ use votum_proto::v1::{
     ResolveCaseResponse, case_service_server::CaseService,
 };
 use votum_wire::{
-    CaseView, Translate,
+    CaseName, CaseView, Translate,
     case::{CasePage, GetCase, ListCases, ResolveCase},
     status,
 };
@@ -43,10 +43,10 @@ impl CaseService for CaseApi {
         &self,
         request: Request<GetCaseRequest>,
     ) -> Result<Response<GetCaseResponse>, Status> {
-        let GetCase { job, subject } = read(request)?;
+        let GetCase { name } = read(request)?;
         let cases = self.0.cases().await?;
-        let case = cases.into_iter().find(|case| case.job == job && case.subject == subject);
-        let case = case.ok_or_else(|| status::case_not_found(&job, &subject))?;
+        let case = cases.into_iter().find(|case| case.name == name);
+        let case = case.ok_or_else(|| status::case_not_found(&name))?;
         Ok(Response::new(GetCaseResponse { case: Some(case.to_proto()) }))
     }
 
@@ -55,7 +55,7 @@ impl CaseService for CaseApi {
         request: Request<ResolveCaseRequest>,
     ) -> Result<Response<ResolveCaseResponse>, Status> {
         let by = caller(&request);
-        let ResolveCase { job, subject, action, reason } = read(request)?;
+        let ResolveCase { name: CaseName { job, subject }, action, reason } = read(request)?;
         let question = Question::Resolve { job, subject, action, by, reason };
         let Answer::Resolved = self.0.ask(question).await? else {
             return Err(status::shutting_down());
@@ -75,5 +75,5 @@ impl Desk {
 
 /// Where a case stands in the list.
 fn position(case: &CaseView) -> String {
-    format!("{}/{}", case.job, case.subject)
+    case.name.to_string()
 }

@@ -23,7 +23,7 @@ use tonic::{Request, Status};
 use votum_driver::{Clock, Inbox};
 use votum_ids::JobId;
 use votum_journal::Reader;
-use votum_wire::{Translate, WorkerDamage, status, view::JobView};
+use votum_wire::{CaseName, Subject, Translate, WorkerDamage, status, view::JobView};
 
 use crate::{
     action::{Answer, Refusal},
@@ -123,10 +123,14 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::NotAborted { job, state } => status::not_aborted(job, *state),
         Refusal::NothingKept { job } => status::nothing_kept(job),
         Refusal::AlreadyRescued { job, successor } => status::already_rescued(job, successor),
-        Refusal::NoCase { job, subject } => status::case_not_found(job, subject),
+        Refusal::NoCase { job, subject } => status::case_not_found(&case_name(job, subject)),
         Refusal::IllegalResolution { job, subject, legal } => {
-            status::illegal_resolution(job, subject, legal)
+            status::illegal_resolution(&case_name(job, subject), legal)
         }
+        Refusal::NothingOwed { job, worker, why } => status::nothing_owed(job, worker, why),
+        Refusal::NotDecided { job, state } => status::not_decided(job, *state),
+        Refusal::AbortRecorded { job, state } => status::abort_recorded(job, *state),
+        Refusal::WorkerNotLost { job, worker } => status::worker_not_lost(job, worker),
         Refusal::NotPaused { job } => status::not_paused(job),
         Refusal::NothingToRetry { job, task } => status::nothing_to_retry(job, task.as_ref()),
         Refusal::NoSuchTask { job, task } => status::task_not_found(job, task),
@@ -154,6 +158,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::LogStale => status::log_stale(),
         Refusal::TooManyJobs { max } => status::quota_exceeded("jobs", max),
     }
+}
+
+fn case_name(job: &JobId, subject: &Subject) -> CaseName {
+    CaseName { job: job.clone(), subject: subject.clone() }
 }
 
 /// Reads a request whose every fault is a malformed field.

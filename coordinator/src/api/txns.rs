@@ -3,17 +3,19 @@
 use tonic::{Request, Response, Status};
 use votum_ids::JobId;
 use votum_proto::v1::{
-    GetTxnRequest, GetTxnResponse, ListTxnsRequest, ListTxnsResponse,
-    txn_service_server::TxnService,
+    ForceParticipantRequest, ForceParticipantResponse, GetTxnRequest, GetTxnResponse,
+    ListTxnsRequest, ListTxnsResponse, txn_service_server::TxnService,
 };
 use votum_wire::{
-    Translate, status,
+    JobState, JobView, Translate,
+    forced::ForceParticipant,
+    status,
     txn::{ListTxns, TxnPage, TxnView, read_txn_name},
 };
 
-use super::Desk;
+use super::{Desk, caller, read, refused};
 use crate::{
-    action::Answer,
+    action::{Answer, Refusal},
     question::{Question, WantedTxns},
 };
 
@@ -52,9 +54,37 @@ impl TxnService for TxnApi {
         let view = self.0.job(&job).await?;
         Err(status::no_open_txn(&job, view.state))
     }
+
+    async fn force_participant(
+        &self,
+        request: Request<ForceParticipantRequest>,
+    ) -> Result<Response<ForceParticipantResponse>, Status> {
+        let by = caller(&request);
+        let view = self.0.force(read(request)?, by).await?;
+        Ok(Response::new(ForceParticipantResponse { job: Some(view.to_proto()) }))
+    }
 }
 
 impl Desk {
+    async fn force(&self, wish: ForceParticipant, by: String) -> Result<JobView, Status> {
+        let ForceParticipant { job, worker, reason } = wish;
+        let question = Question::Force { job: job.clone(), worker: worker.clone(), by, reason };
+        match self.put(question).await? {
+            Ok(Answer::Forced(view)) => Ok(*view),
+            Ok(_) => Err(status::shutting_down()),
+            // It has ended: what its records tell says why nothing is owed.
+            Err(Refusal::NotOpen { .. }) => {
+                let state = self.closed_job(&job)?.state;
+                Err(if state == JobState::Aborted {
+                    status::abort_recorded(&job, state)
+                } else {
+                    status::nothing_owed(&job, &worker, "the job is over for everybody")
+                })
+            }
+            Err(refusal) => Err(refused(&refusal)),
+        }
+    }
+
     async fn txns(&self, wanted: WantedTxns) -> Result<Vec<TxnView>, Status> {
         let answer = self.ask(Question::ShowTxns { wanted }).await?;
         let Answer::Txns(txns) = answer else { return Err(status::shutting_down()) };

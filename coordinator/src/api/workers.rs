@@ -111,6 +111,7 @@ impl Desk {
             | Answer::Cluster(_)
             | Answer::Cases(_)
             | Answer::Resolved
+            | Answer::Forced(_)
             | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }
@@ -131,6 +132,7 @@ impl Desk {
             | Answer::Cluster(_)
             | Answer::Cases(_)
             | Answer::Resolved
+            | Answer::Forced(_)
             | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }

@@ -22,7 +22,7 @@ impl Engine {
         for listed in page.attempts {
             let Some(listed) = self.list_try(&from, listed) else { continue };
             let job = &listed.attempt.job;
-            if self.jobs.contains_key(job) {
+            if self.concerns(&from, job) {
                 let event = votum_schedule::Event::Listed { worker: worker.clone(), listed };
                 self.pending.push_back(Pending::Schedule(event));
             } else {
@@ -34,7 +34,7 @@ impl Engine {
         }
         for held in page.checkpoints {
             let job = &held.id.attempt.job;
-            if self.jobs.contains_key(job) {
+            if self.concerns(&from, job) {
                 let worker = worker.clone();
                 let event = votum_schedule::Event::CheckpointHeld { worker, held };
                 self.pending.push_back(Pending::Schedule(event));
@@ -46,11 +46,14 @@ impl Engine {
             self.inquired(turn, from.clone(), txn);
         }
         for round in page.committed {
-            // Everybody has acknowledged; it is released when the job is settled.
-            if self.jobs.get(&round.txn.job).is_some_and(|open| open.over.is_some()) {
+            // It has acknowledged, and is released when the job is settled.
+            let job = &round.txn.job;
+            let is_over = self.jobs.get(job).is_some_and(|open| open.over.is_some());
+            let concerns = self.concerns(&from, job);
+            if is_over && concerns && !self.owed(job).contains(&from) {
                 continue;
             }
-            if self.knows(&round.txn.job) {
+            if concerns || self.is_quarantined(job) {
                 let share = Share {
                     holder: from.clone(),
                     address: self.address_of(&worker),

@@ -69,7 +69,10 @@ impl Engine {
                 self.commit(turn, CoordinatorEvent::AbortAsked { job, cause });
             }
             Asked::Stopped { job } => self.stopped(turn, job),
-            Asked::WorkerChanged { .. } => self.worker_changed(turn.now()),
+            Asked::WorkerChanged { worker } => {
+                self.wake_waiting_for(turn, &worker);
+                self.worker_changed(turn.now());
+            }
         }
     }
 
@@ -81,8 +84,12 @@ impl Engine {
         let reaction = self.commit.step(turn.now(), event);
         let committed =
             |action: &CoordinatorAction| matches!(action, CoordinatorAction::Committed { .. });
-        let decision =
-            if reaction.actions.iter().any(committed) { Decision::Commit } else { Decision::Abort };
+        let catches_up = |record: &CoordinatorRecord| {
+            matches!(record, CoordinatorRecord::CaughtUp { .. } | CoordinatorRecord::Removed { .. })
+        };
+        let commits = reaction.actions.iter().any(committed)
+            || reaction.record.as_ref().is_some_and(catches_up);
+        let decision = if commits { Decision::Commit } else { Decision::Abort };
         let closed = reaction.record.as_ref().and_then(closes).cloned();
         if let Some(record) = reaction.record {
             self.note(turn.now(), Some(record.job().clone()), None, Some(&record));
@@ -94,7 +101,7 @@ impl Engine {
         for action in reaction.actions {
             self.on_commit_action(turn, action);
         }
-        if let Some(job) = closed {
+        if let Some(job) = closed.filter(|job| !self.is_delivering(job)) {
             self.close(turn, &job, decision);
         }
     }
@@ -142,10 +149,14 @@ impl Engine {
 
     /// Forgets a job that owes nothing to anybody, and lets its workers forget it too.
     ///
-    /// While something that its decision left is to do, it stays.
+    /// While something that its decision left is to do, or owed to somebody who was given up, it
+    /// stays.
     pub(super) fn close(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
         if self.is_settling(job) {
             return turn.changed(job);
+        }
+        if self.owes(job) {
+            return self.part_ways(turn, job);
         }
         let visited = self.settlement.visited(job);
         let closed = votum_settle::Event::Closed { job: job.clone() };
@@ -210,12 +221,17 @@ impl Engine {
     }
 }
 
-/// Says which job a record closes: nothing is owed to anybody after it.
+/// Says which job a record closes, if the transaction has ended with it.
 fn closes(record: &CoordinatorRecord) -> Option<&JobId> {
     match record {
         CoordinatorRecord::CommitDecided { txn, shares } if shares.is_empty() => Some(&txn.job),
-        CoordinatorRecord::CommitDecided { .. } | CoordinatorRecord::Aborting { .. } => None,
+        CoordinatorRecord::CommitDecided { .. }
+        | CoordinatorRecord::Aborting { .. }
+        | CoordinatorRecord::GivenUp { .. } => None,
         CoordinatorRecord::Ended { job } => Some(job),
+        CoordinatorRecord::CaughtUp { txn, .. } | CoordinatorRecord::Removed { txn, .. } => {
+            Some(&txn.job)
+        }
     }
 }
 

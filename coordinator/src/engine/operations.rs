@@ -43,6 +43,9 @@ impl Engine {
             }
         };
         self.schedule(turn, event);
+        if operation == Operation::Remove {
+            self.forget_removed();
+        }
         // What was removed is shown as it was.
         let shown = self.scheduler.worker(&worker).unwrap_or(before);
         Answer::Ordered(Box::new(self.with_damages(view::worker::one(
@@ -78,7 +81,8 @@ impl Engine {
             Some(Stage::Delivering { unacked, .. }) => unacked.contains(installation),
             // It may be in doubt there, or hold all that is left of it.
             Some(Stage::Quarantined) => self.holds_quarantined(&installation.worker, job),
-            Some(Stage::Working | Stage::Aborting { .. }) | None => false,
+            // What is owed to one that was given up goes with it.
+            Some(Stage::Working | Stage::Owing { .. } | Stage::Aborting { .. }) | None => false,
         };
         self.commit.jobs().filter(waits).cloned().collect()
     }

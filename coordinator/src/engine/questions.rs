@@ -31,13 +31,16 @@ impl Engine {
             Question::Resolve { job, subject, action, by, reason } => {
                 self.resolve_case(turn, job, subject, action, by, reason)
             }
+            Question::Force { job, worker, by, reason } => {
+                self.force(turn, &job, &worker, by, reason)
+            }
             Question::ShowJobs { jobs } => {
                 Answer::Jobs(jobs.iter().filter_map(|job| self.view(turn.now(), job)).collect())
             }
             Question::ShowTxns { wanted } => Answer::Txns(self.txns(&wanted)),
             Question::ShowWorkers => self.workers(),
             Question::ShowCluster => Answer::Cluster(self.cluster()),
-            Question::ShowCases => Answer::Cases(self.cases()),
+            Question::ShowCases => Answer::Cases(self.cases(turn.now())),
         };
         turn.reply(reply, answer);
         None

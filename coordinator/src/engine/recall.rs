@@ -14,6 +14,10 @@ impl Engine {
     pub(super) fn inquired(&mut self, turn: &mut Turn, from: Installation, txn: TxnId) {
         match self.jobs.get(&txn.job).map(|open| open.over) {
             None if self.may_judge(&txn.job) => turn.act(Action::Recall { from, txn }),
+            // It was given up, and comes back (C14).
+            Some(Some(Decision::Commit)) if self.owed(&txn.job).contains(&from) => {
+                self.answer(turn, from, txn);
+            }
             Some(Some(Decision::Commit)) => self.leave_in_doubt(turn, from, txn, Past::Committed),
             None | Some(None | Some(Decision::Abort)) => self.answer(turn, from, txn),
         }

@@ -64,6 +64,7 @@ impl Engine {
             | Answer::Ordered(_)
             | Answer::Cases(_)
             | Answer::Resolved
+            | Answer::Forced(_)
             | Answer::Cluster(_)) => refused,
         }
     }

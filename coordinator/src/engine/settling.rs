@@ -11,7 +11,9 @@ use votum_job::ListedAttempt;
 use votum_machine::{Machine, Moment, WallTime};
 use votum_schedule::{GivenOut, Offer};
 use votum_settle::{Case, Event as Settle, Facts, Host, Resolution, Started, Verdict};
-use votum_wire::{CaseAction, CaseView, EvidenceView, FromCoordinator, HookKind, JobState};
+use votum_wire::{
+    CaseAction, CaseKind, CaseName, CaseView, EvidenceView, FromCoordinator, JobState, Subject,
+};
 
 use super::{Engine, Pending};
 use crate::{
@@ -169,7 +171,12 @@ impl Engine {
     }
 
     /// Shows every case, by job and subject.
-    pub(super) fn cases(&self) -> Vec<CaseView> {
+    pub(super) fn cases(&self, now: Moment) -> Vec<CaseView> {
+        self.hook_cases().into_iter().chain(self.lost_participants(now)).collect()
+    }
+
+    /// Shows the cases of effects and compensations, by job and name.
+    pub(super) fn hook_cases(&self) -> Vec<CaseView> {
         self.settlement.cases().into_iter().map(shown_case).collect()
     }
 
@@ -178,12 +185,19 @@ impl Engine {
         &mut self,
         turn: &mut Turn,
         job: JobId,
-        subject: TaskId,
+        subject: Subject,
         action: CaseAction,
         by: String,
         reason: String,
     ) -> Answer {
-        let Some(case) = self.settlement.case(&job, &subject) else {
+        let hook = match &subject {
+            Subject::Hook(hook) => hook.clone(),
+            Subject::Worker(worker) => {
+                let worker = worker.clone();
+                return self.resolve_lost(turn, job, worker, action, by, reason);
+            }
+        };
+        let Some(case) = self.settlement.case(&job, &hook) else {
             return Answer::Refused(Refusal::NoCase { job, subject });
         };
         if self.commit.is_stale() {
@@ -194,7 +208,7 @@ impl Engine {
             let legal = case.legal.iter().map(|legal| legal.word()).collect();
             return Answer::Refused(Refusal::IllegalResolution { job, subject, legal });
         }
-        self.settle(turn, Settle::ResolutionAsked { job, hook: subject, resolution, by, reason });
+        self.settle(turn, Settle::ResolutionAsked { job, hook, resolution, by, reason });
         Answer::Resolved
     }
 
@@ -224,11 +238,10 @@ fn resolution(action: CaseAction) -> Resolution {
 fn shown_case(case: Case) -> CaseView {
     let evidence = case.evidence.into_iter();
     CaseView {
-        job: case.job,
-        subject: case.hook,
+        name: CaseName::hook(case.job, case.hook),
         kind: match case.kind {
-            votum_settle::HookKind::Effect => HookKind::Effect,
-            votum_settle::HookKind::Compensation => HookKind::Compensation,
+            votum_settle::HookKind::Effect => CaseKind::Effect,
+            votum_settle::HookKind::Compensation => CaseKind::Compensation,
         },
         reason: case.cause.word().to_owned(),
         message: case.message,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an assertion names what it wants")]
 
+mod forcing;
 mod operations;
 
 use std::{collections::BTreeMap, time::Duration};

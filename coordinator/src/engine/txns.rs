@@ -97,12 +97,19 @@ impl Engine {
                 }
                 (TxnStage::Preparing, Some(txn), open.prepared)
             }
-            Stage::Delivering { txn, unacked } => {
+            Stage::Delivering { txn, unacked, given_up } => {
                 for holder in &open.publishers {
-                    let waits = unacked.contains(holder);
+                    let waits = unacked.contains(holder) || given_up.contains(holder);
                     add(holder, Some(Vote::Yes), !waits, waits);
                 }
                 (TxnStage::Committing, Some(txn), open.decided)
+            }
+            Stage::Owing { txn, given_up } => {
+                for holder in &open.publishers {
+                    let waits = given_up.contains(holder);
+                    add(holder, Some(Vote::Yes), !waits, waits);
+                }
+                (TxnStage::Owing, Some(txn), open.ended)
             }
             // What it keeps is no transaction: nobody is asked or told anything.
             Stage::Aborting { .. } if self.keeps(job) => return None,

@@ -28,6 +28,7 @@ pub(crate) fn state(stage: Option<&Stage>, open: &OpenJob, kept: bool) -> JobSta
     match stage {
         Some(Stage::Preparing { .. }) => JobState::Preparing,
         Some(Stage::Delivering { .. }) => JobState::Committing,
+        Some(Stage::Owing { .. }) => JobState::Committed,
         // Nothing of it runs, and nothing of it ever becomes visible.
         Some(Stage::Aborting { .. }) if kept => JobState::Aborted,
         Some(Stage::Aborting { .. }) => JobState::Aborting,
@@ -51,7 +52,7 @@ impl Fate {
             let published = |holder: &Installation| ParticipantView {
                 worker: holder.worker.clone(),
                 vote: Some(Vote::Yes),
-                acknowledged: true,
+                acknowledged: open.given_up(holder).is_none(),
             };
             fate.participants = open.publishers.iter().map(published).collect();
             return fate;
@@ -65,12 +66,12 @@ impl Fate {
                 });
                 fate.participants = asked.collect();
             }
-            Some(Stage::Delivering { unacked, .. }) => {
+            Some(Stage::Delivering { unacked, given_up, .. }) => {
                 fate.decision = Some(Decision::Commit);
                 let told = open.publishers.iter().map(|holder| ParticipantView {
                     worker: holder.worker.clone(),
                     vote: Some(Vote::Yes),
-                    acknowledged: !unacked.contains(holder),
+                    acknowledged: !unacked.contains(holder) && !given_up.contains(holder),
                 });
                 fate.participants = told.collect();
             }
@@ -78,13 +79,19 @@ impl Fate {
                 fate.decision = Some(Decision::Abort);
                 fate.cause = Some(cause);
             }
-            Some(Stage::Working | Stage::Quarantined) | None => {}
+            // Its end is recorded, so that it is over.
+            Some(Stage::Owing { .. } | Stage::Working | Stage::Quarantined) | None => {}
         }
         fate
     }
 
     fn has_acknowledged(&self, worker: &WorkerId) -> bool {
         self.participants.iter().any(|one| one.acknowledged && one.worker == *worker)
+    }
+
+    /// Says whether the worker was given up and has published nothing since.
+    fn is_missing(&self, worker: &WorkerId) -> bool {
+        self.participants.iter().any(|one| !one.acknowledged && one.worker == *worker)
     }
 
     fn has_voted_yes(&self, worker: &WorkerId) -> bool {
@@ -103,6 +110,9 @@ impl Fate {
                 TaskState::Prepared
             }
             (JobState::Committing, Some(worker)) if staged && !self.has_acknowledged(worker) => {
+                TaskState::Prepared
+            }
+            (JobState::Committed, Some(worker)) if staged && self.is_missing(worker) => {
                 TaskState::Prepared
             }
             (JobState::Committing | JobState::Committed, _) if staged => TaskState::Committed,
@@ -125,6 +135,7 @@ impl Fate {
                 OutputState::Published
             }
             JobState::Committing if publishes => OutputState::Prepared,
+            JobState::Committed if publishes && self.is_missing(worker) => OutputState::Prepared,
             JobState::Committing => OutputState::Staged,
             JobState::Aborted if self.kept => OutputState::Staged,
             // Intermediates have served their purpose.

@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
-use votum_commit::{Coordinator, Decision, Installation, Stage, Vote};
+use votum_commit::{Coordinator, Decision, Evidence, Installation, Stage, Vote};
 use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, WorkerId};
 use votum_machine::{Moment, WallTime};
 use votum_schedule::{KeptRelease, LiveAttempts, Pause, Scheduler};
 use votum_settle::Settlement;
 use votum_wire::{
-    PauseOrigin, PauseView,
+    EvidenceView, ForcedKind, ForcedView, PauseOrigin, PauseView,
     rescue::KeptReleaseView,
     view::{JobHolder, JobState, JobView, OutputState, ParticipantView, QuarantineView, TaskState},
 };
 
 use crate::{
-    open_job::OpenJob,
+    open_job::{ForcedOutcome, OpenJob},
     quarantine::{Contradiction, Quarantined},
     record::{JobRecord, Tombstone},
     sentence,
@@ -121,6 +121,8 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         pause: None,
         further_pauses: Vec::new(),
         hooks: Vec::new(),
+        forced: Vec::new(),
+        held_back: Vec::new(),
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -148,6 +150,7 @@ pub(crate) fn quarantined(
             Some(
                 Stage::Working
                 | Stage::Preparing { .. }
+                | Stage::Owing { .. }
                 | Stage::Aborting { .. }
                 | Stage::Quarantined,
             )
@@ -207,6 +210,8 @@ fn unknown(anchor: WallTime, quarantined: &Quarantined, fate: &Fate) -> JobView 
         kept_release: None,
         rescued_by: None,
         hooks: Vec::new(),
+        forced: Vec::new(),
+        held_back: Vec::new(),
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -256,6 +261,8 @@ fn picture(
         rescued_from: open.submission.rescue.as_ref().map(|rescue| rescue.from.clone()),
         kept_until: None,
         hooks: Vec::new(),
+        forced: open.forced.iter().map(shown_forced).collect(),
+        held_back: Vec::new(),
         pause: holds.next(),
         further_pauses: holds.collect(),
         kept_release: scheduler.kept_release(job).map(shown_release),
@@ -268,6 +275,23 @@ fn picture(
 fn shown_release(release: &KeptRelease) -> KeptReleaseView {
     let KeptRelease { by, reason, at, kept } = release.clone();
     KeptReleaseView { by, reason, at, kept }
+}
+
+fn shown_forced(outcome: &ForcedOutcome) -> ForcedView {
+    let ForcedOutcome { holder, forced, at, healed, removed } = outcome.clone();
+    let evidence = forced.evidence.into_iter();
+    ForcedView {
+        worker: holder.worker,
+        uid: holder.uid,
+        kind: ForcedKind::GivenUp,
+        by: forced.by,
+        reason: forced.reason,
+        at,
+        contradicts: true,
+        healed,
+        removed,
+        evidence: evidence.map(|Evidence { at, text }| EvidenceView { at, text }).collect(),
+    }
 }
 
 fn shown_pause(pause: &Pause) -> PauseView {

@@ -3,11 +3,12 @@
 use votum_ids::JobId;
 use votum_proto::v1::{GetTxnRequest, ListTxnsRequest, txn_service_client::TxnServiceClient};
 use votum_wire::{
-    Fault, Malformed, Translate as _,
+    Fault, JobView, Malformed, Translate as _,
+    forced::ForceParticipant,
     txn::{TxnPage, TxnView, txn_name},
 };
 
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, client::read_job};
 
 impl Client {
     /// Lists the open transactions, by job; only those with a participant in doubt if `in_doubt`.
@@ -31,6 +32,24 @@ impl Client {
             token = page.next;
         }
         Ok(txns)
+    }
+
+    /// Gives a lost participant up; durable when this returns. Tried once: a repeat would find
+    /// it done.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `NOTHING_OWED`, `NOT_DECIDED`, `ALREADY_DECIDED` or
+    /// `WORKER_NOT_LOST`.
+    pub async fn force(&self, wish: &ForceParticipant) -> Result<JobView, ClientError> {
+        let request = wish.to_proto();
+        let answer = self
+            .once(|| {
+                let mut service = TxnServiceClient::new(self.channel());
+                let request = request.clone();
+                async move { service.force_participant(request).await }
+            })
+            .await?;
+        read_job(answer.job)
     }
 
     /// Reads the open transaction of a job.

@@ -15,6 +15,8 @@ pub enum Until {
     Decided,
     /// Every participant has applied the decision.
     Ended,
+    /// It has ended, or a lost participant keeps a commit from ending: a person decides.
+    EndedOrHeldBack,
 }
 
 impl Until {
@@ -24,6 +26,7 @@ impl Until {
         match self {
             Self::Decided => job.decision.is_some() || job.state.is_final(),
             Self::Ended => job.state.is_final(),
+            Self::EndedOrHeldBack => job.state.is_final() || job.is_held_back(),
         }
     }
 }

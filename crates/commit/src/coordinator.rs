@@ -7,7 +7,7 @@ use votum_machine::{Machine, Moment};
 
 use crate::{
     Alarm, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation, LogPosition,
-    Message, Reply, Stage, Standing,
+    Message, Reply, Share, Stage, Standing,
     agenda::Agenda,
     transaction::{Event, Transaction},
 };
@@ -85,6 +85,12 @@ impl Coordinator {
             return Some(Standing { since: Moment::START, stage: Stage::Quarantined });
         }
         standing
+    }
+
+    /// Returns what a participant of a decided commit has promised, while the job is open here.
+    #[must_use]
+    pub fn promised(&self, job: &JobId, holder: &Installation) -> Option<&Share> {
+        self.open.get(job)?.promised(holder)
     }
 
     /// Returns every open job, in order.
@@ -227,6 +233,12 @@ impl Machine for Coordinator {
                 let job = txn.job.clone();
                 let event = Event::FoundCommitted { txn, by: from.clone(), share };
                 self.find(now, from, event, &job)
+            }
+            CoordinatorEvent::GiveUpAsked { job, holder, forced } => {
+                self.pass(now, &job, Event::GiveUpAsked { holder, forced })
+            }
+            CoordinatorEvent::Removed { job, holder } => {
+                self.pass(now, &job, Event::Removed { holder })
             }
             CoordinatorEvent::Stopped { job } => self.pass(now, &job, Event::Stopped),
             CoordinatorEvent::Tick => match self.agenda.most_urgent(now) {

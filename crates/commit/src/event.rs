@@ -5,7 +5,7 @@ use std::time::Duration;
 use votum_ids::{JobId, TxnId, WorkerUid};
 use votum_machine::Moment;
 
-use crate::{Cause, Installation, Knowledge, LogPosition, Message, Reply, Share, Vote};
+use crate::{Cause, Forced, Installation, Knowledge, LogPosition, Message, Reply, Share, Vote};
 
 /// What happens to the coordinator's half.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +67,25 @@ pub enum CoordinatorEvent {
         txn: TxnId,
         /// What it was told to publish.
         share: Share,
+    },
+    /// An operator waits no longer for the acknowledgement of a participant.
+    ///
+    /// Ignored unless Commit is decided and it is waited for: a decision is never changed (H1).
+    GiveUpAsked {
+        /// The job.
+        job: JobId,
+        /// Who is given up.
+        holder: Installation,
+        /// By whom, and why.
+        forced: Forced,
+    },
+    /// An operator has removed an installation for good; nothing that was given up is owed to
+    /// it any more.
+    Removed {
+        /// The job.
+        job: JobId,
+        /// Who.
+        holder: Installation,
     },
     /// An aborted job has nothing left that runs: it may be forgotten.
     Stopped {

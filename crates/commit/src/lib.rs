@@ -19,7 +19,8 @@
 //! |---|---|---|---|---|---|
 //! | Working | | | | | RoundEnded |
 //! | Preparing | the last: **CommitDecided**, Commit to all that said Yes | Failed: **Aborting**; Refused: another round; NotHeld, WrongInstallation: Working | | ask the silent; past the timeout another round, past the deadline **Aborting** | Undecided; another round RoundEnded |
-//! | Delivering | | | the last: *Ended* | Commit again | Commit; another round RoundEnded |
+//! | Delivering | | | the last: *Ended*; Owing if somebody was given up | Commit again | Commit; another round RoundEnded |
+//! | Owing | | | of the last that was given up: *CaughtUp* | | Commit; another round RoundEnded |
 //! | Aborting | | | | | Abort |
 //! | not open | | | | | Abort, presumed |
 //!
@@ -51,7 +52,9 @@ mod agenda;
 mod alarm;
 mod coordinator;
 mod decision;
+mod delivery;
 mod event;
+mod forced;
 mod message;
 mod participant;
 mod participants;
@@ -68,6 +71,7 @@ pub use alarm::Alarm;
 pub use coordinator::{Coordinator, LogState, Start};
 pub use decision::{Cause, Decision};
 pub use event::{CoordinatorEvent, ParticipantEvent};
+pub use forced::{Evidence, Forced};
 pub use message::{Installation, Knowledge, LogPosition, Message, Peer, Pledge, Reply, Share};
 pub use participants::Participants;
 pub use record::{CoordinatorRecord, ParticipantRecord};

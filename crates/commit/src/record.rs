@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use votum_ids::{JobId, TxnId};
 
-use crate::{Cause, Installation, LogPosition, Peer, Pledge, Share};
+use crate::{Cause, Forced, Installation, LogPosition, Peer, Pledge, Share};
 
 /// A fact of the coordinator's half.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,10 +23,36 @@ pub enum CoordinatorRecord {
         /// Why, and who.
         cause: Cause,
     },
-    /// Nothing is owed to anybody: the transaction may be forgotten.
+    /// Nothing is waited for any more: without a participant that was given up, the transaction
+    /// may be forgotten.
     Ended {
         /// The job.
         job: JobId,
+    },
+    /// An operator waits no longer for this participant; the decision stands, and it is still
+    /// told whenever it asks (C14, H2).
+    GivenUp {
+        /// The deciding round.
+        txn: TxnId,
+        /// Who.
+        holder: Installation,
+        /// By whom, and why.
+        forced: Forced,
+    },
+    /// A participant that had been given up has published after all.
+    CaughtUp {
+        /// The deciding round.
+        txn: TxnId,
+        /// Who.
+        holder: Installation,
+    },
+    /// The installation of a participant that had been given up was removed for good: it is
+    /// told nothing any more (C14).
+    Removed {
+        /// The deciding round.
+        txn: TxnId,
+        /// Who.
+        holder: Installation,
     },
 }
 
@@ -37,8 +63,8 @@ impl CoordinatorRecord {
         match self {
             // With nobody to publish, nothing can become visible on one side only.
             Self::CommitDecided { shares, .. } => !shares.is_empty(),
-            Self::Aborting { .. } => true,
-            Self::Ended { .. } => false,
+            Self::Aborting { .. } | Self::GivenUp { .. } => true,
+            Self::Ended { .. } | Self::CaughtUp { .. } | Self::Removed { .. } => false,
         }
     }
 
@@ -46,7 +72,10 @@ impl CoordinatorRecord {
     #[must_use]
     pub fn job(&self) -> &JobId {
         match self {
-            Self::CommitDecided { txn, .. } => &txn.job,
+            Self::CommitDecided { txn, .. }
+            | Self::GivenUp { txn, .. }
+            | Self::CaughtUp { txn, .. }
+            | Self::Removed { txn, .. } => &txn.job,
             Self::Aborting { job, .. } | Self::Ended { job } => job,
         }
     }

@@ -4,16 +4,22 @@
 //! record that cannot follow the one before it is never skipped: the job is
 //! corrupt, and the machine quarantines it so that the others recover (V1, V3).
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use thiserror::Error;
 use votum_ids::{JobId, TxnId, WorkerUid};
 use votum_machine::Moment;
 
 use crate::{
-    Cause, Coordinator, CoordinatorRecord, ParticipantRecord, Participants, Share, Start,
+    Cause, Coordinator, CoordinatorRecord, Installation, ParticipantRecord, Participants, Share,
+    Start,
+    delivery::Delivery,
     participant::{Doubt, Participant, Phase, Promise},
-    transaction::Transaction,
+    transaction::{Transaction, gather},
 };
 
 /// The records of a job contradict each other.
@@ -41,6 +47,12 @@ pub enum Recorded {
     Aborting,
     /// [`CoordinatorRecord::Ended`].
     Ended,
+    /// [`CoordinatorRecord::GivenUp`].
+    GivenUp,
+    /// [`CoordinatorRecord::CaughtUp`].
+    CaughtUp,
+    /// [`CoordinatorRecord::Removed`].
+    Removed,
     /// [`ParticipantRecord::Prepared`].
     Prepared,
     /// [`ParticipantRecord::Refused`].
@@ -89,7 +101,8 @@ impl Coordinator {
         });
         let decided = decided.inspect_err(|_| self.set_aside(job.clone(), records))?;
         let transaction = match decided {
-            Decided::Commit { txn, shares } => Transaction::delivering(self.epoch(), txn, shares),
+            Decided::Commit(told) => Transaction::delivering(self.epoch(), told.delivery()),
+            Decided::Owing(told) => Transaction::owing(self.epoch(), told.delivery()),
             Decided::Abort { cause } => Transaction::aborting(self.epoch(), job.clone(), cause),
             // Undecided jobs are opened by whoever knows them; ended ones are forgotten.
             Decided::Nothing | Decided::Ended => return Ok(()),
@@ -107,7 +120,10 @@ impl Coordinator {
     /// cannot be had back, and waiting costs only space.
     pub fn set_aside(&mut self, job: JobId, readable: impl IntoIterator<Item = CoordinatorRecord>) {
         let transaction = match readable_commit(&job, readable) {
-            Some((txn, shares)) => Transaction::delivering(self.epoch(), txn, shares),
+            Some((txn, shares)) => {
+                let delivery = Delivery::begin(Moment::START, txn, gather(shares));
+                Transaction::delivering(self.epoch(), delivery)
+            }
             None => Transaction::new(Moment::START, job.clone(), self.epoch(), None),
         };
         self.quarantine(job.clone());
@@ -139,7 +155,11 @@ pub fn readable_commit(
                 }
             }
             CoordinatorRecord::Aborting { .. } => return None,
-            CoordinatorRecord::Ended { .. } => {}
+            // Whoever was given up is told all the same.
+            CoordinatorRecord::Ended { .. }
+            | CoordinatorRecord::GivenUp { .. }
+            | CoordinatorRecord::CaughtUp { .. }
+            | CoordinatorRecord::Removed { .. } => {}
         }
     }
     Some((round?, shares.into_values().collect()))
@@ -192,9 +212,42 @@ impl Participants {
 /// What the coordinator's records of one job come to.
 enum Decided {
     Nothing,
-    Commit { txn: TxnId, shares: Vec<Share> },
-    Abort { cause: Cause },
+    Commit(Told),
+    /// Somebody was given up, and nobody else is waited for.
+    Owing(Told),
+    Abort {
+        cause: Cause,
+    },
     Ended,
+}
+
+/// A decided commit, and what people have made of it since.
+struct Told {
+    txn: TxnId,
+    shares: Vec<Share>,
+    given_up: BTreeSet<Installation>,
+    /// Who was given up, and is not any more.
+    parted: BTreeSet<Installation>,
+}
+
+impl Told {
+    fn first(txn: TxnId, shares: Vec<Share>) -> Self {
+        Self { txn, shares, given_up: BTreeSet::new(), parted: BTreeSet::new() }
+    }
+
+    fn names(&self, holder: &Installation) -> bool {
+        self.shares.iter().any(|share| share.holder == *holder)
+    }
+
+    fn part(mut self, holder: Installation) -> Self {
+        self.given_up.remove(&holder);
+        self.parted.insert(holder);
+        self
+    }
+
+    fn delivery(self) -> Delivery {
+        Delivery::resumed(self.txn, gather(self.shares), self.given_up, &self.parted)
+    }
 }
 
 /// Returns what one more record makes of a job at the coordinator.
@@ -210,18 +263,38 @@ fn next_decided(
             Ok(Decided::Ended)
         }
         (Decided::Nothing, Record::CommitDecided { txn, shares }) => {
-            Ok(Decided::Commit { txn, shares })
+            Ok(Decided::Commit(Told::first(txn, shares)))
         }
         // A stale log adopts a commit piece by piece; each record holds all before it.
-        (Decided::Commit { txn, shares }, Record::CommitDecided { txn: again, shares: more })
-            if txn == again && shares.iter().all(|share| more.contains(share)) =>
+        (Decided::Commit(told), Record::CommitDecided { txn, shares: more })
+            if told.txn == txn && told.shares.iter().all(|share| more.contains(share)) =>
         {
-            Ok(Decided::Commit { txn, shares: more })
+            Ok(Decided::Commit(Told { shares: more, ..told }))
+        }
+        (Decided::Commit(mut told), Record::GivenUp { txn, holder, .. })
+            if told.txn == txn && told.names(&holder) && !told.parted.contains(&holder) =>
+        {
+            told.given_up.insert(holder);
+            Ok(Decided::Commit(told))
+        }
+        (
+            Decided::Commit(told),
+            Record::CaughtUp { txn, holder } | Record::Removed { txn, holder },
+        ) if told.txn == txn && told.given_up.contains(&holder) => {
+            Ok(Decided::Commit(told.part(holder)))
+        }
+        (
+            Decided::Owing(told),
+            Record::CaughtUp { txn, holder } | Record::Removed { txn, holder },
+        ) if told.txn == txn && told.given_up.contains(&holder) => {
+            let told = told.part(holder);
+            Ok(if told.given_up.is_empty() { Decided::Ended } else { Decided::Owing(told) })
+        }
+        (Decided::Commit(told), Record::Ended { .. }) if !told.given_up.is_empty() => {
+            Ok(Decided::Owing(told))
         }
         (Decided::Nothing, Record::Aborting { cause, .. }) => Ok(Decided::Abort { cause }),
-        (Decided::Commit { .. } | Decided::Abort { .. }, Record::Ended { .. }) => {
-            Ok(Decided::Ended)
-        }
+        (Decided::Commit(_) | Decided::Abort { .. }, Record::Ended { .. }) => Ok(Decided::Ended),
         (_, record) => Err(CorruptTransaction {
             job: record.job().clone(),
             at: 0,
@@ -316,7 +389,9 @@ impl Decided {
     fn recorded(&self) -> Recorded {
         match self {
             Self::Nothing => Recorded::Nothing,
-            Self::Commit { .. } => Recorded::CommitDecided,
+            Self::Commit(told) if told.given_up.is_empty() => Recorded::CommitDecided,
+            Self::Commit(_) => Recorded::GivenUp,
+            Self::Owing(_) => Recorded::Ended,
             Self::Abort { .. } => Recorded::Aborting,
             Self::Ended => Recorded::Ended,
         }
@@ -329,6 +404,9 @@ impl From<&CoordinatorRecord> for Recorded {
             CoordinatorRecord::CommitDecided { .. } => Self::CommitDecided,
             CoordinatorRecord::Aborting { .. } => Self::Aborting,
             CoordinatorRecord::Ended { .. } => Self::Ended,
+            CoordinatorRecord::GivenUp { .. } => Self::GivenUp,
+            CoordinatorRecord::CaughtUp { .. } => Self::CaughtUp,
+            CoordinatorRecord::Removed { .. } => Self::Removed,
         }
     }
 }
@@ -353,6 +431,9 @@ impl fmt::Display for Recorded {
             Self::CommitDecided => "CommitDecided",
             Self::Aborting => "Aborting",
             Self::Ended => "Ended",
+            Self::GivenUp => "GivenUp",
+            Self::CaughtUp => "CaughtUp",
+            Self::Removed => "Removed",
             Self::Prepared => "Prepared",
             Self::Refused => "Refused",
             Self::RoundEnded => "RoundEnded",

@@ -32,8 +32,17 @@ pub enum Stage {
     Delivering {
         /// The deciding round.
         txn: TxnId,
-        /// Who has not acknowledged.
+        /// Who has not acknowledged and is waited for.
         unacked: BTreeSet<Installation>,
+        /// Who has not acknowledged and was given up.
+        given_up: BTreeSet<Installation>,
+    },
+    /// The decision was Commit, and everybody that is waited for has acknowledged it.
+    Owing {
+        /// The deciding round.
+        txn: TxnId,
+        /// Who was given up, and is told whenever it comes back (C14).
+        given_up: BTreeSet<Installation>,
     },
     /// The decision is Abort.
     Aborting {
@@ -54,6 +63,7 @@ impl Standing {
             Stage::Working
             | Stage::Preparing { .. }
             | Stage::Delivering { .. }
+            | Stage::Owing { .. }
             | Stage::Quarantined => None,
         }
     }
@@ -63,7 +73,7 @@ impl Standing {
     pub fn decision(&self) -> Option<Decision> {
         match self.stage {
             Stage::Working | Stage::Preparing { .. } | Stage::Quarantined => None,
-            Stage::Delivering { .. } => Some(Decision::Commit),
+            Stage::Delivering { .. } | Stage::Owing { .. } => Some(Decision::Commit),
             Stage::Aborting { .. } => Some(Decision::Abort),
         }
     }

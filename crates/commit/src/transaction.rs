@@ -3,18 +3,15 @@
 //! Nothing is recorded before the decision: a round that was open when the
 //! coordinator died is answered "ended without commit", and a new one begins.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use votum_ids::{Epoch, JobId, TxnId};
 use votum_machine::Moment;
 
 use crate::{
-    Alarm, Cause, CoordinatorAction, CoordinatorRecord, Installation, Message, Share, Stage,
-    Standing, Vote,
+    Alarm, Cause, CoordinatorAction, CoordinatorRecord, Forced, Installation, Message, Share,
+    Stage, Standing, Vote,
+    delivery::Delivery,
     patience::Patience,
     round::{Round, Shares, Tally},
 };
@@ -52,19 +49,12 @@ enum Phase {
     Preparing(Round),
     /// The decision is Commit. Everybody who promised must hear it.
     Delivering(Delivery),
+    /// It is visible wherever it is waited for. Whoever was given up is told when it comes back.
+    Owing(Delivery),
     /// The decision is Abort. Whoever asks hears it; nobody acknowledges it.
     Aborting { cause: Cause },
     /// Nothing is owed to anybody: the transaction may be forgotten.
     Ended,
-}
-
-/// A commit on its way to those that promised it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Delivery {
-    txn: TxnId,
-    shares: Shares,
-    unacked: BTreeSet<Installation>,
-    due: Option<Moment>,
 }
 
 /// What happens to one transaction.
@@ -77,6 +67,8 @@ pub(crate) enum Event {
     Inquired { txn: TxnId, by: Installation },
     FoundCommitted { txn: TxnId, by: Installation, share: Share },
     AbortAsked { cause: Cause },
+    GiveUpAsked { holder: Installation, forced: Forced },
+    Removed { holder: Installation },
     Stopped,
     Tick,
 }
@@ -89,19 +81,23 @@ impl Transaction {
     }
 
     /// Continues a commit whose decision the log holds; delivers it again at once.
-    pub(crate) fn delivering(epoch: Epoch, txn: TxnId, shares: Vec<Share>) -> Self {
-        let shares = gather(shares);
-        let unacked = shares.keys().cloned().collect();
-        let job = txn.job.clone();
-        let delivery = Delivery { txn, shares, unacked, due: Some(Moment::START) };
-        let (on_abort, phase) = (OnAbort::Discard, Phase::Delivering(delivery));
-        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, on_abort, phase }
+    pub(crate) fn delivering(epoch: Epoch, delivery: Delivery) -> Self {
+        Self::resumed(epoch, delivery.txn.job.clone(), Phase::Delivering(delivery))
+    }
+
+    /// Continues a commit that only participants that were given up have not acknowledged.
+    pub(crate) fn owing(epoch: Epoch, delivery: Delivery) -> Self {
+        Self::resumed(epoch, delivery.txn.job.clone(), Phase::Owing(delivery))
     }
 
     /// Continues an abort whose decision the log holds.
     pub(crate) fn aborting(epoch: Epoch, job: JobId, cause: Cause) -> Self {
-        let (on_abort, phase) = (OnAbort::Discard, Phase::Aborting { cause });
-        Self { job, epoch, rounds: 0, deadline: None, since: Moment::START, on_abort, phase }
+        Self::resumed(epoch, job, Phase::Aborting { cause })
+    }
+
+    fn resumed(epoch: Epoch, job: JobId, phase: Phase) -> Self {
+        let (since, on_abort) = (Moment::START, OnAbort::Discard);
+        Self { job, epoch, rounds: 0, deadline: None, since, on_abort, phase }
     }
 
     /// Lets whatever is staged stay when the job aborts, until it is released.
@@ -137,13 +133,15 @@ impl Transaction {
             (Phase::Working | Phase::Preparing(_), Event::AbortAsked { cause }) => {
                 self.abort(now, cause)
             }
-            (Phase::Delivering(_), Event::AbortAsked { .. }) => self.refuse_abort(),
-            (Phase::Delivering(delivery), Event::Acked { txn, by }) if txn == delivery.txn => {
-                // Only the named installation can take itself off the list (C13).
-                if !delivery.unacked.remove(&by) || !delivery.unacked.is_empty() {
-                    return Reaction::none();
-                }
-                self.end().then(CoordinatorAction::Committed { job: self.job.clone() })
+            (Phase::Delivering(_) | Phase::Owing(_), Event::AbortAsked { .. }) => {
+                self.refuse_abort()
+            }
+            (
+                Phase::Delivering(_) | Phase::Owing(_),
+                event @ (Event::Acked { .. } | Event::GiveUpAsked { .. } | Event::Removed { .. }),
+            ) => self.settle_with(now, event),
+            (Phase::Delivering(delivery), Event::Tick) if delivery.unacked.is_empty() => {
+                self.end_delivery()
             }
             (Phase::Delivering(_), Event::Tick) => self.deliver(now),
             (Phase::Aborting { .. }, Event::Stopped) => self.end(),
@@ -152,15 +150,64 @@ impl Transaction {
             // A vote or acknowledgement of another round, or one that came late (C10).
             (_, Event::Voted { .. } | Event::Acked { .. })
             // Only a round that is open can lose what it names.
-            | (Phase::Working | Phase::Delivering(_) | Phase::Aborting { .. }, Event::Withdrawn)
+            | (
+                Phase::Working | Phase::Delivering(_) | Phase::Owing(_) | Phase::Aborting { .. },
+                Event::Withdrawn,
+            )
             // The job is decided; the first decision, and the first cause, stand.
-            | (Phase::Delivering(_) | Phase::Aborting { .. }, Event::AllStaged { .. })
+            | (
+                Phase::Delivering(_) | Phase::Owing(_) | Phase::Aborting { .. },
+                Event::AllStaged { .. },
+            )
             | (Phase::Aborting { .. }, Event::AbortAsked { .. })
+            // A person cannot decide, only stop waiting for whoever owes an acknowledgement (H1).
+            | (_, Event::GiveUpAsked { .. } | Event::Removed { .. })
             // Only an aborted job ends by standing still.
-            | (Phase::Working | Phase::Preparing(_) | Phase::Delivering(_), Event::Stopped)
+            | (
+                Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) | Phase::Owing(_),
+                Event::Stopped,
+            )
             // Nothing is waited for.
-            | (Phase::Working | Phase::Aborting { .. }, Event::Tick)
+            | (Phase::Working | Phase::Owing(_) | Phase::Aborting { .. }, Event::Tick)
             | (Phase::Ended, _) => Reaction::none(),
+        }
+    }
+
+    /// Takes a participant of a decided commit off the list of those that are waited for.
+    fn settle_with(&mut self, now: Moment, event: Event) -> Reaction {
+        let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
+            return Reaction::none();
+        };
+        match event {
+            Event::Acked { txn, by } if txn == delivery.txn => {
+                if delivery.given_up.contains(&by) {
+                    return self
+                        .part(by, |txn, holder| CoordinatorRecord::CaughtUp { txn, holder });
+                }
+                // Only the named installation can take itself off the list (C13).
+                if !delivery.unacked.remove(&by) || !delivery.unacked.is_empty() {
+                    return Reaction::none();
+                }
+                self.end_delivery()
+            }
+            Event::Removed { holder } if delivery.given_up.contains(&holder) => {
+                self.part(holder, |txn, holder| CoordinatorRecord::Removed { txn, holder })
+            }
+            Event::GiveUpAsked { holder, forced } if delivery.unacked.contains(&holder) => {
+                Reaction::none().durably(delivery.give_up(now, holder, forced))
+            }
+            // Of another round, or about somebody who is not owed anything.
+            Event::Acked { .. }
+            | Event::Removed { .. }
+            | Event::GiveUpAsked { .. }
+            | Event::AllStaged { .. }
+            | Event::Withdrawn
+            | Event::Voted { .. }
+            | Event::Inquired { .. }
+            | Event::FoundCommitted { .. }
+            | Event::AbortAsked { .. }
+            | Event::Stopped
+            | Event::Tick => Reaction::none(),
         }
     }
 
@@ -172,7 +219,9 @@ impl Transaction {
     /// delivered, one that is found is adopted, and everybody else asks again.
     pub(crate) fn step_in_doubt_of_the_log(&mut self, now: Moment, event: Event) -> Reaction {
         match (&mut self.phase, event) {
-            (Phase::Delivering(_), Event::Inquired { txn, by }) => self.answer(&by, txn),
+            (Phase::Delivering(_) | Phase::Owing(_), Event::Inquired { txn, by }) => {
+                self.answer(&by, txn)
+            }
             (_, Event::Inquired { txn, by }) => send(&by, Message::Undecided { txn }),
             (_, Event::FoundCommitted { txn, by, share }) => self.find(now, txn, by, share),
             (Phase::Delivering(delivery), Event::Acked { txn, by }) if txn == delivery.txn => {
@@ -182,7 +231,9 @@ impl Transaction {
                 Reaction::none()
             }
             (Phase::Delivering(_), Event::Tick) => self.deliver(now),
-            (Phase::Delivering(_), Event::AbortAsked { .. }) => self.refuse_abort(),
+            (Phase::Delivering(_) | Phase::Owing(_), Event::AbortAsked { .. }) => {
+                self.refuse_abort()
+            }
             (Phase::Preparing(_), Event::Tick) => {
                 // No vote counts any more, so no round needs to be kept open.
                 self.enter(now, Phase::Working);
@@ -192,6 +243,7 @@ impl Transaction {
                 Phase::Working
                 | Phase::Preparing(_)
                 | Phase::Delivering(_)
+                | Phase::Owing(_)
                 | Phase::Aborting { .. }
                 | Phase::Ended,
                 Event::AllStaged { .. }
@@ -199,6 +251,8 @@ impl Transaction {
                 | Event::Voted { .. }
                 | Event::Acked { .. }
                 | Event::AbortAsked { .. }
+                | Event::GiveUpAsked { .. }
+                | Event::Removed { .. }
                 | Event::Stopped
                 | Event::Tick,
             ) => Reaction::none(),
@@ -210,7 +264,7 @@ impl Transaction {
         match &self.phase {
             Phase::Preparing(round) => Some(round.due()),
             Phase::Delivering(delivery) => delivery.due,
-            Phase::Working | Phase::Aborting { .. } | Phase::Ended => None,
+            Phase::Working | Phase::Owing(_) | Phase::Aborting { .. } | Phase::Ended => None,
         }
     }
 
@@ -224,6 +278,14 @@ impl Transaction {
         matches!(self.phase, Phase::Working | Phase::Preparing(_))
     }
 
+    /// Returns what a participant of a decided commit has promised.
+    pub(crate) fn promised(&self, holder: &Installation) -> Option<&Share> {
+        match &self.phase {
+            Phase::Delivering(delivery) | Phase::Owing(delivery) => delivery.shares.get(holder),
+            Phase::Working | Phase::Preparing(_) | Phase::Aborting { .. } | Phase::Ended => None,
+        }
+    }
+
     /// Returns a picture of it; none once it has ended.
     pub(crate) fn standing(&self) -> Option<Standing> {
         let stage = match &self.phase {
@@ -231,8 +293,13 @@ impl Transaction {
             Phase::Preparing(round) => {
                 Stage::Preparing { txn: round.txn.clone(), votes: round.votes() }
             }
-            Phase::Delivering(delivery) => {
-                Stage::Delivering { txn: delivery.txn.clone(), unacked: delivery.unacked.clone() }
+            Phase::Delivering(delivery) => Stage::Delivering {
+                txn: delivery.txn.clone(),
+                unacked: delivery.unacked.clone(),
+                given_up: delivery.given_up.clone(),
+            },
+            Phase::Owing(delivery) => {
+                Stage::Owing { txn: delivery.txn.clone(), given_up: delivery.given_up.clone() }
             }
             Phase::Aborting { cause } => Stage::Aborting { cause: cause.clone() },
             Phase::Ended => return None,
@@ -306,6 +373,7 @@ impl Transaction {
             Phase::Working
             | Phase::Preparing(_)
             | Phase::Delivering(_)
+            | Phase::Owing(_)
             | Phase::Aborting { .. }
             | Phase::Ended => Message::Abort { job: self.job.clone() },
         };
@@ -348,10 +416,10 @@ impl Transaction {
             Phase::Preparing(round) if round.txn == txn => send(by, Message::Undecided { txn }),
             // Whom an adopted commit left out is not told "ask again": silence sends it to
             // its peers, and they know.
-            Phase::Delivering(delivery) if delivery.txn == txn => {
+            Phase::Delivering(delivery) | Phase::Owing(delivery) if delivery.txn == txn => {
                 Reaction::perform(delivery.commit_for(by))
             }
-            Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) => {
+            Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) | Phase::Owing(_) => {
                 send(by, Message::RoundEnded { txn })
             }
             Phase::Aborting { .. } => match self.on_abort {
@@ -378,6 +446,8 @@ impl Transaction {
                 let found = !delivery.shares.contains_key(&by);
                 if found {
                     delivery.add(by.clone(), share);
+                } else if delivery.given_up.contains(&by) {
+                    return Reaction::perform(delivery.commit_for(&by));
                 } else if !delivery.unacked.contains(&by) {
                     return Reaction::none(); // It has acknowledged and waits for Release.
                 }
@@ -385,12 +455,52 @@ impl Transaction {
                 let reaction = Reaction::perform(delivery.commit_for(&by));
                 if found { reaction.durably(delivery.record()) } else { reaction }
             }
-            Phase::Delivering(_) => raise(Alarm::CommitOfAnotherRound { txn, by }),
+            // One that was given up comes back; the others wait for Release.
+            Phase::Owing(delivery) if delivery.txn == txn => {
+                let given_up = delivery.given_up.contains(&by);
+                Reaction::perform(delivery.commit_for(&by).filter(|_| given_up))
+            }
+            Phase::Delivering(_) | Phase::Owing(_) => {
+                raise(Alarm::CommitOfAnotherRound { txn, by })
+            }
             Phase::Aborting { .. } => {
                 raise(Alarm::CommitOfAbortedJob { job: self.job.clone(), by })
             }
             Phase::Ended => Reaction::none(),
         }
+    }
+
+    /// Ends the waiting: everybody has acknowledged, or was given up.
+    fn end_delivery(&mut self) -> Reaction {
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        self.phase = match phase {
+            Phase::Delivering(delivery) if !delivery.given_up.is_empty() => Phase::Owing(delivery),
+            Phase::Working
+            | Phase::Preparing(_)
+            | Phase::Delivering(_)
+            | Phase::Owing(_)
+            | Phase::Aborting { .. }
+            | Phase::Ended => Phase::Ended,
+        };
+        Reaction::perform([CoordinatorAction::Committed { job: self.job.clone() }])
+            .durably(CoordinatorRecord::Ended { job: self.job.clone() })
+    }
+
+    /// Owes nothing any more to one that had been given up.
+    fn part(
+        &mut self,
+        holder: Installation,
+        record: impl Fn(TxnId, Installation) -> CoordinatorRecord,
+    ) -> Reaction {
+        let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
+            return Reaction::none();
+        };
+        delivery.given_up.remove(&holder);
+        let record = record(delivery.txn.clone(), holder);
+        if matches!(&self.phase, Phase::Owing(delivery) if delivery.given_up.is_empty()) {
+            self.phase = Phase::Ended;
+        }
+        Reaction::none().durably(record)
     }
 
     fn end(&mut self) -> Reaction {
@@ -404,9 +514,7 @@ impl Transaction {
     }
 
     fn enter_delivering(&mut self, now: Moment, txn: TxnId, shares: BTreeMap<Installation, Share>) {
-        let unacked = shares.keys().cloned().collect();
-        let delivery = Delivery { txn, shares: Arc::new(shares), unacked, due: Some(now) };
-        self.enter(now, Phase::Delivering(delivery));
+        self.enter(now, Phase::Delivering(Delivery::begin(now, txn, Arc::new(shares))));
     }
 
     fn tell_maybe_prepared(&self, message: &Message) -> Vec<CoordinatorAction> {
@@ -421,33 +529,8 @@ impl Transaction {
     }
 }
 
-impl Delivery {
-    fn commit_for(&self, holder: &Installation) -> Option<CoordinatorAction> {
-        let share = self.shares.get(holder)?;
-        Some(CoordinatorAction::Send {
-            to: holder.worker.clone(),
-            message: Message::Commit {
-                txn: self.txn.clone(),
-                holder: holder.clone(),
-                pledges: share.pledges.clone(),
-            },
-        })
-    }
-
-    fn add(&mut self, holder: Installation, share: Share) {
-        Arc::make_mut(&mut self.shares).insert(holder.clone(), share);
-        self.unacked.insert(holder);
-    }
-
-    fn record(&self) -> CoordinatorRecord {
-        CoordinatorRecord::CommitDecided {
-            txn: self.txn.clone(),
-            shares: self.shares.values().cloned().collect(),
-        }
-    }
-}
-
-fn gather(shares: Vec<Share>) -> Shares {
+/// Sorts what participants hold by their installations.
+pub(crate) fn gather(shares: Vec<Share>) -> Shares {
     Arc::new(shares.into_iter().map(|share| (share.holder.clone(), share)).collect())
 }
 

@@ -75,7 +75,10 @@ fn a_readable_commit_of_a_quarantined_job_is_delivered() {
     let event = CoordinatorEvent::Received { from: alice(), reply: acked };
     assert_eq!(coordinator.step(Moment::START, event), Reaction::none(), "it is never ended");
     let stage = coordinator.phase(&job("sales")).unwrap().stage;
-    assert_eq!(stage, Stage::Delivering { txn: txn(1), unacked: BTreeSet::new() });
+    assert_eq!(
+        stage,
+        Stage::Delivering { txn: txn(1), unacked: BTreeSet::new(), given_up: BTreeSet::new() }
+    );
 }
 
 #[test]

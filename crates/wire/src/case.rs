@@ -1,29 +1,26 @@
 //! What only a person can decide: how it is listed, shown and decided.
 
 use tonic::Status;
-use votum_ids::{JobId, TaskId};
 use votum_machine::WallTime;
 use votum_proto::v1;
 
 use crate::{
     Malformed, Translate,
+    case_name::CaseName,
     hook::{CaseAction, HookKind},
-    names::{case_name, read_case_name},
     page::{self, Page},
     request::checked_reason,
     time::{read_timestamp, timestamp},
-    translate::{Numbered, enumerated, read_all, write_all},
+    translate::{Numbered, enumerated, numbered, read_all, write_all},
 };
 
 /// Something that only a person can decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseView {
-    /// The job.
-    pub job: JobId,
-    /// The effect, or the task that is compensated.
-    pub subject: TaskId,
-    /// Which of the two.
-    pub kind: HookKind,
+    /// The job, and what of it.
+    pub name: CaseName,
+    /// What that is.
+    pub kind: CaseKind,
     /// Why it is a case, as a stable word.
     pub reason: String,
     /// One sentence: what happened last.
@@ -35,6 +32,44 @@ pub struct CaseView {
     /// What a person may do.
     pub actions: Vec<CaseAction>,
 }
+
+/// What a case is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CaseKind {
+    /// An effect of the job.
+    Effect,
+    /// What undoes a task.
+    Compensation,
+    /// Commit is decided, and a participant that has not published is lost.
+    LostParticipant,
+}
+
+impl CaseKind {
+    /// Returns the word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Effect => "effect",
+            Self::Compensation => "compensation",
+            Self::LostParticipant => "lost participant",
+        }
+    }
+}
+
+impl From<HookKind> for CaseKind {
+    fn from(kind: HookKind) -> Self {
+        match kind {
+            HookKind::Effect => Self::Effect,
+            HookKind::Compensation => Self::Compensation,
+        }
+    }
+}
+
+numbered!(CaseKind, v1::CaseKind {
+    Effect = Effect,
+    Compensation = Compensation,
+    LostParticipant = LostParticipant,
+});
 
 /// One thing that the log knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +85,7 @@ impl Translate for CaseView {
 
     fn to_proto(&self) -> v1::Case {
         v1::Case {
-            name: case_name(&self.job, &self.subject),
+            name: self.name.resource(),
             kind: self.kind.number(),
             reason: self.reason.clone(),
             message: self.message.clone(),
@@ -61,11 +96,10 @@ impl Translate for CaseView {
     }
 
     fn from_proto(proto: v1::Case) -> Result<Self, Malformed> {
-        let (job, subject) = read_case_name("name", &proto.name)?;
+        let name = CaseName::read("name", &proto.name)?;
         let action = |(i, number)| enumerated(&format!("actions[{i}]"), number);
         Ok(Self {
-            job,
-            subject,
+            name,
             kind: enumerated("kind", proto.kind)?,
             reason: proto.reason,
             message: proto.message,
@@ -145,32 +179,27 @@ impl Translate for CasePage {
 /// Asks for one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetCase {
-    /// The job.
-    pub job: JobId,
-    /// The effect, or the task that is compensated.
-    pub subject: TaskId,
+    /// Which.
+    pub name: CaseName,
 }
 
 impl Translate for GetCase {
     type Proto = v1::GetCaseRequest;
 
     fn to_proto(&self) -> v1::GetCaseRequest {
-        v1::GetCaseRequest { name: case_name(&self.job, &self.subject) }
+        v1::GetCaseRequest { name: self.name.resource() }
     }
 
     fn from_proto(proto: v1::GetCaseRequest) -> Result<Self, Malformed> {
-        let (job, subject) = read_case_name("name", &proto.name)?;
-        Ok(Self { job, subject })
+        Ok(Self { name: CaseName::read("name", &proto.name)? })
     }
 }
 
 /// Decides a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolveCase {
-    /// The job.
-    pub job: JobId,
-    /// The effect, or the task that is compensated.
-    pub subject: TaskId,
+    /// Which.
+    pub name: CaseName,
     /// What shall become of it.
     pub action: CaseAction,
     /// Why; not empty.
@@ -182,19 +211,19 @@ impl Translate for ResolveCase {
 
     fn to_proto(&self) -> v1::ResolveCaseRequest {
         v1::ResolveCaseRequest {
-            name: case_name(&self.job, &self.subject),
+            name: self.name.resource(),
             action: self.action.number(),
             reason: self.reason.clone(),
         }
     }
 
     fn from_proto(proto: v1::ResolveCaseRequest) -> Result<Self, Malformed> {
-        let (job, subject) = read_case_name("name", &proto.name)?;
+        let name = CaseName::read("name", &proto.name)?;
         let action = enumerated("action", proto.action)?;
         let reason = checked_reason(proto.reason)?;
         if reason.trim().is_empty() {
             return Err(Malformed::new("reason", crate::Fault::Missing));
         }
-        Ok(Self { job, subject, action, reason })
+        Ok(Self { name, action, reason })
     }
 }

@@ -39,6 +39,7 @@ impl Translate for ClusterView {
             quarantined_streams: write_all(&self.quarantined),
             journal: Some(self.journal.to_proto()),
             index_state: self.index.number(),
+            mixed_job_count: count(self.mixed),
         }
     }
 
@@ -61,6 +62,7 @@ impl Translate for ClusterView {
             quarantined: read_all("quarantined_streams", proto.quarantined_streams)?,
             journal: read("journal", proto.journal)?,
             index: enumerated("index_state", proto.index_state)?,
+            mixed: number("mixed_job_count", proto.mixed_job_count)?,
         })
     }
 }

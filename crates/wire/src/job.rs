@@ -52,6 +52,8 @@ impl Translate for JobView {
             quarantine: self.quarantine.as_ref().map(Translate::to_proto),
             worker_damages: write_all(&self.worker_damages),
             hooks: write_all(&self.hooks),
+            forced_outcomes: write_all(&self.forced),
+            held_back_by: self.held_back.iter().map(worker_name).collect(),
         }
     }
 
@@ -64,6 +66,10 @@ impl Translate for JobView {
                 .map_err(|malformed: Malformed| malformed.below(format_args!("tasks[{i}]")))
         };
         let tasks = proto.tasks.into_iter().enumerate().map(task).collect::<Result<_, _>>()?;
+        let held_back = proto.held_back_by.iter().enumerate();
+        let held_back = held_back
+            .map(|(i, name)| read_worker_name(&format!("held_back_by[{i}]"), name))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             uid: uuid("uid", &proto.uid)?,
             display_name: proto.display_name,
@@ -95,6 +101,8 @@ impl Translate for JobView {
             quarantine: read_if_any("quarantine", proto.quarantine)?,
             worker_damages: crate::translate::read_all("worker_damages", proto.worker_damages)?,
             hooks: crate::translate::read_all("hooks", proto.hooks)?,
+            forced: crate::translate::read_all("forced_outcomes", proto.forced_outcomes)?,
+            held_back,
             job,
         })
     }

@@ -8,10 +8,12 @@
 pub mod artifact;
 mod attempt;
 pub mod case;
+mod case_name;
 mod checkpoint;
 mod cluster;
 mod commit;
 mod conduct;
+pub mod forced;
 pub mod frame;
 pub mod hold;
 pub mod hook;
@@ -40,8 +42,10 @@ pub mod view;
 mod worker;
 
 pub use attempt::{ArtifactId, ArtifactPart};
-pub use case::{CaseView, EvidenceView};
+pub use case::{CaseKind, CaseView, EvidenceView};
+pub use case_name::{CaseName, Subject};
 pub use commit::PeerInquiry;
+pub use forced::{ForcedKind, ForcedView};
 pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
     Inventory, UnreadableJob,

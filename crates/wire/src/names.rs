@@ -58,20 +58,6 @@ pub(crate) fn read_output_name(
     parts().ok_or_else(|| Malformed::new(field, Fault::form(text, form)))
 }
 
-/// Returns the resource name of a case: the effect, or the task that is compensated.
-pub(crate) fn case_name(job: &JobId, subject: &TaskId) -> String {
-    format!("jobs/{job}/cases/{subject}")
-}
-
-/// Reads the resource name of a case.
-pub(crate) fn read_case_name(field: &str, text: &str) -> Result<(JobId, TaskId), Malformed> {
-    let parts = || {
-        let (job, subject) = text.strip_prefix("jobs/")?.split_once("/cases/")?;
-        Some((JobId::new(job).ok()?, TaskId::new(subject).ok()?))
-    };
-    parts().ok_or_else(|| Malformed::new(field, Fault::form(text, "jobs/{job}/cases/{subject}")))
-}
-
 fn read_single<T>(field: &str, text: &str, prefix: &str, form: &'static str) -> Result<T, Malformed>
 where
     T: FromStr,

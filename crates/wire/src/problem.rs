@@ -291,6 +291,12 @@ reasons! {
     NotUndoable = "NOT_UNDOABLE", InvalidArgument;
     /// What the log knows does not allow it.
     IllegalResolution = "ILLEGAL_RESOLUTION", FailedPrecondition;
+    /// Nobody waits for this participant.
+    NothingOwed = "NOTHING_OWED", FailedPrecondition;
+    /// Nothing is decided about the job.
+    NotDecided = "NOT_DECIDED", FailedPrecondition;
+    /// The worker can be heard, or may still be.
+    WorkerNotLost = "WORKER_NOT_LOST", FailedPrecondition;
     /// There is no such case, or it is decided.
     CaseNotFound = "CASE_NOT_FOUND", NotFound;
     /// Nothing that the job staged is kept.

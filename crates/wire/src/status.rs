@@ -7,7 +7,7 @@ use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId, Worke
 use votum_job::InvalidJob;
 
 use crate::{
-    Behind, Fault, JobState, Malformed, Versions,
+    Behind, CaseName, Fault, JobState, Malformed, Versions,
     names::{AttemptName, job_name, worker_name},
     problem::{Problem, Reason},
 };
@@ -174,20 +174,73 @@ pub fn not_aborted(job: &JobId, state: JobState) -> Status {
 
 /// There is no such case, or it is decided.
 #[must_use]
-pub fn case_not_found(job: &JobId, subject: &TaskId) -> Status {
-    Problem::words(Reason::CaseNotFound, format!("there is no open case {job}/{subject}"))
-        .resource("votum.v1.Case", crate::names::case_name(job, subject))
+pub fn case_not_found(case: &CaseName) -> Status {
+    Problem::words(Reason::CaseNotFound, format!("there is no open case {case}"))
+        .resource("votum.v1.Case", case.resource())
         .into()
 }
 
 /// What the log knows about the case does not allow what was wanted.
 #[must_use]
-pub fn illegal_resolution(job: &JobId, subject: &TaskId, legal: &[&str]) -> Status {
+pub fn illegal_resolution(case: &CaseName, legal: &[&str]) -> Status {
     let words = format!("the log allows only this: {}", legal.join(", "));
     Problem::words(Reason::IllegalResolution, &words)
+        .with("job", &case.job)
+        .with("case", &case.subject)
+        .precondition(case.resource(), words)
+        .into()
+}
+
+/// The decision on the job does not wait for this worker, so that it cannot be given up (H1).
+#[must_use]
+pub fn nothing_owed(job: &JobId, worker: &WorkerId, why: &str) -> Status {
+    let words = format!("{worker} cannot be given up: {why}");
+    Problem::words(Reason::NothingOwed, &words)
         .with("job", job)
-        .with("case", subject)
-        .precondition(crate::names::case_name(job, subject), words)
+        .with("worker", worker)
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// Nothing is decided about the job: a person who does not want to wait cancels it (H1).
+#[must_use]
+pub fn not_decided(job: &JobId, state: JobState) -> Status {
+    let words = format!(
+        "{job} is {}; nothing is decided, so that nobody can be given up; to end it, cancel it",
+        state.word()
+    );
+    Problem::words(Reason::NotDecided, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// An abort is recorded: nothing of the job is ever published, forced or not (H1).
+#[must_use]
+pub fn abort_recorded(job: &JobId, state: JobState) -> Status {
+    let words = format!(
+        "the abort of {job} is recorded, which nothing changes: it is {}, and nobody is owed a \
+         commit of it",
+        state.word()
+    );
+    Problem::words(Reason::AlreadyDecided, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// The worker is not lost: it is told the decision, and obeys it by itself.
+#[must_use]
+pub fn worker_not_lost(job: &JobId, worker: &WorkerId) -> Status {
+    let words = format!(
+        "worker {worker} is not lost: it is told the commit of {job} and publishes by itself"
+    );
+    Problem::words(Reason::WorkerNotLost, &words)
+        .with("job", job)
+        .with("worker", worker)
+        .precondition(worker_name(worker), words)
         .into()
 }
 

@@ -39,6 +39,8 @@ pub enum TxnStage {
     Committing,
     /// Abort is decided; nobody acknowledges it.
     Aborting,
+    /// Commit was decided, and only those that were given up have not acknowledged it.
+    Owing,
 }
 
 /// One participant of a round.
@@ -98,6 +100,7 @@ impl TxnStage {
             Self::Preparing => "PREPARING",
             Self::Committing => "COMMITTING",
             Self::Aborting => "ABORTING",
+            Self::Owing => "OWING",
         }
     }
 }
@@ -106,6 +109,7 @@ numbered!(TxnStage, v1::TxnStage {
     Preparing = Preparing,
     Committing = Committing,
     Aborting = Aborting,
+    Owing = Owing,
 });
 
 impl ListTxns {

@@ -12,7 +12,9 @@ use votum_ids::{
 use votum_job::{Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
-use crate::{PauseView, hook::HookView, names::AttemptName, rescue::KeptReleaseView};
+use crate::{
+    PauseView, forced::ForcedView, hook::HookView, names::AttemptName, rescue::KeptReleaseView,
+};
 
 /// A received job and everything known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,10 @@ pub struct JobView {
     pub worker_damages: Vec<WorkerDamage>,
     /// What its decision leaves to do, by name; empty before it.
     pub hooks: Vec<HookView>,
+    /// What people have forced, oldest first.
+    pub forced: Vec<ForcedView>,
+    /// Lost workers whose publication a decided commit waits for: a person decides.
+    pub held_back: Vec<WorkerId>,
 }
 
 /// What is known of a job whose records cannot all be read (V3).
@@ -132,10 +138,23 @@ pub struct JobDamage {
 pub const DAMAGES_MAX: usize = 16;
 
 impl JobView {
-    /// Returns the word for where it stands: that of its state, or `PAUSED` while it is held;
+    /// Returns the word for where it stands: that of its state, with `MIXED` where a forced
+    /// outcome contradicts the decision, or `PAUSED` while it is held;
     /// `PAUSING` while what was asked to stop for that still runs.
     #[must_use]
     pub fn word(&self) -> &'static str {
+        match self.state {
+            JobState::Committed if self.is_mixed() => return "COMMITTED, MIXED",
+            JobState::Aborted if self.is_mixed() => return "ABORTED, MIXED",
+            JobState::Committed
+            | JobState::Aborted
+            | JobState::Received
+            | JobState::Running
+            | JobState::Preparing
+            | JobState::Committing
+            | JobState::Aborting
+            | JobState::Quarantined => {}
+        }
         if !self.is_held() {
             return self.state.word();
         }
@@ -177,6 +196,9 @@ impl JobView {
         }
         for hook in &mut self.hooks {
             hook.trials.clear();
+        }
+        for forced in &mut self.forced {
+            forced.evidence.clear();
         }
         self
     }
@@ -545,6 +567,8 @@ pub struct ClusterView {
     pub quarantined: Vec<QuarantinedStream>,
     /// What the journal did since the start.
     pub journal: JournalView,
+    /// How many open jobs are MIXED.
+    pub mixed: u64,
     /// What became of the journal's index at the start.
     pub index: IndexState,
 }

@@ -10,7 +10,7 @@ use votum_proto::v1::{
     ResolveCaseResponse, case_service_server::CaseService,
 };
 use votum_wire::{
-    CaseAction, CaseView, EvidenceView, HookKind, Translate,
+    CaseAction, CaseKind, CaseName, CaseView, EvidenceView, Translate,
     case::{CasePage, GetCase, ListCases, ResolveCase},
     status,
 };
@@ -27,12 +27,12 @@ impl CaseService for Desk {
         let script = self.0.lock().unwrap();
         let after = page.after.as_deref();
         let from = after.map_or(0, |after| {
-            1 + script.cases.iter().position(|case| case.subject.as_str() == after).unwrap()
+            1 + script.cases.iter().position(|case| case.name.subject.to_string() == after).unwrap()
         });
         let cases: Vec<_> = script.cases[from..].iter().take(page.size).cloned().collect();
         let ends = from + cases.len() == script.cases.len();
         let last = cases.last().filter(|_| !ends);
-        let next = last.map(|case| ListCases::token_after(case.subject.as_str()));
+        let next = last.map(|case| ListCases::token_after(&case.name.subject.to_string()));
         Ok(Response::new(CasePage { cases, next }.to_proto()))
     }
 
@@ -42,8 +42,8 @@ impl CaseService for Desk {
     ) -> Result<Response<GetCaseResponse>, Status> {
         let wanted = GetCase::from_proto(request.into_inner())?;
         let script = self.0.lock().unwrap();
-        let found = script.cases.iter().find(|case| case.subject == wanted.subject);
-        let found = found.ok_or_else(|| status::case_not_found(&wanted.job, &wanted.subject))?;
+        let found = script.cases.iter().find(|case| case.name == wanted.name);
+        let found = found.ok_or_else(|| status::case_not_found(&wanted.name))?;
         Ok(Response::new(GetCaseResponse { case: Some(found.to_proto()) }))
     }
 
@@ -57,12 +57,12 @@ impl CaseService for Desk {
         if let Some(refusal) = script.refusals.pop_front() {
             return Err(refusal);
         }
-        let at = script.cases.iter().position(|case| case.subject == wish.subject);
-        let at = at.ok_or_else(|| status::case_not_found(&wish.job, &wish.subject))?;
+        let at = script.cases.iter().position(|case| case.name == wish.name);
+        let at = at.ok_or_else(|| status::case_not_found(&wish.name))?;
         let legal: Vec<&str> =
             script.cases[at].actions.iter().map(|action| action.word()).collect();
         if !legal.contains(&wish.action.word()) {
-            return Err(status::illegal_resolution(&wish.job, &wish.subject, &legal));
+            return Err(status::illegal_resolution(&wish.name, &legal));
         }
         script.cases.remove(at);
         Ok(Response::new(ResolveCaseResponse {}))
@@ -71,9 +71,11 @@ impl CaseService for Desk {
 
 fn case(number: usize) -> CaseView {
     CaseView {
-        job: "sales-1".parse().unwrap(),
-        subject: format!("effect-{number}").parse().unwrap(),
-        kind: HookKind::Effect,
+        name: CaseName::hook(
+            "sales-1".parse().unwrap(),
+            format!("effect-{number}").parse().unwrap(),
+        ),
+        kind: CaseKind::Effect,
         reason: "RETRIES_EXHAUSTED".to_owned(),
         message: "the receiver answered 503".to_owned(),
         since: WallTime(5),
@@ -83,12 +85,11 @@ fn case(number: usize) -> CaseView {
 }
 
 fn wanted(number: usize) -> GetCase {
-    GetCase { job: case(number).job, subject: case(number).subject }
+    GetCase { name: case(number).name }
 }
 
 fn wish(number: usize, action: CaseAction) -> ResolveCase {
-    let GetCase { job, subject } = wanted(number);
-    ResolveCase { job, subject, action, reason: "mended".to_owned() }
+    ResolveCase { name: wanted(number).name, action, reason: "mended".to_owned() }
 }
 
 fn client(coordinator: &Coordinator) -> Client {

@@ -261,6 +261,8 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         quarantine: None,
         worker_damages: Vec::new(),
         hooks: Vec::new(),
+        forced: Vec::new(),
+        held_back: Vec::new(),
     }
 }
 

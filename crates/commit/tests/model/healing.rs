@@ -118,7 +118,12 @@ impl<'a> Course<'a> {
                 !unacked.iter().any(lives)
                     && self.workers.iter().all(|machine| machine.in_doubt().next().is_none())
             }
-            Some(Stage::Working | Stage::Preparing { .. } | Stage::Aborting { .. }) => false,
+            Some(
+                Stage::Working
+                | Stage::Preparing { .. }
+                | Stage::Owing { .. }
+                | Stage::Aborting { .. },
+            ) => false,
             Some(Stage::Quarantined) => false,
         }
     }
@@ -139,7 +144,7 @@ impl<'a> Course<'a> {
             Some(Stage::Aborting { .. }) => {
                 self.tell_chief(CoordinatorEvent::Stopped { job: job() });
             }
-            Some(Stage::Quarantined) => {}
+            Some(Stage::Owing { .. } | Stage::Quarantined) => {}
         }
         for worker in 0..self.workers.len() {
             self.tell_worker(worker, ParticipantEvent::Connected);

@@ -424,7 +424,10 @@ impl World {
                     }
                     self.happens(history, Fact::Aborting);
                 }
-                CoordinatorRecord::Ended { .. } => {}
+                CoordinatorRecord::Ended { .. }
+                | CoordinatorRecord::GivenUp { .. }
+                | CoordinatorRecord::CaughtUp { .. }
+                | CoordinatorRecord::Removed { .. } => {}
             }
         }
     }

@@ -434,7 +434,9 @@ impl Tables {
     /// Returns the round that a coordinator is deciding or has decided.
     pub(crate) fn current(&self, chief: u16) -> Option<TxnId> {
         match self.chiefs.value(chief).phase(&job())?.stage {
-            Stage::Preparing { txn, .. } | Stage::Delivering { txn, .. } => Some(txn),
+            Stage::Preparing { txn, .. }
+            | Stage::Delivering { txn, .. }
+            | Stage::Owing { txn, .. } => Some(txn),
             Stage::Working | Stage::Aborting { .. } | Stage::Quarantined => None,
         }
     }

@@ -140,7 +140,7 @@ impl Ballot {
                 }
                 Some(Stage::Delivering { .. }) => vec![Cause::Cancelled],
                 Some(Stage::Aborting { .. }) => vec![Cause::Stopped],
-                Some(Stage::Quarantined) | None => Vec::new(),
+                Some(Stage::Owing { .. } | Stage::Quarantined) | None => Vec::new(),
             }
         }));
     }

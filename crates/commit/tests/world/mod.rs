@@ -9,9 +9,9 @@ mod words;
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use votum_commit::{
-    Cause, Coordinator, CoordinatorAction, CoordinatorEvent, Installation, Knowledge, LogPosition,
-    LogState, Message, Objection, ParticipantAction, ParticipantEvent, Participants, Peer, Pledge,
-    Reply, Share, Start, Vote,
+    Cause, Coordinator, CoordinatorAction, CoordinatorEvent, Forced, Installation, Knowledge,
+    LogPosition, LogState, Message, Objection, ParticipantAction, ParticipantEvent, Participants,
+    Peer, Pledge, Reply, Share, Start, Vote,
 };
 use votum_ids::{
     ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, Target,
@@ -92,6 +92,19 @@ impl World {
             ["stage", names @ ..] => self.stage(names),
             ["withdraw"] => self.tell_chief(CoordinatorEvent::Withdrawn { job: job() }),
             ["cancel", by] => self.cancel(by),
+            ["give", "up", who] => {
+                let (job, holder) = (job(), self.installation(who));
+                let forced = Forced {
+                    by: "ana".to_owned(),
+                    reason: "its disk is gone".to_owned(),
+                    evidence: Vec::new(),
+                };
+                self.tell_chief(CoordinatorEvent::GiveUpAsked { job, holder, forced });
+            }
+            ["remove", who] => {
+                let (job, holder) = (job(), self.installation(who));
+                self.tell_chief(CoordinatorEvent::Removed { job, holder });
+            }
             ["stopped"] => self.tell_chief(CoordinatorEvent::Stopped { job: job() }),
             ["release"] => self.release(),
             ["deliver"] => {
@@ -502,6 +515,10 @@ impl World {
         };
         let holder = Installation { worker: worker_id(who), uid: worker.uid };
         Share { holder, address: address(who), pledges: vec![pledge] }
+    }
+
+    fn installation(&self, who: &str) -> Installation {
+        Installation { worker: worker_id(who), uid: self.workers[who].uid }
     }
 
     fn worker(&mut self, who: &str) -> &mut Worker {

@@ -1,10 +1,10 @@
 //! How transcripts name what the machines say, record and report.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use votum_commit::{
-    CoordinatorAction, CoordinatorRecord, Knowledge, Message, Objection, ParticipantRecord,
-    Participants, Reply, Stage, Standing, Vote,
+    CoordinatorAction, CoordinatorRecord, Installation, Knowledge, Message, Objection,
+    ParticipantRecord, Participants, Reply, Stage, Standing, Vote,
 };
 use votum_ids::{JobId, TxnId};
 
@@ -62,6 +62,15 @@ pub(crate) fn coordinator_record(record: &CoordinatorRecord) -> String {
             format!("Aborting ({}, by {})", cause.reason, cause.by)
         }
         CoordinatorRecord::Ended { .. } => "Ended".to_owned(),
+        CoordinatorRecord::GivenUp { txn, holder, forced } => {
+            format!("GivenUp {} of {}, by {}", holder.worker, round(txn), forced.by)
+        }
+        CoordinatorRecord::CaughtUp { txn, holder } => {
+            format!("CaughtUp {} with {}", holder.worker, round(txn))
+        }
+        CoordinatorRecord::Removed { txn, holder } => {
+            format!("Removed {} from {}", holder.worker, round(txn))
+        }
     }
 }
 
@@ -106,9 +115,16 @@ pub(crate) fn standing(standing: Option<Standing>) -> String {
                 .collect();
             format!("Preparing {}: {}", round(&txn), votes.join(", "))
         }
-        Stage::Delivering { txn, unacked } => {
-            let names: Vec<&str> = unacked.iter().map(|who| who.worker.as_str()).collect();
-            format!("Delivering {}, waits for {}", round(&txn), list(&names))
+        Stage::Delivering { txn, unacked, given_up } => {
+            let waits = format!("Delivering {}, waits for {}", round(&txn), named(&unacked));
+            if given_up.is_empty() {
+                waits
+            } else {
+                format!("{waits}, has given up {}", named(&given_up))
+            }
+        }
+        Stage::Owing { txn, given_up } => {
+            format!("Owing {} to {}", round(&txn), named(&given_up))
         }
         Stage::Aborting { cause } => format!("Aborting ({})", cause.reason),
         Stage::Quarantined => "Quarantined".to_owned(),
@@ -138,6 +154,11 @@ pub(crate) fn duration(text: &str) -> Duration {
         Some(millis) => Duration::from_millis(number(millis)),
         None => Duration::from_secs(number(text.strip_suffix('s').expect("s or ms"))),
     }
+}
+
+fn named(installations: &BTreeSet<Installation>) -> String {
+    let names: Vec<&str> = installations.iter().map(|who| who.worker.as_str()).collect();
+    list(&names)
 }
 
 fn list(names: &[&str]) -> String {

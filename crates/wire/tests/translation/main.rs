@@ -106,7 +106,8 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 26] = [
+const ELSEWHERE: [&str; 27] = [
+    "votum.v1.ForceParticipantResponse.",
     "votum.v1.GetCaseResponse.",
     "votum.v1.GetJobResponse.",
     "votum.v1.ListCasesRequest.",

@@ -21,15 +21,17 @@ use votum_job::{
 };
 use votum_machine::WallTime;
 use votum_wire::{
-    ArtifactId, ArtifactPart, AttemptView, CaseAction, CaseView, CheckpointView, ClusterView,
-    CommittedRound, CoordinatorFrame, DrainView, EvidenceView, FromCoordinator, FromWorker, Hello,
-    HookKind, HookState, HookView, IndexState, Inventory, JobDamage, JobHolder, JobState, JobView,
-    JournalView, LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView,
-    PauseOrigin, PauseView, PeerInquiry, QuarantineView, QuarantinedStream, RecordDamage,
-    ReportView, ResolutionView, TaskState, TaskView, Translate, TrialOutcome, TrialView,
-    UnreadableJob, Versions, WorkerDamage, WorkerState, WorkerView,
+    ArtifactId, ArtifactPart, AttemptView, CaseAction, CaseKind, CaseName, CaseView,
+    CheckpointView, ClusterView, CommittedRound, CoordinatorFrame, DrainView, EvidenceView,
+    ForcedKind, ForcedView, FromCoordinator, FromWorker, Hello, HookKind, HookState, HookView,
+    IndexState, Inventory, JobDamage, JobHolder, JobState, JobView, JournalView, LogPiece,
+    LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
+    PauseView, PeerInquiry, QuarantineView, QuarantinedStream, RecordDamage, ReportView,
+    ResolutionView, TaskState, TaskView, Translate, TrialOutcome, TrialView, UnreadableJob,
+    Versions, WorkerDamage, WorkerState, WorkerView,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     case::{CasePage, GetCase, ResolveCase},
+    forced::ForceParticipant,
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
     operation::{DeleteWorker, DrainWorker},
@@ -138,10 +140,14 @@ fn of_jobs() -> Vec<Sample> {
         sample(RetryJob { job: job_id(), task: None }),
         sample(case()),
         sample(CasePage { cases: vec![case()], next: Some("t".to_owned()) }),
-        sample(GetCase { job: job_id(), subject: task_id() }),
-        sample(ResolveCase {
+        sample(GetCase { name: CaseName::worker(job_id(), worker_id()) }),
+        sample(ForceParticipant {
             job: job_id(),
-            subject: task_id(),
+            worker: worker_id(),
+            reason: "its disk is gone".to_owned(),
+        }),
+        sample(ResolveCase {
+            name: CaseName::hook(job_id(), task_id()),
             action: CaseAction::Retry,
             reason: "mended".to_owned(),
         }),
@@ -515,6 +521,23 @@ pub(crate) fn job() -> JobView {
             problem: "record 3 cannot be read".to_owned(),
         }],
         hooks: hooks(),
+        forced: vec![forced()],
+        held_back: vec![worker_id()],
+    }
+}
+
+fn forced() -> ForcedView {
+    ForcedView {
+        worker: worker_id(),
+        uid: uid(3),
+        kind: ForcedKind::GivenUp,
+        by: "ana".to_owned(),
+        reason: "its disk is gone".to_owned(),
+        at: WallTime(1_800_000_000_012),
+        contradicts: true,
+        healed: Some(WallTime(1_800_000_000_013)),
+        removed: Some(WallTime(1_800_000_000_014)),
+        evidence: vec![EvidenceView { at: WallTime(7), text: "it is lost".to_owned() }],
     }
 }
 
@@ -614,9 +637,8 @@ fn hooks() -> Vec<HookView> {
 
 fn case() -> CaseView {
     CaseView {
-        job: job_id(),
-        subject: task_id(),
-        kind: HookKind::Effect,
+        name: CaseName::hook(job_id(), task_id()),
+        kind: CaseKind::Effect,
         reason: "RETRIES_EXHAUSTED".to_owned(),
         message: "the receiver answered 503".to_owned(),
         since: WallTime(1_800_000_000_011),
@@ -737,6 +759,7 @@ fn cluster() -> ClusterView {
         }],
         journal: JournalView { forced_records: 5, syncs: 2, bytes: 900 },
         index: IndexState::Rebuilt,
+        mixed: 2,
     }
 }
 

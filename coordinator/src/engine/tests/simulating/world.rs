@@ -14,7 +14,9 @@ use votum_ids::{ClusterId, Epoch, Incarnation, JobId, WorkerId};
 use votum_job::{Assignment, JobSpec};
 use votum_schedule::Scheduler;
 use votum_settle::{Post, Trial};
-use votum_wire::{CaseAction, CoordinatorFrame, FromCoordinator, FromWorker, Versions};
+use votum_wire::{
+    CaseAction, CaseName, CoordinatorFrame, FromCoordinator, FromWorker, Subject, Versions,
+};
 use votum_worker::Event as WorkerEvent;
 
 use super::{
@@ -230,11 +232,17 @@ impl World {
 
     /// A person looks whether what nobody knows of took place, and says so.
     fn decide_a_case(&mut self) -> bool {
-        let Some(case) = self.chief.machine.cases().into_iter().next() else { return false };
-        let took_place = self.truth.effects.contains_key(&case.subject);
+        // What is lost here comes back; only hooks wait for a person.
+        let mut cases = self.chief.machine.hook_cases().into_iter();
+        let Some(CaseName { job, subject: Subject::Hook(hook) }) =
+            cases.next().map(|case| case.name)
+        else {
+            return false;
+        };
+        let took_place = self.truth.effects.contains_key(&hook);
         let action = if took_place { CaseAction::Done } else { CaseAction::Retry };
-        self.truth.see(&case.subject);
-        let (job, subject, by) = (case.job, case.subject, "ana".to_owned());
+        self.truth.see(&hook);
+        let (subject, by) = (Subject::Hook(hook), "ana".to_owned());
         let reason = "looked".to_owned();
         self.ask(Question::Resolve { job, subject, action, by, reason });
         true

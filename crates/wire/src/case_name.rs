@@ -1,0 +1,102 @@
+//! What a case is about, and how it is called.
+
+use std::{fmt, str::FromStr};
+
+use votum_ids::{JobId, TaskId, WorkerId};
+
+use crate::{Fault, Malformed};
+
+/// The name of a case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CaseName {
+    /// The job.
+    pub job: JobId,
+    /// What of it.
+    pub subject: Subject,
+}
+
+/// What of a job a case is about. No name of a task or an effect has a colon.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// An effect, or the task that is compensated.
+    Hook(TaskId),
+    /// A participant that is lost.
+    Worker(WorkerId),
+}
+
+impl CaseName {
+    /// Names the case of an effect, or of the task that is compensated.
+    #[must_use]
+    pub fn hook(job: JobId, hook: TaskId) -> Self {
+        Self { job, subject: Subject::Hook(hook) }
+    }
+
+    /// Names the case of a lost participant.
+    #[must_use]
+    pub fn worker(job: JobId, worker: WorkerId) -> Self {
+        Self { job, subject: Subject::Worker(worker) }
+    }
+
+    /// Returns the name as a resource of the API.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        format!("jobs/{}/cases/{}", self.job, self.subject)
+    }
+
+    /// Reads the resource name.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the text has not the form `jobs/{job}/cases/{subject}`.
+    pub fn read(field: &str, text: &str) -> Result<Self, Malformed> {
+        let parts = || {
+            let (job, subject) = text.strip_prefix("jobs/")?.split_once("/cases/")?;
+            Some(Self { job: JobId::new(job).ok()?, subject: subject.parse().ok()? })
+        };
+        let form = "jobs/{job}/cases/{subject}";
+        parts().ok_or_else(|| Malformed::new(field, Fault::form(text, form)))
+    }
+}
+
+impl fmt::Display for CaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.job, self.subject)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hook(task) => write!(f, "{task}"),
+            Self::Worker(worker) => write!(f, "{WORKER}{worker}"),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = votum_ids::InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix(WORKER) {
+            Some(worker) => Ok(Self::Worker(WorkerId::new(worker)?)),
+            None => Ok(Self::Hook(TaskId::new(text)?)),
+        }
+    }
+}
+
+/// Before the name of a worker.
+const WORKER: &str = "worker:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_read_as_it_is_written() {
+        for text in ["announce", "worker:s3"] {
+            assert_eq!(text.parse::<Subject>().unwrap().to_string(), text);
+        }
+        for text in ["", "worker:", "machine:s3", "a:b"] {
+            assert!(text.parse::<Subject>().is_err(), "{text}");
+        }
+    }
+}
