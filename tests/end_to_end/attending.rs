@@ -45,6 +45,24 @@ fn what_a_task_says_is_shown_and_costs_no_forced_write() {
 }
 
 #[test]
+fn last_words_are_shown_when_the_job_is_over() {
+    let mut cluster = patient();
+    // It is over before anybody asks how it gets on.
+    let brief = TaskDraft::new("brief")
+        .on("s1")
+        .runs("votum-report progress 10/100 rows; votum-report warning 'page 7 is empty'; exit 3");
+    let job = cluster.submit(&JobDraft::new("brief").task(brief.attempts(1)).spec());
+    assert_eq!(cluster.ended(&job).state, JobState::Aborted);
+    cluster.coordinator().kill();
+    cluster.start_all();
+
+    let view = cluster.job(&job);
+
+    assert_eq!(done(&view), Some(10), "{view:#?}");
+    assert_eq!(told(&view).unwrap().report.last_warning, "page 7 is empty");
+}
+
+#[test]
 fn a_silent_task_is_stuck_and_a_talking_one_is_not() {
     let cluster = patient();
     let hanging = TaskDraft::new("hangs")

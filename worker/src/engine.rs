@@ -422,7 +422,10 @@ impl Engine {
         {
             self.pending.push_back(Pending::Ask(id.clone(), Ask::Line));
         }
-        let reaction = self.attempts.react(id, |attempt| attempt.step(now, event));
+        // What it said since the last sign of life would come too late after its end.
+        let over = matches!(event, AttemptEvent::Exited { .. } | AttemptEvent::Failed { .. });
+        let words = if over { self.last_words(now, id) } else { None };
+        let mut reaction = self.attempts.react(id, |attempt| attempt.step(now, event));
         let stages = |attempt: &Attempt| attempt.is_sealed() && !attempt.is_hook();
         if !was_sealed && self.attempts.find(id).is_some_and(stages) {
             let staged = ParticipantEvent::Sealed { job: id.job.clone() };
@@ -433,7 +436,13 @@ impl Engine {
             self.savings.insert(id.clone(), saving);
         }
         self.settle_saving(id);
+        reaction.actions.splice(0..0, words);
         reaction
+    }
+
+    /// Returns what an attempt has said and nobody has heard.
+    fn last_words(&mut self, now: Moment, id: &AttemptId) -> Option<Action> {
+        self.attempts.alter(id, |attempt| attempt.pass_on(now)).flatten().map(Action::Send)
     }
 
     fn found(&mut self, attempt: AttemptId, number: u32) -> Reaction {

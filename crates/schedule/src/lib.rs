@@ -108,7 +108,7 @@ pub use event::{Event, Registration};
 pub use keeping::KeptRelease;
 pub use operations::Admission;
 pub use orders::{Drain, Orders, REMOVALS_MAX, Removal};
-pub use pace::ReportView;
+pub use pace::{LastWords, ReportView};
 pub use pause::{LiveAttempts, Pause, PauseOrigin};
 pub use record::{Record, Submission};
 pub use replay::CorruptSchedule;

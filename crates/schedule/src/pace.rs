@@ -1,10 +1,12 @@
 //! How fast a task gets on, by its own word: rate and estimated end.
 //!
-//! A guess for people. Nothing is decided by it, nothing of it is recorded, and
-//! after a restart it begins anew with the next report.
+//! A guess for people. Nothing is decided by it, and after a restart it begins
+//! anew with the next report. What was said last is recorded with the end of its
+//! attempt.
 
 use std::{collections::VecDeque, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use votum_ids::AttemptId;
 use votum_job::{Amount, SelfReport, WHOLE};
 use votum_machine::{Moment, WallTime};
@@ -32,6 +34,15 @@ enum Measure {
     Count { unit: String },
 }
 
+/// What an attempt had said of itself by its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastWords {
+    /// Everything that it has said.
+    pub report: SelfReport,
+    /// When it said the last of it.
+    pub at: WallTime,
+}
+
 /// What a task has said of itself, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportView {
@@ -55,6 +66,18 @@ impl Pace {
             at: WallTime::default(),
             samples: VecDeque::new(),
         }
+    }
+
+    /// Recalls what an attempt had said by its end.
+    pub(crate) fn recalled(attempt: AttemptId, said: &LastWords) -> Self {
+        let LastWords { report, at } = said.clone();
+        Self { attempt, report, at, samples: VecDeque::new() }
+    }
+
+    /// Returns what is worth recording of it when its attempt ends.
+    pub(crate) fn said(&self) -> Option<Box<LastWords>> {
+        let said = LastWords { report: self.report.clone(), at: self.at };
+        (said.report != SelfReport::default()).then(|| Box::new(said))
     }
 
     /// Says whether this is what that attempt has said.

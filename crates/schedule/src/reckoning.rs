@@ -82,7 +82,8 @@ impl Scheduler {
                 Some(assignment) => actions.push(Action::Start(Box::new(assignment))),
                 None => {
                     self.reckonings.insert((name.clone(), id.clone()));
-                    let record = Record::Ended { attempt: attempt.id, end: interrupted(name) };
+                    let (end, said) = (interrupted(name), self.said(&attempt.id));
+                    let record = Record::Ended { attempt: attempt.id, end, said };
                     let mut reaction = self.record(now, record);
                     actions.append(&mut reaction.actions);
                     actions.extend(self.attend(now, id));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use votum_ids::{AttemptId, CheckpointId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
 use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec, StagedOutput};
 
-use crate::{LiveAttempts, Moved, Orders, Registration, Rescue};
+use crate::{LastWords, LiveAttempts, Moved, Orders, Registration, Rescue};
 
 /// A fact of the scheduler.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub enum Record {
         attempt: AttemptId,
         /// How.
         end: AttemptEnd,
+        /// What its program had said of itself by then; absent if that is nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Box<LastWords>>,
     },
     /// A worker is gone for this job: its live attempts are over, its staged outputs are lost.
     Lost {

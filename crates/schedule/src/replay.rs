@@ -6,8 +6,9 @@ use votum_job::InvalidJob;
 use votum_machine::WallTime;
 
 use crate::{
-    KeptRelease, Pause, PauseOrigin, Record, Replica, Scheduler,
+    KeptRelease, LastWords, Pause, PauseOrigin, Record, Replica, Scheduler,
     active_job::{ActiveJob, Fallout},
+    pace::Pace,
 };
 
 /// A record that does not follow from those before it.
@@ -160,8 +161,10 @@ impl Scheduler {
                 self.recorded_job(&attempt.job)?.assign(at, attempt, *number, worker, *uid)
             }
             Record::Started { attempt } => self.recorded_job(&attempt.job)?.start(at, attempt),
-            Record::Ended { attempt, end } => {
-                self.recorded_job(&attempt.job)?.end(at, attempt, end)
+            Record::Ended { attempt, end, said } => {
+                let fallout = self.recorded_job(&attempt.job)?.end(at, attempt, end)?;
+                self.recall(attempt, said.as_deref());
+                Ok(fallout)
             }
             Record::Lost { job, worker, attempts, staged, moved, uid: _ } => {
                 self.recorded_job(job)?.lose(at, worker, attempts, staged, moved)
@@ -207,6 +210,19 @@ impl Scheduler {
             Record::Ordered { worker, orders } => {
                 self.roster.order(worker.clone(), orders.clone());
                 Ok(Fallout::default())
+            }
+        }
+    }
+
+    /// Knows after a restart what an attempt had said by its end.
+    fn recall(&mut self, attempt: &AttemptId, said: Option<&LastWords>) {
+        let job = self.jobs.get(&attempt.job);
+        let task = job.and_then(|job| job.graph.position(&attempt.task));
+        if let (Some(task), Some(said)) = (task, said) {
+            let pace = self.paces.entry((attempt.job.clone(), task));
+            let pace = pace.or_insert_with(|| Pace::recalled(attempt.clone(), said));
+            if !pace.is_of(attempt) {
+                *pace = Pace::recalled(attempt.clone(), said);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     Action, HeldOutput, Holding, Record, Scheduler,
     active_job::{Blame, Orphan, Phase, TaskState},
     attempt::Outcome,
-    pace::Pace,
+    pace::{LastWords, Pace},
     scheduler::Reaction,
 };
 
@@ -72,7 +72,7 @@ impl Scheduler {
         reaction
     }
 
-    /// Takes in what a program has said of itself; nothing of it is recorded.
+    /// Takes in what a program has said of itself; it is recorded with its end.
     pub(crate) fn hear_report(
         &mut self,
         now: Moment,
@@ -113,6 +113,13 @@ impl Scheduler {
         Reaction::perform(actions)
     }
 
+    /// Returns what an attempt has said of itself so far.
+    pub(crate) fn said(&self, attempt: &AttemptId) -> Option<Box<LastWords>> {
+        let task = self.jobs.get(&attempt.job)?.graph.position(&attempt.task)?;
+        let pace = self.paces.get(&(attempt.job.clone(), task))?;
+        pace.is_of(attempt).then(|| pace.said())?
+    }
+
     /// Takes the report of an attempt's end.
     pub(crate) fn end(
         &mut self,
@@ -147,7 +154,8 @@ impl Scheduler {
             Standing::Live => {
                 self.note_listed(worker, &attempt);
                 let job = attempt.job.clone();
-                let mut reaction = self.record(now, Record::Ended { attempt, end });
+                let said = self.said(&attempt);
+                let mut reaction = self.record(now, Record::Ended { attempt, end, said });
                 reaction.actions.insert(0, acknowledge);
                 let wanted = self.jobs.get(&job).is_some_and(|job| match job.phase {
                     Phase::Running => true,

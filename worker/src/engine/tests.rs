@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use votum_commit::{Knowledge, Objection, Pledge, Reply, Vote};
 use votum_driver::{Awaits, Durable};
 use votum_ids::{AttemptId, ClusterId};
-use votum_job::{AttemptEnd, AttemptState, Comeback, Failure, FailureKind};
+use votum_job::{AttemptEnd, AttemptState, Comeback, Failure, FailureKind, SelfReport};
 
 use super::*;
 use crate::testing::{alice, assignment, attempt, job, log, output, pledge, staged, txn, usage};
@@ -291,6 +291,25 @@ fn an_attempt_that_runs_too_long_times_out() {
     assert!(asked.iter().any(|action| matches!(action, Action::Stop { .. })));
     let reported = alice.happen(1, interrupted());
     assert_eq!(failure_of(&reported), Some((attempt(1), FailureKind::TimedOut)));
+}
+
+#[test]
+fn last_words_come_before_the_word_of_the_end() {
+    for end in [AttemptEvent::Exited { usage: usage() }, interrupted()] {
+        let mut alice = Alice::admitted();
+        alice.start(1);
+        alice.happen(1, fetched(BTreeMap::new()));
+        alice.happen(1, AttemptEvent::Started { pid: 42 });
+        let report = Box::new(SelfReport { warnings: 1, ..SelfReport::default() });
+        let said = AttemptEvent::Reported { report: report.clone(), checkpoints: Vec::new() };
+        alice.happen(1, said);
+
+        let ended = alice.happen(1, end);
+
+        let (attempt, age) = (attempt(1), Duration::ZERO);
+        let told = Action::Send(FromWorker::Reported { attempt, report, age });
+        assert_eq!((ended.len(), &ended[0]), (2, &told));
+    }
 }
 
 #[test]

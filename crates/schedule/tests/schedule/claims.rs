@@ -83,7 +83,10 @@ fn last_words_outlive_their_attempt_until_the_next() {
     let end = failed(FailureKind::ExitCode(1));
     world.step(Event::Ended { worker: alice, attempt: first, end });
     assert_eq!(told(&world), Some(1));
+    world.restart(world.records.len());
+    assert_eq!(told(&world), Some(1), "it is recorded with the end");
 
+    ready(&mut world, "alice", 1, &[]);
     world.pass(Duration::from_secs(2));
     assert_eq!(started(&world).len(), 2, "the next attempt began");
     assert_eq!(told(&world), None);

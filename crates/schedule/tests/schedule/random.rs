@@ -747,7 +747,7 @@ impl Chaos {
                         self.world.told
                     );
                 }
-                Record::Ended { attempt, end: AttemptEnd::Sealed { outputs, .. } } => {
+                Record::Ended { attempt, end: AttemptEnd::Sealed { outputs, .. }, .. } => {
                     let task = (attempt.job.clone(), attempt.task.clone());
                     let digests: BTreeMap<_, _> =
                         outputs.iter().map(|output| (output.name.clone(), output.digest)).collect();

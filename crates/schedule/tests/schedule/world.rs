@@ -199,7 +199,7 @@ fn tell_record(record: &Record) -> String {
             format!("assigned {attempt} to {worker} (attempt {number})")
         }
         Record::Started { attempt } => format!("started {attempt}"),
-        Record::Ended { attempt, end } => match end {
+        Record::Ended { attempt, end, .. } => match end {
             AttemptEnd::Sealed { .. } => format!("ended {attempt}: sealed"),
             AttemptEnd::Failed { failure, .. } => format!("ended {attempt}: {}", failure.message),
         },
