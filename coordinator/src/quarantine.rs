@@ -12,7 +12,7 @@ use votum_journal::{Stored, Urgency};
 use votum_machine::WallTime;
 use votum_schedule::Scheduler;
 use votum_wire::{
-    RecordDamage,
+    EvidenceView, RecordDamage,
     view::{DAMAGES_MAX, JobState},
 };
 
@@ -206,6 +206,49 @@ impl Quarantined {
             holders.insert(worker.clone(), listing.words());
         }
         holders
+    }
+
+    /// Tells everything that is known, oldest first; what this start has found comes last.
+    pub(crate) fn evidence(&self, found: WallTime) -> Vec<EvidenceView> {
+        let mut known = Vec::new();
+        let mut tell = |at, text: String| known.push(EvidenceView { at, text });
+        if let (Some(state), Some(at)) = (self.last_state, self.last_recorded) {
+            tell(at, format!("the last record before the damage: the job was {}", state.word()));
+        }
+        for told in &self.decisions {
+            let text = match &told.record {
+                CoordinatorRecord::CommitDecided { txn, .. } => {
+                    format!("COMMIT of round {}.{} can be read", txn.epoch, txn.counter)
+                }
+                CoordinatorRecord::Aborting { cause, .. } => format!("ABORT can be read: {cause}"),
+                CoordinatorRecord::Ended { .. } => {
+                    "that nothing is waited for can be read".to_owned()
+                }
+                CoordinatorRecord::GivenUp { holder, forced, .. } => {
+                    format!("{} was given up by {}: {}", holder.worker, forced.by, forced.reason)
+                }
+                CoordinatorRecord::CaughtUp { holder, .. } => {
+                    format!("{} has published after all", holder.worker)
+                }
+                CoordinatorRecord::Removed { holder, .. } => {
+                    format!("{} was removed for good", holder.worker)
+                }
+            };
+            tell(told.at, text);
+        }
+        for damage in &self.damages {
+            let RecordDamage { number, lsn, forced, problem, .. } = damage;
+            let urgency =
+                if *forced { "forced: it may be the decision" } else { "lazy: no decision" };
+            let of = self.records;
+            let which = format!("record {number} of {of}, number {lsn} of the log, {urgency}");
+            tell(found, format!("{which}: {problem}"));
+        }
+        for (worker, holding) in self.holders() {
+            tell(found, format!("{worker} {holding}"));
+        }
+        known.sort_by_key(|piece| piece.at);
+        known
     }
 
     /// Says in a few words which records cannot be read.

@@ -35,7 +35,8 @@ pub(crate) enum CaseCommand {
     after_help = "Examples:\n  votum case show nightly-sales/announce\n  votum case show nightly-sales/worker:s3"
 )]
 pub(crate) struct ShowArgs {
-    /// A job and its effect, the task whose compensation it is, or `worker:W` for a lost worker.
+    /// A job and its effect, the task whose compensation it is, `worker:W`
+    /// for a lost worker, or `log:damaged` for a quarantined job.
     #[arg(value_name = "JOB/SUBJECT")]
     case: String,
 }
@@ -123,7 +124,7 @@ async fn resolve(args: &ResolveArgs, context: &Context) -> Outcome {
         CaseAction::Retry => "is tried again, with a fresh budget and the same key",
         CaseAction::Done => "is closed: it counts as done",
         CaseAction::GiveUp => match name.subject {
-            Subject::Hook(_) => "is closed: it stays undone",
+            Subject::Hook(_) | Subject::Log => "is closed: it stays undone",
             Subject::Worker(_) => "is closed: the job ends without its outputs and is MIXED",
         },
     };

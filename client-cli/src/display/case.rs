@@ -63,7 +63,7 @@ fn actions(case: &CaseView) -> Table {
         let (label, command) = match (action, subject) {
             (CaseAction::Retry, _) => ("try again:", resolve),
             (CaseAction::Done, _) => ("it is done:", resolve),
-            (CaseAction::GiveUp, Subject::Hook(_)) => ("leave it undone:", resolve),
+            (CaseAction::GiveUp, Subject::Hook(_) | Subject::Log) => ("leave it undone:", resolve),
             (CaseAction::GiveUp, Subject::Worker(worker)) => (
                 "end without it:",
                 format!("votum txn force {job} --worker {worker} --reason TEXT --confirm {job}"),
@@ -72,7 +72,8 @@ fn actions(case: &CaseView) -> Table {
         table.row([cell(label).tone(Tone::Soft), cell(command)]);
     }
     if case.actions.is_empty() {
-        table.row([cell("the log allows no action"), cell("")]);
+        let words = "the log allows no action; `votum show` says what helps";
+        table.row([cell(words), cell("")]);
     }
     let show = format!("votum show {job}");
     table.row([cell("the job:").tone(Tone::Soft), cell(show)]);
@@ -86,6 +87,7 @@ fn reason_words(reason: &str) -> &'static str {
         "REFUSED" => "it failed in a way that another try would not mend",
         "OUTCOME_UNKNOWN" => "nobody can say whether a try took effect",
         "LOST_PARTICIPANT" => "it is the only one that can publish what it has promised",
+        "QUARANTINED" => "what cannot be read may be its decision",
         "NO_WORKER" => "no worker will ever take it",
         _ => "",
     }

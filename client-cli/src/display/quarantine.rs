@@ -3,7 +3,10 @@
 use std::iter;
 
 use votum_commit::Decision;
-use votum_wire::view::{JobView, QuarantineView, RecordDamage};
+use votum_wire::{
+    CaseName,
+    view::{JobView, QuarantineView, RecordDamage},
+};
 
 use super::amount;
 
@@ -33,6 +36,7 @@ pub(crate) fn commands(view: &JobView) -> Vec<(&'static str, String)> {
     if view.tasks.iter().any(|task| !task.attempts.is_empty()) {
         commands.push(("logs:", format!("votum logs {}", view.job)));
     }
+    commands.push(("case:", format!("votum case show {}", CaseName::log(view.job.clone()))));
     commands.push(("others:", "votum list --state quarantined".to_owned()));
     commands
 }

@@ -414,6 +414,7 @@ extract  WAITING  -           0  -     -
 load     WAITING  -           0  -     -
 report   WAITING  -           0  -     -
 
+  case:    votum case show sales-k3f9x2ab/log:damaged
   others:  votum list --state quarantined"#,
     );
     assert_eq!(outcome::exit_of(&view), Exit::Failure);

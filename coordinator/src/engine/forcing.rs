@@ -129,6 +129,9 @@ impl Engine {
 
     /// Returns the lost participants that a decided commit waits for.
     pub(super) fn held_back_by(&self, job: &JobId) -> Vec<Installation> {
+        if self.is_quarantined(job) {
+            return Vec::new(); // That is a case of its own, which allows no action.
+        }
         match self.commit.phase(job).map(|standing| standing.stage) {
             Some(Stage::Delivering { unacked, .. }) => {
                 unacked.into_iter().filter(|holder| self.is_lost(holder)).collect()

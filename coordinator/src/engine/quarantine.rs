@@ -8,7 +8,8 @@ use votum_job::AttemptState;
 use votum_machine::{Machine, Moment, WallTime};
 use votum_schedule::{Record, Registration};
 use votum_wire::{
-    Inventory, JobDamage, QuarantinedStream, UnreadableJob, WorkerDamage,
+    CaseKind, CaseName, CaseView, EvidenceView, Inventory, JobDamage, QuarantinedStream,
+    UnreadableJob, WorkerDamage,
     view::{JobView, STREAMS_MAX, WorkerView},
 };
 
@@ -78,6 +79,33 @@ impl Engine {
         let found = self.quarantine.jobs.get(job)?;
         let stage = self.commit.phase(job).map(|standing| standing.stage);
         Some(view::job::quarantined(self.anchor, found, stage))
+    }
+
+    /// Shows quarantined jobs as cases, by name: what can be read, and that no action is legal.
+    pub(super) fn quarantine_cases(&self) -> Vec<CaseView> {
+        self.quarantine.jobs.values().map(|found| self.quarantine_case(found)).collect()
+    }
+
+    fn quarantine_case(&self, found: &Quarantined) -> CaseView {
+        let view = self.quarantined_view(&found.job);
+        let mut evidence = found.evidence(self.anchor);
+        for told in view.iter().flat_map(|view| &view.participants) {
+            let text = if told.acknowledged {
+                format!("{} has acknowledged the commit", told.worker)
+            } else {
+                format!("{} is told the commit, and has not acknowledged it", told.worker)
+            };
+            evidence.push(EvidenceView { at: self.anchor, text });
+        }
+        CaseView {
+            name: CaseName::log(found.job.clone()),
+            kind: CaseKind::Quarantine,
+            reason: QUARANTINED.to_owned(),
+            message: view.map_or_else(|| found.problem(), |view| view.state_message),
+            since: self.anchor,
+            evidence,
+            actions: Vec::new(),
+        }
     }
 
     pub(super) fn quarantined_count(&self) -> u64 {
@@ -188,3 +216,5 @@ impl Engine {
 
 /// Most jobs of one worker of which it is remembered that it cannot read them.
 const UNREADABLE_MAX: usize = 1_000;
+/// Why such a case is one, for programs.
+const QUARANTINED: &str = "QUARANTINED";

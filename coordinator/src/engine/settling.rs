@@ -172,7 +172,8 @@ impl Engine {
 
     /// Shows every case, by job and subject.
     pub(super) fn cases(&self, now: Moment) -> Vec<CaseView> {
-        self.hook_cases().into_iter().chain(self.lost_participants(now)).collect()
+        let hooks = self.hook_cases().into_iter();
+        hooks.chain(self.lost_participants(now)).chain(self.quarantine_cases()).collect()
     }
 
     /// Shows the cases of effects and compensations, by job and name.
@@ -196,6 +197,12 @@ impl Engine {
                 let worker = worker.clone();
                 return self.resolve_lost(turn, job, worker, action, by, reason);
             }
+            // What cannot be read may be the decision: nothing that a person could do is provable.
+            Subject::Log if self.is_quarantined(&job) => {
+                let legal = Vec::new();
+                return Answer::Refused(Refusal::IllegalResolution { job, subject, legal });
+            }
+            Subject::Log => return Answer::Refused(Refusal::NoCase { job, subject }),
         };
         let Some(case) = self.settlement.case(&job, &hook) else {
             return Answer::Refused(Refusal::NoCase { job, subject });

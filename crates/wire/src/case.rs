@@ -42,6 +42,8 @@ pub enum CaseKind {
     Compensation,
     /// Commit is decided, and a participant that has not published is lost.
     LostParticipant,
+    /// Records of the job cannot be read.
+    Quarantine,
 }
 
 impl CaseKind {
@@ -52,6 +54,7 @@ impl CaseKind {
             Self::Effect => "effect",
             Self::Compensation => "compensation",
             Self::LostParticipant => "lost participant",
+            Self::Quarantine => "quarantined job",
         }
     }
 }
@@ -69,6 +72,7 @@ numbered!(CaseKind, v1::CaseKind {
     Effect = Effect,
     Compensation = Compensation,
     LostParticipant = LostParticipant,
+    Quarantine = Quarantine,
 });
 
 /// One thing that the log knows.

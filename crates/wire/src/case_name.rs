@@ -22,6 +22,8 @@ pub enum Subject {
     Hook(TaskId),
     /// A participant that is lost.
     Worker(WorkerId),
+    /// The job's records, which cannot all be read.
+    Log,
 }
 
 impl CaseName {
@@ -35,6 +37,12 @@ impl CaseName {
     #[must_use]
     pub fn worker(job: JobId, worker: WorkerId) -> Self {
         Self { job, subject: Subject::Worker(worker) }
+    }
+
+    /// Names the case of a job whose records cannot all be read.
+    #[must_use]
+    pub fn log(job: JobId) -> Self {
+        Self { job, subject: Subject::Log }
     }
 
     /// Returns the name as a resource of the API.
@@ -68,6 +76,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Hook(task) => write!(f, "{task}"),
             Self::Worker(worker) => write!(f, "{WORKER}{worker}"),
+            Self::Log => f.write_str(LOG),
         }
     }
 }
@@ -78,6 +87,7 @@ impl FromStr for Subject {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix(WORKER) {
             Some(worker) => Ok(Self::Worker(WorkerId::new(worker)?)),
+            None if text == LOG => Ok(Self::Log),
             None => Ok(Self::Hook(TaskId::new(text)?)),
         }
     }
@@ -85,6 +95,8 @@ impl FromStr for Subject {
 
 /// Before the name of a worker.
 const WORKER: &str = "worker:";
+/// The name of what the log holds of the job.
+const LOG: &str = "log:damaged";
 
 #[cfg(test)]
 mod tests {
@@ -92,10 +104,10 @@ mod tests {
 
     #[test]
     fn a_subject_is_read_as_it_is_written() {
-        for text in ["announce", "worker:s3"] {
+        for text in ["announce", "worker:s3", "log:damaged"] {
             assert_eq!(text.parse::<Subject>().unwrap().to_string(), text);
         }
-        for text in ["", "worker:", "machine:s3", "a:b"] {
+        for text in ["", "worker:", "machine:s3", "log:", "a:b"] {
             assert!(text.parse::<Subject>().is_err(), "{text}");
         }
     }

@@ -183,7 +183,11 @@ pub fn case_not_found(case: &CaseName) -> Status {
 /// What the log knows about the case does not allow what was wanted.
 #[must_use]
 pub fn illegal_resolution(case: &CaseName, legal: &[&str]) -> Status {
-    let words = format!("the log allows only this: {}", legal.join(", "));
+    let words = if legal.is_empty() {
+        "what the log tells allows no action".to_owned()
+    } else {
+        format!("the log allows only this: {}", legal.join(", "))
+    };
     Problem::words(Reason::IllegalResolution, &words)
         .with("job", &case.job)
         .with("case", &case.subject)

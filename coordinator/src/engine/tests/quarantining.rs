@@ -80,6 +80,34 @@ fn nothing_is_done_with_a_quarantined_job_and_its_id_stays_taken() {
 }
 
 #[test]
+fn a_quarantined_job_is_a_case_that_allows_no_action() {
+    let (stored, _attempt) = committed();
+    let decided = &stored[..=decision_at(&stored)];
+    let mut engine = restarted(&damage(decided, 1, b"nothing"));
+    let cases = engine.cases(Moment::START);
+    let [case] = cases.as_slice() else { panic!("{cases:?}") };
+    assert_eq!(case.name.to_string(), "sales-1/log:damaged");
+    assert_eq!((case.reason.as_str(), case.actions.as_slice()), ("QUARANTINED", &[][..]));
+    for known in ["record 2 of", "COMMIT of round 1.1 can be read", "s1 is told the commit"] {
+        assert!(case.evidence.iter().any(|one| one.text.contains(known)), "{known}: {case:#?}");
+    }
+    let question = Question::Resolve {
+        job: job(),
+        subject: votum_wire::Subject::Log,
+        action: votum_wire::CaseAction::GiveUp,
+        by: "ana".to_owned(),
+        reason: "tired of it".to_owned(),
+    };
+    let reply = Replies::default().register().0;
+    let refused = engine.step(Moment::START, Event::Asked { reply, question });
+    assert_eq!(refused.record, None);
+    assert!(matches!(
+        steered(&refused),
+        Answer::Refused(Refusal::IllegalResolution { legal, .. }) if legal.is_empty()
+    ));
+}
+
+#[test]
 fn a_commit_that_can_be_read_is_delivered_and_never_closed() {
     let (stored, _attempt) = committed();
     let decided = decision_at(&stored);
