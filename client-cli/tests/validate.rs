@@ -167,6 +167,11 @@ fn every_wrong_value_is_told_at_once() {
 }
 
 #[test]
+fn what_cannot_be_read_and_what_breaks_a_rule_are_told_at_once() {
+    assert_told("everything_at_once.yaml", 2);
+}
+
+#[test]
 fn the_rules_of_a_job_point_into_its_file() {
     assert_told("rules.yaml", 2);
 }

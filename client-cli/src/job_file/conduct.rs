@@ -16,11 +16,13 @@ use super::{
 };
 
 /// Makes a task of what it runs and of what its fields say about its conduct.
+///
+/// What means nothing has left a problem; the rest is made, so that it can be looked at, too.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     program: Option<Program>,
-) -> Option<TaskSpec> {
+) -> TaskSpec {
     let start_timeout = if_any(fields, "start_timeout", |node| reader.duration(node));
     let progress_timeout = if_any(fields, "progress_timeout", |node| reader.duration(node));
     let health = if_any(fields, "health", |node| health(reader, node));
@@ -35,17 +37,17 @@ pub(super) fn read(
             _ => Err("write `wait` or `proceed`"),
         })
     });
-    Some(TaskSpec {
-        start_timeout: start_timeout?,
-        progress_timeout: progress_timeout?,
-        health: health?,
-        stop_signal: stop_signal?.unwrap_or_default(),
-        checkpoint: checkpoint?,
-        resources: resources?.unwrap_or_default(),
-        exclusive: exclusive?.unwrap_or_default(),
-        on_unreachable: on_unreachable?.unwrap_or_default(),
-        ..TaskSpec::of(program?)
-    })
+    TaskSpec {
+        start_timeout: start_timeout.flatten(),
+        progress_timeout: progress_timeout.flatten(),
+        health: health.flatten(),
+        stop_signal: stop_signal.flatten().unwrap_or_default(),
+        checkpoint: checkpoint.flatten(),
+        resources: resources.flatten().unwrap_or_default(),
+        exclusive: exclusive.flatten().unwrap_or_default(),
+        on_unreachable: on_unreachable.flatten().unwrap_or_default(),
+        ..TaskSpec::of(program.unwrap_or_else(|| Program::Command(vec![STAND_IN.to_owned()])))
+    }
 }
 
 fn health(reader: &mut Reader<'_>, node: &Node) -> Option<HealthCheck> {
@@ -117,3 +119,6 @@ pub(super) fn if_any<'n, T>(
 ) -> Option<Option<T>> {
     fields.find(name).map_or(Some(None), |node| read(node).map(Some))
 }
+
+/// Runs nowhere: a file without a program is refused.
+const STAND_IN: &str = "true";

@@ -20,6 +20,11 @@ impl Problem {
         Self { at, width: 1, message, label: String::new(), help: None }
     }
 
+    /// Says whether both are about one place.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+
     /// Underlines this many characters.
     pub(super) fn width(mut self, width: usize) -> Self {
         self.width = width.max(1);

@@ -17,13 +17,13 @@ use super::{
     yaml::Node,
 };
 
-/// Makes a job of a tree; problems are left with the reader.
+/// Makes a job of a tree as far as it can be read; problems are left with the reader.
 pub(super) fn job(
     reader: &mut Reader<'_>,
     root: &Node,
     given: &GivenParams,
     missing: MissingParams,
-) -> Option<JobSpec> {
+) -> JobSpec {
     let fields = reader.fields(root, "the job", &JOB_FIELDS);
     version(reader, &fields);
     let params = params::settle(reader, fields.find("params"), given, missing);
@@ -47,20 +47,20 @@ pub(super) fn job(
     let prepare_timeout = commit(reader, &fields);
     let tasks = tasks(reader, &fields);
     let effects = hook::effects(reader, &fields);
-    Some(JobSpec {
-        display_name: name?,
+    JobSpec {
+        display_name: name.unwrap_or_else(|| STAND_IN.to_owned()),
         description: description.unwrap_or_default().trim().to_owned(),
         labels,
         params,
         env,
-        timeout: timeout?,
-        retention: retention?,
-        prepare_timeout: prepare_timeout?,
-        on_exhausted: on_exhausted?,
-        keep_staged: keep_staged?,
+        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+        retention: retention.unwrap_or(RETENTION_DEFAULT),
+        prepare_timeout: prepare_timeout.unwrap_or(PREPARE_TIMEOUT_DEFAULT),
+        on_exhausted: on_exhausted.unwrap_or(OnExhausted::Abort),
+        keep_staged: keep_staged.unwrap_or_default(),
         tasks,
         effects,
-    })
+    }
 }
 
 fn version(reader: &mut Reader<'_>, fields: &Fields<'_>) {
@@ -116,12 +116,15 @@ fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskS
     for (key, node) in entries {
         let id = reader.name(key, str::parse::<TaskId>);
         let spec = task::read(reader, key, node);
-        if let (Some(id), Some(spec)) = (id, spec) {
+        if let Some(id) = id {
             tasks.insert(id, spec);
         }
     }
     tasks
 }
+
+/// Names a job that has no name, for as long as it takes to refuse it.
+const STAND_IN: &str = "job";
 
 const JOB_FIELDS: [&str; 13] = [
     "version",

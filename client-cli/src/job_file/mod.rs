@@ -65,25 +65,48 @@ pub(crate) fn parse(
     let root = yaml::parse(source).map_err(|problem| reject(source, vec![problem]))?;
     let mut reader = Reader::new(source);
     let spec = lower::job(&mut reader, &root, given, missing);
-    match (spec, reader.into_problems()) {
-        (Some(spec), problems) if problems.is_empty() => {
-            check(&root, &spec).map(|()| spec).map_err(|problems| reject(source, problems))
-        }
-        (_, problems) => Err(reject(source, problems)),
-    }
+    let mut problems = reader.into_problems();
+    // What is wrong with the rest is told as well, as far as it does not follow from that.
+    let unreadable = !problems.is_empty();
+    let rules = check(&root, &spec, unreadable);
+    let told = |problem: &Problem| problems.iter().any(|earlier| earlier.is_where(problem));
+    let more: Vec<Problem> =
+        rules.into_iter().filter(|problem| !unreadable || !told(problem)).collect();
+    problems.extend(more);
+    if problems.is_empty() { Ok(spec) } else { Err(reject(source, problems)) }
 }
 
-/// Asks the rules of a job, and finds for each complaint the line it is about.
-fn check(root: &Node, spec: &JobSpec) -> Result<(), Vec<Problem>> {
-    let problems = |invalid: Vec<InvalidJob>| {
-        let problem = |InvalidJob { field, problem }| {
-            let (field, half) = point_at(field, &problem);
-            let Place { at, width } = locate(root, &field, half);
-            Problem::new(at, words(&problem)).width(width)
-        };
-        invalid.into_iter().map(problem).collect()
+/// Asks the rules of a job, and finds for each complaint the line it is about; of a file that is
+/// `unreadable` in part without those about what was left out.
+fn check(root: &Node, spec: &JobSpec, unreadable: bool) -> Vec<Problem> {
+    let invalid = Graph::check(spec).err().unwrap_or_default();
+    let invalid =
+        invalid.into_iter().filter(|invalid| !unreadable || !is_there(root, &invalid.problem));
+    let problem = |InvalidJob { field, problem }| {
+        let (field, half) = point_at(field, &problem);
+        let Place { at, width } = locate(root, &field, half);
+        Problem::new(at, words(&problem)).width(width)
     };
-    Graph::check(spec).map(|_graph| ()).map_err(problems)
+    invalid.map(problem).collect()
+}
+
+/// Says whether the file has what a rule misses: it is there, and could not be read.
+fn is_there(root: &Node, problem: &votum_job::Problem) -> bool {
+    use votum_job::Problem as Invalid;
+    let below = |path: &[&str]| {
+        path.iter().try_fold(root, |node, name| node.entry(name).map(|(_, value)| value))
+    };
+    if let Invalid::UnknownTask { task, .. } = problem {
+        return below(&["tasks", task.as_str()]).is_some();
+    }
+    if let Invalid::UnknownOutput { task, output, .. } = problem {
+        return below(&["tasks", task.as_str(), "outputs", output.as_str()]).is_some();
+    }
+    if let Invalid::UnknownEffect { effect, .. } = problem {
+        return below(&["effects", effect.as_str()]).is_some();
+    }
+    // What it wants beside it, or any task, may be there; if not, that is told of the mended file.
+    matches!(problem, Invalid::NoTasks | Invalid::Alone { .. })
 }
 
 /// Says what is wrong, with durations as a job file writes them.

@@ -14,8 +14,8 @@ use super::{
     yaml::{Key, Node, Value},
 };
 
-/// Reads a task; `key` is its name.
-pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<TaskSpec> {
+/// Reads a task as far as it can be read; `key` is its name.
+pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> TaskSpec {
     let what = format!("task `{}`", key.text);
     let fields = reader.fields(node, &what, &TASK_FIELDS);
     let placement = placement(reader, &fields);
@@ -32,18 +32,18 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<Ta
         hook::compensation(reader, named, &key.text, node)
     });
     let spec = conduct::read(reader, &fields, program);
-    Some(TaskSpec {
+    TaskSpec {
         placement,
         needs: needs.unwrap_or_default(),
         env: env.unwrap_or_default(),
         inputs: inputs.unwrap_or_default(),
         outputs: outputs.unwrap_or_default(),
-        timeout: timeout?,
-        grace_period: grace_period?,
+        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+        grace_period: grace_period.unwrap_or(GRACE_PERIOD_DEFAULT),
         retry: retry.unwrap_or_default(),
-        compensate: compensate?,
-        ..spec?
-    })
+        compensate: compensate.flatten(),
+        ..spec
+    }
 }
 
 /// Reads which workers may run it.
