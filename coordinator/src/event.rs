@@ -14,8 +14,10 @@ use crate::{
 /// What the journal remembers of a job that is not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Past {
-    /// It has committed.
+    /// The round that was asked about has committed.
     Committed,
+    /// Another round of it has committed.
+    OtherRoundCommitted,
     /// It has aborted, or nothing is remembered of it.
     NotCommitted,
     /// The journal could not be read.

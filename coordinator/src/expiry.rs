@@ -205,6 +205,7 @@ mod tests {
             request: submission().request,
             uid: submission().uid,
             retention,
+            round: None,
         }
     }
 

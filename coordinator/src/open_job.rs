@@ -2,6 +2,7 @@
 
 use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Installation};
 use votum_driver::Stamped;
+use votum_ids::TxnId;
 use votum_job::JobSpec;
 use votum_machine::WallTime;
 use votum_schedule::Submission;
@@ -23,6 +24,8 @@ pub(crate) struct OpenJob {
     pub(crate) ended: Option<WallTime>,
     /// Who publishes, once the commit is decided.
     pub(crate) publishers: Vec<Installation>,
+    /// The round that committed.
+    pub(crate) round: Option<TxnId>,
     /// What was exchanged with the participants of the current or deciding round.
     pub(crate) exchange: Exchange,
     /// Why it aborts, once that is decided.
@@ -58,6 +61,7 @@ impl OpenJob {
             decided: None,
             ended: None,
             publishers: Vec::new(),
+            round: None,
             exchange: Exchange::default(),
             cause: None,
             forced: Vec::new(),
@@ -91,8 +95,9 @@ impl OpenJob {
             self.started.get_or_insert(at);
         }
         match commit {
-            Some(CoordinatorRecord::CommitDecided { shares, .. }) => {
+            Some(CoordinatorRecord::CommitDecided { txn, shares }) => {
                 self.decided.get_or_insert(at);
+                self.round = Some(txn.clone());
                 self.publishers = shares.iter().map(|share| share.holder.clone()).collect();
                 if shares.is_empty() {
                     self.over = Some(Decision::Commit);

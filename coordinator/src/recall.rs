@@ -9,7 +9,7 @@ use votum_journal::Reader;
 use crate::{
     event::{Event, Past},
     quarantine,
-    record::{JobRecord, job_stream},
+    record::{Closing, JobRecord, job_stream},
     recovery::read_tombstone,
 };
 
@@ -25,7 +25,7 @@ impl Recall {
         let (sender, mut inquiries) = mpsc::channel::<Inquiry>(INQUIRIES_MAX);
         tokio::spawn(async move {
             while let Some((from, txn)) = inquiries.recv().await {
-                let past = past(&reader, &txn.job);
+                let past = past(&reader, &txn);
                 if !inbox.send(Event::Recalled { from, txn, past }).await {
                     return;
                 }
@@ -42,33 +42,47 @@ impl Recall {
     }
 }
 
-/// Finds what became of a job, in its records or in what outlives them.
-fn past(reader: &Reader, job: &JobId) -> Past {
-    let committed = || -> anyhow::Result<bool> {
-        let stored = reader.read(&job_stream(job))?;
-        let Ok(records) = quarantine::read(job, &stored) else {
-            anyhow::bail!("its records cannot all be read");
-        };
-        if records.is_empty() {
-            let tombstone = read_tombstone(reader, job)?;
-            return Ok(tombstone.is_some_and(|found| found.closing.decision == Decision::Commit));
-        }
-        Ok(records.iter().any(|stamped| commits(&stamped.record)))
-    };
-    match committed() {
-        Ok(true) => Past::Committed,
-        Ok(false) => Past::NotCommitted,
+/// Finds what became of a round, in the records of its job or in what outlives them.
+fn past(reader: &Reader, txn: &TxnId) -> Past {
+    match committed(reader, &txn.job) {
+        Ok(committed) => compare(committed, txn),
         Err(error) => {
-            tracing::error!(%job, %error, "cannot read what became of a job");
+            tracing::error!(job = %txn.job, %error, "cannot read what became of a job");
             Past::Unreadable
         }
     }
 }
 
-fn commits(record: &JobRecord) -> bool {
-    let decided = matches!(record.commit, Some(CoordinatorRecord::CommitDecided { .. }));
-    let closing = record.closing.as_ref();
-    decided || closing.is_some_and(|closing| closing.decision == Decision::Commit)
+/// Says what it means for a round which one has committed, if one has; it may be unknown which.
+pub(crate) fn compare(committed: Option<Option<TxnId>>, txn: &TxnId) -> Past {
+    match committed {
+        None => Past::NotCommitted,
+        Some(Some(round)) if round != *txn => Past::OtherRoundCommitted,
+        Some(_) => Past::Committed,
+    }
+}
+
+/// Returns which round of a job has committed.
+fn committed(reader: &Reader, job: &JobId) -> anyhow::Result<Option<Option<TxnId>>> {
+    let stored = reader.read(&job_stream(job))?;
+    let Ok(records) = quarantine::read(job, &stored) else {
+        anyhow::bail!("its records cannot all be read");
+    };
+    let tombstone = if records.is_empty() { read_tombstone(reader, job)? } else { None };
+    let buried = tombstone.and_then(|found| round_of(&found.closing));
+    Ok(records.iter().find_map(|stamped| round(&stamped.record)).or(buried))
+}
+
+/// Returns which round a record says has committed.
+pub(crate) fn round(record: &JobRecord) -> Option<Option<TxnId>> {
+    if let Some(CoordinatorRecord::CommitDecided { txn, .. }) = &record.commit {
+        return Some(Some(txn.clone()));
+    }
+    round_of(record.closing.as_ref()?)
+}
+
+fn round_of(closing: &Closing) -> Option<Option<TxnId>> {
+    (closing.decision == Decision::Commit).then(|| closing.round.clone())
 }
 
 /// Most inquiries that wait.
@@ -79,12 +93,13 @@ mod tests {
     use std::time::Duration;
 
     use votum_driver::Clock;
+    use votum_ids::Epoch;
     use votum_machine::WallTime;
 
     use super::*;
     use crate::{
         engine::tests::{job, submission},
-        record::{Closing, Record, Tombstone},
+        record::{Record, Tombstone},
         recovery::{Recovered, recover, tests::config},
     };
     use votum_journal::Journal;
@@ -94,10 +109,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::start();
         let mut recovered = recover(&config(folder.path()), &clock).await.unwrap();
-        assert_eq!(past(&recovered.reader, &job()), Past::NotCommitted);
+        assert_eq!(past(&recovered.reader, &txn(1)), Past::NotCommitted);
 
         record(&mut recovered, &clock, closed(Decision::Commit)).await;
-        assert_eq!(past(&recovered.reader, &job()), Past::Committed);
+        assert_eq!(past(&recovered.reader, &txn(1)), Past::Committed);
+        assert_eq!(past(&recovered.reader, &txn(2)), Past::OtherRoundCommitted);
         let buried = Tombstone {
             closing: closing(Decision::Commit),
             ended: WallTime(2_000),
@@ -106,9 +122,10 @@ mod tests {
         };
         record(&mut recovered, &clock, Record::Buried(buried)).await;
         record(&mut recovered, &clock, Record::Forgotten(closing(Decision::Commit))).await;
-        assert_eq!(past(&recovered.reader, &job()), Past::Committed);
+        assert_eq!(past(&recovered.reader, &txn(1)), Past::Committed);
+        assert_eq!(past(&recovered.reader, &txn(2)), Past::OtherRoundCommitted);
         record(&mut recovered, &clock, Record::Crumbled { job: job() }).await;
-        assert_eq!(past(&recovered.reader, &job()), Past::NotCommitted);
+        assert_eq!(past(&recovered.reader, &txn(1)), Past::NotCommitted);
     }
 
     #[tokio::test]
@@ -117,7 +134,7 @@ mod tests {
         let clock = Clock::start();
         let mut recovered = recover(&config(folder.path()), &clock).await.unwrap();
         record(&mut recovered, &clock, closed(Decision::Abort)).await;
-        assert_eq!(past(&recovered.reader, &job()), Past::NotCommitted);
+        assert_eq!(past(&recovered.reader, &txn(1)), Past::NotCommitted);
     }
 
     /// Appends a record and waits until it is durable, and so indexed.
@@ -142,6 +159,11 @@ mod tests {
             request: submission().request,
             uid: submission().uid,
             retention: Duration::from_secs(3600),
+            round: (decision == Decision::Commit).then(|| txn(1)),
         }
+    }
+
+    fn txn(counter: u64) -> TxnId {
+        TxnId { job: job(), epoch: Epoch(1), counter }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use votum_commit::{CoordinatorRecord, Decision};
 use votum_driver::Durable;
-use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, WorkerId};
+use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, TxnId, WorkerId};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
 use votum_schedule::{Orders, Registration};
@@ -94,6 +94,9 @@ pub(crate) struct Closing {
     pub uid: Uuid,
     /// How long record and logs are kept after this.
     pub retention: Duration,
+    /// The round that committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<TxnId>,
 }
 
 /// What is known of a job whose records are gone; a few hundred bytes in the index, none in memory.

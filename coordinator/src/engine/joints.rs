@@ -187,6 +187,7 @@ impl Engine {
             request: open.submission.request,
             uid: open.submission.uid,
             retention: open.spec.retention,
+            round: open.round.clone(),
         };
         self.departed.keep(closing.clone(), given_up);
         turn.close(closing);

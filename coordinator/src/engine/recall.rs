@@ -5,12 +5,13 @@ use votum_ids::TxnId;
 use votum_wire::FromCoordinator;
 
 use super::Engine;
-use crate::{action::Action, event::Past, turn::Turn};
+use crate::{action::Action, event::Past, open_job::OpenJob, turn::Turn};
 
 impl Engine {
     /// Answers a worker that is in doubt about a round.
     ///
-    /// Presumption is for what nobody remembers: a job that is not open is looked up first.
+    /// Presumption is for what nobody remembers: a job that is not open, or over for everybody else,
+    /// is looked up first.
     pub(super) fn inquired(&mut self, turn: &mut Turn, from: Installation, txn: TxnId) {
         match self.jobs.get(&txn.job).map(|open| open.over) {
             None if self.may_judge(&txn.job) => turn.act(Action::Recall { from, txn }),
@@ -18,7 +19,7 @@ impl Engine {
             Some(Some(Decision::Commit)) if self.owed(&txn.job).contains(&from) => {
                 self.answer(turn, from, txn);
             }
-            Some(Some(Decision::Commit)) => self.leave_in_doubt(turn, from, txn, Past::Committed),
+            Some(Some(Decision::Commit)) => turn.act(Action::Recall { from, txn }),
             None | Some(None | Some(Decision::Abort)) => self.answer(turn, from, txn),
         }
     }
@@ -28,9 +29,21 @@ impl Engine {
         if self.refuse(&from).is_some() {
             return;
         }
+        let over = |open: &OpenJob| open.over == Some(Decision::Commit);
         match past {
             // The id may have been given out again since.
-            _ if self.jobs.contains_key(&txn.job) => self.answer(turn, from, txn),
+            _ if self.jobs.get(&txn.job).is_some_and(|open| !over(open)) => {
+                self.answer(turn, from, txn);
+            }
+            // What it promised in a round that ended without commit binds nobody (C10).
+            Past::OtherRoundCommitted => {
+                // An open job may have an effect there; its end releases everything.
+                if !self.jobs.contains_key(&txn.job) {
+                    self.release_leftover(&from.worker, txn.job.clone());
+                }
+                let frame = FromCoordinator::Commit(Message::RoundEnded { txn });
+                turn.act(Action::Send { worker: from.worker, frame });
+            }
             // It is over for everyone else, so nobody would ever release it there.
             Past::NotCommitted => {
                 self.release_leftover(&from.worker, txn.job.clone());
@@ -46,13 +59,13 @@ impl Engine {
         self.commit(turn, CoordinatorEvent::Received { from, reply });
     }
 
-    /// Whoever voted Yes in a round that committed has acknowledged before the round ended here.
+    /// Whoever voted Yes in the round that committed has acknowledged before the round ended here.
     /// If it asks again, its disk was set back, and what it would publish may have been replaced
     /// since: it is neither told to discard nor to publish, but to keep what it has (C9).
     fn leave_in_doubt(&self, turn: &mut Turn, from: Installation, txn: TxnId, past: Past) {
         let alarm = match past {
             Past::Unreadable => format!("cannot read what became of the job {}", txn.job),
-            Past::Committed | Past::NotCommitted => format!(
+            Past::Committed | Past::OtherRoundCommitted | Past::NotCommitted => format!(
                 "{} is in doubt about {txn}, although the job {} has committed and it has acknowledged that; its disk was set back, so compare what it has published with the other workers",
                 from.worker, txn.job
             ),

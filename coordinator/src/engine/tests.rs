@@ -289,6 +289,7 @@ fn an_expired_job_never_takes_an_open_one_along() {
         request: RequestId(Uuid::from_u128(9)),
         uid: Uuid::nil(),
         retention: Duration::from_secs(600),
+        round: None,
     };
     let expired = Event::Expired { closing, tombstone: None };
     assert_eq!(world.step(expired).record, None);
@@ -621,6 +622,7 @@ fn a_tombstone_stands_before_what_it_stands_for_goes() {
         request: submission().request,
         uid: Uuid::nil(),
         retention: Duration::from_secs(600),
+        round: None,
     };
     let tombstone = crate::record::Tombstone {
         closing: closing.clone(),
@@ -666,9 +668,11 @@ fn a_job_that_is_not_open_is_looked_up_before_presumption() {
     assert_eq!(asked.actions, [recall]);
 
     let abort = FromCoordinator::Commit(Message::Abort { job: job() });
+    let ended = FromCoordinator::Commit(Message::RoundEnded { txn: txn.clone() });
     let undecided = FromCoordinator::Commit(Message::Undecided { txn: txn.clone() });
     for (past, answer) in [
         (Past::NotCommitted, &abort),
+        (Past::OtherRoundCommitted, &ended),
         (Past::Committed, &undecided),
         (Past::Unreadable, &undecided),
     ] {
@@ -676,10 +680,10 @@ fn a_job_that_is_not_open_is_looked_up_before_presumption() {
         let answered = world.settle(Event::Recalled { from, txn: txn.clone(), past });
         assert!(answered.sends(|frame| frame == answer), "{past:?}: {:?}", answered.actions);
         let raised = answered.actions.iter().any(|one| matches!(one, Action::Raise { .. }));
-        assert_eq!(raised, past != Past::NotCommitted);
-        // Nobody else would ever let go of what an aborted one left there.
+        assert_eq!(raised, matches!(past, Past::Committed | Past::Unreadable));
+        // Nobody else would ever let go of what it left there.
         let release = FromCoordinator::Commit(Message::Release { job: job() });
-        assert_eq!(answered.sends(|frame| *frame == release), past == Past::NotCommitted);
+        assert_eq!(answered.sends(|frame| *frame == release), !raised);
     }
 }
 

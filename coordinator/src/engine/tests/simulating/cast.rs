@@ -16,7 +16,7 @@ use votum_job::{
 /// Books something outside; its compensation gives it back.
 pub(super) const BOOK: &str = "book";
 
-/// Makes the job: `book` on a; then `load` on b and `report` on a, each with an output.
+/// Makes the job: `book` on a; then `load` and `report` anywhere, each with an output.
 pub(super) fn job_spec() -> JobSpec {
     let retry = RetryPolicy {
         attempts: 40,
@@ -31,15 +31,16 @@ pub(super) fn job_spec() -> JobSpec {
         retry: retry.clone(),
         elsewhere: false,
     });
-    let publishing = |worker: &str, name: &str| TaskSpec {
+    let publishing = |name: &str| TaskSpec {
         needs: BTreeSet::from([task(BOOK)]),
         outputs: BTreeMap::from([(OutputName::new(name).unwrap(), output(name))]),
-        ..task_on(worker)
+        placement: Placement::default(),
+        ..task_on("a")
     };
     let tasks = BTreeMap::from([
         (task(BOOK), book),
-        (task("load"), publishing("b", "rows")),
-        (task("report"), publishing("a", "pages")),
+        (task("load"), publishing("rows")),
+        (task("report"), publishing("pages")),
     ]);
     let effect = |after, needs: &[&str], work: EffectWork| EffectSpec {
         on_unknown: match work {

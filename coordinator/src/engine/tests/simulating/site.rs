@@ -30,6 +30,8 @@ pub(super) struct Site {
     running: BTreeMap<AttemptId, Assignment>,
     /// What has a directory in the staging.
     staged: BTreeSet<AttemptId>,
+    /// Until then nothing reaches it.
+    pub(super) away: Duration,
     sessions: u64,
     starts: u128,
 }
@@ -88,6 +90,7 @@ impl Site {
             work: Vec::new(),
             running: BTreeMap::new(),
             staged,
+            away: Duration::ZERO,
             sessions: 0,
             starts,
         };

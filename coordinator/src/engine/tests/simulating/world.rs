@@ -6,11 +6,9 @@ use std::{
 };
 
 use uuid::Uuid;
-use votum_commit::{
-    Coordinator, CoordinatorRecord, LogPosition, LogState, Message, Objection, Start, Vote,
-};
+use votum_commit::{Coordinator, LogPosition, LogState, Message, Objection, Start, Vote};
 use votum_driver::Stamped;
-use votum_ids::{ClusterId, Epoch, Incarnation, JobId, WorkerId};
+use votum_ids::{ClusterId, Epoch, Incarnation, TxnId, WorkerId};
 use votum_job::{Assignment, JobSpec};
 use votum_schedule::Scheduler;
 use votum_settle::{Post, Trial};
@@ -33,6 +31,7 @@ use crate::{
     },
     event::{Event, Past},
     question::{Intent, Question},
+    recall::{compare, round},
     record::Record,
     replies::Replies,
 };
@@ -266,6 +265,7 @@ impl World {
                 moves.push(Move::Tick(Some(worker.clone())));
             }
             match &site.session {
+                None if site.away > self.time => {}
                 None => moves.push(Move::Connect(worker.clone())),
                 Some(session) => {
                     if !session.down.is_empty() {
@@ -285,7 +285,8 @@ impl World {
     /// Lets time pass until somebody wants a tick.
     fn wait(&mut self) {
         let sites = self.sites.values().filter_map(|site| site.node.due());
-        let due = sites.chain(self.chief.due()).min();
+        let away = self.sites.values().map(|site| site.away).filter(|until| *until > self.time);
+        let due = sites.chain(self.chief.due()).chain(away).min();
         self.time = due.expect("somebody waits").max(self.time);
     }
 
@@ -356,7 +357,7 @@ impl World {
                 self.posts.push(*post);
             }
             Action::Recall { from, txn } => {
-                let past = self.past(&txn.job);
+                let past = self.past(&txn);
                 self.chief.step(self.time, Event::Recalled { from, txn, past });
             }
             Action::Raise { alarm } => panic!("the coordinator: {alarm}"),
@@ -376,16 +377,13 @@ impl World {
         }
     }
 
-    fn past(&self, job: &JobId) -> Past {
-        let durable = &self.chief.journal[..self.chief.durable];
-        let committed = durable.iter().any(|(_, record)| match record {
-            Record::Job(record) => {
-                record.job == *job
-                    && (matches!(record.commit, Some(CoordinatorRecord::CommitDecided { .. })))
-            }
-            _ => false,
+    fn past(&self, txn: &TxnId) -> Past {
+        let durable = self.chief.journal[..self.chief.durable].iter();
+        let committed = durable.filter_map(|(_, record)| match record {
+            Record::Job(record) if record.job == txn.job => round(record),
+            _ => None,
         });
-        if committed { Past::Committed } else { Past::NotCommitted }
+        compare(committed.take(1).next(), txn)
     }
 
     /// The session of a worker ends, after some of what is under way has arrived; both sides
@@ -418,10 +416,16 @@ impl World {
         self.play.faults -= 1;
         let names: Vec<WorkerId> = self.sites.keys().cloned().collect();
         let worker = names[self.dice.below(names.len())].clone();
-        match self.dice.below(3) {
+        match self.dice.below(4) {
             0 => self.crash_chief(None),
             1 => self.crash_site(&worker, None),
-            _ => self.cut(&worker),
+            2 => self.cut(&worker),
+            _ => {
+                self.cut(&worker);
+                let away = Duration::from_secs(self.dice.below(90) as u64);
+                let until = self.time + away;
+                self.site(&worker).away = until;
+            }
         }
         self.perform();
     }
