@@ -344,6 +344,7 @@ impl Engine {
         match frame {
             FromWorker::Inventory(page) => self.inventory(turn, from, page),
             FromWorker::InventoryEnded => {
+                self.tell_owed(&from);
                 let event = votum_schedule::Event::InventoryEnded { worker };
                 self.pending.push_back(Pending::Schedule(event));
                 let host = settling::host(&from);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use votum_commit::{
-    CoordinatorEvent, Decision, Evidence, Forced, Installation, Pledge, Stage, Vote,
+    CoordinatorEvent, Decision, Evidence, Forced, Installation, Pledge, Reply, Stage, Vote,
 };
 use votum_ids::{JobId, WorkerId};
 use votum_machine::Moment;
@@ -303,6 +303,28 @@ impl Engine {
             self.settle_rescued(&rescue.from);
         }
         turn.changed(job);
+    }
+
+    /// Tells a worker that has come back which commits it is owed, as if it had asked.
+    ///
+    /// It need not be in doubt: it may have published, and the record of its acknowledgement
+    /// may have been lost.
+    pub(super) fn tell_owed(&mut self, from: &Installation) {
+        let rounds = self.jobs.keys().filter_map(|job| match self.commit.phase(job)?.stage {
+            Stage::Delivering { txn, given_up, .. } | Stage::Owing { txn, given_up } => {
+                given_up.contains(from).then_some(txn)
+            }
+            Stage::Working
+            | Stage::Preparing { .. }
+            | Stage::Aborting { .. }
+            | Stage::Quarantined => None,
+        });
+        let asks = rounds.map(|txn| {
+            let reply = Reply::Inquired { txn };
+            Pending::Commit(CoordinatorEvent::Received { from: from.clone(), reply })
+        });
+        let asks: Vec<_> = asks.collect();
+        self.pending.extend(asks);
     }
 
     /// Forgets what is owed to installations that an operator has removed for good.

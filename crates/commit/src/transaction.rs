@@ -3,7 +3,11 @@
 //! Nothing is recorded before the decision: a round that was open when the
 //! coordinator died is answered "ended without commit", and a new one begins.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use votum_ids::{Epoch, JobId, TxnId};
 use votum_machine::Moment;
@@ -87,6 +91,8 @@ impl Transaction {
 
     /// Continues a commit that only participants that were given up have not acknowledged.
     pub(crate) fn owing(epoch: Epoch, delivery: Delivery) -> Self {
+        // The end is recorded: everybody else has acknowledged, whatever is not recorded of it.
+        let delivery = Delivery { unacked: BTreeSet::new(), due: None, ..delivery };
         Self::resumed(epoch, delivery.txn.job.clone(), Phase::Owing(delivery))
     }
 

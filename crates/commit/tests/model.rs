@@ -87,6 +87,18 @@ fn three_workers_keep_every_promise() {
 }
 
 #[test]
+fn whoever_is_given_up_is_told_the_same_as_everybody() {
+    let bounds = Bounds { gives_up: true, ..CALM };
+    let counts = [
+        Bounds { chief_crashes: 1, ..bounds },
+        Bounds { worker_crashes: 1, wipes: 1, ..bounds },
+        Bounds { chief_crashes: 1, worker_crashes: 1, ..bounds },
+    ];
+    let counts = counts.map(|bounds| explore(Ballot::new(bounds).healing()));
+    assert_eq!(counts, [2_518, 14_527, 13_058]);
+}
+
+#[test]
 fn larger_worlds_keep_every_promise_as_well() {
     if std::env::var_os("VOTUM_MODEL").is_none_or(|length| length != "long") {
         return; // These take minutes.
@@ -178,6 +190,18 @@ fn the_model_catches_an_abort_after_commit() {
 fn the_model_catches_an_installation_that_is_not_checked() {
     let bounds = Bounds { wipes: 1, ..CALM };
     catch(Bug::InstallationNotChecked, bounds, "a commit has every vote of its own round", 9);
+}
+
+#[test]
+fn the_model_catches_a_commit_that_is_forgotten_with_who_was_given_up() {
+    let bounds = Bounds { gives_up: true, ..CALM };
+    catch(Bug::GivenUpIsForgotten, bounds, "a commit ends when everybody has published", 11);
+}
+
+#[test]
+fn the_model_catches_a_giving_up_before_the_decision() {
+    let bounds = Bounds { gives_up: true, ..CALM };
+    catch(Bug::GivenUpLeavesTheRound, bounds, "a commit has every vote of its own round", 8);
 }
 
 /// Explores everything within the bounds and returns the number of states.

@@ -65,6 +65,18 @@ fn a_given_up_worker_that_comes_back_heals_the_job() {
 }
 
 #[test]
+fn a_given_up_worker_that_does_not_ask_is_told_when_it_comes_back() {
+    let mut world = committing();
+    let lost = world.lose();
+    assert!(matches!(world.force(lost, "s1"), Answer::Forced(_)));
+    world.settle_at(lost, Event::Tick);
+    world.settle_at(lost, Event::SessionOpened(hello()));
+    let ended = Event::Frame { from: installation(), frame: FromWorker::InventoryEnded };
+    let told = world.settle_at(lost, ended);
+    assert!(told.sends(|frame| matches!(frame, FromCoordinator::Commit(Message::Commit { .. }))));
+}
+
+#[test]
 fn a_removed_worker_is_owed_nothing_and_stays_mixed() {
     let mut world = committing();
     let lost = world.lose();

@@ -39,6 +39,10 @@ pub(crate) enum Bug {
     DiscardOnRoundEnded,
     /// A cancellation is obeyed after the decision (C11).
     AbortAfterCommit,
+    /// Whoever is given up counts as if it had acknowledged: nothing is owed to it (C14).
+    GivenUpIsForgotten,
+    /// Whoever is given up before the decision leaves the round (H1).
+    GivenUpLeavesTheRound,
     /// Nobody compares installations: not the worker that is asked, not who counts votes (C13).
     InstallationNotChecked,
 }
@@ -73,11 +77,20 @@ impl Bug {
         machine: &Coordinator,
         event: CoordinatorEvent,
     ) -> CoordinatorEvent {
-        let Some(Stage::Preparing { txn: current, votes }) =
-            machine.phase(&job()).map(|standing| standing.stage)
-        else {
-            return event;
-        };
+        let stage = machine.phase(&job()).map(|standing| standing.stage);
+        if let CoordinatorEvent::GiveUpAsked { holder, .. } = &event {
+            let reply = match stage {
+                Some(Stage::Preparing { txn, .. }) if Self::GivenUpLeavesTheRound.is(bug) => {
+                    Reply::Voted { txn, vote: Vote::ReadOnly }
+                }
+                Some(Stage::Delivering { txn, .. }) if Self::GivenUpIsForgotten.is(bug) => {
+                    Reply::Acked { txn }
+                }
+                Some(_) | None => return event,
+            };
+            return CoordinatorEvent::Received { from: holder.clone(), reply };
+        }
+        let Some(Stage::Preparing { txn: current, votes }) = stage else { return event };
         let CoordinatorEvent::Received { from, reply: Reply::Voted { txn, vote } } = event else {
             return event;
         };

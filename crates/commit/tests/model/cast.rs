@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use votum_commit::{
-    Cause, CoordinatorEvent, Installation, LogPosition, LogState, Pledge, Share, Start,
+    Cause, CoordinatorEvent, Forced, Installation, LogPosition, LogState, Pledge, Share, Start,
 };
 use votum_ids::{
     ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, Target,
@@ -107,3 +107,10 @@ pub(crate) fn cancel() -> CoordinatorEvent {
 
 /// More than any worker ever has.
 const INSTALLATIONS: usize = 8;
+
+/// An operator gives an installation up.
+pub(crate) fn give_up(holder: Installation) -> CoordinatorEvent {
+    let (by, reason) = ("ana".to_owned(), "its disk is gone".to_owned());
+    let forced = Forced { by, reason, evidence: Vec::new() };
+    CoordinatorEvent::GiveUpAsked { job: job(), holder, forced }
+}

@@ -20,6 +20,8 @@ pub(crate) enum Fact {
     Aborting,
     /// Somebody was told that this round is refused.
     Refused(TxnId),
+    /// An operator has given an installation up that owes this commit.
+    GivenUp(WorkerUid, TxnId),
     /// Outputs became visible.
     Published(WorkerUid, TxnId),
     /// An installation holds nothing any more.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use votum_commit::{
     Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Message, Objection,
-    ParticipantAction, ParticipantEvent, Participants, Stage, Vote,
+    ParticipantAction, ParticipantEvent, Participants, Reply, Stage, Vote,
 };
 use votum_ids::TxnId;
 use votum_machine::Machine;
@@ -111,19 +111,16 @@ impl<'a> Course<'a> {
         match self.stage() {
             None => self.workers.iter().all(|machine| machine.jobs().next().is_none()),
             // What a lost disk has promised can only be settled by a person.
-            Some(Stage::Delivering { unacked, .. }) => {
+            Some(
+                Stage::Delivering { unacked: waited, .. } | Stage::Owing { given_up: waited, .. },
+            ) => {
                 let lives = |named: &votum_commit::Installation| {
                     (0..self.workers.len()).any(|worker| living(self.history, worker) == *named)
                 };
-                !unacked.iter().any(lives)
+                !waited.iter().any(lives)
                     && self.workers.iter().all(|machine| machine.in_doubt().next().is_none())
             }
-            Some(
-                Stage::Working
-                | Stage::Preparing { .. }
-                | Stage::Owing { .. }
-                | Stage::Aborting { .. },
-            ) => false,
+            Some(Stage::Working | Stage::Preparing { .. } | Stage::Aborting { .. }) => false,
             Some(Stage::Quarantined) => false,
         }
     }
@@ -144,12 +141,31 @@ impl<'a> Course<'a> {
             Some(Stage::Aborting { .. }) => {
                 self.tell_chief(CoordinatorEvent::Stopped { job: job() });
             }
-            Some(Stage::Owing { .. } | Stage::Quarantined) => {}
+            Some(Stage::Owing { .. }) => {}
+            Some(Stage::Quarantined) => {}
         }
+        self.tell_owed();
         for worker in 0..self.workers.len() {
             self.tell_worker(worker, ParticipantEvent::Connected);
             if self.workers[worker].next_deadline().is_some() {
                 self.tell_worker(worker, ParticipantEvent::Tick);
+            }
+        }
+    }
+
+    /// Tells whoever was given up what it is owed, as the engine does when it has come back.
+    fn tell_owed(&mut self) {
+        let (Some(Stage::Delivering { txn, given_up, .. }) | Some(Stage::Owing { txn, given_up })) =
+            self.stage()
+        else {
+            return;
+        };
+        for worker in 0..self.workers.len() {
+            let from = living(self.history, worker);
+            if given_up.contains(&from) {
+                let reply = Reply::Inquired { txn: txn.clone() };
+                self.tell_chief(CoordinatorEvent::Met { from: from.clone(), seen: None });
+                self.tell_chief(CoordinatorEvent::Received { from, reply });
             }
         }
     }

@@ -290,6 +290,7 @@ impl World {
                 Fact::Decided(_)
                 | Fact::Named(..)
                 | Fact::Aborting
+                | Fact::GivenUp(..)
                 | Fact::Published(..)
                 | Fact::Discarded(_)
                 | Fact::Passed(..)
@@ -396,7 +397,8 @@ impl World {
     fn chief_records(&self, history: &mut History, record: CoordinatorRecord) {
         let bug = self.tables.bug;
         let forced = record.forced() && !Bug::neglects_chief(bug, &record);
-        if matches!(record, CoordinatorRecord::Ended { .. }) && self.somebody_unpublished(history) {
+        if matches!(record, CoordinatorRecord::Ended { .. }) && self.somebody_is_waited_for(history)
+        {
             history.broken |= Broken::End as u16;
         }
         let mut lazy = (*self.tables.chief_logs.value(history.chief.lazy)).clone();
@@ -424,8 +426,10 @@ impl World {
                     }
                     self.happens(history, Fact::Aborting);
                 }
+                CoordinatorRecord::GivenUp { txn, holder, .. } => {
+                    self.happens(history, Fact::GivenUp(holder.uid, txn.clone()));
+                }
                 CoordinatorRecord::Ended { .. }
-                | CoordinatorRecord::GivenUp { .. }
                 | CoordinatorRecord::CaughtUp { .. }
                 | CoordinatorRecord::Removed { .. } => {}
             }
@@ -480,6 +484,7 @@ impl World {
                 Fact::Promised(..)
                 | Fact::Named(..)
                 | Fact::Refused(_)
+                | Fact::GivenUp(..)
                 | Fact::Published(..)
                 | Fact::Discarded(_)
                 | Fact::Passed(..)
@@ -535,6 +540,7 @@ impl World {
             | Fact::Decided(_)
             | Fact::Aborting
             | Fact::Refused(_)
+            | Fact::GivenUp(..)
             | Fact::Published(..)
             | Fact::Discarded(_)
             | Fact::Passed(..)
@@ -552,6 +558,15 @@ impl World {
     }
 
     /// Says whether a commit has left out somebody whom it names.
+    /// Says whether somebody whom a durable commit names has neither published nor was given up.
+    fn somebody_is_waited_for(&self, history: &History) -> bool {
+        self.facts(history).iter().any(|fact| {
+            matches!(&**fact, Fact::Named(uid, txn)
+                if !self.is(history, Fact::Published(*uid, txn.clone()))
+                    && !self.is(history, Fact::GivenUp(*uid, txn.clone())))
+        })
+    }
+
     pub(crate) fn somebody_unpublished(&self, history: &History) -> bool {
         *self.unpublished.recall(history.facts, || {
             self.facts(history).iter().any(|fact| {

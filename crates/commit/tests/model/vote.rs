@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use stateright::{Model, Property};
 use votum_commit::{
-    CoordinatorEvent, CoordinatorRecord, Message, ParticipantEvent, ParticipantRecord, Stage, Vote,
+    CoordinatorEvent, CoordinatorRecord, Installation, Message, ParticipantEvent,
+    ParticipantRecord, Stage, Vote,
 };
 
 use crate::{
     bug::Bug,
-    cast::{cancel, job, position},
+    cast::{cancel, give_up, job, position, role},
     fact::{Broken, Fact},
     healing::Healing,
     history::{Crashes, History, Possible, World},
@@ -32,6 +33,8 @@ pub(crate) struct Bounds {
     pub(crate) wipes: u8,
     /// Older logs of the coordinator that are put back, and marked.
     pub(crate) restores: u8,
+    /// Whether an operator may give up whoever a commit waits for.
+    pub(crate) gives_up: bool,
     /// This worker has nothing to publish.
     pub(crate) reads: Option<usize>,
     /// The checks of this worker may fail.
@@ -46,6 +49,7 @@ pub(crate) const CALM: Bounds = Bounds {
     worker_crashes: 0,
     wipes: 0,
     restores: 0,
+    gives_up: false,
     reads: None,
     objects: None,
 };
@@ -93,6 +97,8 @@ pub(crate) enum Cause {
     Stopped,
     /// A round has waited long enough.
     TimedOut,
+    /// An operator gives a worker up, which may be alive all the same.
+    GivenUp { worker: u8 },
     /// A worker in doubt loses its patience; only as a bug.
     GivesUp { worker: u8 },
 }
@@ -133,15 +139,23 @@ impl Ballot {
         causes.extend(letters.both(&history.net).iter().map(Cause::Letter));
         causes.extend_from_slice(&self.engine.recall(history.chief.machine, || {
             let stage = tables.chiefs.value(history.chief.machine).phase(&job());
-            match stage.map(|standing| standing.stage) {
+            let stage = stage.map(|standing| standing.stage);
+            let given_up = stage.iter().flat_map(|stage| self.may_be_given_up(stage));
+            let given_up: Vec<Cause> = given_up.map(|worker| Cause::GivenUp { worker }).collect();
+            let others = match stage {
                 Some(Stage::Working) => vec![Cause::Staged, Cause::Cancelled],
                 Some(Stage::Preparing { .. }) => {
                     vec![Cause::Staged, Cause::Withdrawn, Cause::Cancelled, Cause::TimedOut]
                 }
+                // Everybody else has acknowledged: the next tick ends it.
+                Some(Stage::Delivering { unacked, .. }) if unacked.is_empty() => {
+                    vec![Cause::Cancelled, Cause::TimedOut]
+                }
                 Some(Stage::Delivering { .. }) => vec![Cause::Cancelled],
                 Some(Stage::Aborting { .. }) => vec![Cause::Stopped],
                 Some(Stage::Owing { .. } | Stage::Quarantined) | None => Vec::new(),
-            }
+            };
+            others.into_iter().chain(given_up).collect()
         }));
     }
 
@@ -172,6 +186,14 @@ impl Ballot {
             Cause::Cancelled => chief(&cancel),
             Cause::Stopped => chief(&|| CoordinatorEvent::Stopped { job: job() }),
             Cause::TimedOut => chief(&|| CoordinatorEvent::Tick),
+            Cause::GivenUp { worker } => {
+                let machine = tables.chiefs.value(history.chief.machine);
+                let stage = machine.phase(&job())?.stage;
+                let named = |holder: &Installation| role(holder.worker.as_str());
+                let mut asked = asked_of(&stage).into_iter();
+                let holder = asked.find(|holder| named(holder) == usize::from(worker))?;
+                chief(&|| give_up(holder.clone()))
+            }
             Cause::GivesUp { worker } => {
                 let worker = usize::from(worker);
                 let message = Message::Abort { job: job() };
@@ -181,6 +203,17 @@ impl Ballot {
                 Some(Taken::Worker(worker, tables.worker_does(worker, own, machine, event)))
             }
         }
+    }
+
+    /// Returns who may be given up: whoever a commit waits for, and as a bug who is asked to vote.
+    fn may_be_given_up(&self, stage: &Stage) -> Vec<u8> {
+        let undecided = matches!(stage, Stage::Preparing { .. });
+        if !self.bounds.gives_up
+            || (undecided && !Bug::GivenUpLeavesTheRound.is(self.world.tables.bug))
+        {
+            return Vec::new();
+        }
+        asked_of(stage).iter().map(|holder| role(holder.worker.as_str()) as u8).collect()
     }
 
     /// Adds the ways in which a step can be cut short by a crash, after its record.
@@ -401,6 +434,15 @@ impl Model for Ballot {
                 it.worker_crashes > 0 && model.has_committed(it)
             }));
         }
+        if self.bounds.gives_up {
+            let claim = "somebody who was given up publishes after all";
+            properties.push(Property::sometimes(claim, |model: &Self, it: &History| {
+                model.world.facts(it).iter().any(|fact| {
+                    matches!(&**fact, Fact::GivenUp(uid, txn)
+                        if model.world.is(it, Fact::Published(*uid, txn.clone())))
+                })
+            }));
+        }
         if self.bounds.rounds > 1 && self.bounds.workers > 1 && self.bounds.reads.is_none() {
             let claim = "a commit is decided after a round was refused";
             properties.push(Property::sometimes(claim, |model: &Self, it: &History| {
@@ -450,6 +492,19 @@ impl Ballot {
             format!("{}, but dies after {acts} acts and keeps {kept} lazy records", say(cause))
         } else {
             format!("{turn:?}")
+        }
+    }
+}
+
+/// Returns who owes a stage an answer.
+fn asked_of(stage: &Stage) -> Vec<Installation> {
+    match stage {
+        Stage::Preparing { votes, .. } => {
+            votes.iter().filter(|(_, vote)| vote.is_none()).map(|(who, _)| who.clone()).collect()
+        }
+        Stage::Delivering { unacked, .. } => unacked.iter().cloned().collect(),
+        Stage::Working | Stage::Owing { .. } | Stage::Aborting { .. } | Stage::Quarantined => {
+            Vec::new()
         }
     }
 }
