@@ -2,10 +2,11 @@
 
 use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Installation};
 use votum_driver::Stamped;
-use votum_ids::TxnId;
+use votum_ids::{TaskId, TxnId};
 use votum_job::JobSpec;
 use votum_machine::WallTime;
 use votum_schedule::Submission;
+use votum_wire::HookAttempt;
 
 use crate::{exchange::Exchange, record::JobRecord};
 
@@ -35,6 +36,8 @@ pub(crate) struct OpenJob {
     /// Its decision is carried out wherever it is waited for; only its settlement, or what is
     /// owed to somebody who was given up, keeps it open.
     pub(crate) over: Option<Decision>,
+    /// The last tries of its hooks that were given to workers, oldest first.
+    pub(crate) tries: Vec<(TaskId, HookAttempt)>,
 }
 
 /// What a person has forced for one participant, and what became of it.
@@ -66,6 +69,7 @@ impl OpenJob {
             cause: None,
             forced: Vec::new(),
             over: None,
+            tries: Vec::new(),
         }
     }
 
@@ -80,8 +84,28 @@ impl OpenJob {
         for Stamped { at, record } in records {
             open.prepared = record.prepared.or(open.prepared);
             open.note(*at, record.schedule.as_ref(), record.commit.as_ref());
+            if let Some(settle) = &record.settle {
+                open.note_try(settle);
+            }
         }
         Some(open)
+    }
+
+    /// Notes to whom a try of a hook is given.
+    pub(crate) fn note_try(&mut self, record: &votum_settle::Record) {
+        let votum_settle::Record::Intended { hook, number, at: Some((host, token)), .. } = record
+        else {
+            return;
+        };
+        let worker = host.worker.clone();
+        let given = HookAttempt { number: *number, worker, token: *token };
+        self.tries.push((hook.clone(), given));
+        let earlier = self.tries.iter().filter(|(known, _)| known == hook).count();
+        if earlier > TRIES_KEPT
+            && let Some(oldest) = self.tries.iter().position(|(known, _)| known == hook)
+        {
+            self.tries.remove(oldest);
+        }
     }
 
     /// Notes when something was recorded.
@@ -144,6 +168,9 @@ impl OpenJob {
         self.forced.iter_mut().filter(|outcome| outcome.holder == *holder).for_each(change);
     }
 }
+
+/// So many tries of a hook are kept for people; the log has all.
+const TRIES_KEPT: usize = 10;
 
 #[cfg(test)]
 mod tests {

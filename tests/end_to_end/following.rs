@@ -4,11 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::sync::mpsc;
 use votum_client::ClientError;
-use votum_ids::JobId;
+use votum_ids::{JobId, TaskId};
+use votum_job::Trigger;
 use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
-use votum_wire::{JobState, LogPiece, LogStream, Reason, names::Scope, request::TailLogs};
+use votum_wire::{
+    JobState, LogPiece, LogStream, Reason,
+    names::{Scope, TaskScope},
+    request::TailLogs,
+};
 
-use crate::{open_gate, patient, wait_for_file};
+use crate::{open_gate, patient, settling::settled, wait_for_file};
 
 #[test]
 fn restarts_neither_lose_nor_repeat_a_followed_byte() {
@@ -64,6 +69,43 @@ fn attempts_appear_while_all_tasks_are_followed() {
 }
 
 /// A task that counts quickly until the gate opens.
+#[test]
+fn what_is_tried_around_the_decision_has_logs_too() {
+    let cluster = patient();
+    let acts = TaskDraft::new("reserve").on("s1").runs("echo reserved").compensated("echo freed");
+    let fails = TaskDraft::new("pay").needs("reserve").attempts(1).runs("exit 7");
+    let draft = JobDraft::new("undone").task(acts).task(fails);
+    let job = cluster.submit(&draft.effect("page", Trigger::Abort, "echo paged").spec());
+    let read = |task: &str, follow| {
+        let task = TaskScope { task: TaskId::new(task).unwrap(), number: None };
+        let scope = Scope { job: job.clone(), task: Some(task) };
+        let stream = Some(LogStream::Stdout);
+        let mut logs = cluster.client().logs(TailLogs { scope, follow, tail_lines: None, stream });
+        let mut texts = BTreeMap::new();
+        while let Some(piece) = cluster.block_on(logs.next()) {
+            let LogPiece { attempt, data, .. } = piece.unwrap();
+            let name = attempt.to_string().replace(job.as_str(), "J");
+            *texts.entry(name).or_insert_with(String::new) += str::from_utf8(&data).unwrap();
+        }
+        texts
+    };
+    let texts = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    };
+
+    let followed: BTreeMap<String, String> = read("page", true);
+    settled(&cluster, &job);
+
+    assert_eq!(followed, texts(&[("jobs/J/effects/page/attempts/1", "paged\n")]));
+    assert_eq!(
+        read("reserve", false),
+        texts(&[
+            ("jobs/J/tasks/reserve/attempts/1", "reserved\n"),
+            ("jobs/J/compensations/reserve/attempts/1", "freed\n"),
+        ])
+    );
+}
+
 #[test]
 fn a_silent_worker_hides_no_log_of_another() {
     let mut cluster = patient();

@@ -25,7 +25,8 @@ use crate::{
     after_help = "Examples:\n  votum logs @last -f\n  votum logs nightly-sales/load --tail 20\n  votum logs nightly-sales/load/2 --stream err"
 )]
 pub(crate) struct LogsArgs {
-    /// A job, one task of it, or one attempt of that, counted from 1.
+    /// A job, one task or effect of it, or one attempt of that, counted from 1. What undoes a task
+    /// is shown with it, as `undo TASK`.
     #[arg(value_name = "JOB[/TASK[/ATTEMPT]]")]
     what: String,
     /// Stay for further lines until the tasks have ended.
@@ -86,8 +87,10 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
 /// Returns how many attempts there are of the task that is meant.
 async fn tries(client: &Client, scope: &Scope) -> Result<usize, Fault> {
     let view = client.job(&scope.job).await?;
-    let meant = |task: &&TaskView| scope.task.as_ref().is_some_and(|one| one.task == task.task);
-    Ok(view.tasks.iter().find(meant).map_or(0, TaskView::tries))
+    let meant = |name: &TaskId| scope.task.as_ref().is_some_and(|one| one.task == *name);
+    let task = view.tasks.iter().find(|task| meant(&task.task)).map_or(0, TaskView::tries);
+    let hooks = view.hooks.iter().filter(|hook| meant(&hook.hook)).map(|hook| hook.tries as usize);
+    Ok(task + hooks.sum::<usize>())
 }
 
 fn print(lines: Vec<Line>) -> io::Result<()> {

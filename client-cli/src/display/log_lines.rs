@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use votum_wire::{LogPiece, LogStream, names::AttemptName};
+use votum_wire::{HookKind, LogPiece, LogStream, names::AttemptName};
 
 /// Puts pieces together to lines.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ fn prefixed(attempt: &AttemptName, stream: LogStream, line: &[u8]) -> Line {
         LogStream::Stdout => '|',
         LogStream::Stderr => '!',
     };
-    let mut bytes = format!("{}/{} {mark} ", attempt.task, attempt.number).into_bytes();
+    let undoes = if attempt.hook == Some(HookKind::Compensation) { "undo " } else { "" };
+    let mut bytes = format!("{undoes}{}/{} {mark} ", attempt.task, attempt.number).into_bytes();
     bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
     bytes.push(b'\n');
     Line { stream: LogStream::Stdout, bytes }
@@ -119,6 +120,7 @@ mod tests {
         let attempt = AttemptName {
             job: "nightly-k3f9x2ab".parse().unwrap(),
             task: task.parse().unwrap(),
+            hook: None,
             number: 1,
         };
         LogPiece { attempt, stream, offset, data: text.as_bytes().into() }

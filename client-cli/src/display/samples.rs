@@ -268,6 +268,7 @@ fn hook(name: &str, kind: HookKind, state: HookState, tries: u32) -> HookView {
         worker: None,
         next: None,
         trials: Vec::new(),
+        attempts: Vec::new(),
         resolution: None,
     }
 }

@@ -6,17 +6,17 @@ use futures_util::{Stream, StreamExt};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, transport::Endpoint};
-use votum_ids::AttemptId;
+use votum_ids::{AttemptId, TaskId, WorkerId};
 use votum_proto::{
     v1::TailLogsResponse, worker::v1::artifact_service_client::ArtifactServiceClient,
 };
 use votum_wire::{
-    Problem, Translate,
+    HookKind, HookState, Problem, Translate,
     artifact::{LogChunk, ReadLogs},
     names::AttemptName,
     request::TailLogs,
     status,
-    view::{AttemptView, JobView, LogPiece, LogStream},
+    view::{JobView, LogPiece, LogStream},
 };
 
 use super::{Desk, watch};
@@ -47,12 +47,15 @@ pub(super) async fn tail(
 
 fn check_scope(wanted: &TailLogs, view: &JobView) -> Result<(), Status> {
     let Some(scope) = &wanted.scope.task else { return Ok(()) };
-    let task = view.tasks.iter().find(|task| task.task == scope.task);
-    let task = task.ok_or_else(|| status::task_not_found(&view.job, &scope.task))?;
+    let is_effect = view.spec.as_deref().is_some_and(|spec| spec.effects.contains_key(&scope.task));
+    if !is_effect && view.tasks.iter().all(|task| task.task != scope.task) {
+        return Err(status::task_not_found(&view.job, &scope.task));
+    }
     match scope.number {
-        Some(number) if task.attempts.iter().all(|attempt| attempt.number != number) => {
+        Some(number) if sources(wanted, view).is_empty() => {
             let (job, task) = (view.job.clone(), scope.task.clone());
-            Err(status::attempt_not_found(&AttemptName { job, task, number }))
+            let hook = is_effect.then_some(HookKind::Effect);
+            Err(status::attempt_not_found(&AttemptName { job, task, hook, number }))
         }
         Some(_) | None => Ok(()),
     }
@@ -80,79 +83,117 @@ async fn read_all(
     lost
 }
 
-/// Follows every attempt as it appears, until the job is final.
+/// Follows every attempt as it appears, until the job is final and nothing goes on that was begun
+/// around its decision; of a hook that is named, until no further try follows.
 ///
 /// A worker that cannot be reached, because its daemon restarts or the network is cut, is
 /// asked again from the first byte that was not passed on.
 async fn follow(desk: Desk, wanted: &TailLogs, pieces: &Pieces) -> Result<(), Status> {
     let mut views = std::pin::pin!(watch::views(desk.clone(), wanted.scope.job.clone()).await?);
-    let (over, known_over) = tokio::sync::watch::channel(BTreeSet::new());
-    let mut followed = BTreeSet::new();
-    let mut readers = JoinSet::new();
+    let mut following = Following::default();
+    let mut last = None;
     while let Some(view) = views.next().await {
         let view = view?;
-        for source in sources(wanted, &view) {
+        following.take_up(&desk, wanted, pieces, &view);
+        last = Some(view);
+    }
+    while last.as_ref().is_some_and(|view| goes_on(wanted, view)) && !pieces.is_closed() {
+        let _ = timeout(PAUSE, std::future::pending::<()>()).await;
+        let view = desk.job(&wanted.scope.job).await?;
+        following.take_up(&desk, wanted, pieces, &view);
+        last = Some(view);
+    }
+    // One that is lost with its worker must not keep back what the others wrote.
+    let mut lost = Ok(());
+    while let Some(read) = following.readers.join_next().await {
+        lost = lost.and(read.map_err(|error| status::internal(&error))?);
+    }
+    lost
+}
+
+/// The streams that are being followed.
+#[derive(Default)]
+struct Following {
+    followed: BTreeSet<(AttemptId, LogStream)>,
+    /// Attempts that are over, told to their readers.
+    over: tokio::sync::watch::Sender<BTreeSet<AttemptId>>,
+    readers: JoinSet<Result<(), Status>>,
+}
+
+impl Following {
+    fn take_up(&mut self, desk: &Desk, wanted: &TailLogs, pieces: &Pieces, view: &JobView) {
+        for source in sources(wanted, view) {
             if source.is_over {
-                over.send_if_modified(|over| over.insert(source.attempt.clone()));
+                self.over.send_if_modified(|over| over.insert(source.attempt.clone()));
             }
-            if followed.insert((source.attempt.clone(), source.stream)) {
+            if self.followed.insert((source.attempt.clone(), source.stream)) {
                 let (desk, wanted, pieces) = (desk.clone(), wanted.clone(), pieces.clone());
-                let over = known_over.clone();
-                readers.spawn(async move {
+                let over = self.over.subscribe();
+                self.readers.spawn(async move {
                     let is_over = || over.borrow().contains(&source.attempt);
                     pass_on(&desk, &source, is_over, &wanted, &pieces).await
                 });
             }
         }
     }
-    // One that is lost with its worker must not keep back what the others wrote.
-    let mut lost = Ok(());
-    while let Some(read) = readers.join_next().await {
-        lost = lost.and(read.map_err(|error| status::internal(&error))?);
-    }
-    lost
+}
+
+/// Says whether anything that is followed goes on after the end of the job.
+fn goes_on(wanted: &TailLogs, view: &JobView) -> bool {
+    let scope = wanted.scope.task.as_ref();
+    view.hooks.iter().any(|hook| match hook.state {
+        HookState::Running => scope.is_none_or(|scope| scope.task == hook.hook),
+        HookState::Waiting | HookState::Due => scope.is_some_and(|scope| scope.task == hook.hook),
+        HookState::Done | HookState::Parked | HookState::Closed => false,
+    })
 }
 
 /// One stream of one attempt, and who keeps it.
 struct Source {
     name: AttemptName,
     attempt: AttemptId,
-    worker: votum_ids::WorkerId,
+    worker: WorkerId,
     stream: LogStream,
     /// Nothing is added to it any more.
     is_over: bool,
 }
 
 fn sources(wanted: &TailLogs, view: &JobView) -> Vec<Source> {
+    let attempt =
+        |task: &TaskId, token| AttemptId { job: view.job.clone(), task: task.clone(), token };
+    let named = |task: &TaskId, hook, number| AttemptName {
+        job: view.job.clone(),
+        task: task.clone(),
+        hook,
+        number,
+    };
     let mut found = Vec::new();
+    let mut add = |name: AttemptName, attempt: AttemptId, worker: &WorkerId, is_over| {
+        if !wanted.scope.contains(&name) {
+            return;
+        }
+        let streams = [LogStream::Stdout, LogStream::Stderr].into_iter();
+        let streams = streams.filter(|stream| wanted.stream.is_none_or(|only| only == *stream));
+        found.extend(streams.map(|stream| {
+            let (name, attempt, worker) = (name.clone(), attempt.clone(), worker.clone());
+            Source { name, attempt, worker, stream, is_over }
+        }));
+    };
     for task in &view.tasks {
-        for attempt in &task.attempts {
-            let name = name(view, &task.task, attempt);
-            if !wanted.scope.contains(&name) {
-                continue;
-            }
-            let streams = [LogStream::Stdout, LogStream::Stderr];
-            let streams = streams
-                .into_iter()
-                .filter(|stream| wanted.stream.is_none_or(|only| only == *stream));
-            found.extend(streams.map(|stream| Source {
-                name: name.clone(),
-                attempt: AttemptId {
-                    job: view.job.clone(),
-                    task: task.task.clone(),
-                    token: attempt.token,
-                },
-                worker: attempt.worker.clone(),
-                stream,
-                is_over: attempt.ended.is_some() || view.state.is_final(),
-            }));
+        for known in &task.attempts {
+            let name = named(&task.task, None, known.number);
+            let is_over = known.ended.is_some() || view.state.is_final();
+            add(name, attempt(&task.task, known.token), &known.worker, is_over);
+        }
+    }
+    for hook in &view.hooks {
+        for known in &hook.attempts {
+            let name = named(&hook.hook, Some(hook.kind), known.number);
+            let is_over = known.number < hook.tries || hook.state != HookState::Running;
+            add(name, attempt(&hook.hook, known.token), &known.worker, is_over);
         }
     }
     found
-}
-
-fn name(view: &JobView, task: &votum_ids::TaskId, attempt: &AttemptView) -> AttemptName {
-    AttemptName { job: view.job.clone(), task: task.clone(), number: attempt.number }
 }
 
 /// Passes on one stream, piece by piece; waits for a client that reads slowly.

@@ -46,6 +46,9 @@ impl Engine {
         };
         let reaction = self.settlement.step(turn.now(), event);
         if let Some(record) = reaction.record {
+            if let Some(open) = self.jobs.get_mut(record.job()) {
+                open.note_try(&record);
+            }
             turn.settle_record(record);
             self.pending.extend(again.map(Pending::Settle));
         }

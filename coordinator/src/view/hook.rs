@@ -7,9 +7,22 @@ use votum_wire::{
     CaseAction, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
 };
 
+use crate::open_job::OpenJob;
+
 /// Shows what the decision on a job leaves to do.
-pub(super) fn hooks(anchor: WallTime, job: &JobId, settlement: &Settlement) -> Vec<HookView> {
-    settlement.hooks(job).into_iter().map(|hook| shown_hook(anchor, hook)).collect()
+pub(super) fn hooks(
+    anchor: WallTime,
+    job: &JobId,
+    open: &OpenJob,
+    settlement: &Settlement,
+) -> Vec<HookView> {
+    let shown = |hook| {
+        let mut shown = shown_hook(anchor, hook);
+        let tries = open.tries.iter().filter(|(name, _)| *name == shown.hook);
+        shown.attempts = tries.map(|(_, given)| given.clone()).collect();
+        shown
+    };
+    settlement.hooks(job).into_iter().map(shown).collect()
 }
 
 fn shown_hook(anchor: WallTime, hook: votum_settle::HookView) -> HookView {
@@ -24,6 +37,7 @@ fn shown_hook(anchor: WallTime, hook: votum_settle::HookView) -> HookView {
         worker: None,
         next: None,
         trials: hook.trials.into_iter().map(shown_trial).collect(),
+        attempts: Vec::new(),
         resolution: None,
     };
     shown.state = match hook.state {

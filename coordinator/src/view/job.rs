@@ -53,7 +53,7 @@ pub(crate) fn open(
     if fate.kept {
         view.ended = open.decided;
     }
-    view.hooks = hooks(anchor, job, settlement);
+    view.hooks = hooks(anchor, job, open, settlement);
     view.state_message = sentence::of(now, &view, scheduler);
     view
 }
@@ -85,7 +85,7 @@ pub(crate) fn closed(
     let closing = records.iter().find(|stamped| stamped.record.closing.is_some());
     open.ended = open.ended.or_else(|| closing.or(records.last()).map(|stamped| stamped.at));
     let mut view = picture(anchor, Moment::START, job, &open, &scheduler, &fate);
-    view.hooks = hooks(anchor, job, &settlement);
+    view.hooks = hooks(anchor, job, &open, &settlement);
     view.state_message = sentence::of(Moment::START, &view, &scheduler);
     Ok(view)
 }

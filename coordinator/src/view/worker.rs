@@ -21,6 +21,7 @@ pub(crate) fn one(
     let running = worker.running.iter().map(|attempt| AttemptName {
         job: attempt.job.clone(),
         task: attempt.task.clone(),
+        hook: None,
         number: scheduler
             .task(Moment::START, &attempt.job, &attempt.task)
             .and_then(|task| task.attempts.last().map(|last| last.number))

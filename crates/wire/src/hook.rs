@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use votum_ids::{TaskId, WorkerId};
+use votum_ids::{FencingToken, TaskId, WorkerId};
 use votum_job::{
     Compensation, EffectSpec, EffectWork, HOOK_TIMEOUT_DEFAULT, HookRole, OnUnknown, Placement,
     Program, RetryPolicy, Role, Trigger, hook_retry_default,
@@ -12,7 +12,7 @@ use votum_proto::{v1, worker::v1 as pb};
 
 use crate::{
     Fault, Malformed, Translate,
-    names::{read_worker_name, worker_name},
+    names::{read_token, read_worker_name, worker_name},
     program::{command, read_script, script},
     time::{duration, read_duration_if_any, read_timestamp, read_timestamp_if_any, timestamp},
     translate::{
@@ -38,6 +38,8 @@ pub struct HookView {
     pub next: Option<WallTime>,
     /// The last tries that have ended, oldest first; empty in a basic view.
     pub trials: Vec<TrialView>,
+    /// The last tries that were given to workers, oldest first: there their logs are kept.
+    pub attempts: Vec<HookAttempt>,
     /// What a person made of it.
     pub resolution: Option<ResolutionView>,
 }
@@ -107,6 +109,17 @@ pub struct TrialView {
     pub outcome: TrialOutcome,
     /// One sentence for people; empty if it is done.
     pub message: String,
+}
+
+/// A try that was given to a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookAttempt {
+    /// Counts the tries from 1.
+    pub number: u32,
+    /// Who was to make it.
+    pub worker: WorkerId,
+    /// Under which token.
+    pub token: FencingToken,
 }
 
 /// How a try ended.
@@ -185,6 +198,7 @@ impl Translate for HookView {
             worker: self.worker.as_ref().map(worker_name).unwrap_or_default(),
             next_time: self.next.map(timestamp),
             trials: write_all(&self.trials),
+            attempts: write_all(&self.attempts),
             resolution: self.resolution.as_ref().map(Translate::to_proto),
         }
     }
@@ -198,6 +212,7 @@ impl Translate for HookView {
             worker: read_worker_if_any(&proto.worker)?,
             next: read_timestamp_if_any("next_time", proto.next_time)?,
             trials: read_all("trials", proto.trials)?,
+            attempts: read_all("attempts", proto.attempts)?,
             resolution: read_if_any("resolution", proto.resolution)?,
         })
     }
@@ -223,6 +238,26 @@ impl Translate for TrialView {
             ended: read_timestamp("end_time", proto.end_time)?,
             outcome: enumerated("outcome", proto.outcome)?,
             message: proto.message,
+        })
+    }
+}
+
+impl Translate for HookAttempt {
+    type Proto = v1::HookAttempt;
+
+    fn to_proto(&self) -> v1::HookAttempt {
+        v1::HookAttempt {
+            number: i32::try_from(self.number).unwrap_or(i32::MAX),
+            worker: worker_name(&self.worker),
+            fencing_token: self.token.to_string(),
+        }
+    }
+
+    fn from_proto(proto: v1::HookAttempt) -> Result<Self, Malformed> {
+        Ok(Self {
+            number: number("number", proto.number)?,
+            worker: read_worker_name("worker", &proto.worker)?,
+            token: read_token("fencing_token", &proto.fencing_token)?,
         })
     }
 }

@@ -245,7 +245,8 @@ fn task_from_proto(job: &JobId, proto: v1::Task) -> Result<TaskView, Malformed> 
 }
 
 fn attempt_to_proto(job: &JobId, task: &TaskId, attempt: &AttemptView) -> v1::Attempt {
-    let name = AttemptName { job: job.clone(), task: task.clone(), number: attempt.number };
+    let name =
+        AttemptName { job: job.clone(), task: task.clone(), hook: None, number: attempt.number };
     let failure = match &attempt.outcome {
         Some(Outcome::Failed(failure)) => Some(failure),
         Some(Outcome::Succeeded) | None => None,

@@ -52,7 +52,7 @@ pub use frame::{
 };
 pub use hold::{PauseOrigin, PauseView};
 pub use hook::{
-    CaseAction, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
+    CaseAction, HookAttempt, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
 };
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason};

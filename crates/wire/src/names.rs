@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use votum_ids::{FencingToken, JobId, OutputName, TaskId, WorkerId};
 
-use crate::{Fault, Malformed};
+use crate::{Fault, HookKind, Malformed};
 
 /// Returns the resource name of a job.
 #[must_use]
@@ -74,15 +74,29 @@ where
 pub struct AttemptName {
     /// The job.
     pub job: JobId,
-    /// The task in it.
+    /// The task in it, or the effect.
     pub task: TaskId,
-    /// Counts the attempts of the task from 1.
+    /// What it tries around the decision; none: the task itself.
+    pub hook: Option<HookKind>,
+    /// Counts the attempts of the task, or the tries of the hook, from 1.
     pub number: u32,
+}
+
+impl AttemptName {
+    /// Returns what the names of such attempts have in common.
+    fn collection(&self) -> &'static str {
+        match self.hook {
+            None => "tasks",
+            Some(HookKind::Effect) => "effects",
+            Some(HookKind::Compensation) => "compensations",
+        }
+    }
 }
 
 impl fmt::Display for AttemptName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "jobs/{}/tasks/{}/attempts/{}", self.job, self.task, self.number)
+        let (collection, number) = (self.collection(), self.number);
+        write!(f, "jobs/{}/{collection}/{}/attempts/{number}", self.job, self.task)
     }
 }
 
@@ -111,13 +125,15 @@ impl Scope {
         Self { job, task: None }
     }
 
-    /// Says whether an attempt lies in it.
+    /// Says whether an attempt lies in it. A compensation lies in its task, but is none of that
+    /// task's numbered attempts.
     #[must_use]
     pub fn contains(&self, attempt: &AttemptName) -> bool {
+        let is_numbered = attempt.hook != Some(HookKind::Compensation);
         self.job == attempt.job
             && self.task.as_ref().is_none_or(|scope| {
                 scope.task == attempt.task
-                    && scope.number.is_none_or(|number| number == attempt.number)
+                    && scope.number.is_none_or(|number| is_numbered && number == attempt.number)
             })
     }
 }
@@ -157,17 +173,24 @@ pub(crate) fn read_scope(field: &str, text: &str) -> Result<Scope, Malformed> {
     scope().ok_or_else(|| Malformed::new(field, Fault::form(text, form)))
 }
 
-/// Reads the resource name of an attempt.
+/// Reads the resource name of an attempt of a task, or of a try of a hook.
 pub(crate) fn read_attempt_name(field: &str, text: &str) -> Result<AttemptName, Malformed> {
-    match read_scope(field, text)? {
-        Scope { job, task: Some(TaskScope { task, number: Some(number) }) } => {
-            Ok(AttemptName { job, task, number })
-        }
-        Scope { .. } => Err(Malformed::new(
-            field,
-            Fault::form(text, "jobs/{job}/tasks/{task}/attempts/{attempt}"),
-        )),
-    }
+    let name = || {
+        let parts: Vec<&str> = text.split('/').collect();
+        let ["jobs", job, collection, task, "attempts", number] = parts.as_slice() else {
+            return None;
+        };
+        let hook = match *collection {
+            "tasks" => None,
+            "effects" => Some(HookKind::Effect),
+            "compensations" => Some(HookKind::Compensation),
+            _ => return None,
+        };
+        let (job, task) = (JobId::new(*job).ok()?, TaskId::new(*task).ok()?);
+        Some(AttemptName { job, task, hook, number: ordinal(number)? })
+    };
+    let form = "jobs/{job}/{tasks|effects|compensations}/{name}/attempts/{attempt}";
+    name().ok_or_else(|| Malformed::new(field, Fault::form(text, form)))
 }
 
 /// Reads a fencing token's textual form.

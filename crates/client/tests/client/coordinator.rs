@@ -225,7 +225,7 @@ impl JobService for Desk {
 fn piece(from: usize, to: usize) -> TailLogsResponse {
     let data = LOG.as_bytes()[from..to].into();
     let task = votum_ids::TaskId::new("load").unwrap();
-    let attempt = AttemptName { job: JobId::new("sales-1").unwrap(), task, number: 1 };
+    let attempt = AttemptName { job: JobId::new("sales-1").unwrap(), task, hook: None, number: 1 };
     LogPiece { attempt, stream: LogStream::Stdout, offset: from as u64, data }.to_proto()
 }
 

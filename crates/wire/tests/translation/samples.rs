@@ -23,9 +23,9 @@ use votum_machine::WallTime;
 use votum_wire::{
     ArtifactId, ArtifactPart, AttemptView, CaseAction, CaseKind, CaseName, CaseView,
     CheckpointView, ClusterView, CommittedRound, CoordinatorFrame, DrainView, EvidenceView,
-    ForcedKind, ForcedView, FromCoordinator, FromWorker, Hello, HookKind, HookState, HookView,
-    IndexState, Inventory, JobDamage, JobHolder, JobState, JobView, JournalView, LogPiece,
-    LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
+    ForcedKind, ForcedView, FromCoordinator, FromWorker, Hello, HookAttempt, HookKind, HookState,
+    HookView, IndexState, Inventory, JobDamage, JobHolder, JobState, JobView, JournalView,
+    LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
     PauseView, PeerInquiry, QuarantineView, QuarantinedStream, RecordDamage, ReportView,
     ResolutionView, TaskState, TaskView, Translate, TrialOutcome, TrialView, UnreadableJob,
     Versions, WorkerDamage, WorkerState, WorkerView,
@@ -625,6 +625,11 @@ fn hooks() -> Vec<HookView> {
         worker: Some(worker_id()),
         next: Some(WallTime(1_800_000_000_009)),
         trials: outcomes.into_iter().zip(1..).map(trial).collect(),
+        attempts: vec![HookAttempt {
+            number: 3,
+            worker: worker_id(),
+            token: FencingToken { epoch: Epoch(3), counter: 9 },
+        }],
         resolution: Some(ResolutionView {
             action: CaseAction::GiveUp,
             by: "ana".to_owned(),
@@ -859,7 +864,7 @@ fn attempt() -> AttemptId {
 }
 
 fn attempt_name() -> AttemptName {
-    AttemptName { job: job_id(), task: task_id(), number: 2 }
+    AttemptName { job: job_id(), task: task_id(), hook: None, number: 2 }
 }
 
 fn txn() -> TxnId {
