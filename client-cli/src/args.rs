@@ -6,9 +6,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     commands::{
+        approve::{ApproveArgs, RejectArgs},
         cancel::CancelArgs,
         case::CaseCommand,
         dev::DevArgs,
+        dryvote::DryvoteArgs,
         internal::Internal,
         list::ListArgs,
         logs::LogsArgs,
@@ -156,6 +158,12 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Ask for a job to be aborted.
     Cancel(CancelArgs),
+    /// Approve what a job has staged, so that it is voted on.
+    Approve(ApproveArgs),
+    /// Reject what a job has staged: it aborts.
+    Reject(RejectArgs),
+    /// Ask the workers what stands in the way of a commit, without binding anybody.
+    Dryvote(DryvoteArgs),
     /// Hold a job: nothing more of it is started until `unpause`.
     Pause(PauseArgs),
     /// Let a paused job go on.

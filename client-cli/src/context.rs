@@ -38,6 +38,14 @@ impl Context {
         self.client_of(&self.global.address, patience)
     }
 
+    /// Returns a client whose calls wait for the answers of workers, unless the options say how
+    /// long they may take.
+    pub(crate) fn patient_client(&self) -> Result<Client, Fault> {
+        let timeout = self.global.timeout.unwrap_or(WORKERS_TIMEOUT);
+        let options = Options { timeout, patience: Duration::from_mins(1) };
+        Ok(Client::connect(&self.global.address, options)?)
+    }
+
     /// Returns a client of this coordinator.
     pub(crate) fn client_of(&self, address: &str, patience: Patience) -> Result<Client, Fault> {
         let patience = match patience {
@@ -49,3 +57,6 @@ impl Context {
         Ok(Client::connect(address, options)?)
     }
 }
+
+/// Longer than a coordinator waits for its workers.
+const WORKERS_TIMEOUT: Duration = Duration::from_secs(30);

@@ -98,6 +98,10 @@ pub(crate) enum Answer {
     },
     /// What was wished of the job is durable, or was before.
     Steered(Box<JobView>),
+    /// The approval of the job, or its refusal, is durable.
+    Approved(Box<JobView>),
+    /// What a dry vote came to.
+    DryVoted(votum_wire::DryVoteView),
     /// What a rescue makes of each task, and the durable job if one was received.
     Rescued {
         /// What becomes of each task.
@@ -256,6 +260,38 @@ pub(crate) enum Refusal {
     NotPaused {
         /// The job.
         job: JobId,
+    },
+    /// Nobody is asked to approve the job.
+    #[error("{job} is {}; it does not wait for an approval", .state.word())]
+    NotAwaitingApproval {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// What the job has staged is not what was looked at.
+    #[error("what {job} has staged is {etag}, not {given}")]
+    StaleEtag {
+        /// The job.
+        job: JobId,
+        /// What is staged.
+        etag: String,
+        /// What was looked at.
+        given: String,
+    },
+    /// A vote on the job or its decision is on its way.
+    #[error("{job} is {}; it is too late for a dry vote", .state.word())]
+    VoteUnderWay {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// So many clients wait for a dry vote that no further one is taken.
+    #[error("{max} clients wait for dry votes, as many as are allowed")]
+    TooManyDryVotes {
+        /// The limit.
+        max: usize,
     },
     /// No task waits for another attempt.
     #[error("nothing of {job} waits for another attempt")]

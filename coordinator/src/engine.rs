@@ -5,6 +5,7 @@
 //! in `pending` and is done by the next tick; a crash in between is harmless,
 //! because replay and the next inventory ask again.
 
+mod approving;
 mod departed;
 mod forcing;
 mod inventory;
@@ -39,6 +40,7 @@ use crate::{
     open_job::OpenJob,
     question::Intent,
     record::{Closing, KnownRequest, Record},
+    replies::ReplyId,
     turn::Turn,
     view,
 };
@@ -58,6 +60,8 @@ pub(crate) struct Engine {
     departed: Departed,
     /// Aborted jobs that keep what is staged, and until when.
     kept: BTreeMap<JobId, Moment>,
+    /// Who waits for the end of the dry vote that is held of a job.
+    dry_voters: BTreeMap<JobId, Vec<ReplyId>>,
     lease: Lease,
 }
 
@@ -193,6 +197,7 @@ impl Engine {
             pending: VecDeque::new(),
             departed: Departed::default(),
             kept: BTreeMap::new(),
+            dry_voters: BTreeMap::new(),
             lease,
         }
     }
@@ -267,7 +272,7 @@ impl Engine {
         let known = KnownRequest { job: job.clone(), spec_digest: submission.spec_digest };
         self.requests.insert(request, known);
         let received = self.anchor.at(turn.now());
-        let deadline = Some(turn.now().after(spec.timeout));
+        let deadline = Some(turn.now().after(spec.time_in_all()));
         let open = OpenJob::new(spec.clone(), submission.clone(), received);
         self.jobs.insert(job.clone(), open);
         self.commit(turn, CoordinatorEvent::Opened { job: job.clone(), deadline });
@@ -393,6 +398,9 @@ impl Engine {
                     self.schedule(turn, votum_schedule::Event::CheckpointGone { worker, id });
                 }
             }
+            FromWorker::DryVoted(answer) => {
+                self.schedule(turn, votum_schedule::Event::DryVoteAnswered { worker, answer });
+            }
             // Its Release came while it was publishing once more, and was ignored.
             FromWorker::Commit(Reply::Acked { txn }) if !self.knows(&txn.job) => {
                 self.release_leftover(&worker, txn.job);
@@ -457,7 +465,8 @@ impl Engine {
         for (job, open) in &self.jobs {
             let stage = self.commit.phase(job).map(|standing| standing.stage);
             let kept = self.kept.contains_key(job);
-            let state = view::fate::state(stage.as_ref(), open, kept);
+            let awaits = self.scheduler.awaits_approval(job);
+            let state = view::fate::state(stage.as_ref(), open, kept, awaits);
             *cluster.jobs.entry(state).or_default() += 1;
         }
         let quarantined = self.quarantined_count();
@@ -498,6 +507,7 @@ fn free_bytes(frame: &FromWorker) -> Option<u64> {
         | FromWorker::Discarded { .. }
         | FromWorker::CheckpointHeld(_)
         | FromWorker::CheckpointGone(_)
+        | FromWorker::DryVoted(_)
         | FromWorker::Commit(_)
         | FromWorker::Goodbye => None,
     }

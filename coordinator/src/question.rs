@@ -5,7 +5,7 @@ use std::time::Duration;
 use votum_ids::{JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
 use votum_schedule::{LiveAttempts, Submission};
-use votum_wire::Subject;
+use votum_wire::{Subject, approval::ApproveJob};
 
 /// What a client asks for.
 #[derive(Debug)]
@@ -38,6 +38,18 @@ pub(crate) enum Question {
         by: String,
         /// What is wanted.
         wish: Wish,
+    },
+    /// A client answers the approval that a job waits for.
+    Approve {
+        /// The job, the answer and why.
+        wish: ApproveJob,
+        /// Who.
+        by: String,
+    },
+    /// A client wants to know what stands in the way of a job's commit.
+    DryVote {
+        /// The job.
+        job: JobId,
     },
     /// A client wants a job that takes over what an aborted one has staged.
     Rescue {

@@ -16,9 +16,12 @@ use crate::{quarantine::Quarantined, view};
 /// Returns the sentence.
 pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     match view.state {
-        JobState::Received | JobState::Running if view.pause.is_some() => {
+        JobState::Received | JobState::Running | JobState::AwaitingApproval
+            if view.pause.is_some() =>
+        {
             paused(now, view, scheduler)
         }
+        JobState::AwaitingApproval => awaiting(now, view, scheduler),
         JobState::Received | JobState::Running => running(now, view, scheduler),
         JobState::Preparing => {
             let silent = view.participants.iter().filter(|one| one.vote.is_none());
@@ -99,8 +102,46 @@ fn paused(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         PauseOrigin::Asked => format!("paused by {by}: {reason}"),
     };
     let mut parts: Vec<String> = view.holds().map(why).collect();
-    parts.push(running(now, view, scheduler));
+    parts.push(match view.state {
+        JobState::AwaitingApproval => awaiting(now, view, scheduler),
+        JobState::Received
+        | JobState::Running
+        | JobState::Preparing
+        | JobState::Committing
+        | JobState::Committed
+        | JobState::Aborting
+        | JobState::Aborted
+        | JobState::Quarantined => running(now, view, scheduler),
+    });
     parts.join("; ")
+}
+
+fn awaiting(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
+    let deadline = scheduler.summary(&view.job).and_then(|summary| summary.deadline);
+    let rest = deadline.map(|end| format!(", {} left", span(end.since(now).as_secs())));
+    [format!("waits for an approval{}", rest.unwrap_or_default()), obstacles(view)]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Names what the last dry vote has found, if it has.
+fn obstacles(view: &JobView) -> String {
+    let Some(last) = view.dry_vote.as_ref().filter(|last| !last.is_clean()) else {
+        return String::new();
+    };
+    let found = last.findings.iter().map(|found| format!("{} on {}", found.reason, found.worker));
+    format!("the dry vote found {}", listed(found))
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
@@ -124,7 +165,15 @@ fn running(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         waiting.filter_map(|task| task.waits.map(|waits| format!("{}: {waits}", task.task))),
     );
     let progress = format!("{staged} of {} tasks staged", view.tasks.len());
-    [progress, runs(&active), waiting]
+    let gated = view.spec.as_ref().is_some_and(|spec| spec.approval.is_some());
+    // It was given, or is asked for as soon as nothing stands in the way of the vote.
+    let lacks = gated && view.approval.as_ref().is_none_or(|asked| asked.given.is_none());
+    let gate = if lacks && staged == view.tasks.len() {
+        "asks for an approval once a dry vote has passed".to_owned()
+    } else {
+        String::new()
+    };
+    [progress, runs(&active), waiting, gate, obstacles(view)]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()

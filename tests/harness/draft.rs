@@ -37,6 +37,8 @@ impl JobDraft {
             timeout: Duration::from_mins(10),
             retention: RETENTION_DEFAULT,
             prepare_timeout: Duration::from_secs(20),
+            approval: None,
+            dry_vote: None,
             on_exhausted: OnExhausted::Abort,
             keep_staged: Duration::ZERO,
             tasks: BTreeMap::new(),

@@ -118,6 +118,7 @@ impl Trial {
             JobState::Aborted => "page abort ",
             JobState::Received
             | JobState::Running
+            | JobState::AwaitingApproval
             | JobState::Preparing
             | JobState::Committing
             | JobState::Aborting
@@ -146,6 +147,7 @@ impl Trial {
             }
             JobState::Received
             | JobState::Running
+            | JobState::AwaitingApproval
             | JobState::Preparing
             | JobState::Committing
             | JobState::Aborting

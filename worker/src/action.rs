@@ -8,8 +8,8 @@ use std::{
 
 use votum_commit::{Alarm, Installation, Knowledge, LogPosition, Peer, Pledge};
 use votum_driver::Awaits;
-use votum_ids::{AttemptId, CheckpointId, Digest, JobId, OutputName, TxnId};
-use votum_job::{Assignment, ResumePoint, TaskSignal};
+use votum_ids::{AttemptId, CheckpointId, Digest, JobId, OutputName, TaskId, TxnId};
+use votum_job::{Assignment, DryVoteRequest, ResumePoint, TaskSignal};
 use votum_machine::Moment;
 use votum_wire::FromWorker;
 
@@ -101,6 +101,13 @@ pub enum Action {
         /// What would be published; all of it is sealed here.
         pledges: Vec<Pledge>,
     },
+    /// Look for what stands in the way of a vote, and tell the coordinator; nothing is promised.
+    DryVote {
+        /// What is asked.
+        request: Box<DryVoteRequest>,
+        /// What no record says is sealed here, though it is asked for.
+        not_held: Vec<(TaskId, OutputName)>,
+    },
     /// Make it visible, durably; answer with `Published`.
     Publish {
         /// The deciding round.
@@ -185,6 +192,7 @@ impl Awaits for Action {
             | Self::Signal { .. }
             | Self::Replicate(_)
             | Self::Check { .. }
+            | Self::DryVote { .. }
             | Self::Publish { .. }
             | Self::AskPeer { .. }
             | Self::AnswerPeer { .. }

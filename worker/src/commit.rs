@@ -36,13 +36,7 @@ pub(crate) async fn check(shell: Arc<Shell>, txn: TxnId, pledges: Vec<Pledge>) {
 }
 
 fn check_now(shell: &Shell, job: &JobId, pledges: &[Pledge]) -> Result<(), Objection> {
-    let free = shell.free_bytes().map_err(|error| failed("STORAGE_FAILED", error.to_string()))?;
-    let reserve = shell.config.shadow_reserve;
-    if free < reserve {
-        let (free, reserve) = (Size(free), Size(reserve));
-        let message = format!("{free} is free, less than the reserve of {reserve}");
-        return Err(failed("DISK_FULL", message));
-    }
+    check_space(shell, 0)?;
     let mut held: BTreeMap<AttemptId, Sealed> = BTreeMap::new();
     for pledge in pledges {
         if let Entry::Vacant(place) = held.entry(attempt_of(job, pledge)) {
@@ -60,7 +54,26 @@ fn check_now(shell: &Shell, job: &JobId, pledges: &[Pledge]) -> Result<(), Objec
     shell.shadow.check(&held, &pledges, Depth::Quick).map_err(|error| objection(&error))
 }
 
-fn objection(error: &CheckError) -> Objection {
+/// Checks that the reserve is free, and so many bytes beyond it.
+pub(crate) fn check_space(shell: &Shell, wanted: u64) -> Result<(), Objection> {
+    let free = shell.free_bytes().map_err(|error| failed("STORAGE_FAILED", error.to_string()))?;
+    let reserve = shell.config.shadow_reserve;
+    if free >= reserve.saturating_add(wanted) {
+        return Ok(());
+    }
+    let (free, reserve) = (Size(free), Size(reserve));
+    let message = match wanted {
+        0 => format!("{free} is free, less than the reserve of {reserve}"),
+        wanted => format!(
+            "{free} is free, less than the reserve of {reserve} and {} for what still is to run",
+            Size(wanted)
+        ),
+    };
+    Err(failed("DISK_FULL", message))
+}
+
+/// Says which No an obstacle leads to.
+pub(crate) fn objection(error: &CheckError) -> Objection {
     let reason = match error {
         CheckError::NotHeld { .. } | CheckError::OtherDigest { .. } => return Objection::NotHeld,
         CheckError::Changed { .. } => "STAGED_CHANGED",
@@ -82,7 +95,7 @@ fn objection(error: &CheckError) -> Objection {
     failed(reason, chain(error))
 }
 
-fn failed(reason: &str, message: String) -> Objection {
+pub(crate) fn failed(reason: &str, message: String) -> Objection {
     Objection::Failed { reason: reason.to_owned(), message }
 }
 
@@ -152,7 +165,10 @@ impl CannotPublish {
     }
 }
 
-fn in_shadow(job: &JobId, pledge: &Pledge) -> Result<votum_shadow::Pledge, UnusableTarget> {
+pub(crate) fn in_shadow(
+    job: &JobId,
+    pledge: &Pledge,
+) -> Result<votum_shadow::Pledge, UnusableTarget> {
     Ok(votum_shadow::Pledge {
         attempt: attempt_of(job, pledge),
         output: pledge.output.clone(),

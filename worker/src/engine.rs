@@ -6,6 +6,7 @@
 //! protocol, takes its attempts with it.
 
 mod doubting;
+mod dry_vote;
 mod saving;
 mod settling;
 mod transactions;
@@ -322,6 +323,7 @@ impl Engine {
             }
             FromCoordinator::Discard { attempt } => self.discard(&attempt),
             FromCoordinator::Replicate(point) => self.replicate(point),
+            FromCoordinator::DryVote(request) => self.dry_vote(request),
             FromCoordinator::Commit(message) => {
                 self.participate(now, ParticipantEvent::Received { message, log })
             }

@@ -17,6 +17,7 @@ mod commit;
 mod config;
 mod disk;
 mod doubts;
+mod dry_vote;
 mod engine;
 mod environment;
 mod event;

@@ -19,7 +19,7 @@ use votum_wire::{FromWorker, Hello};
 
 use crate::{
     action::Action,
-    checkpoint, commit, order, outputs, peer,
+    checkpoint, commit, dry_vote, order, outputs, peer,
     recovery::attempts_below,
     run::{self, Runs, StopOrder},
     session::chain,
@@ -70,6 +70,9 @@ impl Perform<Action> for Performer {
             Action::Discard(attempt) => shell.spawn(discard_attempt(another(), attempt)),
             Action::DiscardJob(job) => shell.spawn(discard_job(another(), job)),
             Action::Check { txn, pledges } => shell.spawn(commit::check(another(), txn, pledges)),
+            Action::DryVote { request, not_held } => {
+                shell.spawn(dry_vote::answer(another(), *request, not_held));
+            }
             Action::Publish { txn, pledges } => {
                 shell.spawn(commit::publish(another(), txn, pledges));
             }

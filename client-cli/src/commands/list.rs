@@ -83,6 +83,9 @@ fn state(word: &str) -> Result<Standing, String> {
     if PAUSED.iter().any(|paused| paused.eq_ignore_ascii_case(word)) {
         return Ok(Standing::Paused);
     }
+    if AWAITING.eq_ignore_ascii_case(word) {
+        return Ok(Standing::In(JobState::AwaitingApproval));
+    }
     let known = || JobState::ALL.iter().map(|state| state.word().to_lowercase());
     let found = JobState::ALL.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
     found.map(Standing::In).ok_or_else(|| {
@@ -90,6 +93,8 @@ fn state(word: &str) -> Result<Standing, String> {
     })
 }
 
+/// What the list calls a job that waits for an approval.
+const AWAITING: &str = "awaiting";
 /// What a job that is held is called, after and before all of it has stopped.
 const PAUSED: [&str; 2] = ["paused", "pausing"];
 

@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod case;
 pub(crate) mod dev;
+pub(crate) mod dryvote;
 pub(crate) mod internal;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -35,6 +37,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Wait(args) => wait::run(&args, context).await,
         Command::Logs(args) => logs::run(&args, context).await,
         Command::Cancel(args) => cancel::run(&args, context).await,
+        Command::Approve(args) => approve::approve(&args, context).await,
+        Command::Reject(args) => approve::reject(&args, context).await,
+        Command::Dryvote(args) => dryvote::run(&args, context).await,
         Command::Pause(args) => pause::pause(&args, context).await,
         Command::Unpause(args) => pause::unpause(&args, context).await,
         Command::Rescue(args) => rescue::run(&args, context).await,

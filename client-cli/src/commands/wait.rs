@@ -72,6 +72,7 @@ fn verdict(wanted: Option<Wanted>, view: &JobView) -> Exit {
             None | Some(Wanted::Committed | Wanted::Aborted | Wanted::Ended),
             JobState::Received
             | JobState::Running
+            | JobState::AwaitingApproval
             | JobState::Preparing
             | JobState::Committing
             | JobState::Committed

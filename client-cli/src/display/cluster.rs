@@ -197,7 +197,7 @@ fn job_counts(view: &ClusterView) -> String {
         .filter_map(|state| {
             view.jobs.get(state).filter(|count| **count > 0).map(|count| (state, count))
         })
-        .map(|(state, count)| format!("{count} {}", state.word().to_lowercase()))
+        .map(|(state, count)| format!("{count} {}", state.word().to_lowercase().replace('_', " ")))
         .collect();
     if counts.is_empty() {
         return "none".to_owned();

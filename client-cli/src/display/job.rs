@@ -11,7 +11,7 @@ use votum_wire::view::{
 use votum_wire::{PauseOrigin, rescue::KeptReleaseView};
 
 use super::{
-    amount, attempts, doubt, forced, hooks, outcome,
+    amount, attempts, doubt, dry_vote, forced, hooks, outcome,
     paint::{Paint, Tone},
     progress, quarantine,
     table::{Cell, Table, cell},
@@ -22,6 +22,12 @@ pub(crate) fn screen(view: &JobView, now: WallTime, paint: Paint) -> String {
     let mut out = head(view, now, paint);
     out.push('\n');
     out.push_str(&tasks(view, now).text(paint));
+    let findings =
+        view.dry_vote.as_ref().filter(|last| !last.is_clean() && view.decision.is_none());
+    if let Some(findings) = findings {
+        out.push('\n');
+        out.push_str(&dry_vote::table(findings).text(paint));
+    }
     out.push_str(&attempts::table(view, paint));
     out.push_str(&reports(view, now, paint));
     out.push_str(&checkpoints(view, now));
@@ -79,6 +85,12 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     }
     if let Some(successor) = &view.rescued_by {
         line("Rescued", format!("by {successor}"));
+    }
+    if let Some(approval) = &view.approval {
+        line("Approval", dry_vote::approval(approval, now));
+    }
+    if let Some(last) = view.dry_vote.as_ref().filter(|_| view.decision.is_none()) {
+        line("Dry vote", dry_vote::words(last, now));
     }
     if let Some(votes) = votes(view) {
         line("Votes", votes);
@@ -159,6 +171,7 @@ fn state_words(view: &JobView) -> String {
         JobState::Aborted => "nothing became visible on any worker".to_owned(),
         JobState::Received
         | JobState::Running
+        | JobState::AwaitingApproval
         | JobState::Preparing
         | JobState::Committing
         | JobState::Aborting
@@ -433,6 +446,12 @@ fn next(view: &JobView) -> Table {
             }
             if exhausted {
                 suggest("give up:", format!("votum cancel {}", view.job));
+            }
+            let asked = view.approval.as_ref().filter(|asked| asked.given.is_none());
+            if let (JobState::AwaitingApproval, Some(asked)) = (view.state, asked) {
+                let etag = &asked.etag;
+                suggest("approve:", format!("votum approve {} --etag {etag}", view.job));
+                suggest("reject:", format!("votum reject {} --reason TEXT", view.job));
             }
             suggest("follow:", format!("votum watch {}", view.job));
             suggest("logs:", format!("votum logs {} -f", view.job));

@@ -16,7 +16,7 @@ pub(crate) fn list(jobs: &[JobView], now: WallTime) -> Table {
     for view in jobs {
         table.row([
             cell(view.job.as_str()),
-            cell(view.word()).tone(Tone::of_view(view)),
+            cell(word(view)).tone(Tone::of_view(view)),
             cell(format!("{}/{}", done(view), view.tasks.len())).right(),
             cell(amount::age(now.since(view.created))).right(),
             cell(if view.creator.is_empty() { "-" } else { &view.creator }),
@@ -24,6 +24,14 @@ pub(crate) fn list(jobs: &[JobView], now: WallTime) -> Table {
         ]);
     }
     table
+}
+
+/// Returns the word for where a job stands, short enough for a list.
+fn word(view: &JobView) -> &'static str {
+    match view.word() {
+        "AWAITING_APPROVAL" => "AWAITING",
+        word => word,
+    }
 }
 
 /// Counts the tasks that need not run again.

@@ -5,6 +5,7 @@ mod attempts;
 pub(crate) mod case;
 pub(crate) mod cluster;
 mod doubt;
+pub(crate) mod dry_vote;
 pub(crate) mod forced;
 pub(crate) mod frame;
 pub(crate) mod hooks;

@@ -19,6 +19,7 @@ pub(crate) fn exit_of(view: &JobView) -> Exit {
         JobState::Aborted | JobState::Aborting => Exit::Aborted,
         JobState::Received
         | JobState::Running
+        | JobState::AwaitingApproval
         | JobState::Preparing
         | JobState::Committing
         | JobState::Quarantined => Exit::Failure,
@@ -50,6 +51,7 @@ pub(crate) fn sentence(view: &JobView) -> String {
         JobState::Aborted => format!("aborted {job}{took}: nothing became visible"),
         JobState::Received
         | JobState::Running
+        | JobState::AwaitingApproval
         | JobState::Preparing
         | JobState::Committing
         | JobState::Aborting => format!("{job} is {}", view.word()),

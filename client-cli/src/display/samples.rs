@@ -90,6 +90,8 @@ pub(crate) fn received(job: &str) -> JobView {
         hooks: Vec::new(),
         forced: Vec::new(),
         held_back: Vec::new(),
+        approval: None,
+        dry_vote: None,
     }
 }
 

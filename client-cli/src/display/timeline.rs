@@ -4,7 +4,7 @@ use votum_commit::Decision;
 use votum_machine::WallTime;
 use votum_wire::view::{JobState, JobView, ParticipantView, TaskState, TaskView};
 
-use super::{amount, attempts, hooks, job, outcome};
+use super::{amount, attempts, dry_vote, hooks, job, outcome};
 
 /// Returns a line for everything that `after` knows and `before` did not, causes before what
 /// follows from them.
@@ -15,6 +15,7 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
         lines.push(format!("job {} {}", after.job, after.word()));
     }
     task_lines(before, after, now, |state| !follows_from_decision(state), &mut lines);
+    lines.extend(dry_vote::changes(before, after));
     vote_lines(before, after, &mut lines);
     let undecided = before.is_none_or(|before| before.decision.is_none());
     if let Some(decision) = after.decision.filter(|_| undecided) {

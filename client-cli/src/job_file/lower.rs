@@ -4,16 +4,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{JobId, TaskId};
 use votum_job::{
-    JobSpec, OnExhausted, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TASKS_MAX, TIMEOUT_DEFAULT,
-    TaskSpec,
+    APPROVAL_DEFAULT, JobSpec, OnExhausted, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TASKS_MAX,
+    TIMEOUT_DEFAULT, TaskSpec,
 };
 
 use super::{
     GivenParams, MissingParams, Problem,
+    conduct::if_any,
     fields::{Fields, Reader, at_key},
     hook,
     output::replicas,
-    params, task,
+    params, quantity, task,
     yaml::Node,
 };
 
@@ -44,7 +45,7 @@ pub(super) fn job(
             _ => Err("write `abort` or `pause`"),
         })
     });
-    let prepare_timeout = commit(reader, &fields);
+    let commit = commit(reader, &fields);
     let tasks = tasks(reader, &fields);
     let effects = hook::effects(reader, &fields);
     JobSpec {
@@ -55,7 +56,9 @@ pub(super) fn job(
         env,
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         retention: retention.unwrap_or(RETENTION_DEFAULT),
-        prepare_timeout: prepare_timeout.unwrap_or(PREPARE_TIMEOUT_DEFAULT),
+        prepare_timeout: commit.prepare_timeout.unwrap_or(PREPARE_TIMEOUT_DEFAULT),
+        approval: commit.approval.flatten(),
+        dry_vote: commit.dry_vote.flatten(),
         on_exhausted: on_exhausted.unwrap_or(OnExhausted::Abort),
         keep_staged: keep_staged.unwrap_or_default(),
         tasks,
@@ -89,16 +92,35 @@ fn name(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<String> {
     reader.parsed(node, str::parse::<JobId>).map(String::from)
 }
 
+/// What a job file says of its commit; nothing where it says something meaningless.
+struct Commit {
+    prepare_timeout: Option<Duration>,
+    approval: Option<Option<Duration>>,
+    dry_vote: Option<Option<Duration>>,
+}
+
 /// Reads how the job commits; what it says of outputs holds for those that are read after it.
-fn commit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
-    let Some(commit) = fields.find("commit") else { return Some(PREPARE_TIMEOUT_DEFAULT) };
-    let commit = reader.fields(commit, "`commit`", &["prepare_timeout", "replicas"]);
-    if let Some(replicas) = commit.find("replicas").and_then(|node| replicas(reader, node)) {
+fn commit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Commit {
+    let (default, nothing) = (Some(PREPARE_TIMEOUT_DEFAULT), Some(None));
+    let Some(node) = fields.find("commit") else {
+        return Commit { prepare_timeout: default, approval: nothing, dry_vote: nothing };
+    };
+    let fields =
+        reader.fields(node, "`commit`", &["prepare_timeout", "approval", "dry_vote", "replicas"]);
+    if let Some(replicas) = fields.find("replicas").and_then(|node| replicas(reader, node)) {
         reader.set_replicas(replicas);
     }
-    commit
-        .find("prepare_timeout")
-        .map_or(Some(PREPARE_TIMEOUT_DEFAULT), |node| reader.duration(node))
+    let prepare_timeout = fields.find("prepare_timeout");
+    let prepare_timeout = prepare_timeout.map_or(default, |node| reader.duration(node));
+    let approval = fields.find("approval").map_or(nothing, |node| {
+        reader.parsed(node, |text| match text {
+            "true" => Ok(Some(APPROVAL_DEFAULT)),
+            "false" => Ok(None),
+            text => quantity::duration(text).map(Some),
+        })
+    });
+    let dry_vote = if_any(&fields, "dry_vote", |node| reader.duration(node));
+    Commit { prepare_timeout, approval, dry_vote }
 }
 
 fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskSpec> {

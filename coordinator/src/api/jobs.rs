@@ -11,6 +11,7 @@ use votum_proto::v1::{self, job_service_server::JobService};
 use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{
     Translate,
+    dry_vote::DryVoteJob,
     hold::{PauseJob, RetryJob, UnpauseJob},
     request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
     rescue::RescueJob,
@@ -108,6 +109,24 @@ impl JobService for JobApi {
         let live = if stop_running { LiveAttempts::Stop } else { LiveAttempts::GoOn };
         let view = self.0.steer(job, by, Wish::Pause { reason, live }).await?;
         Ok(Response::new(v1::PauseJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn approve_job(
+        &self,
+        request: Request<v1::ApproveJobRequest>,
+    ) -> Result<Response<v1::ApproveJobResponse>, Status> {
+        let by = caller(&request);
+        let view = self.0.approve(read(request)?, by).await?;
+        Ok(Response::new(v1::ApproveJobResponse { job: Some(view.to_proto()) }))
+    }
+
+    async fn dry_vote_job(
+        &self,
+        request: Request<v1::DryVoteJobRequest>,
+    ) -> Result<Response<v1::DryVoteJobResponse>, Status> {
+        let DryVoteJob { job } = read(request)?;
+        let came_to = self.0.dry_vote(job).await?;
+        Ok(Response::new(v1::DryVoteJobResponse { dry_vote: Some(came_to.to_proto()) }))
     }
 
     async fn rescue_job(

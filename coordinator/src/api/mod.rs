@@ -4,6 +4,7 @@
 //! goes through the engine, so that nothing is shown that is not durable.
 
 mod admin;
+mod approval;
 mod cases;
 mod jobs;
 mod logs;
@@ -132,6 +133,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::AbortRecorded { job, state } => status::abort_recorded(job, *state),
         Refusal::WorkerNotLost { job, worker } => status::worker_not_lost(job, worker),
         Refusal::NotPaused { job } => status::not_paused(job),
+        Refusal::NotAwaitingApproval { job, state } => status::not_awaiting_approval(job, *state),
+        Refusal::StaleEtag { job, etag, given } => status::stale_etag(job, etag, given),
+        Refusal::VoteUnderWay { job, state } => status::vote_under_way(job, *state),
+        Refusal::TooManyDryVotes { max } => status::quota_exceeded("dry votes", max),
         Refusal::NothingToRetry { job, task } => status::nothing_to_retry(job, task.as_ref()),
         Refusal::NoSuchTask { job, task } => status::task_not_found(job, task),
         Refusal::IdTaken { job } => status::job_id_taken(job),

@@ -104,6 +104,8 @@ impl Desk {
             | Answer::Cancelling(_)
             | Answer::KeptReleased { .. }
             | Answer::Steered(_)
+            | Answer::Approved(_)
+            | Answer::DryVoted(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
             | Answer::Txns(_)
@@ -125,6 +127,8 @@ impl Desk {
             | Answer::Cancelling(_)
             | Answer::KeptReleased { .. }
             | Answer::Steered(_)
+            | Answer::Approved(_)
+            | Answer::DryVoted(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
             | Answer::Txns(_)

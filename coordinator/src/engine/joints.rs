@@ -58,6 +58,10 @@ impl Engine {
             Asked::Replicate { worker, point } => {
                 turn.act(Action::Send { worker, frame: FromCoordinator::Replicate(point) });
             }
+            Asked::DryVote { worker, request } => {
+                turn.act(Action::Send { worker, frame: FromCoordinator::DryVote(request) });
+            }
+            Asked::DryVoted { job, came_to } => self.dry_voted(turn, &job, came_to),
             Asked::AllStaged { job, holdings, prepare_timeout } => {
                 let shares = holdings.into_iter().map(share).collect();
                 let event = CoordinatorEvent::AllStaged { job, shares, prepare_timeout };

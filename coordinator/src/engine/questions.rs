@@ -22,6 +22,12 @@ impl Engine {
             }
             Question::Cancel { job, by, reason } => self.cancel(turn, &job, by, reason),
             Question::Steer { job, by, wish } => self.steer(turn, job, by, wish),
+            Question::Approve { wish, by } => self.answer_approval(turn, wish, by),
+            // Answered when it is over.
+            Question::DryVote { job } => {
+                self.want_dry_vote(turn, reply, job);
+                return None;
+            }
             Question::Rescue { intent, from, job, submission } => {
                 self.rescue(turn, intent, &from, job, submission)
             }

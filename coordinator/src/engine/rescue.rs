@@ -57,6 +57,8 @@ impl Engine {
             | Answer::Cancelling(_)
             | Answer::KeptReleased { .. }
             | Answer::Steered(_)
+            | Answer::Approved(_)
+            | Answer::DryVoted(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
             | Answer::Txns(_)

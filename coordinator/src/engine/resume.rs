@@ -109,7 +109,7 @@ impl Engine {
 
     /// Turns the recorded deadline into a moment; one that has passed is due at once (V5).
     fn deadline(&self, open: &OpenJob) -> Option<Moment> {
-        let rest = open.received.after(open.spec.timeout).since(self.anchor);
+        let rest = open.received.after(open.spec.time_in_all()).since(self.anchor);
         Some(Moment::START.after(rest))
     }
 }

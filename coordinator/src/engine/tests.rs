@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an assertion names what it wants")]
 
+mod approving;
 mod forcing;
 mod operations;
 
@@ -561,6 +562,8 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
         timeout: Duration::from_secs(600),
         retention: Duration::from_secs(600),
         prepare_timeout: Duration::from_secs(60),
+        approval: None,
+        dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: [(task(), task_spec)].into(),

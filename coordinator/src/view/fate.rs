@@ -17,8 +17,9 @@ pub(crate) struct Fate {
     pub(crate) kept: bool,
 }
 
-/// Returns the state of an open job; `kept` says that only what it staged outlives its abort.
-pub(crate) fn state(stage: Option<&Stage>, open: &OpenJob, kept: bool) -> JobState {
+/// Returns the state of an open job; `kept` says that only what it staged outlives its abort,
+/// `awaits` that it waits for a person before anything is voted on.
+pub(crate) fn state(stage: Option<&Stage>, open: &OpenJob, kept: bool, awaits: bool) -> JobState {
     let started = open.started.is_some();
     match open.over {
         Some(Decision::Commit) => return JobState::Committed,
@@ -32,6 +33,7 @@ pub(crate) fn state(stage: Option<&Stage>, open: &OpenJob, kept: bool) -> JobSta
         // Nothing of it runs, and nothing of it ever becomes visible.
         Some(Stage::Aborting { .. }) if kept => JobState::Aborted,
         Some(Stage::Aborting { .. }) => JobState::Aborting,
+        Some(Stage::Working) if awaits => JobState::AwaitingApproval,
         Some(Stage::Working | Stage::Quarantined) | None if started => JobState::Running,
         Some(Stage::Working | Stage::Quarantined) | None => JobState::Received,
     }
@@ -126,7 +128,10 @@ impl Fate {
     pub(super) fn output_state(&self, worker: &WorkerId, publishes: bool) -> OutputState {
         match self.state {
             // What a quarantined job holds is shown as it was before the damage.
-            JobState::Received | JobState::Running | JobState::Quarantined => OutputState::Staged,
+            JobState::Received
+            | JobState::Running
+            | JobState::AwaitingApproval
+            | JobState::Quarantined => OutputState::Staged,
             JobState::Preparing if publishes && self.has_voted_yes(worker) => OutputState::Prepared,
             JobState::Preparing => OutputState::Staged,
             JobState::Committing | JobState::Committed

@@ -21,6 +21,7 @@ use crate::{
     record::{JobRecord, Tombstone},
     sentence,
     view::{
+        approval::{approval, dry_vote},
         fate::{Fate, state},
         hook::hooks,
         task::shown_task,
@@ -46,7 +47,8 @@ pub(crate) fn open(
 ) -> JobView {
     let Brains { scheduler, commit, settlement } = brains;
     let stage = commit.phase(job).map(|standing| standing.stage);
-    let state = state(stage.as_ref(), open, kept_until.is_some());
+    let awaits = scheduler.awaits_approval(job);
+    let state = state(stage.as_ref(), open, kept_until.is_some(), awaits);
     let fate = Fate { state, kept: kept_until.is_some(), ..Fate::of(stage, open) };
     let mut view = picture(anchor, now, job, open, scheduler, &fate);
     view.kept_until = kept_until.map(|until| anchor.at(until));
@@ -69,7 +71,7 @@ pub(crate) fn closed(
 ) -> Result<JobView, Contradiction> {
     let mut scheduler = Scheduler::new(votum_schedule::Config::default(), Epoch(u64::MAX), anchor);
     let mut open = OpenJob::replay(records).ok_or_else(Contradiction::no_receipt)?;
-    let fate = Fate { state: state(None, &open, false), ..Fate::of(None, &open) };
+    let fate = Fate { state: state(None, &open, false, false), ..Fate::of(None, &open) };
     let mut settlement = Settlement::new(anchor);
     for (number, Stamped { at, record }) in records.iter().enumerate() {
         if let Some(schedule) = &record.schedule {
@@ -123,6 +125,8 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         hooks: Vec::new(),
         forced: Vec::new(),
         held_back: Vec::new(),
+        approval: None,
+        dry_vote: None,
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -212,6 +216,8 @@ fn unknown(anchor: WallTime, quarantined: &Quarantined, fate: &Fate) -> JobView 
         hooks: Vec::new(),
         forced: Vec::new(),
         held_back: Vec::new(),
+        approval: None,
+        dry_vote: None,
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -263,6 +269,8 @@ fn picture(
         hooks: Vec::new(),
         forced: open.forced.iter().map(shown_forced).collect(),
         held_back: Vec::new(),
+        approval: approval(scheduler, job),
+        dry_vote: scheduler.last_dry_vote(job).map(dry_vote),
         pause: holds.next(),
         further_pauses: holds.collect(),
         kept_release: scheduler.kept_release(job).map(shown_release),

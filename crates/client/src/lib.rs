@@ -5,6 +5,7 @@
 //! [`Options::patience`] says. A submission is one of them because it carries a
 //! request id.
 
+mod approval;
 mod backoff;
 mod cases;
 mod client;

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod checkpoint;
+mod dry_vote;
 mod graph;
 mod health;
 mod hook;
@@ -23,6 +24,10 @@ pub use assignment::{Assignment, HookRole, InputSource, ResolvedInput, Role};
 pub use checkpoint::{
     CHECKPOINT_BYTES_DEFAULT, CHECKPOINTS_KEPT, CheckpointHolder, CheckpointPolicy, HeldCheckpoint,
     ResumePoint,
+};
+pub use dry_vote::{
+    BASE_CHANGED, Base, Candidate, DRY_VOTE_INTERVAL_MIN, DRY_VOTE_PROTOCOL, DryVoteAnswer,
+    DryVoteRequest, FINDINGS_MAX, Finding, NOT_ASKED, NOT_REACHABLE, SealedAs,
 };
 pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
 pub use health::{
@@ -46,8 +51,8 @@ pub use self_report::{Amount, Progress, SelfReport, WHOLE};
 pub use signal::{TaskSignal, UnknownSignal};
 pub use size::Size;
 pub use spec::{
-    GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted, OnUnreachable,
-    OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, REPLICAS_MAX, RETENTION_DEFAULT,
-    RetryPolicy, Step, TIMEOUT_DEFAULT, TaskSpec,
+    APPROVAL_DEFAULT, GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted,
+    OnUnreachable, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, REPLICAS_MAX,
+    RETENTION_DEFAULT, RetryPolicy, Step, TIMEOUT_DEFAULT, TaskSpec,
 };
 pub use suggestion::closest;

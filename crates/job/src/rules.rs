@@ -27,6 +27,11 @@ pub(crate) fn check_job(spec: &JobSpec, findings: &mut Findings) {
     ] {
         findings.add_if(|| field.into(), check_duration(duration));
     }
+    for (field, duration) in [("approval", spec.approval), ("dry_vote", spec.dry_vote)] {
+        if let Some(duration) = duration {
+            findings.add_if(|| format!("commit.{field}"), check_duration(duration));
+        }
+    }
     // Zero is the wish to keep nothing.
     if !spec.keep_staged.is_zero() {
         findings.add_if(|| "keep_staged".into(), check_duration(spec.keep_staged));

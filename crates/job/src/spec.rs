@@ -31,6 +31,12 @@ pub struct JobSpec {
     pub retention: Duration,
     /// How long a round waits for every vote.
     pub prepare_timeout: Duration,
+    /// A person must approve the commit once everything is staged, within so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Duration>,
+    /// How often the workers are asked, without a promise, what stands in the way of a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_vote: Option<Duration>,
     /// What it means that a task has failed for the last time.
     #[serde(default)]
     pub on_exhausted: OnExhausted,
@@ -42,6 +48,15 @@ pub struct JobSpec {
     /// What is done only after the decision, by name; no name is also a task's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub effects: BTreeMap<TaskId, EffectSpec>,
+}
+
+impl JobSpec {
+    /// Returns how long after its receipt the job must be decided at the latest: the wait for a
+    /// person comes on top of the time that the job itself has.
+    #[must_use]
+    pub fn time_in_all(&self) -> Duration {
+        self.timeout.saturating_add(self.approval.unwrap_or_default())
+    }
 }
 
 /// A node of the graph: one OS command on one worker.
@@ -287,6 +302,8 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_hours(24);
 pub const RETENTION_DEFAULT: Duration = Duration::from_hours(30 * 24);
 /// Default of [`JobSpec::prepare_timeout`].
 pub const PREPARE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Default of [`JobSpec::approval`] where one is required.
+pub const APPROVAL_DEFAULT: Duration = Duration::from_hours(24);
 /// Default of [`TaskSpec::grace_period`].
 pub const GRACE_PERIOD_DEFAULT: Duration = Duration::from_secs(10);
 /// Default interpreter of a script.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use votum_ids::{
     AttemptId, Digest, FencingToken, JobId, OutputName, Target, TaskId, WorkerId, WorkerUid,
 };
-use votum_job::{Assignment, ResumePoint};
+use votum_job::{Assignment, DryVoteRequest, ResumePoint};
+
+use crate::DryVote;
 
 /// What the scheduler asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,20 @@ pub enum Action {
         worker: WorkerId,
         /// Which, and who has it.
         point: Box<ResumePoint>,
+    },
+    /// Ask a worker what stands in the way of its part in a vote.
+    DryVote {
+        /// Whom.
+        worker: WorkerId,
+        /// What it holds or is to publish.
+        request: Box<DryVoteRequest>,
+    },
+    /// Report: a dry vote is over.
+    DryVoted {
+        /// The job.
+        job: JobId,
+        /// What it came to; none: a vote or the end of the job has overtaken it.
+        came_to: Option<DryVote>,
     },
     /// Report: every task is staged and every holder reconciled: a round can be opened.
     AllStaged {

@@ -14,7 +14,9 @@ use votum_machine::WallTime;
 
 use crate::{
     CorruptSchedule, KeptRelease, KnownCheckpoint, Moved, Replica, Submission,
+    approval::Approval,
     attempt::{Attempt, Outcome},
+    dry_vote::DryVotes,
     pause::Pause,
     retry::Budget,
 };
@@ -35,6 +37,9 @@ pub(crate) struct ActiveJob {
     pub(crate) staged: usize,
     pub(crate) live: usize,
     pub(crate) digest_changes: u32,
+    /// How often outputs came out differently when they were made again, read or not: names what
+    /// is staged for an approval.
+    pub(crate) contents: u32,
     /// How many attempts were heard of again after they were given up.
     pub(crate) comebacks: usize,
     /// The first task that failed for good.
@@ -45,6 +50,10 @@ pub(crate) struct ActiveJob {
     pub(crate) kept_release: Option<KeptRelease>,
     /// The last job that took over what it keeps.
     pub(crate) successor: Option<JobId>,
+    /// What dry votes have found.
+    pub(crate) dry_votes: DryVotes,
+    /// Whether a person was asked to approve what is staged, and has.
+    pub(crate) approval: Approval,
     /// Told by events; never recorded here.
     pub(crate) phase: Phase,
     /// Whether the commit coordinator was told that everything is staged.
@@ -181,11 +190,14 @@ impl ActiveJob {
             staged: 0,
             live: 0,
             digest_changes: 0,
+            contents: 0,
             comebacks: 0,
             failed: None,
             holds: Vec::new(),
             kept_release: None,
             successor: None,
+            dry_votes: DryVotes::default(),
+            approval: Approval::default(),
             phase: Phase::Running,
             offered: false,
             orphans: BTreeMap::new(),

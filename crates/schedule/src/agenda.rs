@@ -20,6 +20,12 @@ pub(crate) enum Due {
     Overrun(JobId, usize),
     /// What still runs on a drained worker is stopped.
     Drained(WorkerId),
+    /// A dry vote is to be held, or the time of one that is held is over.
+    DryVote(JobId),
+    /// Everything is staged and a dry vote has passed: a person is to be asked.
+    Asking(JobId),
+    /// The time of an approval is over.
+    Approval(JobId),
     /// The last checkpoint of the task may lie on one worker only.
     Replication(JobId, usize),
     /// What the task has sealed may lie on too few workers.

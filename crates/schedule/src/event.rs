@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec, ListedAttempt, SelfReport};
+use votum_job::{
+    AttemptEnd, Comeback, DryVoteAnswer, HeldCheckpoint, JobSpec, ListedAttempt, SelfReport,
+};
 
 use crate::{Drain, LiveAttempts, Removal, Submission};
 
@@ -140,6 +142,27 @@ pub enum Event {
         worker: WorkerId,
         /// The installation that lost it.
         uid: WorkerUid,
+    },
+    /// A person wants a dry vote to be held; the report of one that is held already answers it.
+    DryVoteAsked {
+        /// The job.
+        job: JobId,
+    },
+    /// A worker has answered in a dry vote.
+    DryVoteAnswered {
+        /// Who.
+        worker: WorkerId,
+        /// What it found.
+        answer: Box<DryVoteAnswer>,
+    },
+    /// A person approves what is staged; ignored unless that is waited for.
+    Approved {
+        /// The job.
+        job: JobId,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
     },
     /// A person wants a job to be held; ignored once its end is asked for.
     PauseAsked {

@@ -7,6 +7,7 @@ use crate::{
     Scheduler,
     active_job::{Phase, TaskState},
     agenda::{Agenda, Due},
+    approval::Clock,
     queue::{Queue, Spot},
     roster::Seat,
 };
@@ -39,6 +40,8 @@ impl Scheduler {
                 active.age = self.age;
             }
             self.arm_deadline(now, wall, &job);
+            // Until the workers are back nobody could answer.
+            self.arm_dry_vote(now.after(self.config.lease), &job);
             for task in 0..tasks {
                 self.reindex(now, wall, &job, task);
                 if self.wants_replica(&job, task) {
@@ -57,8 +60,21 @@ impl Scheduler {
 
     pub(crate) fn arm_deadline(&mut self, now: Moment, wall: WallTime, id: &JobId) {
         let Some(job) = self.jobs.get(id) else { return };
-        let rest = job.received.after(job.spec.timeout).since(wall);
-        self.agenda.set(Due::Deadline(id.clone()), now.after(rest));
+        let (clock, due, end) = match job.clock() {
+            clock @ Clock::Work => {
+                (clock, Due::Deadline(id.clone()), job.received.after(job.spec.timeout))
+            }
+            clock @ Clock::Person { expires } => (clock, Due::Approval(id.clone()), expires),
+            clock @ Clock::Overtime => {
+                (clock, Due::Deadline(id.clone()), job.received.after(job.spec.time_in_all()))
+            }
+        };
+        self.agenda.clear(&Due::Deadline(id.clone()));
+        self.agenda.clear(&Due::Approval(id.clone()));
+        self.agenda.set(due, now.after(end.since(wall)));
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.approval.clock = Some(clock);
+        }
     }
 
     /// Brings queues, deadlines and the roster in step with the state of one task.

@@ -26,6 +26,10 @@
 //! or `RetryAsked`, takes a task from Failed or Retrying to Pending. A live attempt that a pause
 //! asked to stop goes from Live to Pending without a charge.
 //!
+//! A job that a person must approve is not offered for commit before `Approved`. Once everything is
+//! staged a dry vote is held, again and again until it passes; then `ApprovalAsked`. Both name the
+//! contents: outputs that come out differently afterwards make the answer void.
+//!
 //! A pending task is shown as WAITING while a predecessor is not staged and as READY after
 //! that; a live one as STARTING until its program runs. An output is *needed* if it is
 //! published or if a task that is not staged reads it. A task that must run again asks for
@@ -72,9 +76,11 @@
 mod action;
 mod active_job;
 mod agenda;
+mod approval;
 mod attempt;
 mod checkpoints;
 mod config;
+mod dry_vote;
 mod event;
 mod index;
 mod keeping;
@@ -101,9 +107,11 @@ mod view;
 mod waiting;
 
 pub use action::{Action, HeldOutput, Holding};
+pub use approval::{ApprovalStanding, GivenApproval};
 pub use attempt::{Attempt, Outcome};
 pub use checkpoints::{CheckpointCopy, KnownCheckpoint};
 pub use config::Config;
+pub use dry_vote::DryVote;
 pub use event::{Event, Registration};
 pub use keeping::KeptRelease;
 pub use operations::Admission;

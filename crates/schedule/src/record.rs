@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use votum_ids::{AttemptId, CheckpointId, Digest, JobId, RequestId, TaskId, WorkerId, WorkerUid};
-use votum_job::{AttemptEnd, Comeback, HeldCheckpoint, JobSpec, StagedOutput};
+use votum_job::{AttemptEnd, Base, Comeback, Finding, HeldCheckpoint, JobSpec, StagedOutput};
 
 use crate::{LastWords, LiveAttempts, Moved, Orders, Registration, Rescue};
 
@@ -156,6 +156,39 @@ pub enum Record {
         /// Who had it.
         worker: WorkerId,
     },
+    /// A dry vote found something else than the one before it, or looked at a target for the first
+    /// time.
+    DryVoted {
+        /// The job.
+        job: JobId,
+        /// Whether everything was staged by then.
+        complete: bool,
+        /// What stands in the way.
+        findings: Vec<Finding>,
+        /// How many more there were.
+        #[serde(default)]
+        omitted: u32,
+        /// What stood at targets that were not looked at before.
+        bases: Vec<(WorkerId, Base)>,
+    },
+    /// Everything is staged, a dry vote has passed, and a person is asked.
+    ApprovalAsked {
+        /// The job.
+        job: JobId,
+        /// Which contents: how often outputs had come out differently by then.
+        contents: u32,
+    },
+    /// A person has approved what is staged.
+    Approved {
+        /// The job.
+        job: JobId,
+        /// Which contents.
+        contents: u32,
+        /// Who.
+        by: String,
+        /// Why; may be empty.
+        reason: String,
+    },
     /// A worker introduced itself differently than before; states its whole registration.
     Registered(Registration),
     /// An operator has ordered something about a worker; states everything that stands.
@@ -178,7 +211,8 @@ impl Record {
             | Self::Paused { .. }
             | Self::Unpaused { .. }
             | Self::RetryAsked { .. }
-            | Self::KeptReleased { .. } => true,
+            | Self::KeptReleased { .. }
+            | Self::Approved { .. } => true,
             Self::Assigned { exclusive, .. } => *exclusive,
             Self::Started { .. }
             | Self::Ended { .. }
@@ -191,6 +225,9 @@ impl Record {
             | Self::Rescued { .. }
             | Self::CheckpointHeld { .. }
             | Self::CheckpointGone { .. }
+            | Self::DryVoted { .. }
+            // Nobody is told of it before it is durable, and a lost one is made again.
+            | Self::ApprovalAsked { .. }
             | Self::Registered(_) => false,
         }
     }
@@ -205,6 +242,9 @@ impl Record {
             | Self::Unpaused { job, .. }
             | Self::RetryAsked { job, .. }
             | Self::KeptReleased { job, .. }
+            | Self::DryVoted { job, .. }
+            | Self::ApprovalAsked { job, .. }
+            | Self::Approved { job, .. }
             | Self::Rescued { job, .. } => Some(job),
             Self::Assigned { attempt, .. }
             | Self::Started { attempt }

@@ -6,7 +6,7 @@ use votum_job::InvalidJob;
 use votum_machine::WallTime;
 
 use crate::{
-    KeptRelease, LastWords, Pause, PauseOrigin, Record, Replica, Scheduler,
+    DryVote, GivenApproval, KeptRelease, LastWords, Pause, PauseOrigin, Record, Replica, Scheduler,
     active_job::{ActiveJob, Fallout},
     pace::Pace,
 };
@@ -81,6 +81,18 @@ pub enum CorruptSchedule {
         job: JobId,
         /// The task.
         task: TaskId,
+    },
+    /// A person was asked to approve something else than what was staged, or all was not staged.
+    #[error("an approval of job {job} was asked for that did not fit what was staged")]
+    UnfitApproval {
+        /// The job.
+        job: JobId,
+    },
+    /// A job was approved that did not wait for it.
+    #[error("job {job} was approved while that was not asked for")]
+    NotAwaiting {
+        /// The job.
+        job: JobId,
     },
     /// An attempt returned that was never given up, or a second time.
     #[error("attempt {attempt} returned, but had not been given up")]
@@ -194,6 +206,19 @@ impl Scheduler {
             Record::Rescued { job, by } => {
                 self.recorded_job(job)?.successor = Some(by.clone());
                 Ok(Fallout::default())
+            }
+            Record::DryVoted { job, complete, findings, omitted, bases } => {
+                let (complete, omitted, findings) = (*complete, *omitted, findings.clone());
+                let last = DryVote { at, complete, findings, omitted };
+                self.recorded_job(job)?.note_dry_vote(last, bases);
+                Ok(Fallout::default())
+            }
+            Record::ApprovalAsked { job, contents } => {
+                self.recorded_job(job)?.ask_for_approval(at, *contents)
+            }
+            Record::Approved { job, contents, by, reason } => {
+                let given = GivenApproval { by: by.clone(), reason: reason.clone(), at };
+                self.recorded_job(job)?.approve(*contents, given)
             }
             Record::CheckpointHeld { held, worker, uid } => {
                 let job = self.recorded_job(&held.id.attempt.job)?;

@@ -365,17 +365,36 @@ impl Scheduler {
                     let blame = nondeterministic(job.digest_changes);
                     return self.fail(now, id, blame);
                 }
-                self.offer(id).into_iter().collect()
+                self.offer(now, id)
             }
         }
     }
 
     /// Offers a job for commit once everything is staged and every publisher is there.
-    fn offer(&mut self, id: &JobId) -> Option<Action> {
-        let job = self.jobs.get(id)?;
+    fn offer(&mut self, now: Moment, id: &JobId) -> Vec<Action> {
+        let Some(job) = self.jobs.get(id) else { return Vec::new() };
         if job.offered || !job.holds.is_empty() || job.staged < job.tasks.len() {
-            return None;
+            return Vec::new();
         }
+        if job.lacks_approval() {
+            // A person is asked last, about what nothing else keeps from being voted on.
+            if (0..job.tasks.len()).all(|task| job.lacks_replicas(task) == 0) {
+                self.seek_approval(now, id);
+            }
+            return Vec::new();
+        }
+        let Some(holdings) = self.holdings(id) else { return Vec::new() };
+        let Some(job) = self.jobs.get_mut(id) else { return Vec::new() };
+        job.offered = true;
+        let overtaken = job.overtake_dry_vote();
+        let prepare_timeout = job.spec.prepare_timeout;
+        let staged = Action::AllStaged { job: id.clone(), holdings, prepare_timeout };
+        [staged].into_iter().chain(overtaken).collect()
+    }
+
+    /// Returns who holds what; nothing while a publisher is not there.
+    fn holdings(&self, id: &JobId) -> Option<Vec<Holding>> {
+        let job = self.jobs.get(id)?;
         let mut holdings: BTreeMap<WorkerId, Holding> = BTreeMap::new();
         for (position, task) in job.graph.names().iter().enumerate() {
             let Some(attempt) = job.held_attempt(position) else { continue };
@@ -410,10 +429,7 @@ impl Scheduler {
                 target: target(&output.name),
             }));
         }
-        let (holdings, prepare_timeout) =
-            (holdings.into_values().collect(), job.spec.prepare_timeout);
-        self.jobs.get_mut(id)?.offered = true;
-        Some(Action::AllStaged { job: id.clone(), holdings, prepare_timeout })
+        Some(holdings.into_values().collect())
     }
 }
 

@@ -120,6 +120,7 @@ impl ActiveJob {
         let names: BTreeSet<&OutputName> = earlier.keys().chain(digests.keys()).collect();
         let differs = |name: &&&OutputName| earlier.get(**name) != digests.get(**name);
         let changed: Vec<&OutputName> = names.iter().filter(differs).copied().collect();
+        self.contents += u32::from(!changed.is_empty());
         let name = self.graph.name(position).clone();
         let readers = self.graph.successors(position).iter().copied();
         let mut reached: Vec<usize> = readers

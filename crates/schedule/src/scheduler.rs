@@ -11,6 +11,7 @@ use crate::{
     active_job::{ActiveJob, Blame, Fallout, Phase, TaskState},
     agenda::{Agenda, Due},
     checkpoints::CheckpointNews,
+    dry_vote::DRY_VOTE_START,
     pace::Pace,
     queue::{Queue, Spot},
     replicas::Copying,
@@ -94,6 +95,9 @@ impl Machine for Scheduler {
             Event::CheckpointHeld { worker, held } => self.note_checkpoint(now, &worker, held),
             Event::CheckpointGone { worker, id } => self.lose_checkpoint(now, &worker, id),
             Event::ShareLost { job, worker, uid } => self.lose_share(now, &job, &worker, uid),
+            Event::DryVoteAsked { job } => self.ask_dry_vote(now, &job),
+            Event::DryVoteAnswered { worker, answer } => self.note_dry_vote(now, &worker, *answer),
+            Event::Approved { job, by, reason } => self.approve(now, job, by, reason),
             Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
             Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
             Event::RetryAsked { job, task, by } => self.try_again(now, job, task.as_ref(), by),
@@ -171,6 +175,7 @@ impl Scheduler {
         let record = Record::Received { job: job.clone(), spec, submission };
         let reaction = self.record(now, record);
         self.arm_deadline(now, self.anchor.at(now), &job);
+        self.arm_dry_vote(now.after(DRY_VOTE_START), &job);
         reaction
     }
 
@@ -218,7 +223,10 @@ impl Scheduler {
             self.seat(id, task, None);
             self.roster.seat_replicas((id.clone(), task), BTreeSet::new());
         }
-        self.agenda.clear(&Due::Deadline(id.clone()));
+        for due in [Due::Deadline, Due::DryVote, Due::Asking, Due::Approval] {
+            self.agenda.clear(&due(id.clone()));
+        }
+        actions.extend(job.overtake_dry_vote());
         self.reports.remove(id);
         Reaction::perform(actions)
     }
@@ -271,6 +279,9 @@ impl Scheduler {
                 Reaction::none()
             }
             Due::Drained(worker) => Reaction::perform(self.end_drain(now, &worker)),
+            Due::DryVote(job) => self.go_on_with_dry_votes(now, &job),
+            Due::Asking(job) => self.ask_for_approval(now, &job),
+            Due::Approval(job) => Reaction::perform(self.expire_approval(now, &job)),
             Due::Replication(job, task) => self.replicate(now, &job, task),
             Due::Copying(job, task) => self.copy(now, &job, task),
             Due::Overrun(job, task) => {
@@ -304,9 +315,12 @@ impl Scheduler {
 
     /// Takes a job out of every queue: nothing of it is placed any longer.
     fn retire(&mut self, now: Moment, id: &JobId) -> Vec<Action> {
-        self.agenda.clear(&Due::Deadline(id.clone()));
+        for due in [Due::Deadline, Due::DryVote, Due::Asking, Due::Approval] {
+            self.agenda.clear(&due(id.clone()));
+        }
         let Some(mut job) = self.jobs.remove(id) else { return Vec::new() };
-        let actions = self.drop_orphans(&mut job);
+        let mut actions = self.drop_orphans(&mut job);
+        actions.extend(job.overtake_dry_vote());
         let tasks = job.tasks.len();
         self.jobs.insert(id.clone(), job);
         for task in 0..tasks {
@@ -372,6 +386,7 @@ impl Scheduler {
                 }
                 self.reindex(now, wall, &job, task);
             }
+            self.rearm_deadline(now, &job);
             actions.extend(self.withdraw(&job, &record));
             actions.extend(outdated.into_iter().filter_map(|task| self.stop(&job, task, OUTDATED)));
         }
@@ -393,6 +408,9 @@ impl Scheduler {
             | Record::RetryAsked { .. }
             | Record::KeptReleased { .. }
             | Record::Rescued { .. }
+            | Record::DryVoted { .. }
+            | Record::ApprovalAsked { .. }
+            | Record::Approved { .. }
             | Record::Registered(_)
             | Record::Ordered { .. } => false,
         };

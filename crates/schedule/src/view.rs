@@ -52,6 +52,8 @@ pub enum JobState {
     Received,
     /// Its tasks run, or wait to run.
     Running,
+    /// Everything is staged, and a person is asked to approve it.
+    Awaiting,
     /// Everything is staged, and it was offered for commit.
     Offered,
     /// Its abort was asked for.
@@ -236,6 +238,7 @@ impl Scheduler {
     fn summarise(&self, job: &ActiveJob) -> JobSummary {
         let (state, failure) = match &job.phase {
             Phase::Running if job.offered => (JobState::Offered, None),
+            Phase::Running if job.awaits_approval() => (JobState::Awaiting, None),
             Phase::Running if job.begun => (JobState::Running, None),
             Phase::Running => (JobState::Received, None),
             Phase::Failing(blame) => {
@@ -248,7 +251,10 @@ impl Scheduler {
             job: job.id.clone(),
             state,
             received: job.received,
-            deadline: self.agenda.moment(&Due::Deadline(job.id.clone())),
+            deadline: {
+                let work = self.agenda.moment(&Due::Deadline(job.id.clone()));
+                work.or_else(|| self.agenda.moment(&Due::Approval(job.id.clone())))
+            },
             tasks: job.tasks.len(),
             staged: job.staged,
             live: job.live,
@@ -340,6 +346,7 @@ impl JobState {
         match self {
             Self::Received => "RECEIVED",
             Self::Running | Self::Failing => "RUNNING",
+            Self::Awaiting => "AWAITING_APPROVAL",
             Self::Offered => "PREPARING",
             Self::Aborting => "ABORTING",
             Self::Committing => "COMMITTING",

@@ -50,20 +50,29 @@ impl Shadow {
     ) -> Result<(), CheckError> {
         let mut places = Vec::new();
         for pledge in pledges {
-            let output = held
-                .iter()
-                .find(|sealed| sealed.attempt == pledge.attempt)
-                .and_then(|sealed| sealed.output(&pledge.output))
-                .ok_or_else(|| CheckError::NotHeld {
-                    attempt: pledge.attempt.clone(),
-                    output: pledge.output.clone(),
-                })?;
-            self.check_content(pledge, output, depth)?;
-            if let Some(target) = &pledge.target {
-                places.push(self.check_target(pledge, output, target)?);
-            }
+            places.extend(self.check_pledge(held, pledge, depth)?);
         }
         Ok(check_apart(places)?)
+    }
+
+    /// Checks one of them; returns where it would be published, if it would.
+    pub(crate) fn check_pledge<'a>(
+        &self,
+        held: &[Sealed],
+        pledge: &'a Pledge,
+        depth: Depth,
+    ) -> Result<Option<Place<'a>>, CheckError> {
+        let output = held
+            .iter()
+            .find(|sealed| sealed.attempt == pledge.attempt)
+            .and_then(|sealed| sealed.output(&pledge.output))
+            .ok_or_else(|| CheckError::NotHeld {
+                attempt: pledge.attempt.clone(),
+                output: pledge.output.clone(),
+            })?;
+        self.check_content(pledge, output, depth)?;
+        let target = pledge.target.as_ref();
+        Ok(target.map(|target| self.check_target(pledge, output, target)).transpose()?)
     }
 
     fn check_content(
@@ -104,18 +113,32 @@ impl Shadow {
         output: &SealedOutput,
         target: &'a Target,
     ) -> Result<Place<'a>, TargetError> {
-        let path = target.path();
         if target.form() != output.path.form() {
-            let output = pledge.output.clone();
-            return Err(TargetError::Form { target: path.clone(), output });
+            let (target, output) = (target.path().clone(), pledge.output.clone());
+            return Err(TargetError::Form { target, output });
         }
+        self.place(target, Some(pledge))
+    }
+
+    /// Finds where a target lies, if it could be made to appear there.
+    ///
+    /// `own` is what would be published; it may stand there already.
+    pub(crate) fn place<'a>(
+        &self,
+        target: &'a Target,
+        own: Option<&Pledge>,
+    ) -> Result<Place<'a>, TargetError> {
+        let path = target.path();
         let site = self.site(path)?;
         let Survey { real_path, depth, way, standing } = site.survey()?;
         let mut replaces_link = None;
         if let Some((dir, _)) = standing {
             let text = fs::readlinkat(&dir, site.path.name(), Vec::new()).ok();
-            let ours = Generation::new(&pledge.attempt, &pledge.output).link_text(depth);
-            let is_ours = text.as_ref().is_some_and(|text| text.as_bytes() == ours.as_bytes());
+            let ours = own.map(|own| Generation::new(&own.attempt, &own.output).link_text(depth));
+            let is_ours = match (&text, &ours) {
+                (Some(text), Some(ours)) => text.as_bytes() == ours.as_bytes(),
+                (None, _) | (_, None) => false,
+            };
             if target.existing() == Existing::Fail && !is_ours {
                 return Err(TargetError::Occupied { target: path.clone() });
             }
@@ -143,7 +166,7 @@ impl Shadow {
 }
 
 /// Where a target really lies, and what that means for the others of the job.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     real_path: PathBuf,
     target: &'a TargetPath,
     role: Role,
@@ -157,7 +180,7 @@ enum Role {
 }
 
 /// Checks that no target is in the way of another.
-fn check_apart(mut places: Vec<Place<'_>>) -> Result<(), TargetError> {
+pub(crate) fn check_apart(mut places: Vec<Place<'_>>) -> Result<(), TargetError> {
     let overlap = |first: &Place<'_>, second: &Place<'_>| {
         let (first, second) = (first.target.clone(), second.target.clone());
         Err(TargetError::Overlap { first, second })

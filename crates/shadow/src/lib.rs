@@ -73,6 +73,7 @@ mod path;
 mod program;
 mod publish;
 mod read;
+mod rehearse;
 mod restore;
 mod seal;
 mod shadow;
@@ -93,6 +94,7 @@ pub use path::{DEPTH_MAX, Form, InvalidPath, OutputPath, PATH_BYTES_MAX, TargetP
 pub use program::ProgramUser;
 pub use publish::{PublishError, Published};
 pub use read::ReadError;
+pub use rehearse::{Part, Rehearsal};
 pub use restore::RestoreError;
 pub use seal::{Declared, Presence, SealError, Sealed, SealedOutput};
 pub use shadow::{OpenError, Shadow};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{self, Access, AtFlags, FileType, Stat},
+    fs::{self, Access, AtFlags, FileType, Mode, OFlags, Stat},
     io::Errno,
 };
 use thiserror::Error;
@@ -109,6 +109,7 @@ impl Site<'_> {
         let writable = Access::WRITE_OK | Access::EXEC_OK;
         let access = |name: &str| fs::accessat(&dir, name, writable, AtFlags::EACCESS);
         access(".").map_err(|errno| self.not_writable(errno))?;
+        self.try_a_name(&dir)?;
         let name = self.path.name();
         let real_path = missing
             .iter()
@@ -130,6 +131,22 @@ impl Site<'_> {
         let straight = real_path == self.root.path.join(self.path.as_str());
         let way = if straight { Way::Straight } else { Way::ThroughLinks };
         Ok(Survey { real_path, depth, way, standing: stat.map(|stat| (dir, stat)) })
+    }
+
+    /// Tries whether a file can be made in a directory, and makes none that anybody could see.
+    ///
+    /// Rights alone do not tell of a quota or of a filesystem without a free inode.
+    fn try_a_name(&self, dir: &OwnedFd) -> Result<(), TargetError> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        match fs::openat(dir, ".", flags, Mode::RUSR | Mode::WUSR) {
+            Ok(_) => Ok(()),
+            Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
+                Err(self.not_writable(errno))
+            }
+            // The filesystem has no files without a name.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(()),
+            Err(errno) => Err(self.fault("make a file beside")(errno)),
+        }
     }
 
     /// Opens the directory that the target stands in, making it and its parents.

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 use votum_commit::{Installation, LogPosition, Message, Pledge, Reply};
 use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, TxnId};
 use votum_job::{
-    Assignment, AttemptEnd, Comeback, HeldCheckpoint, ListedAttempt, ResumePoint, SelfReport,
+    Assignment, AttemptEnd, Comeback, DryVoteAnswer, DryVoteRequest, HeldCheckpoint, ListedAttempt,
+    ResumePoint, SelfReport,
 };
 
 use crate::Versions;
@@ -64,6 +65,8 @@ pub enum FromWorker {
     CheckpointHeld(HeldCheckpoint),
     /// A checkpoint that was here is damaged or gone.
     CheckpointGone(CheckpointId),
+    /// What stands in the way of its part in a vote.
+    DryVoted(Box<DryVoteAnswer>),
     /// A message of the commit protocol.
     Commit(Reply),
     /// It goes away in good order; its attempts are ended or re-listed at its return.
@@ -181,6 +184,9 @@ pub enum FromCoordinator {
     },
     /// Copy a checkpoint from one of its holders; one that is here already is reported again.
     Replicate(Box<ResumePoint>),
+    /// Say what stands in the way of a vote, without a promise; only for who speaks
+    /// [`DRY_VOTE_PROTOCOL`](votum_job::DRY_VOTE_PROTOCOL).
+    DryVote(Box<DryVoteRequest>),
     /// A message of the commit protocol.
     Commit(Message),
 }

@@ -54,6 +54,8 @@ impl Translate for JobView {
             hooks: write_all(&self.hooks),
             forced_outcomes: write_all(&self.forced),
             held_back_by: self.held_back.iter().map(worker_name).collect(),
+            approval: self.approval.as_ref().map(Translate::to_proto),
+            dry_vote: self.dry_vote.as_ref().map(Translate::to_proto),
         }
     }
 
@@ -103,6 +105,8 @@ impl Translate for JobView {
             hooks: crate::translate::read_all("hooks", proto.hooks)?,
             forced: crate::translate::read_all("forced_outcomes", proto.forced_outcomes)?,
             held_back,
+            approval: read_if_any("approval", proto.approval)?,
+            dry_vote: read_if_any("dry_vote", proto.dry_vote)?,
             job,
         })
     }
@@ -111,6 +115,7 @@ impl Translate for JobView {
 numbered!(JobState, v1::JobState {
     Received = Received,
     Running = Running,
+    AwaitingApproval = AwaitingApproval,
     Preparing = Preparing,
     Committing = Committing,
     Committed = Committed,

@@ -5,6 +5,7 @@
 //! status in [`status`] and nowhere else; what a client got back is a
 //! [`problem::Problem`].
 
+pub mod approval;
 pub mod artifact;
 mod attempt;
 pub mod case;
@@ -13,6 +14,7 @@ mod checkpoint;
 mod cluster;
 mod commit;
 mod conduct;
+pub mod dry_vote;
 pub mod forced;
 pub mod frame;
 pub mod hold;
@@ -41,10 +43,12 @@ pub mod txn;
 pub mod view;
 mod worker;
 
+pub use approval::{ApprovalView, GivenApproval, REJECTED, Verdict};
 pub use attempt::{ArtifactId, ArtifactPart};
 pub use case::{CaseKind, CaseView, EvidenceView};
 pub use case_name::{CaseName, Subject};
 pub use commit::PeerInquiry;
+pub use dry_vote::DryVoteView;
 pub use forced::{ForcedKind, ForcedView};
 pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,

@@ -283,6 +283,12 @@ reasons! {
     JobQuarantined = "JOB_QUARANTINED", FailedPrecondition;
     /// The job is not paused.
     NotPaused = "NOT_PAUSED", FailedPrecondition;
+    /// Nobody is asked to approve the job.
+    NotAwaitingApproval = "NOT_AWAITING_APPROVAL", FailedPrecondition;
+    /// What the job staged is not what the etag names.
+    StaleEtag = "STALE_ETAG", Aborted;
+    /// A vote on the job, or its decision, is on its way.
+    VoteUnderWay = "VOTE_UNDER_WAY", FailedPrecondition;
     /// No task waits for another attempt.
     NothingToRetry = "NOTHING_TO_RETRY", FailedPrecondition;
     /// The job is not aborted.

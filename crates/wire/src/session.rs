@@ -81,6 +81,7 @@ impl Translate for FromWorker {
             }
             Self::CheckpointHeld(held) => Frame::CheckpointHeld(held.to_proto()),
             Self::CheckpointGone(id) => Frame::CheckpointGone(id.to_proto()),
+            Self::DryVoted(answer) => Frame::DryVoteAnswer(answer.to_proto()),
             Self::Commit(Reply::Voted { txn, vote }) => Frame::Voted(vote_to_proto(txn, vote)),
             Self::Commit(Reply::Acked { txn }) => {
                 Frame::Acked(pb::Acknowledgement { txn_id: txn.to_string() })
@@ -123,6 +124,9 @@ impl Translate for FromWorker {
                 Self::CheckpointHeld(read("checkpoint_held", Some(held))?)
             }
             Frame::CheckpointGone(id) => Self::CheckpointGone(read("checkpoint_gone", Some(id))?),
+            Frame::DryVoteAnswer(answer) => {
+                Self::DryVoted(Box::new(read("dry_vote_answer", Some(answer))?))
+            }
             Frame::Voted(cast) => {
                 let (txn, vote) =
                     vote_from_proto(cast).map_err(|malformed| malformed.below("voted"))?;
@@ -275,6 +279,7 @@ fn body_to_proto(body: &FromCoordinator) -> pb::session_response::Frame {
             Frame::DiscardAttempt(pb::DiscardAttempt { attempt: Some(attempt.to_proto()) })
         }
         FromCoordinator::Replicate(point) => Frame::ReplicateCheckpoint(point.to_proto()),
+        FromCoordinator::DryVote(request) => Frame::AskDryVote(request.to_proto()),
         FromCoordinator::Commit(message) => message_to_proto(message),
     }
 }
@@ -335,6 +340,9 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
         }
         Frame::ReplicateCheckpoint(point) => {
             FromCoordinator::Replicate(Box::new(read("replicate_checkpoint", Some(point))?))
+        }
+        Frame::AskDryVote(request) => {
+            FromCoordinator::DryVote(Box::new(read("ask_dry_vote", Some(request))?))
         }
         Frame::Prepare(prepare) => {
             FromCoordinator::Commit(read_prepare(prepare).map_err(|m| m.below("prepare"))?)

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{OutputName, TaskId};
 use votum_job::{
-    CheckpointPolicy, Compensation, EffectSpec, GRACE_PERIOD_DEFAULT, HealthCheck, InputSpec,
-    JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, RETENTION_DEFAULT, Resources,
-    RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
+    APPROVAL_DEFAULT, CheckpointPolicy, Compensation, EffectSpec, GRACE_PERIOD_DEFAULT,
+    HealthCheck, InputSpec, JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement,
+    RETENTION_DEFAULT, Resources, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
 };
 use votum_proto::v1;
 
@@ -34,7 +34,12 @@ pub fn job_spec_to_proto(spec: &JobSpec) -> v1::JobSpec {
         timeout: duration(spec.timeout),
         env: spec.env.clone(),
         tasks: spec.tasks.iter().map(task).collect(),
-        commit: Some(v1::CommitPolicy { prepare_timeout: duration(spec.prepare_timeout) }),
+        commit: Some(v1::CommitPolicy {
+            prepare_timeout: duration(spec.prepare_timeout),
+            require_approval: spec.approval.is_some(),
+            approval_timeout: spec.approval.and_then(duration),
+            dry_vote_interval: spec.dry_vote.and_then(duration),
+        }),
         retention: duration(spec.retention),
         on_exhausted: spec.on_exhausted.number(),
         keep_staged: duration(spec.keep_staged),
@@ -62,9 +67,16 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
             found.0.push(Malformed::new(field, Fault::Twice(name)));
         }
     }
-    let prepare_timeout = proto.commit.and_then(|commit| commit.prepare_timeout);
-    let prepare_timeout =
-        found.note(read_duration_if_any("commit.prepare_timeout", prepare_timeout)).flatten();
+    let commit = proto.commit.unwrap_or_default();
+    let prepare_timeout = found
+        .note(read_duration_if_any("commit.prepare_timeout", commit.prepare_timeout))
+        .flatten();
+    let approval = found
+        .note(read_duration_if_any("commit.approval_timeout", commit.approval_timeout))
+        .flatten();
+    let dry_vote = found
+        .note(read_duration_if_any("commit.dry_vote_interval", commit.dry_vote_interval))
+        .flatten();
     let retention = found.note(read_duration_if_any("retention", proto.retention)).flatten();
     let on_exhausted = found.note(enumerated_if_any("on_exhausted", proto.on_exhausted)).flatten();
     let keep_staged = found.note(read_duration_if_any("keep_staged", proto.keep_staged)).flatten();
@@ -78,6 +90,8 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         retention: retention.unwrap_or(RETENTION_DEFAULT),
         prepare_timeout: prepare_timeout.unwrap_or(PREPARE_TIMEOUT_DEFAULT),
+        approval: approval.or(commit.require_approval.then_some(APPROVAL_DEFAULT)),
+        dry_vote,
         on_exhausted: on_exhausted.unwrap_or_default(),
         keep_staged: keep_staged.unwrap_or_default(),
         tasks,

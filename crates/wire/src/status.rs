@@ -279,6 +279,39 @@ pub fn not_paused(job: &JobId) -> Status {
         .into()
 }
 
+/// Nobody is asked to approve the job.
+#[must_use]
+pub fn not_awaiting_approval(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {}; it does not wait for an approval", state.word());
+    Problem::words(Reason::NotAwaitingApproval, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
+/// What the job staged is not what was looked at (AIP-154).
+#[must_use]
+pub fn stale_etag(job: &JobId, etag: &str, given: &str) -> Status {
+    let words = format!("what {job} has staged has changed since: it is {etag}, not {given}");
+    Problem::words(Reason::StaleEtag, words)
+        .with("job", job)
+        .with("etag", etag)
+        .with("given", given)
+        .into()
+}
+
+/// A vote on the job, or its decision, is on its way.
+#[must_use]
+pub fn vote_under_way(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {}; it is too late for a dry vote", state.word());
+    Problem::words(Reason::VoteUnderWay, &words)
+        .with("job", job)
+        .with("state", state.word())
+        .precondition(job_name(job), words)
+        .into()
+}
+
 /// No task of the job waits for another attempt, or not this one.
 #[must_use]
 pub fn nothing_to_retry(job: &JobId, task: Option<&TaskId>) -> Status {

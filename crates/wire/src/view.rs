@@ -13,7 +13,8 @@ use votum_job::{Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
 use crate::{
-    PauseView, forced::ForcedView, hook::HookView, names::AttemptName, rescue::KeptReleaseView,
+    ApprovalView, DryVoteView, PauseView, forced::ForcedView, hook::HookView, names::AttemptName,
+    rescue::KeptReleaseView,
 };
 
 /// A received job and everything known about it.
@@ -73,6 +74,10 @@ pub struct JobView {
     pub forced: Vec<ForcedView>,
     /// Lost workers whose publication a decided commit waits for: a person decides.
     pub held_back: Vec<WorkerId>,
+    /// What a person is asked before it commits; none unless that has come.
+    pub approval: Option<ApprovalView>,
+    /// The last dry vote; absent in a basic view.
+    pub dry_vote: Option<DryVoteView>,
 }
 
 /// What is known of a job whose records cannot all be read (V3).
@@ -150,6 +155,7 @@ impl JobView {
             | JobState::Aborted
             | JobState::Received
             | JobState::Running
+            | JobState::AwaitingApproval
             | JobState::Preparing
             | JobState::Committing
             | JobState::Aborting
@@ -172,7 +178,10 @@ impl JobView {
     /// Says whether it is held and not decided.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        let undecided = matches!(self.state, JobState::Received | JobState::Running);
+        let undecided = matches!(
+            self.state,
+            JobState::Received | JobState::Running | JobState::AwaitingApproval
+        );
         self.pause.is_some() && undecided
     }
 
@@ -186,6 +195,7 @@ impl JobView {
     pub fn basic(mut self) -> Self {
         self.spec = None;
         self.participants.clear();
+        self.dry_vote = None;
         if let Some(quarantine) = &mut self.quarantine {
             quarantine.holders.clear();
         }
@@ -211,6 +221,8 @@ pub enum JobState {
     Received,
     /// Tasks run.
     Running,
+    /// Everything is staged, and a person is asked; nobody has promised anything.
+    AwaitingApproval,
     /// A round of votes is being collected.
     Preparing,
     /// Commit is durable; participants make their outputs visible.
@@ -227,9 +239,10 @@ pub enum JobState {
 
 impl JobState {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Received,
         Self::Running,
+        Self::AwaitingApproval,
         Self::Preparing,
         Self::Committing,
         Self::Committed,
@@ -245,6 +258,7 @@ impl JobState {
             Self::Committed | Self::Aborted | Self::Quarantined => true,
             Self::Received
             | Self::Running
+            | Self::AwaitingApproval
             | Self::Preparing
             | Self::Committing
             | Self::Aborting => false,
@@ -257,6 +271,7 @@ impl JobState {
         match self {
             Self::Received => "RECEIVED",
             Self::Running => "RUNNING",
+            Self::AwaitingApproval => "AWAITING_APPROVAL",
             Self::Preparing => "PREPARING",
             Self::Committing => "COMMITTING",
             Self::Committed => "COMMITTED",

@@ -67,6 +67,7 @@ fn outcome(flavour: Flavour, may_commit: bool, cancelled: bool, view: &JobView) 
         JobState::Aborted if EXCUSES.contains(&reason) => {}
         JobState::Received
         | JobState::Running
+        | JobState::AwaitingApproval
         | JobState::Preparing
         | JobState::Committing
         | JobState::Committed

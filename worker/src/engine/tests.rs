@@ -2,6 +2,7 @@
 
 mod adopting;
 mod doubting;
+mod dry_voting;
 mod leasing;
 mod saving;
 mod settling;

@@ -14,10 +14,11 @@ use votum_ids::JobId;
 use votum_job::{JobSpec, OnExhausted};
 use votum_machine::WallTime;
 use votum_proto::v1::{
-    CancelJobRequest, CancelJobResponse, GetJobRequest, GetJobResponse, ListJobsRequest,
-    ListJobsResponse, PauseJobRequest, PauseJobResponse, RescueJobRequest, RescueJobResponse,
-    RetryJobRequest, RetryJobResponse, SubmitJobRequest, SubmitJobResponse, TailLogsRequest,
-    TailLogsResponse, UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
+    ApproveJobRequest, ApproveJobResponse, CancelJobRequest, CancelJobResponse, DryVoteJobRequest,
+    DryVoteJobResponse, GetJobRequest, GetJobResponse, ListJobsRequest, ListJobsResponse,
+    PauseJobRequest, PauseJobResponse, RescueJobRequest, RescueJobResponse, RetryJobRequest,
+    RetryJobResponse, SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse,
+    UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
     case_service_server::CaseServiceServer,
     job_service_server::{JobService, JobServiceServer},
 };
@@ -178,6 +179,20 @@ impl JobService for Desk {
         Err(status::shutting_down())
     }
 
+    async fn approve_job(
+        &self,
+        _request: Request<ApproveJobRequest>,
+    ) -> Result<Response<ApproveJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn dry_vote_job(
+        &self,
+        _request: Request<DryVoteJobRequest>,
+    ) -> Result<Response<DryVoteJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
     async fn pause_job(
         &self,
         _request: Request<PauseJobRequest>,
@@ -263,6 +278,8 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         hooks: Vec::new(),
         forced: Vec::new(),
         held_back: Vec::new(),
+        approval: None,
+        dry_vote: None,
     }
 }
 
@@ -277,6 +294,8 @@ pub(crate) fn spec() -> JobSpec {
         timeout: limit,
         retention: limit,
         prepare_timeout: limit,
+        approval: None,
+        dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: limit,
         tasks: BTreeMap::new(),

@@ -486,6 +486,8 @@ fn job_of(tasks: impl Iterator<Item = (String, Option<String>)>) -> JobSpec {
         timeout: Duration::from_secs(3600),
         retention: Duration::from_secs(3600),
         prepare_timeout: Duration::from_secs(60),
+        approval: None,
+        dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: tasks.map(|(name, needs)| (task(&name), spec(needs))).collect(),

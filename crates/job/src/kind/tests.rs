@@ -177,6 +177,8 @@ fn job(tasks: &[&str]) -> JobSpec {
         timeout: Duration::from_secs(3600),
         retention: Duration::from_secs(3600),
         prepare_timeout: Duration::from_secs(60),
+        approval: None,
+        dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: tasks.iter().map(task).collect(),

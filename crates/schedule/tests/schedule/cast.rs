@@ -50,7 +50,8 @@ pub(crate) fn duration(text: &str) -> Duration {
     }
 }
 
-/// Reads a job: one task a line, and `timeout 1h` for the job itself.
+/// Reads a job: one task a line, and `timeout 1h`, `approval 24h` or `dry-vote 1h` for the job
+/// itself.
 ///
 /// A task is its name and then any of `on alice`, `label role=etl`,
 /// `reads extract.rows`, `after extract`, `makes rows`, `publishes rows`, `attempts 3`,
@@ -65,6 +66,8 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         timeout: Duration::from_hours(24),
         retention: Duration::from_hours(24),
         prepare_timeout: Duration::from_secs(60),
+        approval: None,
+        dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: BTreeMap::new(),
@@ -74,6 +77,8 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         let mut words = line.split_whitespace();
         match words.next().unwrap() {
             "exhausted" => spec.on_exhausted = OnExhausted::Pause,
+            "approval" => spec.approval = Some(duration(words.next().unwrap())),
+            "dry-vote" => spec.dry_vote = Some(duration(words.next().unwrap())),
             "timeout" => spec.timeout = duration(words.next().unwrap()),
             task => {
                 spec.tasks.insert(TaskId::new(task).unwrap(), task_spec(task, words));
@@ -180,7 +185,7 @@ pub(crate) fn registration(name: &str, uid: u128, incarnation: u128, slots: u32)
         labels: BTreeMap::new(),
         artifact_address: format!("{name}:7171"),
         publish_roots: vec!["/srv".into()],
-        protocol: 2,
+        protocol: 3,
     }
 }
 

@@ -3,6 +3,7 @@
 //! One seed decides everything. After every step the invariants are checked,
 //! and at the end everything heals and every job must come to an end.
 
+mod approvals;
 mod rescuing;
 
 use std::{
@@ -21,7 +22,10 @@ use votum_schedule::{
     Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, Rescue, TaskStanding,
 };
 
-use self::rescuing::Copies;
+use self::{
+    approvals::{Approvals, People},
+    rescuing::Copies,
+};
 use crate::{
     cast::{failed, job, registration, sealed, spec, submission, worker},
     world::World,
@@ -30,26 +34,31 @@ use crate::{
 #[test]
 fn random_faults_never_break_a_rule() {
     let seeds = std::env::var("VOTUM_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
-    let stories: Vec<Story> = (1..=seeds).map(|seed| run(seed, STEPS)).collect();
+    let stories: Vec<Story> = (1..=seeds).map(|seed| run(seed, STEPS, People::Asked)).collect();
     let resumed: usize = stories.iter().map(|story| story.resumed).sum();
     let taken_over: usize = stories.iter().map(|story| story.taken_over).sum();
     assert!(resumed > 0, "nothing ever went on from a checkpoint");
     assert!(taken_over > 0, "nothing was ever taken over from an aborted job");
     println!("{seeds} seeds, {resumed} attempts with a checkpoint to go on from");
     println!("{taken_over} attempts took over what an aborted job had kept");
+    let approved: usize = stories.iter().map(|story| story.approved).sum();
+    let obstacles: usize = stories.iter().map(|story| story.obstacles).sum();
+    assert!(approved > 0 && obstacles > 0, "{approved} jobs approved, {obstacles} obstacles found");
+    println!("{approved} jobs offered after an approval, {obstacles} obstacles found");
 }
 
 #[test]
 fn seeds_that_once_broke_a_rule_hold() {
     for seed in REGRESSIONS {
-        run(seed, STEPS);
+        run(seed, STEPS, People::Away);
     }
 }
 
 /// Paste the seed of a failure here to see it alone.
 #[test]
 fn one_seed_twice_tells_one_story() {
-    assert_eq!(run(42, STEPS), run(42, STEPS));
+    let run = || run(42, STEPS, People::Asked);
+    assert_eq!(run(), run());
 }
 
 /// What happened with one seed.
@@ -60,12 +69,18 @@ struct Story {
     resumed: usize,
     /// How many attempts have copied what an aborted job had kept.
     taken_over: usize,
+    /// How many jobs were offered after an approval.
+    approved: usize,
+    /// How often a dry vote has found an obstacle.
+    obstacles: usize,
 }
 
-fn run(seed: u64, steps: usize) -> Story {
+fn run(seed: u64, steps: usize, people: People) -> Story {
     let mut chaos = Chaos::new(seed);
+    chaos.approvals = Approvals::new(seed, people);
     for step in 0..steps {
         chaos.act();
+        chaos.think();
         chaos.serve();
         chaos.check(step);
     }
@@ -74,6 +89,8 @@ fn run(seed: u64, steps: usize) -> Story {
         length: chaos.world.records.len() + chaos.story,
         resumed: chaos.resumed,
         taken_over: chaos.taken_over,
+        approved: chaos.approvals.offered,
+        obstacles: chaos.approvals.obstacles,
     }
 }
 
@@ -107,6 +124,7 @@ struct Chaos {
     read: BTreeMap<AttemptId, Consumed>,
     resumed: usize,
     taken_over: usize,
+    approvals: Approvals,
     records_checked: usize,
     /// Grows with everything that happens; tells two runs apart.
     story: usize,
@@ -160,6 +178,7 @@ impl Chaos {
             read: BTreeMap::new(),
             resumed: 0,
             taken_over: 0,
+            approvals: Approvals::new(seed, People::Away),
             records_checked: 0,
             story: 0,
             incarnations: 0,
@@ -250,6 +269,7 @@ impl Chaos {
             lines.push(line);
         }
         lines.push("timeout 200h".into());
+        lines.extend(self.approvals.wishes());
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let mut spec = spec(name, &lines);
         if self.random.below(2) == 0 {
@@ -641,7 +661,10 @@ impl Chaos {
                 }
             }
             Action::Replicate { worker, point } => self.copy(&worker, &point),
+            Action::DryVote { worker, request } => self.answer(worker, *request),
+            Action::DryVoted { .. } => {}
             Action::AllStaged { job, .. } => {
+                self.check_approval(&job);
                 assert!(self.world.scheduler.holds(&job).is_empty(), "seed {}", self.seed);
                 assert!(self.offered.insert(job), "offered twice, seed {}", self.seed);
             }
@@ -722,6 +745,7 @@ impl Chaos {
     /// Checks that no sealed task runs again without a loss or a change (R5).
     fn check_records(&mut self) {
         for (_, record) in &self.world.records[self.records_checked..].to_vec() {
+            self.follow_approvals(record);
             match record {
                 Record::Paused { job, .. } => {
                     self.paused.insert(job.clone());
@@ -797,6 +821,7 @@ impl Chaos {
         self.excused.clear();
         self.lost.clear();
         self.heard.clear();
+        self.approvals.clear();
         self.records_checked = 0;
         self.check_records();
     }
@@ -874,6 +899,7 @@ impl Chaos {
                     self.serve();
                 }
             }
+            self.approve_all();
             self.decide();
             self.pass(Duration::from_secs(5));
             self.serve();

@@ -6,9 +6,11 @@
 
 use std::{fs, path::Path};
 
-use votum_ids::{JobId, WorkerId};
-use votum_job::{AttemptEnd, AttemptState, FailureKind, ListedAttempt};
-use votum_schedule::{Drain, Event, LiveAttempts, Removal, RescuePlan, Submission};
+use votum_ids::{Digest, JobId, WorkerId};
+use votum_job::{
+    AttemptEnd, AttemptState, Base, DryVoteAnswer, FailureKind, Finding, ListedAttempt,
+};
+use votum_schedule::{Action, Drain, Event, LiveAttempts, Removal, RescuePlan, Submission};
 
 use crate::{
     cast::{
@@ -139,7 +141,10 @@ impl Stage {
             }
             ["drain", name, options @ ..] => self.drain(name, options),
             ["resume", name] => self.world.step(Event::ResumeOrdered { worker: worker(name) }),
-            ["pause" | "unpause" | "retry" | "release" | "rescue", ..] => self.wish(words),
+            ["answers", name, found @ ..] => self.answer(name, found),
+            ["pause" | "unpause" | "approve" | "dry-vote" | "retry" | "release" | "rescue", ..] => {
+                self.wish(words)
+            }
             ["remove", name] => self.remove(name),
             ["take-over", name, "as", by] => self.take_over(&job(name), &job(by)),
             ["plan", name] => return self.plan(&job(name)),
@@ -164,6 +169,8 @@ impl Stage {
                 let (by, reason) = ((*by).to_owned(), "audit".to_owned());
                 Event::PauseAsked { job: job(name), by, reason, live: LiveAttempts::GoOn }
             }
+            ["approve", name] => Event::Approved { job: job(name), by, reason },
+            ["dry-vote", name] => Event::DryVoteAsked { job: job(name) },
             ["unpause", name] => Event::UnpauseAsked { job: job(name), by },
             ["release", name] => Event::ReleaseAsked { job: job(name), by, reason },
             ["rescue", name, "by", other] => {
@@ -199,6 +206,34 @@ impl Stage {
             (None, None) => panic!("{} has neither a holder nor a reason", plan.task),
         };
         self.world.scheduler.rescue_plan(&rescue).into_iter().map(line).collect()
+    }
+
+    /// Lets a worker answer the last dry vote that it was asked for: each word is the reason of an
+    /// obstacle, `base=3` says what stands at its targets.
+    fn answer(&mut self, name: &str, found: &[&str]) {
+        let asked = self.world.actions.iter().rev().find_map(|action| match action {
+            Action::DryVote { worker: asked, request } if *asked == worker(name) => Some(request),
+            _ => None,
+        });
+        let request = asked.unwrap().clone();
+        let base = found.iter().find_map(|word| word.strip_prefix("base="));
+        let content = base.map(|base| Digest([base.parse().unwrap(); 32]));
+        let published = request.candidates.iter().filter(|one| one.target.is_some());
+        let bases = published
+            .map(|one| Base { task: one.task.clone(), output: one.output.clone(), content })
+            .collect();
+        let finding = |reason: &&str| Finding {
+            worker: worker(name),
+            task: None,
+            output: None,
+            target: None,
+            reason: (*reason).to_owned(),
+            message: format!("{name} says so"),
+        };
+        let reasons = found.iter().filter(|word| !word.starts_with("base="));
+        let (job, id, findings) = (request.job, request.id, reasons.map(finding).collect());
+        let answer = Box::new(DryVoteAnswer { job, id, findings, omitted: 0, bases });
+        self.world.step(Event::DryVoteAnswered { worker: worker(name), answer });
     }
 
     fn join(&mut self, name: &str, options: &[&str]) {

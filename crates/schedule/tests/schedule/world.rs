@@ -179,6 +179,10 @@ fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     let summary = &view.summary;
     let mut shown = format!("{job} {} of {} staged", summary.staged, summary.tasks);
     writeln!(shown, ", {:?}", summary.holds).unwrap();
+    // When the same was found once more is no fact.
+    let found = scheduler.last_dry_vote(job);
+    let found = found.map(|found| (found.complete, &found.findings, found.omitted));
+    writeln!(shown, "  {:?} {found:?}", scheduler.approval(job)).unwrap();
     for task in view.tasks {
         let state = match task.state {
             // The end of a backoff is no fact: time brings it back.
@@ -229,6 +233,18 @@ fn tell_record(record: &Record) -> String {
             format!("checkpoint {} on {worker}", held.id)
         }
         Record::CheckpointGone { id, worker } => format!("checkpoint {id} gone from {worker}"),
+        Record::DryVoted { job, complete, findings, bases, .. } => {
+            let all = if *complete { "all of it staged, " } else { "" };
+            let found: Vec<String> = findings
+                .iter()
+                .map(|found| format!("{}: {}", found.reason, found.message))
+                .collect();
+            format!("dry vote of {job}: {all}{} bases, {found:?}", bases.len())
+        }
+        Record::ApprovalAsked { job, contents } => format!("approval of {job} asked, {contents}"),
+        Record::Approved { job, contents, by, reason } => {
+            format!("{job} approved, {contents}, by {by}: {reason}")
+        }
         Record::Registered(registration) => format!(
             "registered {} (installation {})",
             registration.worker,
@@ -277,6 +293,16 @@ fn tell_action(action: &Action) -> String {
                 point.holders.iter().map(|holder| holder.worker.as_str()).collect();
             format!("{worker} <- replicate {} from {}\n", point.id, holders.join(" "))
         }
+        Action::DryVote { worker, request } => {
+            let mut text = format!("dry vote {} of {}:", request.id, request.job);
+            for candidate in &request.candidates {
+                write!(text, " {}.{}", candidate.task, candidate.output).unwrap();
+                text += if candidate.sealed.is_some() { " (sealed)" } else { "" };
+            }
+            format!("{worker} <- {text}\n")
+        }
+        Action::DryVoted { job, came_to: None } => format!("report dry vote of {job} overtaken\n"),
+        Action::DryVoted { job, came_to: Some(_) } => format!("report dry vote of {job}\n"),
         Action::AllStaged { job, holdings, .. } => {
             let mut text = format!("report {job} all staged:");
             for holding in holdings {

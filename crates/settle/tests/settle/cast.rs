@@ -73,6 +73,8 @@ pub(crate) fn decision(name: &JobId, verdict: &str, lines: &[&str]) -> Event {
         timeout: Duration::from_hours(24),
         retention: Duration::from_hours(24),
         prepare_timeout: Duration::from_secs(60),
+        approval: None,
+        dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
         tasks: BTreeMap::new(),

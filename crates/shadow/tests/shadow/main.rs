@@ -12,5 +12,6 @@ mod field;
 mod handing_over;
 mod opening;
 mod publishing;
+mod rehearsing;
 mod sealing;
 mod syncing;

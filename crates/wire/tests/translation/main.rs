@@ -106,7 +106,9 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 27] = [
+const ELSEWHERE: [&str; 29] = [
+    "votum.v1.ApproveJobResponse.",
+    "votum.v1.DryVoteJobResponse.",
     "votum.v1.ForceParticipantResponse.",
     "votum.v1.GetCaseResponse.",
     "votum.v1.GetJobResponse.",

@@ -13,24 +13,28 @@ use votum_ids::{
     OutputName, StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    Amount, Assignment, AttemptEnd, AttemptState, CheckpointHolder, CheckpointPolicy, Comeback,
-    Compensation, EffectSpec, EffectWork, Failure, FailureKind, HealthCheck, HeldCheckpoint,
-    HookRole, InputSource, InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnknown,
-    OnUnreachable, OutputSpec, Placement, Program, Progress, ResolvedInput, Resources, ResumePoint,
-    RetryPolicy, Role, SelfReport, StagedOutput, Step, TaskSignal, TaskSpec, Trigger, Usage,
+    Amount, Assignment, AttemptEnd, AttemptState, Base, Candidate, CheckpointHolder,
+    CheckpointPolicy, Comeback, Compensation, DryVoteAnswer, DryVoteRequest, EffectSpec,
+    EffectWork, Failure, FailureKind, Finding, HealthCheck, HeldCheckpoint, HookRole, InputSource,
+    InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnknown, OnUnreachable, OutputSpec,
+    Placement, Program, Progress, ResolvedInput, Resources, ResumePoint, RetryPolicy, Role,
+    SealedAs, SelfReport, StagedOutput, Step, TaskSignal, TaskSpec, Trigger, Usage,
 };
 use votum_machine::WallTime;
 use votum_wire::{
-    ArtifactId, ArtifactPart, AttemptView, CaseAction, CaseKind, CaseName, CaseView,
-    CheckpointView, ClusterView, CommittedRound, CoordinatorFrame, DrainView, EvidenceView,
-    ForcedKind, ForcedView, FromCoordinator, FromWorker, Hello, HookAttempt, HookKind, HookState,
-    HookView, IndexState, Inventory, JobDamage, JobHolder, JobState, JobView, JournalView,
-    LogPiece, LogStream, Malformed, Outcome, OutputState, OutputView, ParticipantView, PauseOrigin,
-    PauseView, PeerInquiry, QuarantineView, QuarantinedStream, RecordDamage, ReportView,
-    ResolutionView, TaskState, TaskView, Translate, TrialOutcome, TrialView, UnreadableJob,
-    Versions, WorkerDamage, WorkerState, WorkerView,
+    ApprovalView, ArtifactId, ArtifactPart, AttemptView, CaseAction, CaseKind, CaseName, CaseView,
+    CheckpointView, ClusterView, CommittedRound, CoordinatorFrame, DrainView, DryVoteView,
+    EvidenceView, ForcedKind, ForcedView, FromCoordinator, FromWorker, GivenApproval, Hello,
+    HookAttempt, HookKind, HookState, HookView, IndexState, Inventory, JobDamage, JobHolder,
+    JobState, JobView, JournalView, LogPiece, LogStream, Malformed, Outcome, OutputState,
+    OutputView, ParticipantView, PauseOrigin, PauseView, PeerInquiry, QuarantineView,
+    QuarantinedStream, RecordDamage, ReportView, ResolutionView, TaskState, TaskView, Translate,
+    TrialOutcome, TrialView, UnreadableJob, Verdict, Versions, WorkerDamage, WorkerState,
+    WorkerView,
+    approval::ApproveJob,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     case::{CasePage, GetCase, ResolveCase},
+    dry_vote::DryVoteJob,
     forced::ForceParticipant,
     hold::{PauseJob, RetryJob, UnpauseJob},
     names::{AttemptName, Scope, TaskScope},
@@ -118,6 +122,14 @@ fn of_jobs() -> Vec<Sample> {
     vec![
         sample(job()),
         sample(job().basic()),
+        sample(DryVoteJob { job: job_id() }),
+        sample(dry_vote()),
+        sample(ApproveJob {
+            job: job_id(),
+            verdict: Verdict::Reject,
+            reason: "the totals".to_owned(),
+            etag: Some("5d0b".to_owned()),
+        }),
         sample(Submitted { job: Some(job().basic()), duplicate: true }),
         sample(JobPage { jobs: vec![job().basic()], next: Some("t".to_owned()) }),
         sample(GetJob { job: job_id(), detail: Detail::Basic }),
@@ -175,6 +187,7 @@ fn from_worker() -> Vec<FromWorker> {
     let listed = |state| ListedAttempt { attempt: attempt(), number: 2, state };
     let vote = |vote| FromWorker::Commit(Reply::Voted { txn: txn(), vote });
     let mut frames = vec![
+        FromWorker::DryVoted(Box::new(dry_vote_answer())),
         FromWorker::Hello(Hello {
             installation: installation(),
             incarnation: Incarnation(Uuid::from_u128(5)),
@@ -241,9 +254,57 @@ fn self_report(amount: Option<Amount>) -> SelfReport {
     }
 }
 
+fn dry_vote() -> DryVoteView {
+    let findings = vec![finding()];
+    DryVoteView { at: WallTime(7_500), complete: true, findings, omitted: 3 }
+}
+
+fn finding() -> Finding {
+    Finding {
+        worker: worker_id(),
+        task: Some(task_id()),
+        output: Some(OutputName::new("rows").unwrap()),
+        target: Some("/srv/rows".to_owned()),
+        reason: "TARGET_NOT_WRITABLE".to_owned(),
+        message: "not writable".to_owned(),
+    }
+}
+
+fn dry_vote_request() -> DryVoteRequest {
+    let token = FencingToken { epoch: Epoch(3), counter: 9 };
+    let candidate = Candidate {
+        task: task_id(),
+        output: OutputName::new("rows").unwrap(),
+        target: None,
+        sealed: Some(SealedAs { token, digest: Digest([5; 32]) }),
+    };
+    let target = Target {
+        path: "/srv/rows".to_owned(),
+        kind: TargetKind::Tree,
+        mode: None,
+        existing: Existing::Fail,
+    };
+    let planned = Candidate { target: Some(target), sealed: None, ..candidate.clone() };
+    let candidates = vec![candidate, planned];
+    DryVoteRequest { job: job_id(), id: token, candidates, bytes_wanted: 77 }
+}
+
+fn dry_vote_answer() -> DryVoteAnswer {
+    let base =
+        |content| Base { task: task_id(), output: OutputName::new("rows").unwrap(), content };
+    DryVoteAnswer {
+        job: job_id(),
+        id: FencingToken { epoch: Epoch(3), counter: 9 },
+        findings: vec![finding()],
+        omitted: 2,
+        bases: vec![base(Some(Digest([6; 32]))), base(None)],
+    }
+}
+
 fn from_coordinator() -> Vec<FromCoordinator> {
     let told = |message| FromCoordinator::Commit(message);
     vec![
+        FromCoordinator::DryVote(Box::new(dry_vote_request())),
         FromCoordinator::Welcome {
             lease: Duration::from_secs(9),
             heartbeat_interval: Duration::from_millis(2500),
@@ -375,6 +436,8 @@ pub(crate) fn spec() -> JobSpec {
         timeout: Duration::from_secs(3600),
         retention: Duration::from_hours(24),
         prepare_timeout: Duration::from_millis(1500),
+        approval: Some(Duration::from_hours(5)),
+        dry_vote: Some(Duration::from_secs(90)),
         on_exhausted: OnExhausted::Pause,
         keep_staged: Duration::from_hours(2),
         tasks: tasks.collect(),
@@ -523,6 +586,17 @@ pub(crate) fn job() -> JobView {
         hooks: hooks(),
         forced: vec![forced()],
         held_back: vec![worker_id()],
+        approval: Some(ApprovalView {
+            etag: "5d0b".to_owned(),
+            asked: WallTime(7_000),
+            expires: WallTime(9_000),
+            given: Some(GivenApproval {
+                by: "ana".to_owned(),
+                reason: "checked".to_owned(),
+                at: WallTime(8_000),
+            }),
+        }),
+        dry_vote: Some(dry_vote()),
     }
 }
 

@@ -156,6 +156,7 @@ impl Outside {
                 | Action::Discard(_)
                 | Action::DiscardJob(_)
                 | Action::Check { .. }
+                | Action::DryVote { .. }
                 | Action::Publish { .. }
                 | Action::AskPeer { .. }
                 | Action::AnswerPeer { .. }
