@@ -14,13 +14,14 @@ mod operations;
 mod quarantine;
 mod questions;
 mod recall;
+mod replacing;
 mod rescue;
 mod resume;
 mod settling;
 mod steer;
 mod txns;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use votum_commit::{Cause, Coordinator, CoordinatorEvent, Installation, Message, Reply};
 use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
@@ -58,6 +59,8 @@ pub(crate) struct Engine {
     quarantine: Quarantine,
     pending: VecDeque<Pending>,
     departed: Departed,
+    /// Committed jobs whose publishers can be replaced, and who of the holders has declined.
+    awaited: BTreeMap<JobId, BTreeSet<Installation>>,
     /// Aborted jobs that keep what is staged, and until when.
     kept: BTreeMap<JobId, Moment>,
     /// Who waits for the end of the dry vote that is held of a job.
@@ -196,6 +199,7 @@ impl Engine {
             quarantine: Quarantine::default(),
             pending: VecDeque::new(),
             departed: Departed::default(),
+            awaited: BTreeMap::new(),
             kept: BTreeMap::new(),
             dry_voters: BTreeMap::new(),
             lease,
@@ -348,14 +352,7 @@ impl Engine {
         let worker = from.worker.clone();
         match frame {
             FromWorker::Inventory(page) => self.inventory(turn, from, page),
-            FromWorker::InventoryEnded => {
-                self.tell_owed(&from);
-                let event = votum_schedule::Event::InventoryEnded { worker };
-                self.pending.push_back(Pending::Schedule(event));
-                let host = settling::host(&from);
-                let event = votum_settle::Event::InventoryEnded { host };
-                self.pending.push_back(Pending::Settle(event));
-            }
+            FromWorker::InventoryEnded => self.inventory_ended(&from),
             // Only how a try of a hook ends is of interest.
             FromWorker::Started { attempt, .. }
             | FromWorker::Reported { attempt, .. }
@@ -402,7 +399,9 @@ impl Engine {
                 self.schedule(turn, votum_schedule::Event::DryVoteAnswered { worker, answer });
             }
             // Its Release came while it was publishing once more, and was ignored.
-            FromWorker::Commit(Reply::Acked { txn }) if !self.knows(&txn.job) => {
+            FromWorker::Commit(
+                Reply::Acked { txn } | Reply::TookOver { txn, .. } | Reply::StoodDown { txn, .. },
+            ) if !self.knows(&txn.job) => {
                 self.release_leftover(&worker, txn.job);
             }
             FromWorker::Commit(Reply::Inquired { txn }) => self.inquired(turn, from, txn),
@@ -445,6 +444,9 @@ impl Engine {
             }
             None => self.quarantined_view(job)?,
         };
+        if let Some(why) = self.about_publishers(job) {
+            view.state_message = format!("{}; {why}", view.state_message);
+        }
         view.worker_damages = self.damages_of(job);
         view.held_back = self.held_back_by(job).into_iter().map(|holder| holder.worker).collect();
         Some(view)

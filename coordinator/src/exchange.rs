@@ -41,7 +41,15 @@ impl Exchange {
             Reply::Acked { txn } if self.txn.as_ref() == Some(txn) => {
                 self.talk(from).acknowledged.get_or_insert(at);
             }
-            Reply::Voted { .. } | Reply::Acked { .. } | Reply::Inquired { .. } => {}
+            Reply::TookOver { txn, .. } if self.txn.as_ref() == Some(txn) => {
+                self.talk(from).acknowledged.get_or_insert(at);
+            }
+            Reply::Voted { .. }
+            | Reply::Acked { .. }
+            | Reply::TookOver { .. }
+            | Reply::Declined { .. }
+            | Reply::StoodDown { .. }
+            | Reply::Inquired { .. } => {}
         }
     }
 

@@ -132,6 +132,14 @@ impl OpenJob {
                 self.decided.get_or_insert(at);
                 self.cause = Some(cause.clone());
             }
+            Some(CoordinatorRecord::Replaced { from, to, .. }) => {
+                self.publishers.retain(|publisher| publisher != from);
+                for share in to {
+                    if !self.publishers.contains(&share.holder) {
+                        self.publishers.push(share.holder.clone());
+                    }
+                }
+            }
             Some(CoordinatorRecord::Ended { .. }) => {
                 let aborted = self.cause.is_some();
                 self.over = Some(if aborted { Decision::Abort } else { Decision::Commit });

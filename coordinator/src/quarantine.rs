@@ -183,7 +183,8 @@ impl Quarantined {
             match &told.record {
                 CoordinatorRecord::CommitDecided { .. } => return None,
                 CoordinatorRecord::Aborting { cause: why, .. } => cause = cause.or(Some(why)),
-                CoordinatorRecord::Ended { .. }
+                CoordinatorRecord::Replaced { .. }
+                | CoordinatorRecord::Ended { .. }
                 | CoordinatorRecord::GivenUp { .. }
                 | CoordinatorRecord::CaughtUp { .. }
                 | CoordinatorRecord::Removed { .. } => {}
@@ -224,11 +225,14 @@ impl Quarantined {
                 CoordinatorRecord::Ended { .. } => {
                     "that nothing is waited for can be read".to_owned()
                 }
+                CoordinatorRecord::Replaced { from, .. } => {
+                    format!("that {} was replaced as publisher can be read", from.worker)
+                }
                 CoordinatorRecord::GivenUp { holder, forced, .. } => {
                     format!("{} was given up by {}: {}", holder.worker, forced.by, forced.reason)
                 }
                 CoordinatorRecord::CaughtUp { holder, .. } => {
-                    format!("{} has published after all", holder.worker)
+                    format!("{} owes nothing any more", holder.worker)
                 }
                 CoordinatorRecord::Removed { holder, .. } => {
                     format!("{} was removed for good", holder.worker)
@@ -355,6 +359,7 @@ fn state(open: &OpenJob, records: &[Stamped<JobRecord>]) -> JobState {
             (
                 Some(
                     CoordinatorRecord::Ended { .. }
+                    | CoordinatorRecord::Replaced { .. }
                     | CoordinatorRecord::GivenUp { .. }
                     | CoordinatorRecord::CaughtUp { .. }
                     | CoordinatorRecord::Removed { .. },

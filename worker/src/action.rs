@@ -115,6 +115,24 @@ pub enum Action {
         /// What.
         pledges: Vec<Pledge>,
     },
+    /// Make it visible in the place of another, durably; answer with `TookOver`.
+    TakeOver {
+        /// The deciding round.
+        txn: TxnId,
+        /// The publisher number.
+        number: u64,
+        /// What.
+        pledges: Vec<Pledge>,
+    },
+    /// Take back what was made visible under this number; answer with `Withdrawn`.
+    Withdraw {
+        /// The deciding round.
+        txn: TxnId,
+        /// The publisher number that was lost.
+        number: u64,
+        /// What.
+        pledges: Vec<Pledge>,
+    },
     /// Ask a peer about a round (C7); answer with `PeerAnswered`.
     AskPeer {
         /// Whom.
@@ -194,6 +212,8 @@ impl Awaits for Action {
             | Self::Check { .. }
             | Self::DryVote { .. }
             | Self::Publish { .. }
+            | Self::TakeOver { .. }
+            | Self::Withdraw { .. }
             | Self::AskPeer { .. }
             | Self::AnswerPeer { .. }
             | Self::Raise(_)

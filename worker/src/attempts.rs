@@ -137,7 +137,7 @@ impl Attempts {
 
     /// Says whether exactly what a round names is sealed here.
     pub(crate) fn holds(&self, job: &JobId, pledge: &Pledge) -> bool {
-        let Pledge { task, output, token, digest, target: _ } = pledge;
+        let Pledge { task, output, token, digest, target: _, replaceable: _ } = pledge;
         self.jobs
             .get(job)
             .and_then(|attempts| attempts.get(&(task.clone(), *token)))

@@ -100,44 +100,102 @@ pub(crate) fn failed(reason: &str, message: String) -> Objection {
 }
 
 /// Makes visible what the deciding round names; tries until it is done (C8).
-pub(crate) async fn publish(shell: Arc<Shell>, txn: TxnId, pledges: Vec<Pledge>) {
+///
+/// `number` says in whose place: 0 is that of whoever promised it.
+pub(crate) async fn publish(shell: Arc<Shell>, txn: TxnId, number: u64, pledges: Vec<Pledge>) {
+    let doing = Doing { what: "publish what is committed", done: publish_now, number };
+    if carry_out(&shell, &txn, pledges, doing).await {
+        let published = match number {
+            0 => ParticipantEvent::Published { txn },
+            number => ParticipantEvent::TookOver { txn, number },
+        };
+        shell.inbox.send(Event::Participant(published)).await;
+    }
+}
+
+/// Takes back what another worker publishes by now; tries until it is done (C13).
+pub(crate) async fn withdraw(shell: Arc<Shell>, txn: TxnId, number: u64, pledges: Vec<Pledge>) {
+    let doing = Doing { what: "take back what another publishes", done: withdraw_now, number };
+    if carry_out(&shell, &txn, pledges, doing).await {
+        let withdrawn = ParticipantEvent::Withdrawn { txn, number };
+        shell.inbox.send(Event::Participant(withdrawn)).await;
+    }
+}
+
+/// What is done with each of several outputs.
+#[derive(Clone, Copy)]
+struct Doing {
+    what: &'static str,
+    done: fn(&Shell, &JobId, &Pledge, u64) -> Result<(), CannotPublish>,
+    number: u64,
+}
+
+/// Does it with every output that has a target; says whether the daemon may go on.
+async fn carry_out(shell: &Arc<Shell>, txn: &TxnId, pledges: Vec<Pledge>, doing: Doing) -> bool {
+    let Doing { what, done, number } = doing;
     for pledge in pledges.into_iter().filter(|pledge| pledge.target.is_some()) {
         let mut pause = PAUSE_MIN;
         loop {
             let permit = turn(&shell.bounds.publications).await;
             let (job, again) = (txn.job.clone(), pledge.clone());
-            let published = on_disk(&shell, move |shell| publish_now(shell, &job, &again)).await;
+            let outcome = on_disk(shell, move |shell| done(shell, &job, &again, number)).await;
             drop(permit);
-            let Err(error) = published else { break };
+            let Err(error) = outcome else { break };
             let error_text = chain(&error);
             let output = &pledge.output;
-            tracing::error!(%txn, %output, error = error_text, "cannot publish what is committed");
+            tracing::error!(%txn, %output, error = error_text, "cannot {what}");
             if error.lost_a_sync() {
                 // The next sync might report as done what this one has lost.
-                return shell.ending.end(End::Fatal(error_text));
+                shell.ending.end(End::Fatal(error_text));
+                return false;
             }
             shell.clock.sleep_until(Some(shell.clock.now().after(pause))).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
         crash_point!("worker.publish.after_target");
     }
-    shell.inbox.send(Event::Participant(ParticipantEvent::Published { txn })).await;
+    true
 }
 
-fn publish_now(shell: &Shell, job: &JobId, pledge: &Pledge) -> Result<(), CannotPublish> {
+fn publish_now(
+    shell: &Shell,
+    job: &JobId,
+    pledge: &Pledge,
+    number: u64,
+) -> Result<(), CannotPublish> {
     let attempt = attempt_of(job, pledge);
     let sealed = shell.shadow.sealed(&attempt)?;
     let output = sealed.as_ref().and_then(|sealed| sealed.output(&pledge.output));
     let target = pledge.target.as_ref().map(shadow_target).transpose()?;
     match (output, target) {
         (Some(output), Some(target)) if output.manifest.digest() == pledge.digest => {
-            let published = shell.shadow.publish(&attempt, output, &target)?;
+            let published = if pledge.replaceable {
+                shell.shadow.publish_revocably(&attempt, output, &target, number)?
+            } else {
+                shell.shadow.publish(&attempt, output, &target)?
+            };
             tracing::info!(%attempt, output = %pledge.output, path = %published.path.display(), "published");
             Ok(())
         }
         (_, None) => Ok(()),
         (_, Some(_)) => Err(CannotPublish::NotHeld),
     }
+}
+
+fn withdraw_now(
+    shell: &Shell,
+    job: &JobId,
+    pledge: &Pledge,
+    number: u64,
+) -> Result<(), CannotPublish> {
+    let attempt = attempt_of(job, pledge);
+    let Some(sealed) = shell.shadow.sealed(&attempt)? else { return Ok(()) };
+    let target = pledge.target.as_ref().map(shadow_target).transpose()?;
+    if let (Some(output), Some(target)) = (sealed.output(&pledge.output), target) {
+        shell.shadow.withdraw(&attempt, output, &target, number)?;
+        tracing::warn!(%attempt, output = %pledge.output, "not visible here: another worker publishes it");
+    }
+    Ok(())
 }
 
 /// Why something committed is not visible yet.

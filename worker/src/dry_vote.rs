@@ -113,6 +113,7 @@ fn prepare(job: &votum_ids::JobId, candidate: &Candidate) -> Result<Option<Ready
         token: sealed.token,
         digest: sealed.digest,
         target: candidate.target.clone(),
+        replaceable: false,
     };
     in_shadow(job, &pledge)
         .map(|pledge| Some(Ready::Sealed(pledge)))

@@ -74,7 +74,13 @@ impl Perform<Action> for Performer {
                 shell.spawn(dry_vote::answer(another(), *request, not_held));
             }
             Action::Publish { txn, pledges } => {
-                shell.spawn(commit::publish(another(), txn, pledges));
+                shell.spawn(commit::publish(another(), txn, 0, pledges));
+            }
+            Action::TakeOver { txn, number, pledges } => {
+                shell.spawn(commit::publish(another(), txn, number, pledges));
+            }
+            Action::Withdraw { txn, number, pledges } => {
+                shell.spawn(commit::withdraw(another(), txn, number, pledges));
             }
             Action::AskPeer { peer, txn } => shell.spawn(peer::ask(another(), peer, txn)),
             Action::AnswerPeer { to, txn, knowledge } => shell.peers.answer(to, txn, knowledge),

@@ -182,6 +182,8 @@ impl Durable for Record {
                 | ParticipantRecord::Refused { .. }
                 | ParticipantRecord::RoundEnded { .. }
                 | ParticipantRecord::Committed { .. }
+                | ParticipantRecord::TakenOver { .. }
+                | ParticipantRecord::StoodDown { .. }
                 | ParticipantRecord::Aborted { .. },
             ) => Bearing::Continues,
         }

@@ -220,7 +220,9 @@ fn next(
                 ParticipantRecord::Prepared { .. }
                 | ParticipantRecord::Refused { .. }
                 | ParticipantRecord::RoundEnded { .. }
-                | ParticipantRecord::Committed { .. } => {}
+                | ParticipantRecord::Committed { .. }
+                | ParticipantRecord::TakenOver { .. }
+                | ParticipantRecord::StoodDown { .. } => {}
             }
             promises.push(record);
         }

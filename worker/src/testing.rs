@@ -95,6 +95,7 @@ pub(crate) fn pledge(counter: u64) -> Pledge {
         output: output("rows"),
         token: attempt(counter).token,
         digest: Digest([5; 32]),
+        replaceable: false,
         target: Some(target()),
     }
 }

@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Says whether an installation is lost (R2), or not even known any more.
-    fn is_lost(&self, holder: &Installation) -> bool {
+    pub(super) fn is_lost(&self, holder: &Installation) -> bool {
         let known = self.scheduler.worker(&holder.worker);
         known.is_none_or(|known| known.registration.uid != holder.uid)
             || self.scheduler.is_lost(&holder.worker)

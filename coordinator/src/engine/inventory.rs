@@ -5,7 +5,7 @@ use votum_ids::{JobId, WorkerId};
 use votum_job::{Comeback, HeldCheckpoint};
 use votum_wire::Inventory;
 
-use super::{Engine, Pending};
+use super::{Engine, Pending, settling};
 use crate::turn::Turn;
 
 impl Engine {
@@ -66,6 +66,16 @@ impl Engine {
                 self.release_leftover(&worker, round.txn.job);
             }
         }
+    }
+
+    /// Lets each machine draw its conclusions, after the last entry.
+    pub(super) fn inventory_ended(&mut self, from: &Installation) {
+        self.tell_owed(from);
+        let worker = from.worker.clone();
+        let event = votum_schedule::Event::InventoryEnded { worker };
+        self.pending.push_back(Pending::Schedule(event));
+        let event = votum_settle::Event::InventoryEnded { host: settling::host(from) };
+        self.pending.push_back(Pending::Settle(event));
     }
 
     /// Drops what waits of an inventory whose session is over: it would count as said in

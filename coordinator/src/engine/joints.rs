@@ -76,6 +76,7 @@ impl Engine {
             Asked::WorkerChanged { worker } => {
                 self.wake_waiting_for(turn, &worker);
                 self.worker_changed(turn.now());
+                self.replace_lost_publishers();
             }
         }
     }
@@ -130,6 +131,7 @@ impl Engine {
             }
             CoordinatorAction::Committing { txn } => {
                 turn.changed(&txn.job);
+                self.await_publishers(&txn.job);
                 self.schedule(turn, votum_schedule::Event::Committing { job: txn.job });
             }
             CoordinatorAction::Aborting { job, cause } => {
@@ -137,6 +139,8 @@ impl Engine {
                 let why = cause.message;
                 self.schedule(turn, votum_schedule::Event::Aborting { job, why });
             }
+            CoordinatorAction::Replaced { txn, from } => self.publisher_replaced(turn, txn, from),
+            CoordinatorAction::Declined { job, holder } => self.take_over_declined(job, holder),
             // The record of the same step ends the job.
             CoordinatorAction::Committed { job } => {
                 self.open_settlement(turn, &job, Decision::Commit);
@@ -162,6 +166,7 @@ impl Engine {
         if self.owes(job) {
             return self.part_ways(turn, job);
         }
+        self.awaited.remove(job);
         let visited = self.settlement.visited(job);
         let closed = votum_settle::Event::Closed { job: job.clone() };
         let _nothing = self.settlement.step(turn.now(), closed);
@@ -232,6 +237,7 @@ fn closes(record: &CoordinatorRecord) -> Option<&JobId> {
         CoordinatorRecord::CommitDecided { txn, shares } if shares.is_empty() => Some(&txn.job),
         CoordinatorRecord::CommitDecided { .. }
         | CoordinatorRecord::Aborting { .. }
+        | CoordinatorRecord::Replaced { .. }
         | CoordinatorRecord::GivenUp { .. } => None,
         CoordinatorRecord::Ended { job } => Some(job),
         CoordinatorRecord::CaughtUp { txn, .. } | CoordinatorRecord::Removed { txn, .. } => {
@@ -247,6 +253,7 @@ fn share(holding: Holding) -> Share {
         token: held.token,
         digest: held.digest,
         target: held.target,
+        replaceable: held.replaceable,
     };
     Share {
         holder: Installation { worker: holding.worker, uid: holding.uid },

@@ -78,7 +78,11 @@ impl Engine {
         self.pending.extend(event.map(Pending::Schedule));
         let known = KnownRequest { job: job.clone(), spec_digest: open.submission.spec_digest };
         self.requests.insert(open.submission.request, known);
+        let delivers = decision == Some(Decision::Commit) && open.over.is_none();
         self.jobs.insert(job.clone(), open);
+        if delivers {
+            self.watch_publishers(job);
+        }
         Ok(())
     }
 

@@ -40,7 +40,12 @@ impl Engine {
     /// Notes what a participant says, for people.
     pub(super) fn overhear(&mut self, now: Moment, from: &Installation, reply: &Reply) {
         let at = self.anchor.at(now);
-        let (Reply::Voted { txn, .. } | Reply::Acked { txn } | Reply::Inquired { txn }) = reply;
+        let (Reply::Voted { txn, .. }
+        | Reply::Acked { txn }
+        | Reply::TookOver { txn, .. }
+        | Reply::Declined { txn, .. }
+        | Reply::StoodDown { txn, .. }
+        | Reply::Inquired { txn }) = reply;
         if let Some(open) = self.jobs.get_mut(&txn.job) {
             open.exchange.hear(at, from, reply);
         }
@@ -54,7 +59,10 @@ impl Engine {
                     open.exchange.open(txn.clone());
                 }
             }
-            CoordinatorAction::Send { message: Message::Commit { txn, holder, .. }, .. } => {
+            CoordinatorAction::Send {
+                message: Message::Commit { txn, holder, .. } | Message::TakeOver { txn, holder, .. },
+                ..
+            } => {
                 let at = self.anchor.at(now);
                 if let Some(open) = self.jobs.get_mut(&txn.job) {
                     open.exchange.send_commit(at, txn, holder);
@@ -62,6 +70,8 @@ impl Engine {
             }
             CoordinatorAction::Send { .. }
             | CoordinatorAction::ShareLost { .. }
+            | CoordinatorAction::Replaced { .. }
+            | CoordinatorAction::Declined { .. }
             | CoordinatorAction::Committing { .. }
             | CoordinatorAction::Aborting { .. }
             | CoordinatorAction::Committed { .. }

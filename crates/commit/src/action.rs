@@ -38,6 +38,20 @@ pub enum CoordinatorAction {
         /// The job.
         job: JobId,
     },
+    /// Report: others publish in the place of a lost one; it is durable when this is performed.
+    Replaced {
+        /// The round.
+        txn: TxnId,
+        /// Who was replaced.
+        from: Installation,
+    },
+    /// Report: who was to publish in the place of another does not hold it.
+    Declined {
+        /// The job.
+        job: JobId,
+        /// Who.
+        holder: Installation,
+    },
     /// Report: the decision is Abort; it is durable when this is performed.
     Aborting {
         /// The job.
@@ -70,6 +84,25 @@ pub enum ParticipantAction {
     Publish {
         /// The deciding round.
         txn: TxnId,
+        /// What.
+        pledges: Vec<Pledge>,
+    },
+    /// Make these visible in the place of another, durably; answer with `TookOver`. Idempotent.
+    TakeOver {
+        /// The deciding round.
+        txn: TxnId,
+        /// The publisher number.
+        number: u64,
+        /// What.
+        pledges: Vec<Pledge>,
+    },
+    /// Let nothing be visible of what was published under this number, durably, and what stood
+    /// there before stand there again; answer with `Withdrawn`. Idempotent.
+    Withdraw {
+        /// The deciding round.
+        txn: TxnId,
+        /// The publisher number that was lost.
+        number: u64,
         /// What.
         pledges: Vec<Pledge>,
     },

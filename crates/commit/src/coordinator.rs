@@ -9,6 +9,7 @@ use crate::{
     Alarm, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation, LogPosition,
     Message, Reply, Share, Stage, Standing,
     agenda::Agenda,
+    delivery::Delivery,
     transaction::{Event, Transaction},
 };
 
@@ -93,6 +94,36 @@ impl Coordinator {
         self.open.get(job)?.promised(holder)
     }
 
+    /// Returns what an installation still owes a committed job: what it has not made visible, be
+    /// it promised by itself or taken over.
+    #[must_use]
+    pub fn owed(&self, job: &JobId, by: &Installation) -> Vec<Share> {
+        let delivery = self.open.get(job).and_then(Transaction::delivery);
+        delivery
+            .map_or_else(Vec::new, |delivery| delivery.owed_by(by).into_values().cloned().collect())
+    }
+
+    /// Returns every installation that still owes something to a committed job.
+    #[must_use]
+    pub fn owing(&self, job: &JobId) -> BTreeSet<Installation> {
+        let delivery = self.open.get(job).and_then(Transaction::delivery);
+        delivery.map(Delivery::owing).unwrap_or_default()
+    }
+
+    /// Returns who publishes what of a committed job in the place of others.
+    #[must_use]
+    pub fn takers(&self, job: &JobId) -> Vec<Share> {
+        let delivery = self.open.get(job).and_then(Transaction::delivery);
+        delivery.map(|delivery| delivery.takers().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Returns who was replaced as a publisher of a committed job, and has not confirmed it (C14).
+    #[must_use]
+    pub fn untold(&self, job: &JobId) -> BTreeSet<Installation> {
+        let delivery = self.open.get(job).and_then(Transaction::delivery);
+        delivery.map(|delivery| delivery.untold().cloned().collect()).unwrap_or_default()
+    }
+
     /// Returns every open job, in order.
     pub fn jobs(&self) -> impl Iterator<Item = &JobId> {
         self.open.keys()
@@ -124,6 +155,15 @@ impl Coordinator {
             }
             Reply::Acked { txn } => {
                 self.pass(now, &txn.job.clone(), Event::Acked { txn, by: from })
+            }
+            Reply::TookOver { txn, number } => {
+                self.pass(now, &txn.job.clone(), Event::TookOver { txn, number, by: from })
+            }
+            Reply::Declined { txn, number } => {
+                self.pass(now, &txn.job.clone(), Event::Declined { txn, number, by: from })
+            }
+            Reply::StoodDown { txn, number } => {
+                self.pass(now, &txn.job.clone(), Event::StoodDown { txn, number, by: from })
             }
             Reply::Inquired { txn } => self.answer(now, from, txn),
         }
@@ -239,6 +279,9 @@ impl Machine for Coordinator {
             }
             CoordinatorEvent::Removed { job, holder } => {
                 self.pass(now, &job, Event::Removed { holder })
+            }
+            CoordinatorEvent::Replace { job, from, to } => {
+                self.pass(now, &job, Event::Replace { from, to })
             }
             CoordinatorEvent::Stopped { job } => self.pass(now, &job, Event::Stopped),
             CoordinatorEvent::Tick => match self.agenda.most_urgent(now) {

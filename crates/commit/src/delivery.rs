@@ -1,44 +1,73 @@
-//! A commit on its way to those that promised it.
+//! A commit on its way to those that publish: who owes what, and who takes whose place (C13, C14).
+//!
+//! Each part of what was promised has one publisher at a time. The one that promised it has
+//! the number 0; whoever takes its place has a higher number, given out by a forced record
+//! before anybody is told. What is told under a number that was replaced is refused, and its bearer
+//! has to hear that it was replaced before the commit may be forgotten.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use votum_ids::TxnId;
 use votum_machine::Moment;
 
 use crate::{
-    CoordinatorAction, CoordinatorRecord, Forced, Installation, Message, Share, round::Shares,
+    CoordinatorAction, CoordinatorRecord, Forced, Installation, Message, Pledge, Share,
+    round::Shares,
 };
 
-/// Who has to hear of a decided commit, and who has not acknowledged it.
+/// A commit on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Delivery {
     pub(crate) txn: TxnId,
+    /// Who promised what, by the decision.
     pub(crate) shares: Shares,
-    /// Who is waited for.
+    /// Who has not acknowledged what it promised, and was not replaced.
     pub(crate) unacked: BTreeSet<Installation>,
+    /// Who publishes in the place of others, by publisher number.
+    takeovers: BTreeMap<u64, Takeover>,
+    /// Who was replaced and has not confirmed it, with the number that it lost.
+    untold: BTreeSet<(Installation, u64)>,
     /// Who is waited for no longer, and still has not acknowledged (C14).
     pub(crate) given_up: BTreeSet<Installation>,
     pub(crate) due: Option<Moment>,
+}
+
+/// What somebody publishes in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Takeover {
+    share: Share,
+    stands: Stands,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stands {
+    /// It was asked, and has not acknowledged.
+    Owed,
+    /// It is visible.
+    Done,
+    /// Somebody else took its place in turn.
+    Replaced,
+}
+
+/// What an acknowledgement comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Others are waited for, or it was said before.
+    Open,
+    /// Nobody is waited for any more.
+    Ended,
 }
 
 impl Delivery {
     /// Begins with the decision.
     pub(crate) fn begin(now: Moment, txn: TxnId, shares: Shares) -> Self {
         let unacked = shares.keys().cloned().collect();
-        Self { txn, shares, unacked, given_up: BTreeSet::new(), due: Some(now) }
-    }
-
-    /// Continues what a log holds: whoever neither was given up nor parted is told again.
-    pub(crate) fn resumed(
-        txn: TxnId,
-        shares: Shares,
-        given_up: BTreeSet<Installation>,
-        parted: &BTreeSet<Installation>,
-    ) -> Self {
-        let waited =
-            |holder: &&Installation| !given_up.contains(holder) && !parted.contains(holder);
-        let unacked = shares.keys().filter(waited).cloned().collect();
-        Self { txn, shares, unacked, given_up, due: Some(Moment::START) }
+        let (takeovers, untold) = (BTreeMap::new(), BTreeSet::new());
+        let given_up = BTreeSet::new();
+        Self { txn, shares, unacked, takeovers, untold, given_up, due: Some(now) }
     }
 
     /// Waits no longer for a participant; the next tick ends the delivery if it was the last.
@@ -48,38 +77,250 @@ impl Delivery {
         holder: Installation,
         forced: Forced,
     ) -> CoordinatorRecord {
-        self.unacked.remove(&holder);
-        self.given_up.insert(holder.clone());
-        if self.unacked.is_empty() {
+        self.forgo(holder.clone());
+        if self.owing().is_empty() {
             self.due = Some(now);
         }
         CoordinatorRecord::GivenUp { txn: self.txn.clone(), holder, forced }
     }
 
-    /// Returns the commit for one of those that promised; none for anybody else.
+    /// Applies the record that a participant is waited for no longer.
+    pub(crate) fn forgo(&mut self, holder: Installation) {
+        self.unacked.remove(&holder);
+        self.given_up.insert(holder);
+    }
+
+    /// Applies the record that nothing is owed to a participant that was given up, or replaced.
+    pub(crate) fn part(&mut self, holder: &Installation) {
+        self.given_up.remove(holder);
+        self.untold.retain(|(untold, _)| untold != holder);
+    }
+
+    /// Applies the record that nobody is waited for any more: everybody else has acknowledged,
+    /// whatever is not recorded of it.
+    pub(crate) fn finish(&mut self) {
+        self.unacked.clear();
+        for taken in self.takeovers.values_mut() {
+            let given_up = self.given_up.contains(&taken.share.holder);
+            if taken.stands == Stands::Owed && !given_up {
+                taken.stands = Stands::Done;
+            }
+        }
+    }
+
+    /// Returns who is to be told something and is not waited for.
+    pub(crate) fn left_out(&self) -> BTreeSet<Installation> {
+        self.untold().chain(&self.given_up).cloned().collect()
+    }
+
+    /// Returns everybody that something visible is waited for from.
+    pub(crate) fn owing(&self) -> BTreeSet<Installation> {
+        let takers = self
+            .takeovers
+            .values()
+            .filter(|one| one.stands == Stands::Owed && !self.given_up.contains(&one.share.holder));
+        self.unacked.iter().chain(takers.map(|one| &one.share.holder)).cloned().collect()
+    }
+
+    /// Returns what an installation owes, by publisher number.
+    pub(crate) fn owed_by(&self, holder: &Installation) -> BTreeMap<u64, &Share> {
+        let own = self.shares.get(holder).filter(|_| self.unacked.contains(holder));
+        let taken = self
+            .takeovers
+            .iter()
+            .filter(|(_, one)| one.stands == Stands::Owed && one.share.holder == *holder);
+        own.map(|share| (0, share))
+            .into_iter()
+            .chain(taken.map(|(number, one)| (*number, &one.share)))
+            .collect()
+    }
+
+    /// Returns who was replaced and has not confirmed it.
+    pub(crate) fn untold(&self) -> impl Iterator<Item = &Installation> {
+        self.untold.iter().map(|(holder, _)| holder)
+    }
+
+    /// Returns who publishes in the place of another, and what.
+    pub(crate) fn takers(&self) -> impl Iterator<Item = &Share> {
+        let current = |one: &&Takeover| one.stands != Stands::Replaced;
+        self.takeovers.values().filter(current).map(|one| &one.share)
+    }
+
+    /// Returns the record that others publish what an installation owes; none if that is not
+    /// exactly what they would publish, or nobody is left to do it.
+    pub(crate) fn replacement(
+        &self,
+        from: &Installation,
+        to: &[Share],
+    ) -> Option<CoordinatorRecord> {
+        let owed = self.owed_by(from);
+        let published = |share: &Share| -> BTreeSet<Pledge> {
+            share.pledges.iter().filter(|pledge| pledge.target.is_some()).cloned().collect()
+        };
+        let lost: BTreeSet<Pledge> = owed.values().flat_map(|share| published(share)).collect();
+        let taken: BTreeSet<Pledge> = to.iter().flat_map(published).collect();
+        let apart = to.iter().map(|share| share.pledges.len()).sum::<usize>() == taken.len();
+        let others = to.iter().all(|share| share.holder != *from);
+        (!owed.is_empty() && lost == taken && apart && others).then(|| {
+            CoordinatorRecord::Replaced {
+                txn: self.txn.clone(),
+                from: from.clone(),
+                numbers: owed.into_keys().collect(),
+                first: self.next_number(),
+                to: to.to_vec(),
+            }
+        })
+    }
+
+    /// Applies the record that others publish what an installation owed; says whether it can
+    /// follow what came before.
+    pub(crate) fn replace(
+        &mut self,
+        from: &Installation,
+        numbers: &[u64],
+        first: u64,
+        to: &[Share],
+    ) -> bool {
+        let known = |number: &u64| match number {
+            0 => self.shares.contains_key(from),
+            number => self.takeovers.get(number).is_some_and(|taken| taken.share.holder == *from),
+        };
+        if first != self.next_number() || !numbers.iter().all(known) {
+            return false;
+        }
+        for &number in numbers {
+            if number == 0 {
+                self.unacked.remove(from);
+            } else if let Some(taken) = self.takeovers.get_mut(&number) {
+                taken.stands = Stands::Replaced;
+            }
+            self.untold.insert((from.clone(), number));
+        }
+        for (number, share) in (first..).zip(to) {
+            let takeover = Takeover { share: share.clone(), stands: Stands::Owed };
+            self.takeovers.insert(number, takeover);
+        }
+        true
+    }
+
+    fn next_number(&self) -> u64 {
+        self.takeovers.last_key_value().map_or(1, |(last, _)| last + 1)
+    }
+
+    /// Counts the acknowledgement of what an installation promised.
+    pub(crate) fn acknowledge(&mut self, by: &Installation) -> Progress {
+        // Only the named installation can take itself off the list (C13).
+        if self.unacked.remove(by) { self.progress() } else { Progress::Open }
+    }
+
+    /// Counts the acknowledgement of what an installation publishes in the place of another.
+    pub(crate) fn take(&mut self, by: &Installation, number: u64) -> Progress {
+        match self.takeovers.get_mut(&number) {
+            Some(taken) if taken.share.holder == *by && taken.stands == Stands::Owed => {
+                taken.stands = Stands::Done;
+                self.progress()
+            }
+            Some(_) | None => Progress::Open,
+        }
+    }
+
+    /// Counts the word of an installation that it knows it was replaced; says whether it was the
+    /// last one about it.
+    pub(crate) fn stand_down(&mut self, by: &Installation, number: u64) -> bool {
+        self.untold.remove(&(by.clone(), number)) && self.untold().all(|untold| untold != by)
+    }
+
+    /// Says whether anybody is waited for.
+    pub(crate) fn progress(&self) -> Progress {
+        if self.owing().is_empty() { Progress::Ended } else { Progress::Open }
+    }
+
+    /// Says whether anybody is to be told anything.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.untold.is_empty() || !self.owing().is_empty()
+    }
+
+    /// Returns what is to be told to those that were replaced.
+    pub(crate) fn words_to_untold(&self) -> Vec<CoordinatorAction> {
+        let untold: BTreeSet<&Installation> = self.untold().collect();
+        untold.into_iter().flat_map(|holder| self.orders_for(holder)).collect()
+    }
+
+    /// Returns everything that is to be told to anybody.
+    pub(crate) fn orders(&self) -> Vec<CoordinatorAction> {
+        let mut holders = self.owing();
+        holders.extend(self.untold().cloned());
+        holders.iter().flat_map(|holder| self.orders_for(holder)).collect()
+    }
+
+    /// Returns what is to be told to one installation; what it promised itself comes first.
+    pub(crate) fn orders_for(&self, holder: &Installation) -> Vec<CoordinatorAction> {
+        let own = self
+            .commit_for(holder)
+            .filter(|_| self.unacked.contains(holder) || self.given_up.contains(holder));
+        let taken = self
+            .takeovers
+            .iter()
+            .filter(|(_, taken)| taken.stands == Stands::Owed && taken.share.holder == *holder);
+        let taken = taken.map(|(number, taken)| {
+            send(
+                holder,
+                Message::TakeOver {
+                    txn: self.txn.clone(),
+                    holder: holder.clone(),
+                    number: *number,
+                    pledges: taken.share.pledges.clone(),
+                },
+            )
+        });
+        let lost = self.untold.iter().filter(|(untold, _)| untold == holder);
+        let lost = lost.map(|(_, number)| {
+            send(
+                holder,
+                Message::Replaced {
+                    txn: self.txn.clone(),
+                    holder: holder.clone(),
+                    number: *number,
+                },
+            )
+        });
+        own.into_iter().chain(taken).chain(lost).collect()
+    }
+
+    /// Says whether the installation publishes, or published, anything in the place of another,
+    /// or was replaced.
+    pub(crate) fn concerns(&self, holder: &Installation) -> bool {
+        self.takeovers.values().any(|taken| taken.share.holder == *holder)
+            || self.given_up.contains(holder)
+            || self.untold().any(|untold| untold == holder)
+    }
+
+    /// Returns the word that what an installation promised shall become visible.
     pub(crate) fn commit_for(&self, holder: &Installation) -> Option<CoordinatorAction> {
         let share = self.shares.get(holder)?;
-        Some(CoordinatorAction::Send {
-            to: holder.worker.clone(),
-            message: Message::Commit {
+        Some(send(
+            holder,
+            Message::Commit {
                 txn: self.txn.clone(),
                 holder: holder.clone(),
                 pledges: share.pledges.clone(),
             },
-        })
+        ))
     }
 
-    /// Adds a publisher that a stale log did not know.
     pub(crate) fn add(&mut self, holder: Installation, share: Share) {
         Arc::make_mut(&mut self.shares).insert(holder.clone(), share);
         self.unacked.insert(holder);
     }
 
-    /// States the decision anew, with everybody who is known to publish.
     pub(crate) fn record(&self) -> CoordinatorRecord {
         CoordinatorRecord::CommitDecided {
             txn: self.txn.clone(),
             shares: self.shares.values().cloned().collect(),
         }
     }
+}
+
+fn send(to: &Installation, message: Message) -> CoordinatorAction {
+    CoordinatorAction::Send { to: to.worker.clone(), message }
 }

@@ -80,12 +80,23 @@ pub enum CoordinatorEvent {
         forced: Forced,
     },
     /// An operator has removed an installation for good; nothing that was given up is owed to
-    /// it any more.
+    /// it any more, and nobody has to tell it that it was replaced.
     Removed {
         /// The job.
         job: JobId,
         /// Who.
         holder: Installation,
+    },
+    /// A publisher is lost, and these hold what it owes: let them publish in its place.
+    ///
+    /// Ignored unless they publish exactly that.
+    Replace {
+        /// The job.
+        job: JobId,
+        /// Who is lost.
+        from: Installation,
+        /// Who publishes what instead.
+        to: Vec<Share>,
     },
     /// An aborted job has nothing left that runs: it may be forgotten.
     Stopped {
@@ -122,6 +133,20 @@ pub enum ParticipantEvent {
     Published {
         /// The round.
         txn: TxnId,
+    },
+    /// Everything that is published in the place of another is visible and durable.
+    TookOver {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number.
+        number: u64,
+    },
+    /// Nothing that was published under this number is visible any more, durably.
+    Withdrawn {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number that was lost.
+        number: u64,
     },
     /// A peer that is in doubt asks about a round (C7).
     PeerAsked {

@@ -40,6 +40,12 @@
 //! peers: cooperative termination. A peer that has not voted may end the
 //! *round* by refusing it durably; it never ends the job.
 //!
+//! After the decision a publisher may be lost for good. What it owes is then published by
+//! others that hold it, each under a publisher number of its own: **Replaced** comes before any
+//! of them is told TakeOver, and their **TakenOver** before they publish. The replaced one is told
+//! so until it confirms (**StoodDown**) that nothing of it is visible; until then the
+//! transaction stays open, and ends as for one that was given up (C13, C14).
+//!
 //! Read before changing anything: Gray, "Notes on Data Base Operating Systems"
 //! (1978); Mohan, Lindsay, Obermarck, "Transaction Management in the R*
 //! Distributed Database Management System" (TODS 11:4, 1986) for presumed
@@ -63,6 +69,7 @@ mod record;
 mod replay;
 mod round;
 mod standing;
+mod takeover;
 mod transaction;
 mod vote;
 

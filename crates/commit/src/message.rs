@@ -33,6 +33,10 @@ pub struct Pledge {
     pub digest: Digest,
     /// Where it becomes visible; an intermediate has none.
     pub target: Option<Target>,
+    /// Whether another worker may publish it in the place of the one that promised it: then
+    /// nobody publishes it without the coordinator's own word (C13).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaceable: bool,
 }
 
 /// One participant's part of a round.
@@ -110,6 +114,27 @@ pub enum Message {
         /// What to publish.
         pledges: Vec<Pledge>,
     },
+    /// The round committed, and who promised these is lost: publish them in its place.
+    TakeOver {
+        /// The round.
+        txn: TxnId,
+        /// Who is meant.
+        holder: Installation,
+        /// The publisher number, which the acknowledgement bears; never 0.
+        number: u64,
+        /// What to publish.
+        pledges: Vec<Pledge>,
+    },
+    /// The round committed, and another one publishes in this installation's place: what it
+    /// has made visible under this number is to be taken back, and confirmed.
+    Replaced {
+        /// The round.
+        txn: TxnId,
+        /// Who is meant.
+        holder: Installation,
+        /// The publisher number that it lost; 0: what it promised itself.
+        number: u64,
+    },
     /// The job aborts, whatever round it was in.
     Abort {
         /// The job.
@@ -139,6 +164,8 @@ impl Message {
         match self {
             Self::Prepare { txn, .. }
             | Self::Commit { txn, .. }
+            | Self::TakeOver { txn, .. }
+            | Self::Replaced { txn, .. }
             | Self::Undecided { txn }
             | Self::RoundEnded { txn } => &txn.job,
             Self::Abort { job } | Self::Release { job } => job,
@@ -161,6 +188,27 @@ pub enum Reply {
     Acked {
         /// The round.
         txn: TxnId,
+    },
+    /// Everything that it was to publish in the place of another is visible, durably.
+    TookOver {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number.
+        number: u64,
+    },
+    /// It does not hold what it was to publish in the place of another.
+    Declined {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number.
+        number: u64,
+    },
+    /// It knows that it was replaced, and nothing of what it would have published is visible.
+    StoodDown {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number that it lost.
+        number: u64,
     },
     /// In doubt: what became of this round?
     Inquired {

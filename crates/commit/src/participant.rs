@@ -3,7 +3,11 @@
 //! Whoever has said Yes obeys: only the coordinator, or a peer that knows,
 //! ends the doubt. Nothing is discarded because of a silence (C5, C9).
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use votum_ids::{JobId, TxnId};
 use votum_machine::Moment;
@@ -11,9 +15,10 @@ use votum_machine::Moment;
 use crate::{
     Alarm, Installation, Knowledge, LogPosition, Message, Objection, ParticipantAction,
     ParticipantEvent, ParticipantRecord, Peer, Pledge, Reply, Vote, patience::Patience,
+    takeover::Takeover,
 };
 
-type Reaction = votum_machine::Reaction<ParticipantRecord, ParticipantAction>;
+pub(crate) type Reaction = votum_machine::Reaction<ParticipantRecord, ParticipantAction>;
 
 /// One job of which something was sealed at this worker (RM, the literature says).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +33,10 @@ pub(crate) struct Participant {
     pub(crate) past: Option<TxnId>,
     /// Its last No: the same question has the same answer.
     pub(crate) objected: Option<(TxnId, Objection)>,
+    /// What it publishes in the place of others, by publisher number.
+    pub(crate) takeovers: BTreeMap<u64, Takeover>,
+    /// Whether what it promised itself is to be taken back: another one publishes it.
+    pub(crate) gives_way: bool,
 }
 
 /// What a round asks this participant to promise; never changes.
@@ -48,8 +57,9 @@ pub(crate) enum Phase {
     Checking(Arc<Promise>),
     /// In doubt: has voted Yes and does not know the decision.
     Prepared(Doubt),
-    /// Knows Commit, and makes its outputs visible.
-    Finishing { promise: Arc<Promise>, due: Option<Moment> },
+    /// Knows Commit, and makes its outputs visible; unless permitted it asks first whether it was
+    /// replaced.
+    Finishing { promise: Arc<Promise>, due: Option<Moment>, permitted: bool },
     /// Everything promised is visible. Kept for peers that ask, until Release.
     Ended(Arc<Promise>),
     /// Knows Abort, and has let go of its outputs. Kept for peers that ask, until Release.
@@ -81,6 +91,8 @@ impl Participant {
             newest: None,
             past: None,
             objected: None,
+            takeovers: BTreeMap::new(),
+            gives_way: false,
         }
     }
 
@@ -100,15 +112,28 @@ impl Participant {
                 if doubt.promise.txn == txn =>
             {
                 match knowledge {
-                    Knowledge::Commit => self.finish(),
+                    Knowledge::Commit => self.finish_unless_replaced(now),
                     Knowledge::Refused => self.leave_doubt(),
                     // It knows no more than this one does.
                     Knowledge::InDoubt | Knowledge::Unknown => Reaction::none(),
                 }
             }
             (Phase::Finishing { promise, .. }, Event::Published { txn }) if promise.txn == txn => {
+                let promise = promise.clone();
                 self.phase = Phase::Ended(promise.clone());
+                if self.gives_way {
+                    let pledges = promise.pledges.clone();
+                    let withdraw = ParticipantAction::Withdraw { txn, number: 0, pledges };
+                    return Reaction::perform([withdraw]);
+                }
                 reply(Reply::Acked { txn })
+            }
+            (_, Event::TookOver { txn, number }) => self.took_over(txn, number),
+            (_, Event::Withdrawn { txn, number }) => self.withdrawn(txn, number),
+            (Phase::Finishing { due, permitted: false, .. }, Event::Connected) => {
+                *due = Some(now);
+                self.hasten(now);
+                Reaction::none()
             }
             (Phase::Prepared(doubt), Event::Connected) => {
                 // The next tick asks; the coordinator gets its chance before the peers.
@@ -116,22 +141,9 @@ impl Participant {
                 doubt.unanswered = false;
                 Reaction::none()
             }
-            (Phase::Prepared(doubt), Event::Tick) if doubt.due <= now => doubt.ask(now),
-            (Phase::Finishing { promise, due: due @ Some(_) }, Event::Tick) => {
-                *due = None;
-                publish(promise)
-            }
-            (Phase::Aborted { due: due @ Some(_) }, Event::Tick) => {
-                *due = None;
-                self.discard()
-            }
-            (Phase::Released { due, swept: swept @ false }, Event::Tick) => {
-                *swept = true;
-                *due = now.after(TOMBSTONE);
-                self.discard()
-            }
-            (Phase::Released { due, .. }, Event::Tick) if *due <= now => {
-                self.phase = Phase::Forgotten;
+            (_, Event::Tick) => self.tick(now),
+            (_, Event::Connected) => {
+                self.hasten(now);
                 Reaction::none()
             }
             // A task that ended after the job has sealed what nobody wants.
@@ -143,20 +155,58 @@ impl Participant {
             // The check of a round that has ended, or an answer about one.
             | (_, Event::Checked { .. } | Event::PeerAnswered { .. })
             // The work of an earlier start of this worker, or a duplicate.
-            | (_, Event::Published { .. })
-            // Nobody else waits for the coordinator, or for time to pass.
-            | (_, Event::Connected | Event::Tick) => Reaction::none(),
+            | (_, Event::Published { .. }) => Reaction::none(),
+        }
+    }
+
+    /// Does what is due.
+    fn tick(&mut self, now: Moment) -> Reaction {
+        match &mut self.phase {
+            Phase::Prepared(doubt) if doubt.due <= now => doubt.ask(now),
+            Phase::Finishing { promise, due: due @ Some(_), permitted: true } => {
+                *due = None;
+                publish(promise)
+            }
+            Phase::Finishing { promise, due: Some(due), permitted: false } if *due <= now => {
+                *due = ASK_AGAIN.next(now, now);
+                reply(Reply::Inquired { txn: promise.txn.clone() })
+            }
+            Phase::Aborted { due: due @ Some(_) } => {
+                *due = None;
+                self.discard()
+            }
+            Phase::Released { due, swept: swept @ false } => {
+                *swept = true;
+                *due = now.after(TOMBSTONE);
+                self.discard()
+            }
+            Phase::Released { due, .. } if *due <= now => {
+                self.phase = Phase::Forgotten;
+                Reaction::none()
+            }
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Prepared(_)
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { due: None }
+            | Phase::Released { .. }
+            | Phase::Forgotten => {
+                let asks = self.asks_at().is_some_and(|due| due <= now);
+                if asks { self.ask_whether_replaced(now) } else { Reaction::none() }
+            }
         }
     }
 
     /// Returns when it next wants a tick.
     pub(crate) fn due(&self) -> Option<Moment> {
-        match &self.phase {
+        let due = match &self.phase {
             Phase::Prepared(doubt) => Some(doubt.due),
             Phase::Finishing { due, .. } | Phase::Aborted { due } => *due,
             Phase::Released { due, .. } => Some(*due),
             Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Forgotten => None,
-        }
+        };
+        due.into_iter().chain(self.asks_at()).min()
     }
 
     /// Remembers a vote ReadOnly: it is a vote, so this round is never refused.
@@ -166,7 +216,18 @@ impl Participant {
     }
 
     fn hear(&mut self, now: Moment, message: Message, log: LogPosition) -> Reaction {
+        // Its job has committed, whatever this participant itself was asked before.
+        let taken = self.takeovers.values().any(Takeover::is_current);
+        let settled = self.is_settled();
         match (&mut self.phase, message) {
+            (_, Message::TakeOver { txn, number, pledges, .. }) => {
+                self.take_over(txn, number, pledges)
+            }
+            (_, Message::Replaced { txn, number, .. }) => self.give_way(txn, number),
+            (Phase::Staged, Message::Prepare { txn, .. }) if taken => {
+                object(txn, Objection::NotHeld)
+            }
+            (Phase::Staged, Message::Abort { .. }) if taken => Reaction::none(),
             (
                 Phase::Staged | Phase::Checking(_) | Phase::Prepared(_),
                 Message::Prepare { txn, holder, pledges, peers },
@@ -178,25 +239,7 @@ impl Participant {
                 | Phase::Released { .. },
                 Message::Prepare { txn, .. },
             ) => object(txn, Objection::NotHeld),
-            (Phase::Prepared(doubt), Message::Commit { txn, pledges, .. })
-                if doubt.promise.txn == txn && doubt.promise.pledges == pledges =>
-            {
-                self.finish()
-            }
-            (Phase::Ended(promise), Message::Commit { txn, .. }) if promise.txn == txn => {
-                reply(Reply::Acked { txn })
-            }
-            // Only what was published or aborted is released; Commit says which.
-            (Phase::Released { .. }, Message::Commit { txn, .. }) => reply(Reply::Acked { txn }),
-            // The acknowledgement follows the publication (C8).
-            (Phase::Finishing { promise, .. }, Message::Commit { txn, .. })
-                if promise.txn == txn =>
-            {
-                Reaction::none()
-            }
-            (_, Message::Commit { txn, .. }) => {
-                Reaction::perform([ParticipantAction::Raise(Alarm::CommitOutOfDoubt { txn })])
-            }
+            (_, Message::Commit { txn, pledges, .. }) => self.obey_commit(txn, &pledges),
             (Phase::Staged | Phase::Checking(_) | Phase::Prepared(_), Message::Abort { job }) => {
                 self.conclude_job(Phase::Aborted { due: None });
                 self.discard().durably(ParticipantRecord::Aborted { job })
@@ -218,9 +261,15 @@ impl Participant {
                 Reaction::none()
             }
             (
-                Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Aborted { .. },
+                Phase::Staged
+                | Phase::Checking(_)
+                // What it would ask was answered before: only what is visible is released.
+                | Phase::Finishing { permitted: false, .. }
+                | Phase::Ended(_)
+                | Phase::Aborted { .. },
                 Message::Release { job },
-            ) => {
+            ) if settled => {
+                self.takeovers.clear();
                 self.conclude_job(Phase::Released { due: now.after(TOMBSTONE), swept: true });
                 self.discard().durably(ParticipantRecord::Released { job })
             }
@@ -230,8 +279,39 @@ impl Participant {
             | (_, Message::Undecided { .. } | Message::RoundEnded { .. })
             // Whoever is in doubt asks until it is told; whoever publishes finishes first
             // and is released again.
-            | (Phase::Prepared(_) | Phase::Finishing { .. }, Message::Release { .. })
+            | (_, Message::Release { .. })
             | (Phase::Forgotten, _) => Reaction::none(),
+        }
+    }
+
+    /// Obeys Commit as often as it comes; the acknowledgement follows the publication (C8).
+    fn obey_commit(&mut self, txn: TxnId, pledges: &[Pledge]) -> Reaction {
+        match &mut self.phase {
+            Phase::Prepared(doubt)
+                if doubt.promise.txn == txn && doubt.promise.pledges == pledges =>
+            {
+                self.finish()
+            }
+            Phase::Ended(promise) if promise.txn == txn => reply(Reply::Acked { txn }),
+            // Only what was published or aborted is released; Commit says which.
+            Phase::Released { .. } => reply(Reply::Acked { txn }),
+            Phase::Finishing { promise, due, permitted: permitted @ false }
+                if promise.txn == txn && promise.pledges == pledges =>
+            {
+                *permitted = true;
+                *due = None;
+                publish(promise)
+            }
+            Phase::Finishing { promise, .. } if promise.txn == txn => Reaction::none(),
+            Phase::Forgotten => Reaction::none(),
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Prepared(_)
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. } => {
+                Reaction::perform([ParticipantAction::Raise(Alarm::CommitOutOfDoubt { txn })])
+            }
         }
     }
 
@@ -305,21 +385,33 @@ impl Participant {
     fn finish(&mut self) -> Reaction {
         let Phase::Prepared(doubt) = &self.phase else { return Reaction::none() };
         let promise = doubt.promise.clone();
-        let record = ParticipantRecord::Committed {
-            txn: promise.txn.clone(),
-            pledges: promise.pledges.clone(),
-        };
-        let reaction = publish(&promise).durably(record);
-        self.conclude_job(Phase::Finishing { promise, due: None });
+        let reaction = publish(&promise).durably(committed(&promise));
+        self.conclude_job(Phase::Finishing { promise, due: None, permitted: true });
+        reaction
+    }
+
+    /// Leaves doubt on the word of a peer; what another may publish by now is not published
+    /// before the coordinator has said whose it is (C13).
+    fn finish_unless_replaced(&mut self, now: Moment) -> Reaction {
+        let Phase::Prepared(doubt) = &self.phase else { return Reaction::none() };
+        let promise = doubt.promise.clone();
+        if !promise.is_replaceable() {
+            return self.finish();
+        }
+        let ask = reply(Reply::Inquired { txn: promise.txn.clone() });
+        let reaction = ask.durably(committed(&promise));
+        let due = Some(ASK_AGAIN.next(now, now));
+        self.conclude_job(Phase::Finishing { promise, due, permitted: false });
         reaction
     }
 
     /// Enters a phase that answers every question, whatever round it is about.
     pub(crate) fn conclude_job(&mut self, phase: Phase) {
-        *self = Self { phase, ..Self::new(self.job.clone()) };
+        let takeovers = std::mem::take(&mut self.takeovers);
+        *self = Self { phase, takeovers, ..Self::new(self.job.clone()) };
     }
 
-    fn leave_doubt(&mut self) -> Reaction {
+    pub(crate) fn leave_doubt(&mut self) -> Reaction {
         let Phase::Prepared(doubt) = &self.phase else { return Reaction::none() };
         let txn = doubt.promise.txn.clone();
         self.past = self.past.take().max(Some(txn.clone()));
@@ -338,6 +430,11 @@ impl Participant {
             }
             Phase::Aborted { .. } => Some(Knowledge::Refused),
             Phase::Released { .. } | Phase::Forgotten => Some(Knowledge::Unknown),
+            Phase::Staged | Phase::Checking(_) | Phase::Prepared(_)
+                if self.knows_commit_of(&txn) =>
+            {
+                Some(Knowledge::Commit)
+            }
             Phase::Staged | Phase::Checking(_) | Phase::Prepared(_) => {
                 if self.is_refused(&txn) {
                     Some(Knowledge::Refused)
@@ -412,6 +509,10 @@ pub(crate) fn answer(to: Installation, txn: TxnId, knowledge: Knowledge) -> Reac
     Reaction::perform([ParticipantAction::AnswerPeer { to, txn, knowledge }])
 }
 
+fn committed(promise: &Promise) -> ParticipantRecord {
+    ParticipantRecord::Committed { txn: promise.txn.clone(), pledges: promise.pledges.clone() }
+}
+
 fn publish(promise: &Promise) -> Reaction {
     Reaction::perform([ParticipantAction::Publish {
         txn: promise.txn.clone(),
@@ -423,5 +524,5 @@ fn publish(promise: &Promise) -> Reaction {
 const TOMBSTONE: Duration = Duration::from_secs(3600);
 
 /// A round takes two forced writes; only a decision that got lost takes longer.
-const ASK_AGAIN: Patience =
+pub(crate) const ASK_AGAIN: Patience =
     Patience { least: Duration::from_secs(2), most: Duration::from_secs(30) };

@@ -67,9 +67,10 @@ impl Participants {
         }
     }
 
-    /// Returns the rounds that committed and are not released, with what was promised in them.
+    /// Returns the rounds that committed and are not released, with what was promised in them, or
+    /// taken over from others.
     pub fn committed(&self) -> impl Iterator<Item = (&TxnId, &[Pledge])> {
-        self.jobs.values().filter_map(|job| match &job.phase {
+        let own = self.jobs.values().filter_map(|job| match &job.phase {
             Phase::Finishing { promise, .. } | Phase::Ended(promise) => {
                 Some((&promise.txn, promise.pledges.as_slice()))
             }
@@ -79,7 +80,10 @@ impl Participants {
             | Phase::Aborted { .. }
             | Phase::Released { .. }
             | Phase::Forgotten => None,
-        })
+        });
+        let taken = self.jobs.values().flat_map(|job| job.takeovers.values());
+        let taken = taken.filter(|taken| taken.is_current());
+        own.chain(taken.map(|taken| (&taken.txn, taken.pledges.as_slice())))
     }
 
     /// Returns the jobs whose abort is known and that are not released, in order.
@@ -154,8 +158,16 @@ impl Participants {
                 }
             }
             // It does not name this installation, whatever it was promised by another.
-            Message::Commit { holder, .. } if holder.uid != self.own => return Reaction::none(),
+            Message::Commit { holder, .. }
+            | Message::TakeOver { holder, .. }
+            | Message::Replaced { holder, .. }
+                if holder.uid != self.own =>
+            {
+                return Reaction::none();
+            }
             Message::Commit { .. }
+            | Message::TakeOver { .. }
+            | Message::Replaced { .. }
             | Message::Abort { .. }
             | Message::Undecided { .. }
             | Message::RoundEnded { .. }
@@ -178,6 +190,13 @@ impl Participants {
             // A named installation forgets only what was published and released; the
             // coordinator has lost the lazy record of the end, and hears it again.
             Message::Commit { txn, .. } => participant::reply(Reply::Acked { txn }),
+            Message::TakeOver { txn, number, .. } => {
+                participant::reply(Reply::TookOver { txn, number })
+            }
+            // Nothing of it was ever visible here, or it was taken back and released.
+            Message::Replaced { txn, number, .. } => {
+                participant::reply(Reply::StoodDown { txn, number })
+            }
             Message::Abort { job } | Message::Release { job } => {
                 Reaction::perform([ParticipantAction::Discard { job }])
             }
@@ -192,6 +211,8 @@ impl Participants {
             Message::Prepare { txn, .. } => participant::object(txn, Objection::NotHeld),
             // Obeying might contradict what was promised or done.
             Message::Commit { .. }
+            | Message::TakeOver { .. }
+            | Message::Replaced { .. }
             | Message::Abort { .. }
             | Message::Undecided { .. }
             | Message::RoundEnded { .. }
@@ -219,8 +240,18 @@ impl Participants {
 
     /// Makes every question that is in doubt due; the ticks that follow ask one by one.
     fn connect(&mut self, now: Moment) -> Reaction {
-        let in_doubt: Vec<JobId> = self.in_doubt().map(|txn| txn.job.clone()).collect();
-        for job in in_doubt {
+        let asking = self.jobs.values().filter(|job| match &job.phase {
+            Phase::Prepared(_) | Phase::Finishing { permitted: false, .. } => true,
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Finishing { permitted: true, .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => job.asks_at().is_some(),
+        });
+        let asking: Vec<JobId> = asking.map(|job| job.job.clone()).collect();
+        for job in asking {
             let reaction = self.pass(now, &job, ParticipantEvent::Connected);
             debug_assert_eq!(reaction, Reaction::none());
         }
@@ -255,6 +286,8 @@ impl Machine for Participants {
             ParticipantEvent::Received { message, log } => self.hear(now, message, log),
             ParticipantEvent::Checked { ref txn, .. }
             | ParticipantEvent::Published { ref txn }
+            | ParticipantEvent::TookOver { ref txn, .. }
+            | ParticipantEvent::Withdrawn { ref txn, .. }
             | ParticipantEvent::PeerAnswered { ref txn, .. } => {
                 let job = txn.job.clone();
                 self.pass(now, &job, event)

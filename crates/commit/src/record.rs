@@ -23,8 +23,21 @@ pub enum CoordinatorRecord {
         /// Why, and who.
         cause: Cause,
     },
-    /// Nothing is waited for any more: without a participant that was given up, the transaction
-    /// may be forgotten.
+    /// Others publish what an installation owes; durable before any of them is told (C13).
+    Replaced {
+        /// The round.
+        txn: TxnId,
+        /// Who is replaced.
+        from: Installation,
+        /// The publisher numbers that it loses; 0: what it promised itself.
+        numbers: Vec<u64>,
+        /// The number of the first of those that take its place; the others follow.
+        first: u64,
+        /// Who publishes what instead.
+        to: Vec<Share>,
+    },
+    /// Nothing is waited for any more: without a participant that was given up, or that has yet
+    /// to hear that it was replaced, the transaction may be forgotten.
     Ended {
         /// The job.
         job: JobId,
@@ -63,7 +76,7 @@ impl CoordinatorRecord {
         match self {
             // With nobody to publish, nothing can become visible on one side only.
             Self::CommitDecided { shares, .. } => !shares.is_empty(),
-            Self::Aborting { .. } | Self::GivenUp { .. } => true,
+            Self::Aborting { .. } | Self::GivenUp { .. } | Self::Replaced { .. } => true,
             Self::Ended { .. } | Self::CaughtUp { .. } | Self::Removed { .. } => false,
         }
     }
@@ -73,6 +86,7 @@ impl CoordinatorRecord {
     pub fn job(&self) -> &JobId {
         match self {
             Self::CommitDecided { txn, .. }
+            | Self::Replaced { txn, .. }
             | Self::GivenUp { txn, .. }
             | Self::CaughtUp { txn, .. }
             | Self::Removed { txn, .. } => &txn.job,
@@ -115,6 +129,22 @@ pub enum ParticipantRecord {
         /// What to publish.
         pledges: Vec<Pledge>,
     },
+    /// Publishes these in the place of another, and repeats that until Released (C13).
+    TakenOver {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number.
+        number: u64,
+        /// What to publish.
+        pledges: Vec<Pledge>,
+    },
+    /// Was replaced, and nothing that it published under this number is visible (C14).
+    StoodDown {
+        /// The round.
+        txn: TxnId,
+        /// The publisher number that it lost.
+        number: u64,
+    },
     /// Abort was learned: discarding starts.
     Aborted {
         /// The job.
@@ -132,7 +162,11 @@ impl ParticipantRecord {
     #[must_use]
     pub fn forced(&self) -> bool {
         match self {
-            Self::Prepared { .. } | Self::Refused { .. } | Self::Committed { .. } => true,
+            Self::Prepared { .. }
+            | Self::Refused { .. }
+            | Self::Committed { .. }
+            | Self::TakenOver { .. }
+            | Self::StoodDown { .. } => true,
             Self::RoundEnded { .. } | Self::Aborted { .. } | Self::Released { .. } => false,
         }
     }
@@ -144,7 +178,9 @@ impl ParticipantRecord {
             Self::Prepared { txn, .. }
             | Self::Refused { txn }
             | Self::RoundEnded { txn }
-            | Self::Committed { txn, .. } => &txn.job,
+            | Self::Committed { txn, .. }
+            | Self::TakenOver { txn, .. }
+            | Self::StoodDown { txn, .. } => &txn.job,
             Self::Aborted { job } | Self::Released { job } => job,
         }
     }

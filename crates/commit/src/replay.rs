@@ -4,21 +4,17 @@
 //! record that cannot follow the one before it is never skipped: the job is
 //! corrupt, and the machine quarantines it so that the others recover (V1, V3).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use thiserror::Error;
 use votum_ids::{JobId, TxnId, WorkerUid};
 use votum_machine::Moment;
 
 use crate::{
-    Cause, Coordinator, CoordinatorRecord, Installation, ParticipantRecord, Participants, Share,
-    Start,
+    Cause, Coordinator, CoordinatorRecord, ParticipantRecord, Participants, Share, Start,
     delivery::Delivery,
     participant::{Doubt, Participant, Phase, Promise},
+    takeover::{State, Takeover},
     transaction::{Transaction, gather},
 };
 
@@ -45,6 +41,8 @@ pub enum Recorded {
     CommitDecided,
     /// [`CoordinatorRecord::Aborting`].
     Aborting,
+    /// [`CoordinatorRecord::Replaced`].
+    Replaced,
     /// [`CoordinatorRecord::Ended`].
     Ended,
     /// [`CoordinatorRecord::GivenUp`].
@@ -61,6 +59,10 @@ pub enum Recorded {
     RoundEnded,
     /// [`ParticipantRecord::Committed`].
     Committed,
+    /// [`ParticipantRecord::TakenOver`].
+    TakenOver,
+    /// [`ParticipantRecord::StoodDown`].
+    StoodDown,
     /// [`ParticipantRecord::Aborted`].
     Aborted,
     /// [`ParticipantRecord::Released`].
@@ -101,8 +103,8 @@ impl Coordinator {
         });
         let decided = decided.inspect_err(|_| self.set_aside(job.clone(), records))?;
         let transaction = match decided {
-            Decided::Commit(told) => Transaction::delivering(self.epoch(), told.delivery()),
-            Decided::Owing(told) => Transaction::owing(self.epoch(), told.delivery()),
+            Decided::Commit(delivery) => Transaction::delivering(self.epoch(), delivery),
+            Decided::Owing(delivery) => Transaction::owing(self.epoch(), delivery),
             Decided::Abort { cause } => Transaction::aborting(self.epoch(), job.clone(), cause),
             // Undecided jobs are opened by whoever knows them; ended ones are forgotten.
             Decided::Nothing | Decided::Ended => return Ok(()),
@@ -154,7 +156,8 @@ pub fn readable_commit(
                     }
                 }
             }
-            CoordinatorRecord::Aborting { .. } => return None,
+            // Who publishes what is not known where a record about it may be missing.
+            CoordinatorRecord::Aborting { .. } | CoordinatorRecord::Replaced { .. } => return None,
             // Whoever was given up is told all the same.
             CoordinatorRecord::Ended { .. }
             | CoordinatorRecord::GivenUp { .. }
@@ -212,42 +215,13 @@ impl Participants {
 /// What the coordinator's records of one job come to.
 enum Decided {
     Nothing,
-    Commit(Told),
-    /// Somebody was given up, and nobody else is waited for.
-    Owing(Told),
+    Commit(Delivery),
+    /// Somebody was given up or replaced, and nobody else is waited for.
+    Owing(Delivery),
     Abort {
         cause: Cause,
     },
     Ended,
-}
-
-/// A decided commit, and what people have made of it since.
-struct Told {
-    txn: TxnId,
-    shares: Vec<Share>,
-    given_up: BTreeSet<Installation>,
-    /// Who was given up, and is not any more.
-    parted: BTreeSet<Installation>,
-}
-
-impl Told {
-    fn first(txn: TxnId, shares: Vec<Share>) -> Self {
-        Self { txn, shares, given_up: BTreeSet::new(), parted: BTreeSet::new() }
-    }
-
-    fn names(&self, holder: &Installation) -> bool {
-        self.shares.iter().any(|share| share.holder == *holder)
-    }
-
-    fn part(mut self, holder: Installation) -> Self {
-        self.given_up.remove(&holder);
-        self.parted.insert(holder);
-        self
-    }
-
-    fn delivery(self) -> Delivery {
-        Delivery::resumed(self.txn, gather(self.shares), self.given_up, &self.parted)
-    }
 }
 
 /// Returns what one more record makes of a job at the coordinator.
@@ -263,35 +237,55 @@ fn next_decided(
             Ok(Decided::Ended)
         }
         (Decided::Nothing, Record::CommitDecided { txn, shares }) => {
-            Ok(Decided::Commit(Told::first(txn, shares)))
+            Ok(Decided::Commit(Delivery::begin(Moment::START, txn, gather(shares))))
         }
         // A stale log adopts a commit piece by piece; each record holds all before it.
-        (Decided::Commit(told), Record::CommitDecided { txn, shares: more })
-            if told.txn == txn && told.shares.iter().all(|share| more.contains(share)) =>
+        (Decided::Commit(mut delivery), Record::CommitDecided { txn, shares: more })
+            if delivery.txn == txn
+                && delivery.shares.values().all(|share| more.contains(share)) =>
         {
-            Ok(Decided::Commit(Told { shares: more, ..told }))
+            for share in more {
+                if !delivery.shares.contains_key(&share.holder) {
+                    delivery.add(share.holder.clone(), share);
+                }
+            }
+            Ok(Decided::Commit(delivery))
         }
-        (Decided::Commit(mut told), Record::GivenUp { txn, holder, .. })
-            if told.txn == txn && told.names(&holder) && !told.parted.contains(&holder) =>
+        (Decided::Commit(mut delivery), Record::GivenUp { txn, holder, .. })
+            if delivery.txn == txn && delivery.owing().contains(&holder) =>
         {
-            told.given_up.insert(holder);
-            Ok(Decided::Commit(told))
+            delivery.forgo(holder);
+            Ok(Decided::Commit(delivery))
+        }
+        (Decided::Commit(mut delivery), Record::Replaced { txn, from, numbers, first, to }) => {
+            let follows = delivery.txn == txn && delivery.replace(&from, &numbers, first, &to);
+            follows.then_some(Decided::Commit(delivery)).ok_or(CorruptTransaction {
+                job: txn.job,
+                at: 0,
+                after,
+                found: Recorded::Replaced,
+            })
         }
         (
-            Decided::Commit(told),
+            Decided::Commit(mut delivery),
             Record::CaughtUp { txn, holder } | Record::Removed { txn, holder },
-        ) if told.txn == txn && told.given_up.contains(&holder) => {
-            Ok(Decided::Commit(told.part(holder)))
+        ) if delivery.txn == txn && delivery.left_out().contains(&holder) => {
+            delivery.part(&holder);
+            Ok(Decided::Commit(delivery))
         }
         (
-            Decided::Owing(told),
+            Decided::Owing(mut delivery),
             Record::CaughtUp { txn, holder } | Record::Removed { txn, holder },
-        ) if told.txn == txn && told.given_up.contains(&holder) => {
-            let told = told.part(holder);
-            Ok(if told.given_up.is_empty() { Decided::Ended } else { Decided::Owing(told) })
+        ) if delivery.txn == txn && delivery.left_out().contains(&holder) => {
+            delivery.part(&holder);
+            let over = delivery.left_out().is_empty();
+            Ok(if over { Decided::Ended } else { Decided::Owing(delivery) })
         }
-        (Decided::Commit(told), Record::Ended { .. }) if !told.given_up.is_empty() => {
-            Ok(Decided::Owing(told))
+        (Decided::Commit(mut delivery), Record::Ended { .. })
+            if !delivery.left_out().is_empty() =>
+        {
+            delivery.finish();
+            Ok(Decided::Owing(delivery))
         }
         (Decided::Nothing, Record::Aborting { cause, .. }) => Ok(Decided::Abort { cause }),
         (Decided::Commit(_) | Decided::Abort { .. }, Record::Ended { .. }) => Ok(Decided::Ended),
@@ -338,7 +332,17 @@ fn next_participant(
             if doubt.promise.txn == txn && doubt.promise.pledges == pledges =>
         {
             let promise = doubt.promise.clone();
-            participant.conclude_job(Phase::Finishing { promise, due: Some(Moment::START) });
+            // Another may have taken its place since: then it asks before it publishes (C13).
+            let permitted = !promise.is_replaceable();
+            let due = Some(Moment::START);
+            participant.conclude_job(Phase::Finishing { promise, due, permitted });
+        }
+        (_, Record::TakenOver { txn, number, pledges }) if participant.may_take_over(&txn) => {
+            let taken = Takeover { txn, pledges, state: State::Asking { due: Moment::START } };
+            participant.takeovers.insert(number, taken);
+        }
+        (_, Record::StoodDown { txn, number }) if participant.may_stand_down(&txn, number) => {
+            participant.replay_stood_down(txn, number);
         }
         (Phase::Staged | Phase::Prepared(_), Record::Aborted { .. }) => {
             participant.conclude_job(Phase::Aborted { due: Some(Moment::START) });
@@ -350,6 +354,7 @@ fn next_participant(
         }
         // A later round may have ended the doubt without a record before the release came.
         (_, Record::Released { .. }) => {
+            participant.takeovers.clear();
             participant.conclude_job(Phase::Released { due: Moment::START, swept: false });
         }
         (_, _) => return Err(corrupt),
@@ -360,6 +365,54 @@ fn next_participant(
 impl Participant {
     fn may_prepare(&self, txn: &TxnId) -> bool {
         !self.refused.contains(txn) && Some(txn) > self.newest.as_ref().max(self.past.as_ref())
+    }
+
+    fn may_take_over(&self, txn: &TxnId) -> bool {
+        match &self.phase {
+            Phase::Finishing { promise, .. } | Phase::Ended(promise) => promise.txn == *txn,
+            Phase::Staged => self.takeovers.values().all(|taken| taken.txn == *txn),
+            Phase::Checking(_)
+            | Phase::Prepared(_)
+            | Phase::Aborted { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => false,
+        }
+    }
+
+    fn may_stand_down(&self, txn: &TxnId, number: u64) -> bool {
+        match &self.phase {
+            Phase::Prepared(doubt) => number > 0 || doubt.promise.txn == *txn,
+            Phase::Finishing { promise, .. } | Phase::Ended(promise) => promise.txn == *txn,
+            Phase::Staged => number > 0,
+            Phase::Checking(_)
+            | Phase::Aborted { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => false,
+        }
+    }
+
+    fn replay_stood_down(&mut self, txn: TxnId, number: u64) {
+        let promise = match &self.phase {
+            Phase::Prepared(doubt) if number == 0 => Some(doubt.promise.clone()),
+            Phase::Finishing { promise, .. } | Phase::Ended(promise) if number == 0 => {
+                Some(promise.clone())
+            }
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Prepared(_)
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => None,
+        };
+        match promise {
+            Some(promise) => self.conclude_job(Phase::Ended(Arc::new(promise.emptied()))),
+            None => {
+                let gone = Takeover { txn, pledges: Vec::new(), state: State::Gone };
+                self.takeovers.insert(number, gone);
+            }
+        }
     }
 
     fn may_refuse(&self, txn: &TxnId) -> bool {
@@ -403,6 +456,7 @@ impl From<&CoordinatorRecord> for Recorded {
         match record {
             CoordinatorRecord::CommitDecided { .. } => Self::CommitDecided,
             CoordinatorRecord::Aborting { .. } => Self::Aborting,
+            CoordinatorRecord::Replaced { .. } => Self::Replaced,
             CoordinatorRecord::Ended { .. } => Self::Ended,
             CoordinatorRecord::GivenUp { .. } => Self::GivenUp,
             CoordinatorRecord::CaughtUp { .. } => Self::CaughtUp,
@@ -418,6 +472,8 @@ impl From<&ParticipantRecord> for Recorded {
             ParticipantRecord::Refused { .. } => Self::Refused,
             ParticipantRecord::RoundEnded { .. } => Self::RoundEnded,
             ParticipantRecord::Committed { .. } => Self::Committed,
+            ParticipantRecord::TakenOver { .. } => Self::TakenOver,
+            ParticipantRecord::StoodDown { .. } => Self::StoodDown,
             ParticipantRecord::Aborted { .. } => Self::Aborted,
             ParticipantRecord::Released { .. } => Self::Released,
         }
@@ -430,6 +486,7 @@ impl fmt::Display for Recorded {
             Self::Nothing => "nothing",
             Self::CommitDecided => "CommitDecided",
             Self::Aborting => "Aborting",
+            Self::Replaced => "Replaced",
             Self::Ended => "Ended",
             Self::GivenUp => "GivenUp",
             Self::CaughtUp => "CaughtUp",
@@ -438,6 +495,8 @@ impl fmt::Display for Recorded {
             Self::Refused => "Refused",
             Self::RoundEnded => "RoundEnded",
             Self::Committed => "Committed",
+            Self::TakenOver => "TakenOver",
+            Self::StoodDown => "StoodDown",
             Self::Aborted => "Aborted",
             Self::Released => "Released",
         })

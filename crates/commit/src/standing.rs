@@ -34,14 +34,14 @@ pub enum Stage {
         txn: TxnId,
         /// Who has not acknowledged and is waited for.
         unacked: BTreeSet<Installation>,
-        /// Who has not acknowledged and was given up.
+        /// Who has not acknowledged and was given up, or replaced and not told so.
         given_up: BTreeSet<Installation>,
     },
     /// The decision was Commit, and everybody that is waited for has acknowledged it.
     Owing {
         /// The deciding round.
         txn: TxnId,
-        /// Who was given up, and is told whenever it comes back (C14).
+        /// Who was given up, or replaced and not told so; each is told whenever it comes back (C14).
         given_up: BTreeSet<Installation>,
     },
     /// The decision is Abort.

@@ -15,7 +15,7 @@ use votum_machine::Moment;
 use crate::{
     Alarm, Cause, CoordinatorAction, CoordinatorRecord, Forced, Installation, Message, Share,
     Stage, Standing, Vote,
-    delivery::Delivery,
+    delivery::{Delivery, Progress},
     patience::Patience,
     round::{Round, Shares, Tally},
 };
@@ -68,6 +68,10 @@ pub(crate) enum Event {
     Withdrawn,
     Voted { txn: TxnId, by: Installation, vote: Vote },
     Acked { txn: TxnId, by: Installation },
+    TookOver { txn: TxnId, number: u64, by: Installation },
+    Declined { txn: TxnId, number: u64, by: Installation },
+    StoodDown { txn: TxnId, number: u64, by: Installation },
+    Replace { from: Installation, to: Vec<Share> },
     Inquired { txn: TxnId, by: Installation },
     FoundCommitted { txn: TxnId, by: Installation, share: Share },
     AbortAsked { cause: Cause },
@@ -75,6 +79,29 @@ pub(crate) enum Event {
     Removed { holder: Installation },
     Stopped,
     Tick,
+}
+
+impl Event {
+    /// Says whether it may change who is waited for once the decision is Commit.
+    fn is_about_a_publisher(&self) -> bool {
+        match self {
+            Self::Acked { .. }
+            | Self::TookOver { .. }
+            | Self::Declined { .. }
+            | Self::StoodDown { .. }
+            | Self::Replace { .. }
+            | Self::GiveUpAsked { .. }
+            | Self::Removed { .. } => true,
+            Self::AllStaged { .. }
+            | Self::Withdrawn
+            | Self::Voted { .. }
+            | Self::Inquired { .. }
+            | Self::FoundCommitted { .. }
+            | Self::AbortAsked { .. }
+            | Self::Stopped
+            | Self::Tick => false,
+        }
+    }
 }
 
 impl Transaction {
@@ -91,8 +118,6 @@ impl Transaction {
 
     /// Continues a commit that only participants that were given up have not acknowledged.
     pub(crate) fn owing(epoch: Epoch, delivery: Delivery) -> Self {
-        // The end is recorded: everybody else has acknowledged, whatever is not recorded of it.
-        let delivery = Delivery { unacked: BTreeSet::new(), due: None, ..delivery };
         Self::resumed(epoch, delivery.txn.job.clone(), Phase::Owing(delivery))
     }
 
@@ -142,19 +167,29 @@ impl Transaction {
             (Phase::Delivering(_) | Phase::Owing(_), Event::AbortAsked { .. }) => {
                 self.refuse_abort()
             }
-            (
-                Phase::Delivering(_) | Phase::Owing(_),
-                event @ (Event::Acked { .. } | Event::GiveUpAsked { .. } | Event::Removed { .. }),
-            ) => self.settle_with(now, event),
-            (Phase::Delivering(delivery), Event::Tick) if delivery.unacked.is_empty() => {
+            (Phase::Delivering(_) | Phase::Owing(_), event) if event.is_about_a_publisher() => {
+                self.settle_with(now, event)
+            }
+            (Phase::Delivering(delivery), Event::Tick)
+                if delivery.progress() == Progress::Ended =>
+            {
                 self.end_delivery()
             }
-            (Phase::Delivering(_), Event::Tick) => self.deliver(now),
+            (Phase::Delivering(_) | Phase::Owing(_), Event::Tick) => self.deliver(now),
             (Phase::Aborting { .. }, Event::Stopped) => self.end(),
             (_, Event::Inquired { txn, by }) => self.answer(&by, txn),
             (_, Event::FoundCommitted { txn, by, share }) => self.find(now, txn, by, share),
             // A vote or acknowledgement of another round, or one that came late (C10).
-            (_, Event::Voted { .. } | Event::Acked { .. })
+            (
+                _,
+                Event::Voted { .. }
+                | Event::Acked { .. }
+                | Event::TookOver { .. }
+                | Event::Declined { .. }
+                | Event::StoodDown { .. }
+                // Nobody is replaced but who owes a commit.
+                | Event::Replace { .. },
+            )
             // Only a round that is open can lose what it names.
             | (
                 Phase::Working | Phase::Delivering(_) | Phase::Owing(_) | Phase::Aborting { .. },
@@ -174,12 +209,12 @@ impl Transaction {
                 Event::Stopped,
             )
             // Nothing is waited for.
-            | (Phase::Working | Phase::Owing(_) | Phase::Aborting { .. }, Event::Tick)
+            | (Phase::Working | Phase::Aborting { .. }, Event::Tick)
             | (Phase::Ended, _) => Reaction::none(),
         }
     }
 
-    /// Takes a participant of a decided commit off the list of those that are waited for.
+    /// Takes the word of a publisher of a decided commit, or a word about one.
     fn settle_with(&mut self, now: Moment, event: Event) -> Reaction {
         let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
             return Reaction::none();
@@ -187,23 +222,42 @@ impl Transaction {
         match event {
             Event::Acked { txn, by } if txn == delivery.txn => {
                 if delivery.given_up.contains(&by) {
-                    return self
-                        .part(by, |txn, holder| CoordinatorRecord::CaughtUp { txn, holder });
+                    return self.catch_up(by);
                 }
-                // Only the named installation can take itself off the list (C13).
-                if !delivery.unacked.remove(&by) || !delivery.unacked.is_empty() {
-                    return Reaction::none();
-                }
-                self.end_delivery()
+                let progress = delivery.acknowledge(&by);
+                self.advance(progress, &by)
             }
-            Event::Removed { holder } if delivery.given_up.contains(&holder) => {
+            Event::TookOver { txn, number, by } if txn == delivery.txn => {
+                let progress = delivery.take(&by, number);
+                if delivery.given_up.contains(&by) {
+                    return self.catch_up(by);
+                }
+                self.advance(progress, &by)
+            }
+            Event::StoodDown { txn, number, by } if txn == delivery.txn => {
+                if delivery.stand_down(&by, number) {
+                    return self.catch_up(by);
+                }
+                Reaction::none()
+            }
+            Event::Declined { txn, number, by }
+                if txn == delivery.txn && delivery.owed_by(&by).contains_key(&number) =>
+            {
+                let (job, holder) = (self.job.clone(), by);
+                Reaction::perform([CoordinatorAction::Declined { job, holder }])
+            }
+            Event::Replace { from, to } => self.replace(now, &from, &to),
+            Event::Removed { holder } if delivery.left_out().contains(&holder) => {
                 self.part(holder, |txn, holder| CoordinatorRecord::Removed { txn, holder })
             }
-            Event::GiveUpAsked { holder, forced } if delivery.unacked.contains(&holder) => {
+            Event::GiveUpAsked { holder, forced } if delivery.owing().contains(&holder) => {
                 Reaction::none().durably(delivery.give_up(now, holder, forced))
             }
             // Of another round, or about somebody who is not owed anything.
             Event::Acked { .. }
+            | Event::TookOver { .. }
+            | Event::Declined { .. }
+            | Event::StoodDown { .. }
             | Event::Removed { .. }
             | Event::GiveUpAsked { .. }
             | Event::AllStaged { .. }
@@ -214,6 +268,44 @@ impl Transaction {
             | Event::AbortAsked { .. }
             | Event::Stopped
             | Event::Tick => Reaction::none(),
+        }
+    }
+
+    /// Goes on after an acknowledgement; whoever was replaced learns it in answer to its own.
+    fn advance(&mut self, progress: Progress, by: &Installation) -> Reaction {
+        let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &self.phase else {
+            return Reaction::none();
+        };
+        match progress {
+            Progress::Open => {
+                let replaced = delivery.untold().any(|untold| untold == by);
+                let orders = if replaced { delivery.orders_for(by) } else { Vec::new() };
+                Reaction::perform(orders)
+            }
+            Progress::Ended => self.end_delivery(),
+        }
+    }
+
+    /// Lets others publish what a lost one owes: the record comes before anybody is told (C13).
+    fn replace(&mut self, now: Moment, from: &Installation, to: &[Share]) -> Reaction {
+        let Phase::Delivering(delivery) = &mut self.phase else { return Reaction::none() };
+        let Some(record) = delivery.replacement(from, to) else { return Reaction::none() };
+        if let CoordinatorRecord::Replaced { numbers, first, .. } = &record {
+            delivery.replace(from, numbers, *first, to);
+        }
+        delivery.due = Some(COMMIT_AGAIN.next(now, now));
+        self.since = now;
+        let holders = to.iter().map(|share| &share.holder).collect::<BTreeSet<_>>();
+        let orders = holders.into_iter().flat_map(|holder| delivery.orders_for(holder));
+        let report = CoordinatorAction::Replaced { txn: delivery.txn.clone(), from: from.clone() };
+        Reaction::perform(orders.chain([report])).durably(record)
+    }
+
+    /// Returns what is on its way, once the decision is Commit.
+    pub(crate) fn delivery(&self) -> Option<&Delivery> {
+        match &self.phase {
+            Phase::Delivering(delivery) | Phase::Owing(delivery) => Some(delivery),
+            Phase::Working | Phase::Preparing(_) | Phase::Aborting { .. } | Phase::Ended => None,
         }
     }
 
@@ -236,6 +328,12 @@ impl Transaction {
                 delivery.unacked.remove(&by);
                 Reaction::none()
             }
+            (Phase::Delivering(delivery), Event::TookOver { txn, number, by })
+                if txn == delivery.txn =>
+            {
+                let _kept = delivery.take(&by, number);
+                Reaction::none()
+            }
             (Phase::Delivering(_), Event::Tick) => self.deliver(now),
             (Phase::Delivering(_) | Phase::Owing(_), Event::AbortAsked { .. }) => {
                 self.refuse_abort()
@@ -256,6 +354,10 @@ impl Transaction {
                 | Event::Withdrawn
                 | Event::Voted { .. }
                 | Event::Acked { .. }
+                | Event::TookOver { .. }
+                | Event::Declined { .. }
+                | Event::StoodDown { .. }
+                | Event::Replace { .. }
                 | Event::AbortAsked { .. }
                 | Event::GiveUpAsked { .. }
                 | Event::Removed { .. }
@@ -270,7 +372,9 @@ impl Transaction {
         match &self.phase {
             Phase::Preparing(round) => Some(round.due()),
             Phase::Delivering(delivery) => delivery.due,
-            Phase::Working | Phase::Owing(_) | Phase::Aborting { .. } | Phase::Ended => None,
+            // Whoever was given up asks when it returns; whoever was replaced may be there.
+            Phase::Owing(delivery) => delivery.due.filter(|_| delivery.untold().next().is_some()),
+            Phase::Working | Phase::Aborting { .. } | Phase::Ended => None,
         }
     }
 
@@ -301,11 +405,11 @@ impl Transaction {
             }
             Phase::Delivering(delivery) => Stage::Delivering {
                 txn: delivery.txn.clone(),
-                unacked: delivery.unacked.clone(),
-                given_up: delivery.given_up.clone(),
+                unacked: delivery.owing(),
+                given_up: delivery.left_out(),
             },
             Phase::Owing(delivery) => {
-                Stage::Owing { txn: delivery.txn.clone(), given_up: delivery.given_up.clone() }
+                Stage::Owing { txn: delivery.txn.clone(), given_up: delivery.left_out() }
             }
             Phase::Aborting { cause } => Stage::Aborting { cause: cause.clone() },
             Phase::Ended => return None,
@@ -404,13 +508,20 @@ impl Transaction {
     }
 
     fn deliver(&mut self, now: Moment) -> Reaction {
-        let Phase::Delivering(delivery) = &mut self.phase else { return Reaction::none() };
+        let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
+            return Reaction::none();
+        };
         if delivery.due.is_none_or(|due| now < due) {
             return Reaction::none();
         }
-        delivery.due = (!delivery.unacked.is_empty()).then(|| COMMIT_AGAIN.next(self.since, now));
-        let unacked = delivery.unacked.iter();
-        Reaction::perform(unacked.filter_map(|holder| delivery.commit_for(holder)))
+        delivery.due = delivery.is_open().then(|| COMMIT_AGAIN.next(self.since, now));
+        Reaction::perform(match &self.phase {
+            Phase::Owing(delivery) => delivery.words_to_untold(),
+            Phase::Delivering(delivery) => delivery.orders(),
+            Phase::Working | Phase::Preparing(_) | Phase::Aborting { .. } | Phase::Ended => {
+                Vec::new()
+            }
+        })
     }
 
     fn refuse_abort(&self) -> Reaction {
@@ -422,6 +533,11 @@ impl Transaction {
             Phase::Preparing(round) if round.txn == txn => send(by, Message::Undecided { txn }),
             // Whom an adopted commit left out is not told "ask again": silence sends it to
             // its peers, and they know.
+            Phase::Delivering(delivery) | Phase::Owing(delivery)
+                if delivery.txn == txn && delivery.concerns(by) =>
+            {
+                Reaction::perform(delivery.orders_for(by))
+            }
             Phase::Delivering(delivery) | Phase::Owing(delivery) if delivery.txn == txn => {
                 Reaction::perform(delivery.commit_for(by))
             }
@@ -448,12 +564,15 @@ impl Transaction {
                 self.enter_delivering(now, txn.clone(), shares);
                 self.deliver(now).then(CoordinatorAction::Committing { txn }).durably(record)
             }
+            Phase::Delivering(delivery) | Phase::Owing(delivery)
+                if delivery.txn == txn && delivery.concerns(&by) =>
+            {
+                Reaction::perform(delivery.orders_for(&by))
+            }
             Phase::Delivering(delivery) if delivery.txn == txn => {
                 let found = !delivery.shares.contains_key(&by);
                 if found {
                     delivery.add(by.clone(), share);
-                } else if delivery.given_up.contains(&by) {
-                    return Reaction::perform(delivery.commit_for(&by));
                 } else if !delivery.unacked.contains(&by) {
                     return Reaction::none(); // It has acknowledged and waits for Release.
                 }
@@ -461,11 +580,8 @@ impl Transaction {
                 let reaction = Reaction::perform(delivery.commit_for(&by));
                 if found { reaction.durably(delivery.record()) } else { reaction }
             }
-            // One that was given up comes back; the others wait for Release.
-            Phase::Owing(delivery) if delivery.txn == txn => {
-                let given_up = delivery.given_up.contains(&by);
-                Reaction::perform(delivery.commit_for(&by).filter(|_| given_up))
-            }
+            // It has acknowledged, and waits for Release.
+            Phase::Owing(delivery) if delivery.txn == txn => Reaction::none(),
             Phase::Delivering(_) | Phase::Owing(_) => {
                 raise(Alarm::CommitOfAnotherRound { txn, by })
             }
@@ -480,7 +596,9 @@ impl Transaction {
     fn end_delivery(&mut self) -> Reaction {
         let phase = std::mem::replace(&mut self.phase, Phase::Ended);
         self.phase = match phase {
-            Phase::Delivering(delivery) if !delivery.given_up.is_empty() => Phase::Owing(delivery),
+            Phase::Delivering(delivery) if !delivery.left_out().is_empty() => {
+                Phase::Owing(delivery)
+            }
             Phase::Working
             | Phase::Preparing(_)
             | Phase::Delivering(_)
@@ -492,7 +610,12 @@ impl Transaction {
             .durably(CoordinatorRecord::Ended { job: self.job.clone() })
     }
 
-    /// Owes nothing any more to one that had been given up.
+    /// Owes nothing any more to one that has done what is left of the commit.
+    fn catch_up(&mut self, holder: Installation) -> Reaction {
+        self.part(holder, |txn, holder| CoordinatorRecord::CaughtUp { txn, holder })
+    }
+
+    /// Owes nothing any more to one that had been given up, or replaced.
     fn part(
         &mut self,
         holder: Installation,
@@ -501,9 +624,9 @@ impl Transaction {
         let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
             return Reaction::none();
         };
-        delivery.given_up.remove(&holder);
+        delivery.part(&holder);
         let record = record(delivery.txn.clone(), holder);
-        if matches!(&self.phase, Phase::Owing(delivery) if delivery.given_up.is_empty()) {
+        if matches!(&self.phase, Phase::Owing(delivery) if delivery.left_out().is_empty()) {
             self.phase = Phase::Ended;
         }
         Reaction::none().durably(record)

@@ -311,6 +311,7 @@ fn pledges() -> Vec<Pledge> {
         output: OutputName::new("rows").expect("it is well formed"),
         token: FencingToken { epoch: Epoch(1), counter: 1 },
         digest: Digest([7; 32]),
+        replaceable: false,
         target: Some(target),
     }]
 }

@@ -123,4 +123,6 @@ pub struct HeldOutput {
     pub digest: Digest,
     /// Where it becomes visible.
     pub target: Option<Target>,
+    /// Whether others hold it as well, and may publish it instead.
+    pub replaceable: bool,
 }

@@ -7,7 +7,7 @@ use votum_job::{
     AttemptEnd, Comeback, DryVoteAnswer, HeldCheckpoint, JobSpec, ListedAttempt, SelfReport,
 };
 
-use crate::{Drain, LiveAttempts, Removal, Submission};
+use crate::{Drain, LiveAttempts, Moved, Removal, Submission};
 
 /// What happens to the scheduler.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,6 +163,17 @@ pub enum Event {
         by: String,
         /// Why; may be empty.
         reason: String,
+    },
+    /// Others publish what a lost holder had promised: its outputs are with them from here on.
+    PublisherReplaced {
+        /// The job.
+        job: JobId,
+        /// Who is lost.
+        worker: WorkerId,
+        /// Which installation.
+        uid: WorkerUid,
+        /// Whose outputs are where.
+        moved: Vec<Moved>,
     },
     /// A person wants a job to be held; ignored once its end is asked for.
     PauseAsked {

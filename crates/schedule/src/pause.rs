@@ -31,6 +31,13 @@ pub struct Pause {
     pub live: LiveAttempts,
 }
 
+impl Pause {
+    /// Makes one that a person asked for.
+    pub(crate) fn asked(since: WallTime, by: String, reason: String, live: LiveAttempts) -> Self {
+        Self { by, reason, since, origin: PauseOrigin::Asked, live }
+    }
+}
+
 /// What made a job pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PauseOrigin {

@@ -2,11 +2,11 @@
 
 use thiserror::Error;
 use votum_ids::{AttemptId, Epoch, JobId, TaskId, WorkerId};
-use votum_job::InvalidJob;
+use votum_job::{InvalidJob, JobSpec};
 use votum_machine::WallTime;
 
 use crate::{
-    DryVote, GivenApproval, KeptRelease, LastWords, Pause, PauseOrigin, Record, Replica, Scheduler,
+    DryVote, GivenApproval, KeptRelease, LastWords, Pause, Record, Replica, Scheduler, Submission,
     active_job::{ActiveJob, Fallout},
     pace::Pace,
 };
@@ -159,15 +159,7 @@ impl Scheduler {
     ) -> Result<Fallout, CorruptSchedule> {
         match record {
             Record::Received { job, spec, submission } => {
-                if self.jobs.contains_key(job) {
-                    return Err(CorruptSchedule::DuplicateJob { job: job.clone() });
-                }
-                let (spec, submission) = (spec.clone(), submission.clone());
-                let active = ActiveJob::new(job.clone(), self.age, at, spec, submission)?;
-                self.age += 1;
-                let touched = (0..active.graph.len()).collect();
-                self.jobs.insert(job.clone(), active);
-                Ok(Fallout { touched, ..Fallout::default() })
+                self.open(at, job, spec.clone(), submission.clone())
             }
             Record::Assigned { attempt, number, worker, uid, exclusive: _ } => {
                 self.recorded_job(&attempt.job)?.assign(at, attempt, *number, worker, *uid)
@@ -192,9 +184,7 @@ impl Scheduler {
                 self.recorded_job(&attempt.job)?.come_back(at, attempt, *comeback)
             }
             Record::Paused { job, by, reason, live } => {
-                let (by, reason) = (by.clone(), reason.clone());
-                let (origin, live) = (PauseOrigin::Asked, *live);
-                let pause = Pause { by, reason, since: at, origin, live };
+                let pause = Pause::asked(at, by.clone(), reason.clone(), *live);
                 Ok(self.recorded_job(job)?.pause(pause))
             }
             Record::Unpaused { job, by: _ } => self.recorded_job(job)?.unpause(),
@@ -237,6 +227,23 @@ impl Scheduler {
                 Ok(Fallout::default())
             }
         }
+    }
+
+    fn open(
+        &mut self,
+        at: WallTime,
+        job: &JobId,
+        spec: Box<JobSpec>,
+        submission: Submission,
+    ) -> Result<Fallout, CorruptSchedule> {
+        if self.jobs.contains_key(job) {
+            return Err(CorruptSchedule::DuplicateJob { job: job.clone() });
+        }
+        let active = ActiveJob::new(job.clone(), self.age, at, spec, submission)?;
+        self.age += 1;
+        let touched = (0..active.graph.len()).collect();
+        self.jobs.insert(job.clone(), active);
+        Ok(Fallout { touched, ..Fallout::default() })
     }
 
     /// Knows after a restart what an attempt had said by its end.

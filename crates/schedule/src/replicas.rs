@@ -460,24 +460,61 @@ impl Scheduler {
         Some(Moved { task: job.graph.name(task).clone(), worker: name.clone(), uid })
     }
 
+    /// Notes where outputs are whose publisher was replaced after the decision.
+    pub(crate) fn follow_publishers(
+        &mut self,
+        now: Moment,
+        id: &JobId,
+        worker: &WorkerId,
+        uid: WorkerUid,
+        mut moved: Vec<Moved>,
+    ) -> Reaction {
+        let Some(job) = self.jobs.get(id) else { return Reaction::none() };
+        moved.retain(|one| {
+            let Some(position) = job.graph.position(&one.task) else { return false };
+            let held = job.held_attempt(position);
+            let replica = job.tasks[position].replicas.get(&one.worker);
+            held.is_some_and(|held| held.worker == *worker && held.uid == uid)
+                && replica.is_some_and(|replica| replica.uid == one.uid)
+        });
+        if moved.is_empty() {
+            return Reaction::none();
+        }
+        let (job, worker) = (id.clone(), worker.clone());
+        let (attempts, staged) = (Vec::new(), Vec::new());
+        let mut reaction =
+            self.record(now, Record::Lost { job, worker, uid, attempts, staged, moved });
+        // It may be in doubt about it, or show it: the commit protocol has the word.
+        reaction.actions.retain(|action| !matches!(action, Action::Discard { .. }));
+        reaction
+    }
+
     /// Returns who holds what an attempt has sealed, beside the worker that it is with, and may
     /// publish it; whoever can be reached now comes first.
+    ///
+    /// None unless both speak at least this version of the session's protocol.
     #[must_use]
     pub fn replica_holders(
         &self,
         id: &JobId,
         task: &TaskId,
         token: FencingToken,
+        protocol: u32,
     ) -> Vec<ReplicaHolder> {
         let Some(job) = self.jobs.get(id) else { return Vec::new() };
         let Some(position) = job.graph.position(task) else { return Vec::new() };
-        if job.held_attempt(position).is_none_or(|held| held.id.token != token) {
+        let speaks = |name: &WorkerId| {
+            let worker = self.roster.get(name);
+            worker.is_some_and(|worker| worker.registration.protocol >= protocol)
+        };
+        let held = job.held_attempt(position).filter(|held| held.id.token == token);
+        if held.is_none_or(|held| !speaks(&held.worker)) {
             return Vec::new();
         }
         let mut holders: Vec<(bool, ReplicaHolder)> = job.tasks[position]
             .replicas
             .iter()
-            .filter(|(name, _)| !job.collides(position, name))
+            .filter(|(name, _)| !job.collides(position, name) && speaks(name))
             .filter_map(|(name, replica)| {
                 let worker = self.roster.get(name)?;
                 let there = !worker.is_lost() && !worker.is_foreign(replica.uid);

@@ -427,6 +427,7 @@ impl Scheduler {
                 token: attempt.id.token,
                 digest: output.digest,
                 target: target(&output.name),
+                replaceable: job.task_spec(position).replicas() > 1,
             }));
         }
         Some(holdings.into_values().collect())

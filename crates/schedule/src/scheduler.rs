@@ -98,6 +98,9 @@ impl Machine for Scheduler {
             Event::DryVoteAsked { job } => self.ask_dry_vote(now, &job),
             Event::DryVoteAnswered { worker, answer } => self.note_dry_vote(now, &worker, *answer),
             Event::Approved { job, by, reason } => self.approve(now, job, by, reason),
+            Event::PublisherReplaced { job, worker, uid, moved } => {
+                self.follow_publishers(now, &job, &worker, uid, moved)
+            }
             Event::PauseAsked { job, by, reason, live } => self.hold(now, job, by, reason, live),
             Event::UnpauseAsked { job, by } => self.let_go(now, job, by),
             Event::RetryAsked { job, task, by } => self.try_again(now, job, task.as_ref(), by),

@@ -92,6 +92,21 @@ impl Generation {
         }
     }
 
+    /// Names the link to an earlier generation that stood at the target.
+    pub(crate) fn name_of_earlier(&self) -> String {
+        format!("{}.earlier", self.name())
+    }
+
+    /// Names the claim of one of its publishers.
+    pub(crate) fn name_of_claim(&self, number: u64) -> String {
+        format!("{}{number}", self.prefix_of_claims())
+    }
+
+    /// Begins the names of all claims.
+    pub(crate) fn prefix_of_claims(&self) -> String {
+        format!("{}.publisher.", self.name())
+    }
+
     /// Returns where it lies below its publish root.
     pub(crate) fn path(&self) -> String {
         format!("{VOTUM}/{GENERATIONS}/{}/{}", self.job, self.name())

@@ -83,6 +83,7 @@ mod sweep;
 mod target;
 mod verify;
 mod walk;
+mod withdraw;
 
 pub use check::{CheckError, Pledge};
 pub use checkpoint::{CheckpointError, Checkpoints, Scope, SealedCheckpoint};

@@ -55,6 +55,26 @@ impl Shadow {
         output: &SealedOutput,
         target: &Target,
     ) -> Result<Published, PublishError> {
+        self.publish_with(attempt, output, target, Earlier::Forgotten)
+    }
+
+    /// The same, so that a link to an earlier generation can be put back.
+    pub(crate) fn publish_keeping(
+        &self,
+        attempt: &AttemptId,
+        output: &SealedOutput,
+        target: &Target,
+    ) -> Result<Published, PublishError> {
+        self.publish_with(attempt, output, target, Earlier::Kept)
+    }
+
+    fn publish_with(
+        &self,
+        attempt: &AttemptId,
+        output: &SealedOutput,
+        target: &Target,
+        earlier: Earlier,
+    ) -> Result<Published, PublishError> {
         if target.form() != output.path.form() {
             let (target, output) = (target.path().clone(), output.name.clone());
             return Err(TargetError::Form { target, output }.into());
@@ -71,7 +91,7 @@ impl Shadow {
 
         let ground = site.occupy()?;
         crash_point!("shadow.publish.after_parents");
-        shelf.flip(&ground, site.path.name())?;
+        shelf.flip(&ground, site.path.name(), earlier)?;
 
         match (moved, ground.made) {
             (Made::Here, Made::Earlier) => sync_dir(&ground.dir).map_err(site.fault(SYNC))?,
@@ -158,17 +178,24 @@ enum Presence {
     Absent,
 }
 
+/// What becomes of a link to an earlier generation that stood at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Earlier {
+    Forgotten,
+    Kept,
+}
+
 /// Where the generations of one job lie in a root, and one of them.
-struct Shelf {
-    generation: Generation,
-    votum: OwnedFd,
-    all: OwnedFd,
+pub(crate) struct Shelf {
+    pub(crate) generation: Generation,
+    pub(crate) votum: OwnedFd,
+    pub(crate) all: OwnedFd,
     /// Of the job.
-    folder: OwnedFd,
+    pub(crate) folder: OwnedFd,
 }
 
 impl Shelf {
-    fn open(root: &OwnedFd, generation: Generation) -> Result<Self, StorageError> {
+    pub(crate) fn open(root: &OwnedFd, generation: Generation) -> Result<Self, StorageError> {
         let open = || {
             let votum = open_dir(root, layout::VOTUM)?;
             let all = open_dir(&votum, layout::GENERATIONS)?;
@@ -228,12 +255,12 @@ impl Shelf {
     }
 
     /// Lets the target lead to the generation, in one step.
-    fn flip(&self, ground: &Ground, name: &str) -> Result<(), PublishError> {
+    fn flip(&self, ground: &Ground, name: &str, earlier: Earlier) -> Result<(), PublishError> {
         let text = self.generation.link_text(ground.depth());
         let draft = self.generation.link_draft();
         let failed = |doing| fault(doing, name);
         // A crash may have left here what stood at the target.
-        self.put_aside(&draft)?;
+        self.put_aside(&draft, earlier)?;
         if link_text(&ground.dir, name).map_err(failed("look at"))? == Some(text.clone().into()) {
             return Ok(());
         }
@@ -253,7 +280,7 @@ impl Shelf {
             match rename(RenameFlags::EXCHANGE) {
                 Ok(()) => {
                     crash_point!("shadow.publish.after_exchange");
-                    return Ok(self.put_aside(&draft)?);
+                    return Ok(self.put_aside(&draft, earlier)?);
                 }
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(failed("exchange")(errno).into()),
@@ -264,12 +291,15 @@ impl Shelf {
 
     /// Puts aside what an exchange brought from the target: a link to a
     /// generation goes, anything else is kept as generation 0.
-    fn put_aside(&self, draft: &str) -> Result<(), StorageError> {
+    fn put_aside(&self, draft: &str, earlier: Earlier) -> Result<(), StorageError> {
         if look(&self.votum, draft).map_err(fault("look at", draft))?.is_none() {
             return Ok(());
         }
         let text = link_text(&self.votum, draft).map_err(fault("look at", draft))?;
         if text.is_some_and(|text| leads_to_generation(&text)) {
+            if earlier == Earlier::Kept && self.keep_earlier(draft)? {
+                return Ok(());
+            }
             fs::unlinkat(&self.votum, draft, AtFlags::empty()).map_err(fault("remove", draft))?;
             crash_point!("shadow.publish.after_old_link");
             return Ok(());
@@ -292,6 +322,25 @@ impl Shelf {
         Err(fault("keep", draft)(Errno::EXIST))
     }
 
+    /// Keeps a link to an earlier generation; says whether it was the first one.
+    fn keep_earlier(&self, draft: &str) -> Result<bool, StorageError> {
+        let (kept, flag) = (self.generation.name_of_earlier(), RenameFlags::NOREPLACE);
+        let own = self.generation.path().into_bytes();
+        let text = link_text(&self.votum, draft).map_err(fault("look at", draft))?;
+        if text.is_none_or(|text| text.ends_with(&own)) {
+            return Ok(false); // What a crash left of this very publication.
+        }
+        match fs::renameat_with(&self.votum, draft, &self.folder, &*kept, flag) {
+            Ok(()) => {
+                sync_dir(&self.folder).map_err(fault(SYNC, &kept))?;
+                Ok(true)
+            }
+            // What stood there before an earlier try is what counts.
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(fault("keep", &kept)(errno)),
+        }
+    }
+
     /// Returns the name of generation 0, if there is one.
     fn before(&self) -> Result<Option<String>, StorageError> {
         let name = self.generation.name_before(0);
@@ -301,7 +350,7 @@ impl Shelf {
 }
 
 /// Reads a link; `None` if it is not there or no link.
-fn link_text(dir: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, Errno> {
+pub(crate) fn link_text(dir: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>, Errno> {
     match fs::readlinkat(dir, name, Vec::new()) {
         Ok(text) => Ok(Some(text.into_bytes())),
         Err(Errno::INVAL | Errno::NOENT) => Ok(None),

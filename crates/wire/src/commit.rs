@@ -56,6 +56,7 @@ impl Translate for Pledge {
             token: Some(self.token.to_proto()),
             digest: self.digest.to_string(),
             target: self.target.as_ref().map(Translate::to_proto),
+            replaceable: self.replaceable,
         }
     }
 
@@ -66,6 +67,7 @@ impl Translate for Pledge {
             token: read("token", proto.token)?,
             digest: parse("digest", &proto.digest)?,
             target: read_if_any("target", proto.target)?,
+            replaceable: proto.replaceable,
         })
     }
 }

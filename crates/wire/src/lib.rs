@@ -60,7 +60,7 @@ pub use hook::{
 };
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason};
-pub use protocol::{Behind, Versions};
+pub use protocol::{Behind, TAKE_OVER_SINCE, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{

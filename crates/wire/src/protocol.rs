@@ -17,6 +17,9 @@ pub struct Versions {
     newest: u32,
 }
 
+/// The first version in which a publisher can be replaced after the decision (C13).
+pub const TAKE_OVER_SINCE: u32 = 3;
+
 /// Who is behind when two programs have no version in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behind {
@@ -28,7 +31,7 @@ pub enum Behind {
 
 impl Versions {
     /// What this build speaks.
-    pub const OURS: Self = Self { oldest: 2, newest: 3 };
+    pub const OURS: Self = Self { oldest: 2, newest: TAKE_OVER_SINCE };
 
     /// Makes a range.
     ///

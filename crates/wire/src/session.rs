@@ -89,6 +89,9 @@ impl Translate for FromWorker {
             Self::Commit(Reply::Inquired { txn }) => {
                 Frame::Inquired(pb::Inquiry { txn_id: txn.to_string() })
             }
+            Self::Commit(Reply::TookOver { txn, number }) => Frame::TookOver(taken(txn, *number)),
+            Self::Commit(Reply::Declined { txn, number }) => Frame::Declined(taken(txn, *number)),
+            Self::Commit(Reply::StoodDown { txn, number }) => Frame::StoodDown(taken(txn, *number)),
             Self::Goodbye => Frame::Goodbye(pb::Goodbye {}),
         };
         pb::SessionRequest { frame: Some(frame) }
@@ -137,6 +140,15 @@ impl Translate for FromWorker {
             }
             Frame::Inquired(inquiry) => {
                 Self::Commit(Reply::Inquired { txn: parse("inquired.txn_id", &inquiry.txn_id)? })
+            }
+            Frame::TookOver(pb::Taken { txn_id, number }) => {
+                Self::Commit(Reply::TookOver { txn: parse("took_over.txn_id", &txn_id)?, number })
+            }
+            Frame::Declined(pb::Taken { txn_id, number }) => {
+                Self::Commit(Reply::Declined { txn: parse("declined.txn_id", &txn_id)?, number })
+            }
+            Frame::StoodDown(pb::Taken { txn_id, number }) => {
+                Self::Commit(Reply::StoodDown { txn: parse("stood_down.txn_id", &txn_id)?, number })
             }
             Frame::Goodbye(pb::Goodbye {}) => Self::Goodbye,
         })
@@ -298,6 +310,17 @@ fn message_to_proto(message: &Message) -> pb::session_response::Frame {
             holder: Some(holder.to_proto()),
             pledges: write_all(pledges),
         }),
+        Message::TakeOver { txn, holder, number, pledges } => Frame::TakeOver(pb::TakeOver {
+            txn_id: txn.to_string(),
+            holder: Some(holder.to_proto()),
+            number: *number,
+            pledges: write_all(pledges),
+        }),
+        Message::Replaced { txn, holder, number } => Frame::Replaced(pb::Replaced {
+            txn_id: txn.to_string(),
+            holder: Some(holder.to_proto()),
+            number: *number,
+        }),
         Message::Abort { job } => Frame::Abort(pb::Abort { job_id: job.to_string() }),
         Message::Undecided { txn } => Frame::Undecided(pb::Undecided { txn_id: txn.to_string() }),
         Message::RoundEnded { txn } => {
@@ -350,6 +373,17 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
         Frame::Commit(commit) => {
             FromCoordinator::Commit(read_commit(commit).map_err(|m| m.below("commit"))?)
         }
+        Frame::TakeOver(order) => FromCoordinator::Commit(Message::TakeOver {
+            txn: parse("take_over.txn_id", &order.txn_id)?,
+            holder: read("take_over.holder", order.holder)?,
+            number: order.number,
+            pledges: read_all("take_over.pledges", order.pledges)?,
+        }),
+        Frame::Replaced(word) => FromCoordinator::Commit(Message::Replaced {
+            txn: parse("replaced.txn_id", &word.txn_id)?,
+            holder: read("replaced.holder", word.holder)?,
+            number: word.number,
+        }),
         Frame::Abort(abort) => {
             FromCoordinator::Commit(Message::Abort { job: parse("abort.job_id", &abort.job_id)? })
         }
@@ -380,6 +414,10 @@ fn read_commit(proto: pb::Commit) -> Result<Message, Malformed> {
         holder: read("holder", proto.holder)?,
         pledges: read_all("pledges", proto.pledges)?,
     })
+}
+
+fn taken(txn: &TxnId, number: u64) -> pb::Taken {
+    pb::Taken { txn_id: txn.to_string(), number }
 }
 
 /// Largest frame that either side accepts: a Prepare of the largest job fits, and an inventory

@@ -67,6 +67,8 @@ impl Engine {
             ParticipantAction::Send(_)
             | ParticipantAction::Check { .. }
             | ParticipantAction::Publish { .. }
+            | ParticipantAction::TakeOver { .. }
+            | ParticipantAction::Withdraw { .. }
             | ParticipantAction::Discard { .. }
             | ParticipantAction::AskPeer { .. }
             | ParticipantAction::AnswerPeer { .. }
@@ -80,7 +82,11 @@ impl Engine {
 
 fn learned(record: Option<&ParticipantRecord>) -> Learned {
     match record {
-        Some(ParticipantRecord::Committed { .. }) => Learned::Commit,
+        Some(
+            ParticipantRecord::Committed { .. }
+            | ParticipantRecord::TakenOver { .. }
+            | ParticipantRecord::StoodDown { .. },
+        ) => Learned::Commit,
         Some(ParticipantRecord::Aborted { .. }) => Learned::Abort,
         // A later Prepare ends the earlier round without a record.
         Some(

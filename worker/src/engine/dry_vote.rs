@@ -34,6 +34,7 @@ impl Engine {
                     token: sealed.token,
                     digest: sealed.digest,
                     target: None,
+                    replaceable: false,
                 };
                 self.attempts.holds(&request.job, &pledge)
             })

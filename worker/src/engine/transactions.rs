@@ -21,6 +21,9 @@ impl Engine {
         if job_of(&event).is_some_and(|job| self.quarantined.contains_key(job)) {
             return answer_of_quarantined(event);
         }
+        if let Some(declined) = self.decline(&event) {
+            return declined;
+        }
         let released =
             matches!(event, ParticipantEvent::Received { message: Message::Release { .. }, .. });
         let published =
@@ -53,13 +56,30 @@ impl Engine {
         reaction
     }
 
+    /// Answers the order to publish what another promised, where it is not held here.
+    ///
+    /// Where nothing of the job is known any more it was published and released.
+    fn decline(&self, event: &ParticipantEvent) -> Option<Reaction> {
+        let ParticipantEvent::Received { message, .. } = event else { return None };
+        let Message::TakeOver { txn, holder, number, pledges } = message else { return None };
+        let known = self.attempts.of_job(&txn.job).next().is_some();
+        let held = pledges.iter().all(|pledge| self.attempts.holds(&txn.job, pledge));
+        if !known || held || holder.uid != self.me.uid {
+            return None;
+        }
+        let reply = Reply::Declined { txn: txn.clone(), number: *number };
+        Some(Reaction::perform([Action::Send(FromWorker::Commit(reply))]))
+    }
+
     /// Follows what the commit protocol has made of a job.
     pub(crate) fn note(&mut self, record: &ParticipantRecord) {
         match record {
             ParticipantRecord::Prepared { txn, .. } => {
                 self.promises.insert(txn.job.clone(), Promise::Prepared);
             }
-            ParticipantRecord::Committed { txn, .. } => {
+            ParticipantRecord::Committed { txn, .. }
+            | ParticipantRecord::TakenOver { txn, .. }
+            | ParticipantRecord::StoodDown { txn, .. } => {
                 self.promises.insert(txn.job.clone(), Promise::Committed);
             }
             ParticipantRecord::Aborted { job } => {
@@ -83,6 +103,12 @@ impl Engine {
                 self.check(txn, pledges).into_iter().collect()
             }
             ParticipantAction::Publish { txn, pledges } => vec![Action::Publish { txn, pledges }],
+            ParticipantAction::TakeOver { txn, number, pledges } => {
+                vec![Action::TakeOver { txn, number, pledges }]
+            }
+            ParticipantAction::Withdraw { txn, number, pledges } => {
+                vec![Action::Withdraw { txn, number, pledges }]
+            }
             ParticipantAction::Discard { job } => self.discard_job(&job, end),
             ParticipantAction::AskPeer { peer, txn } => vec![Action::AskPeer { peer, txn }],
             ParticipantAction::AnswerPeer { to, txn, knowledge } => {
@@ -149,6 +175,8 @@ fn answer_of_quarantined(event: ParticipantEvent) -> Reaction {
         | ParticipantEvent::Sealed { .. }
         | ParticipantEvent::Checked { .. }
         | ParticipantEvent::Published { .. }
+        | ParticipantEvent::TookOver { .. }
+        | ParticipantEvent::Withdrawn { .. }
         | ParticipantEvent::PeerAnswered { .. }
         | ParticipantEvent::Connected
         | ParticipantEvent::Tick => Reaction::none(),
@@ -172,12 +200,16 @@ fn job_of(event: &ParticipantEvent) -> Option<&JobId> {
         ParticipantEvent::Received { message, .. } => Some(match message {
             Message::Prepare { txn, .. }
             | Message::Commit { txn, .. }
+            | Message::TakeOver { txn, .. }
+            | Message::Replaced { txn, .. }
             | Message::Undecided { txn }
             | Message::RoundEnded { txn } => &txn.job,
             Message::Abort { job } | Message::Release { job } => job,
         }),
         ParticipantEvent::Checked { txn, .. }
         | ParticipantEvent::Published { txn }
+        | ParticipantEvent::TookOver { txn, .. }
+        | ParticipantEvent::Withdrawn { txn, .. }
         | ParticipantEvent::PeerAsked { txn, .. }
         | ParticipantEvent::PeerAnswered { txn, .. } => Some(&txn.job),
         ParticipantEvent::Connected | ParticipantEvent::Tick => None,

@@ -556,6 +556,7 @@ fn pledge(sealed: &StagedOutput) -> Pledge {
         output: sealed.name.clone(),
         token: attempt().token,
         digest: sealed.digest,
+        replaceable: false,
         target: Some(target()),
     }
 }

@@ -139,6 +139,7 @@ fn a_commit_that_a_worker_was_told_is_adopted() {
         output: output_name(),
         token: attempt.token,
         digest: Digest([7; 32]),
+        replaceable: false,
         target: None,
     };
     let round = votum_wire::CommittedRound { txn, pledges: vec![pledge] };

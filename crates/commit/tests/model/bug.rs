@@ -66,6 +66,8 @@ impl Bug {
             ParticipantRecord::Refused { .. } => Self::RefusalNotForced.is(bug),
             ParticipantRecord::Committed { .. } => Self::PublishBeforeCommitted.is(bug),
             ParticipantRecord::RoundEnded { .. }
+            | ParticipantRecord::TakenOver { .. }
+            | ParticipantRecord::StoodDown { .. }
             | ParticipantRecord::Aborted { .. }
             | ParticipantRecord::Released { .. } => false,
         }

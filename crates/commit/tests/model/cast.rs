@@ -69,6 +69,7 @@ pub(crate) fn share(worker: usize, number: u8, updates: bool) -> Share {
         output: OutputName::new("rows").expect("it is a name"),
         token: FencingToken { epoch: Epoch(1), counter: u64::from(number) },
         digest: Digest([7; 32]),
+        replaceable: false,
         target,
     };
     let holder = installation(worker, number);

@@ -193,6 +193,9 @@ impl<'a> Course<'a> {
                 | CoordinatorAction::Committed { .. }
                 | CoordinatorAction::Aborting { .. }
                 | CoordinatorAction::TooLate { .. }
+                // Nobody is lost for good here; see `tests/replacement.rs`.
+                | CoordinatorAction::Replaced { .. }
+                | CoordinatorAction::Declined { .. }
                 | CoordinatorAction::Raise(_) => {}
             }
         }
@@ -208,6 +211,8 @@ impl<'a> Course<'a> {
             | ParticipantEvent::Received { .. }
             | ParticipantEvent::Checked { .. }
             | ParticipantEvent::Published { .. }
+            | ParticipantEvent::TookOver { .. }
+            | ParticipantEvent::Withdrawn { .. }
             | ParticipantEvent::PeerAsked { .. }
             | ParticipantEvent::PeerAnswered { .. }
             | ParticipantEvent::Connected => NOON,
@@ -241,7 +246,10 @@ impl<'a> Course<'a> {
                     let event = ParticipantEvent::PeerAnswered { txn, knowledge };
                     self.flight.push_back(Flying::ToWorker(to, event));
                 }
-                ParticipantAction::Discard { .. } | ParticipantAction::Raise(_) => {}
+                ParticipantAction::TakeOver { .. }
+                | ParticipantAction::Withdraw { .. }
+                | ParticipantAction::Discard { .. }
+                | ParticipantAction::Raise(_) => {}
             }
         }
     }

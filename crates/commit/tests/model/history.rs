@@ -429,7 +429,8 @@ impl World {
                 CoordinatorRecord::GivenUp { txn, holder, .. } => {
                     self.happens(history, Fact::GivenUp(holder.uid, txn.clone()));
                 }
-                CoordinatorRecord::Ended { .. }
+                CoordinatorRecord::Replaced { .. }
+                | CoordinatorRecord::Ended { .. }
                 | CoordinatorRecord::CaughtUp { .. }
                 | CoordinatorRecord::Removed { .. } => {}
             }

@@ -254,7 +254,12 @@ impl Tables {
                 }
                 // An acknowledgement of what has ended.
                 Reply::Acked { .. } if ended => row.spent.insert(letter),
-                Reply::Voted { .. } | Reply::Acked { .. } | Reply::Inquired { .. } => {}
+                Reply::Voted { .. }
+                | Reply::Acked { .. }
+                | Reply::TookOver { .. }
+                | Reply::Declined { .. }
+                | Reply::StoodDown { .. }
+                | Reply::Inquired { .. } => {}
             }
         }
         row.letters = letters;
@@ -347,6 +352,8 @@ impl Tables {
                     }
                     Message::Undecided { .. } => Vec::new(), // Inert.
                     Message::Commit { .. }
+                    | Message::TakeOver { .. }
+                    | Message::Replaced { .. }
                     | Message::Abort { .. }
                     | Message::RoundEnded { .. }
                     | Message::Release { .. } => vec![Act::Post(letter)],
@@ -360,6 +367,8 @@ impl Tables {
             CoordinatorAction::ShareLost { .. }
             | CoordinatorAction::Committing { .. }
             | CoordinatorAction::Aborting { .. }
+            | CoordinatorAction::Replaced { .. }
+            | CoordinatorAction::Declined { .. }
             | CoordinatorAction::TooLate { .. } => Vec::new(),
         }
     }
@@ -394,7 +403,11 @@ impl Tables {
             ParticipantAction::Send(reply) => {
                 let acked = match &reply {
                     Reply::Acked { txn } => Some(txn.clone()),
-                    Reply::Voted { .. } | Reply::Inquired { .. } => None,
+                    Reply::Voted { .. }
+                    | Reply::TookOver { .. }
+                    | Reply::Declined { .. }
+                    | Reply::StoodDown { .. }
+                    | Reply::Inquired { .. } => None,
                 };
                 let event = CoordinatorEvent::Received { from: by, reply };
                 let letter = self.letter(Letter::ToChief(event));
@@ -414,6 +427,8 @@ impl Tables {
                 let letter = own_work(ParticipantEvent::Published { txn: txn.clone() });
                 vec![Act::Publish { letter, txn }]
             }
+            // Nobody is replaced here; see `tests/replacement.rs`.
+            ParticipantAction::TakeOver { .. } | ParticipantAction::Withdraw { .. } => Vec::new(),
             ParticipantAction::Discard { .. } => vec![Act::Discard],
             ParticipantAction::AskPeer { peer, txn } => vec![self.ask(&txn, &by, peer)],
             ParticipantAction::AnswerPeer { to, txn, knowledge } => {

@@ -91,16 +91,9 @@ impl World {
             }
             ["stage", names @ ..] => self.stage(names),
             ["withdraw"] => self.tell_chief(CoordinatorEvent::Withdrawn { job: job() }),
+            ["replace", from, by] => self.replace(from, by),
             ["cancel", by] => self.cancel(by),
-            ["give", "up", who] => {
-                let (job, holder) = (job(), self.installation(who));
-                let forced = Forced {
-                    by: "ana".to_owned(),
-                    reason: "its disk is gone".to_owned(),
-                    evidence: Vec::new(),
-                };
-                self.tell_chief(CoordinatorEvent::GiveUpAsked { job, holder, forced });
-            }
+            ["give", "up", who] => self.give_up(who),
             ["remove", who] => {
                 let (job, holder) = (job(), self.installation(who));
                 self.tell_chief(CoordinatorEvent::Removed { job, holder });
@@ -153,11 +146,25 @@ impl World {
         std::mem::take(&mut self.said)
     }
 
+    fn give_up(&mut self, who: &str) {
+        let (job, holder) = (job(), self.installation(who));
+        let forced = Forced {
+            by: "ana".to_owned(),
+            reason: "its disk is gone".to_owned(),
+            evidence: Vec::new(),
+        };
+        self.tell_chief(CoordinatorEvent::GiveUpAsked { job, holder, forced });
+    }
+
     fn hire(&mut self, names: &[&str]) {
         for name in names {
+            let (name, replaceable) = match name.strip_suffix('*') {
+                Some(name) => (name, true),
+                None => (*name, false),
+            };
             let (name, updates) = match name.strip_suffix("(reads)") {
                 Some(name) => (name, false),
-                None => (*name, true),
+                None => (name, true),
             };
             let worker = Worker {
                 machine: None,
@@ -167,6 +174,7 @@ impl World {
                 started: Duration::ZERO,
                 crash: None,
                 updates,
+                replaceable,
                 holds: true,
                 fails: None,
                 busy: false,
@@ -195,6 +203,16 @@ impl World {
             by: by.to_owned(),
         };
         self.tell_chief(CoordinatorEvent::AbortAsked { job: job(), cause });
+    }
+
+    /// Stands for the engine, which finds a worker lost and another that holds what it owes.
+    fn replace(&mut self, from: &str, by: &str) {
+        let from = self.installation(from);
+        let chief = self.chief.machine.as_ref().expect("C is up");
+        let owed = chief.owed(&job(), &from).into_iter().flat_map(|share| share.pledges);
+        let (pledges, holder) = (owed.collect(), self.installation(by));
+        let to = vec![Share { holder, address: address(by), pledges }];
+        self.tell_chief(CoordinatorEvent::Replace { job: job(), from, to });
     }
 
     /// Stands for the engine, which tells everybody when the job is over.
@@ -405,6 +423,8 @@ impl World {
             | CoordinatorAction::Committing { .. }
             | CoordinatorAction::Committed { .. }
             | CoordinatorAction::Aborting { .. }
+            | CoordinatorAction::Replaced { .. }
+            | CoordinatorAction::Declined { .. }
             | CoordinatorAction::TooLate { .. } => {
                 self.say_line("C", &format!("report {}", words::report(&action)));
             }
@@ -450,6 +470,14 @@ impl World {
             ParticipantAction::Publish { txn, .. } => {
                 self.say_line(who, &format!("publishes {}", round(&txn)));
                 self.labour(who, ParticipantEvent::Published { txn });
+            }
+            ParticipantAction::TakeOver { txn, number, .. } => {
+                self.say_line(who, &format!("publishes {} as {number}", round(&txn)));
+                self.labour(who, ParticipantEvent::TookOver { txn, number });
+            }
+            ParticipantAction::Withdraw { txn, number, .. } => {
+                self.say_line(who, &format!("withdraws {} as {number}", round(&txn)));
+                self.labour(who, ParticipantEvent::Withdrawn { txn, number });
             }
             ParticipantAction::Discard { .. } => {
                 self.worker(who).holds = false;
@@ -511,6 +539,7 @@ impl World {
             output: OutputName::new("rows").expect("it is a name"),
             token: FencingToken { epoch: Epoch(1), counter: u64::from(worker.installation) },
             digest: Digest([7; 32]),
+            replaceable: worker.replaceable,
             target,
         };
         let holder = Installation { worker: worker_id(who), uid: worker.uid };

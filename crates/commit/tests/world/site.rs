@@ -58,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) started: Duration,
     pub(crate) crash: Option<CrashPoint>,
     pub(crate) updates: bool,
+    /// Whether another may publish what it promises.
+    pub(crate) replaceable: bool,
     pub(crate) holds: bool,
     pub(crate) fails: Option<String>,
     pub(crate) busy: bool,

@@ -16,6 +16,8 @@ pub(crate) fn say_message(message: &Message) -> String {
     match message {
         Message::Prepare { txn, .. } => format!("Prepare {}", round(txn)),
         Message::Commit { txn, .. } => format!("Commit {}", round(txn)),
+        Message::TakeOver { txn, number, .. } => format!("TakeOver {} as {number}", round(txn)),
+        Message::Replaced { txn, number, .. } => format!("Replaced {} as {number}", round(txn)),
         Message::Abort { .. } => "Abort".to_owned(),
         Message::Undecided { txn } => format!("Undecided {}", round(txn)),
         Message::RoundEnded { txn } => format!("RoundEnded {}", round(txn)),
@@ -27,6 +29,9 @@ pub(crate) fn say_reply(reply: &Reply) -> String {
     match reply {
         Reply::Voted { txn, vote } => format!("{} {}", say_vote(vote), round(txn)),
         Reply::Acked { txn } => format!("Ack {}", round(txn)),
+        Reply::TookOver { txn, number } => format!("TookOver {} as {number}", round(txn)),
+        Reply::Declined { txn, number } => format!("Declined {} as {number}", round(txn)),
+        Reply::StoodDown { txn, number } => format!("StoodDown {} as {number}", round(txn)),
         Reply::Inquired { txn } => format!("Inquiry {}", round(txn)),
     }
 }
@@ -61,6 +66,11 @@ pub(crate) fn coordinator_record(record: &CoordinatorRecord) -> String {
         CoordinatorRecord::Aborting { cause, .. } => {
             format!("Aborting ({}, by {})", cause.reason, cause.by)
         }
+        CoordinatorRecord::Replaced { from, numbers, first, to, .. } => {
+            let names: Vec<&str> = to.iter().map(|share| share.holder.worker.as_str()).collect();
+            let (from, names) = (&from.worker, list(&names));
+            format!("Replaced {from} as {numbers:?} by {names} from {first} on")
+        }
         CoordinatorRecord::Ended { .. } => "Ended".to_owned(),
         CoordinatorRecord::GivenUp { txn, holder, forced } => {
             format!("GivenUp {} of {}, by {}", holder.worker, round(txn), forced.by)
@@ -80,6 +90,12 @@ pub(crate) fn participant_record(record: &ParticipantRecord) -> String {
         ParticipantRecord::Refused { txn } => format!("Refused {}", round(txn)),
         ParticipantRecord::RoundEnded { txn } => format!("RoundEnded {}", round(txn)),
         ParticipantRecord::Committed { txn, .. } => format!("Committed {}", round(txn)),
+        ParticipantRecord::TakenOver { txn, number, .. } => {
+            format!("TakenOver {} as {number}", round(txn))
+        }
+        ParticipantRecord::StoodDown { txn, number } => {
+            format!("StoodDown {} as {number}", round(txn))
+        }
         ParticipantRecord::Aborted { .. } => "Aborted".to_owned(),
         ParticipantRecord::Released { .. } => "Released".to_owned(),
     }
@@ -95,6 +111,8 @@ pub(crate) fn report(action: &CoordinatorAction) -> String {
         CoordinatorAction::Committed { .. } => "Committed".to_owned(),
         CoordinatorAction::Aborting { cause, .. } => format!("Aborting: {cause}"),
         CoordinatorAction::TooLate { .. } => "TooLate".to_owned(),
+        CoordinatorAction::Replaced { from, .. } => format!("Replaced {}", from.worker),
+        CoordinatorAction::Declined { holder, .. } => format!("Declined by {}", holder.worker),
         CoordinatorAction::Send { .. } | CoordinatorAction::Raise(_) => {
             unreachable!("messages and alarms are said in their own way")
         }

@@ -15,3 +15,4 @@ mod publishing;
 mod rehearsing;
 mod sealing;
 mod syncing;
+mod withdrawing;

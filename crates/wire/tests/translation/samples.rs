@@ -188,6 +188,9 @@ fn from_worker() -> Vec<FromWorker> {
     let vote = |vote| FromWorker::Commit(Reply::Voted { txn: txn(), vote });
     let mut frames = vec![
         FromWorker::DryVoted(Box::new(dry_vote_answer())),
+        FromWorker::Commit(Reply::TookOver { txn: txn(), number: 2 }),
+        FromWorker::Commit(Reply::Declined { txn: txn(), number: 3 }),
+        FromWorker::Commit(Reply::StoodDown { txn: txn(), number: 1 }),
         FromWorker::Hello(Hello {
             installation: installation(),
             incarnation: Incarnation(Uuid::from_u128(5)),
@@ -333,6 +336,8 @@ fn from_coordinator() -> Vec<FromCoordinator> {
                 updates: true,
             }],
         }),
+        told(Told::TakeOver { txn: txn(), holder: installation(), number: 2, pledges: pledges() }),
+        told(Told::Replaced { txn: txn(), holder: installation(), number: 1 }),
         told(Told::Commit { txn: txn(), holder: installation(), pledges: pledges() }),
         told(Told::Abort { job: job_id() }),
         told(Told::Undecided { txn: txn() }),
@@ -887,11 +892,12 @@ fn usage() -> Usage {
 }
 
 fn pledges() -> Vec<Pledge> {
-    let pledge = |target| Pledge {
+    let pledge = |target: Option<Target>| Pledge {
         task: task_id(),
         output: output_name(),
         token: attempt().token,
         digest: digest(),
+        replaceable: target.is_some(),
         target,
     };
     let target =

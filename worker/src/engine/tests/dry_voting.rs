@@ -22,7 +22,7 @@ fn a_dry_vote_looks_at_the_disk_and_records_nothing() {
 
 /// Asks for the output that is sealed under this token.
 fn request(counter: u64) -> Box<DryVoteRequest> {
-    let Pledge { task, output, token, digest, target } = pledge(counter);
+    let Pledge { task, output, token, digest, target, .. } = pledge(counter);
     let candidates =
         vec![Candidate { task, output, target, sealed: Some(SealedAs { token, digest }) }];
     let id = attempt(77).token;

@@ -158,6 +158,8 @@ impl Outside {
                 | Action::Check { .. }
                 | Action::DryVote { .. }
                 | Action::Publish { .. }
+                | Action::TakeOver { .. }
+                | Action::Withdraw { .. }
                 | Action::AskPeer { .. }
                 | Action::AnswerPeer { .. }
                 | Action::TellDoubt { .. }
