@@ -10,9 +10,9 @@ use std::{
 
 use tokio::task::JoinHandle;
 use votum_client::{Client, ClientError};
-use votum_ids::{JobId, TaskId};
+use votum_ids::{Epoch, JobId, TaskId};
 use votum_tests::{Cluster, Dice};
-use votum_wire::{JobView, hold::PauseJob};
+use votum_wire::{AttemptView, JobView, hold::PauseJob};
 
 /// A pause that is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +35,24 @@ enum Phase {
     /// Its time has not come.
     Planned,
     /// It is asked for; the answer is what was under way then, if it was accepted.
-    Asked(JoinHandle<Option<Attempts>>),
+    Asked(JoinHandle<Option<UnderWay>>),
     /// It holds.
-    Held { under_way: Attempts, until: Duration },
+    Held { under_way: UnderWay, until: Duration },
     /// What has run is compared, and the job goes on.
     Ending(JoinHandle<Result<(), String>>),
 }
 
 /// The numbers of the attempts of each task.
 type Attempts = BTreeMap<TaskId, BTreeSet<u32>>;
+
+/// What a job had begun when it was paused.
+#[derive(Debug, Default)]
+struct UnderWay {
+    attempts: Attempts,
+    /// Of the coordinator by then. One that died before may have given out an attempt whose
+    /// record was not on its disk yet: that turns up when its worker lists it (R4).
+    epoch: Epoch,
+}
 
 impl Plan {
     /// Says of which job.
@@ -112,7 +121,7 @@ impl Hold {
 }
 
 /// Asks until the job is paused; says nothing if it cannot be any more, or is not there yet.
-async fn ask(client: Client, wish: PauseJob) -> Option<Attempts> {
+async fn ask(client: Client, wish: PauseJob) -> Option<UnderWay> {
     loop {
         match client.pause(&wish).await {
             Ok(_) => break,
@@ -121,12 +130,25 @@ async fn ask(client: Client, wish: PauseJob) -> Option<Attempts> {
             Err(error) => panic!("{}: {error}: {error:?}", wish.job),
         }
     }
-    Some(attempts(&read(&client, &wish.job).await))
+    let epoch = loop {
+        match client.cluster().await {
+            Ok(cluster) => break cluster.epoch,
+            Err(ClientError::Unavailable { .. } | ClientError::TimedOut { .. }) => {}
+            Err(error) => panic!("{error}: {error:?}"),
+        }
+    };
+    let attempts = attempts(&read(&client, &wish.job).await, |_| true);
+    Some(UnderWay { attempts, epoch })
 }
 
 /// Compares what the job has begun, and lets it go on.
-async fn end(client: Client, job: JobId, under_way: Attempts, runs: PathBuf) -> Result<(), String> {
-    let judged = compare(&attempts(&read(&client, &job).await), &under_way, &runs, &job);
+async fn end(client: Client, job: JobId, under_way: UnderWay, runs: PathBuf) -> Result<(), String> {
+    let view = read(&client, &job).await;
+    let mut known = under_way.attempts;
+    for (task, before) in attempts(&view, |attempt| attempt.token.epoch < under_way.epoch) {
+        known.entry(task).or_default().extend(before);
+    }
+    let judged = compare(&attempts(&view, |_| true), &known, &runs, &job);
     loop {
         match client.unpause(&job).await {
             // Its answer may have been lost before, and the job may be over.
@@ -161,9 +183,9 @@ async fn read(client: &Client, job: &JobId) -> JobView {
     }
 }
 
-fn attempts(view: &JobView) -> Attempts {
-    let numbers = |attempts: &[votum_wire::AttemptView]| {
-        attempts.iter().map(|attempt| attempt.number).collect()
+fn attempts(view: &JobView, wanted: impl Fn(&AttemptView) -> bool) -> Attempts {
+    let numbers = |attempts: &[AttemptView]| {
+        attempts.iter().filter(|one| wanted(one)).map(|attempt| attempt.number).collect()
     };
     view.tasks.iter().map(|task| (task.task.clone(), numbers(&task.attempts))).collect()
 }
