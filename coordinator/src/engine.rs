@@ -39,7 +39,7 @@ use crate::{
     admission,
     event::Event,
     open_job::OpenJob,
-    question::Intent,
+    question::{Intent, Question},
     record::{Closing, KnownRequest, Record},
     replies::ReplyId,
     turn::Turn,
@@ -101,7 +101,10 @@ enum Pending {
         by: WorkerId,
     },
     /// What a person wants of an aborted job whose keeping is not resumed yet.
-    Asked(Event),
+    Asked {
+        reply: ReplyId,
+        question: Question,
+    },
     /// The tombstone of a closed job stands.
     Forget(Closing),
     /// A job that took over what this one keeps has committed.
@@ -118,11 +121,7 @@ impl Machine for Engine {
     fn step(&mut self, now: Moment, event: Event) -> Reaction<Record, Action> {
         let mut turn = Turn::new(now);
         match event {
-            Event::Asked { reply, question } => {
-                if let Some(question) = self.ask(&mut turn, reply, question) {
-                    self.pending.push_back(Pending::Asked(Event::Asked { reply, question }));
-                }
-            }
+            Event::Asked { reply, question } => self.ask(&mut turn, reply, question),
             Event::SessionOpened(hello) => match self.negotiate(&hello) {
                 Err(refusal) => {
                     turn.act(Action::Refuse { installation: hello.installation, refusal });
@@ -158,8 +157,6 @@ impl Machine for Engine {
             Event::Crumbled { job } => turn.crumble(job),
             Event::Recalled { from, txn, past } => self.recalled(&mut turn, from, txn, past),
             Event::Tick => match self.pending.pop_front() {
-                // It stands behind what it waited for, so it does not come back here.
-                Some(Pending::Asked(event)) => return self.step(now, event),
                 Some(pending) => self.take_up(&mut turn, pending),
                 None => self.tick(&mut turn),
             },
@@ -222,8 +219,7 @@ impl Engine {
             Pending::Settle(event) => self.settle(turn, event),
             Pending::Superseded { job } => self.supersede(turn, job),
             Pending::Forget(closing) => self.forget(turn, closing),
-            // Its event is a step, which began with a turn of its own.
-            Pending::Asked(_) => {}
+            Pending::Asked { reply, question } => self.ask(turn, reply, question),
         }
     }
 

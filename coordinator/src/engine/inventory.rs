@@ -98,7 +98,7 @@ impl Engine {
             | Pending::Commit(_)
             | Pending::Release { .. }
             | Pending::Returned { .. }
-            | Pending::Asked(_)
+            | Pending::Asked { .. }
             | Pending::Forget(_)
             | Pending::Superseded { .. }
             | Pending::LogFoundStale { .. } => true,

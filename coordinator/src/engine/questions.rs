@@ -1,21 +1,16 @@
 //! What clients ask, and where each question is answered.
 
-use super::Engine;
+use super::{Engine, Pending};
 use crate::{action::Answer, question::Question, replies::ReplyId, turn::Turn};
 
 impl Engine {
-    /// Answers a question, or gives it back if the job in question has to settle first.
-    pub(super) fn ask(
-        &mut self,
-        turn: &mut Turn,
-        reply: ReplyId,
-        question: Question,
-    ) -> Option<Question> {
+    /// Answers a question, behind what the job in question has to settle first.
+    pub(super) fn ask(&mut self, turn: &mut Turn, reply: ReplyId, question: Question) {
         let answer = match question {
             Question::Cancel { ref job, .. } | Question::Rescue { from: ref job, .. }
                 if self.is_unsettled(job) =>
             {
-                return Some(question);
+                return self.pending.push_back(Pending::Asked { reply, question });
             }
             Question::Submit { intent, job, spec, submission } => {
                 self.submit(turn, intent, job, spec, submission)
@@ -25,8 +20,7 @@ impl Engine {
             Question::Approve { wish, by } => self.answer_approval(turn, wish, by),
             // Answered when it is over.
             Question::DryVote { job } => {
-                self.want_dry_vote(turn, reply, job);
-                return None;
+                return self.want_dry_vote(turn, reply, job);
             }
             Question::Rescue { intent, from, job, submission } => {
                 self.rescue(turn, intent, &from, job, submission)
@@ -49,6 +43,5 @@ impl Engine {
             Question::ShowCases => Answer::Cases(self.cases(turn.now())),
         };
         turn.reply(reply, answer);
-        None
     }
 }

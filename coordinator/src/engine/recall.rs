@@ -49,7 +49,17 @@ impl Engine {
                 self.release_leftover(&from.worker, txn.job.clone());
                 self.answer(turn, from, txn);
             }
-            Past::Committed | Past::Unreadable => self.leave_in_doubt(turn, from, txn, past),
+            Past::Committed => {
+                let alarm = format!(
+                    "{} is in doubt about {txn}, although the job {} has committed and it has acknowledged that; its disk was set back, so compare what it has published with the other workers",
+                    from.worker, txn.job
+                );
+                leave_in_doubt(turn, from, txn, alarm);
+            }
+            Past::Unreadable => {
+                let alarm = format!("cannot read what became of the job {}", txn.job);
+                leave_in_doubt(turn, from, txn, alarm);
+            }
         }
     }
 
@@ -58,20 +68,13 @@ impl Engine {
         self.overhear(turn.now(), &from, &reply);
         self.commit(turn, CoordinatorEvent::Received { from, reply });
     }
+}
 
-    /// Whoever voted Yes in the round that committed has acknowledged before the round ended here.
-    /// If it asks again, its disk was set back, and what it would publish may have been replaced
-    /// since: it is neither told to discard nor to publish, but to keep what it has (C9).
-    fn leave_in_doubt(&self, turn: &mut Turn, from: Installation, txn: TxnId, past: Past) {
-        let alarm = match past {
-            Past::Unreadable => format!("cannot read what became of the job {}", txn.job),
-            Past::Committed | Past::OtherRoundCommitted | Past::NotCommitted => format!(
-                "{} is in doubt about {txn}, although the job {} has committed and it has acknowledged that; its disk was set back, so compare what it has published with the other workers",
-                from.worker, txn.job
-            ),
-        };
-        turn.act(Action::Raise { alarm });
-        let frame = FromCoordinator::Commit(Message::Undecided { txn });
-        turn.act(Action::Send { worker: from.worker, frame });
-    }
+/// Whoever voted Yes in the round that committed has acknowledged before the round ended here.
+/// If it asks again, its disk was set back, and what it would publish may have been replaced
+/// since: it is neither told to discard nor to publish, but to keep what it has (C9).
+fn leave_in_doubt(turn: &mut Turn, from: Installation, txn: TxnId, alarm: String) {
+    turn.act(Action::Raise { alarm });
+    let frame = FromCoordinator::Commit(Message::Undecided { txn });
+    turn.act(Action::Send { worker: from.worker, frame });
 }

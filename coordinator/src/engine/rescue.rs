@@ -199,7 +199,7 @@ impl Engine {
             | Pending::Returned { .. }
             | Pending::LogFoundStale { .. }
             | Pending::Forget(_)
-            | Pending::Asked(_) => false,
+            | Pending::Asked { .. } => false,
         })
     }
 

@@ -122,54 +122,35 @@ pub fn publish_root_not_allowed(
 #[must_use]
 pub fn already_decided(job: &JobId) -> Status {
     let words = format!("{job} is decided to commit; a commit cannot be cancelled");
-    Problem::words(Reason::AlreadyDecided, &words)
-        .with("job", job)
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::AlreadyDecided, job, words).into()
 }
 
 /// The job has ended, and not because it was cancelled.
 #[must_use]
 pub fn over_already(job: &JobId, state: JobState) -> Status {
     let words = format!("{job} is {} already; there is nothing left to cancel", state.word());
-    Problem::words(Reason::AlreadyDecided, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::AlreadyDecided, job, words).with("state", state.word()).into()
 }
 
 /// The job is decided, so that nothing of it can be held or tried again.
 #[must_use]
 pub fn decided(job: &JobId, state: JobState) -> Status {
     let words = format!("{job} is {}; nothing of it is run any more", state.word());
-    Problem::words(Reason::AlreadyDecided, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::AlreadyDecided, job, words).with("state", state.word()).into()
 }
 
 /// A record of the job cannot be read, so that nothing is done with it (V3).
 #[must_use]
 pub fn job_quarantined(job: &JobId, problem: &str) -> Status {
     let words = format!("{job} is quarantined, nothing is done with it: {problem}");
-    Problem::words(Reason::JobQuarantined, &words)
-        .with("job", job)
-        .with("problem", problem)
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::JobQuarantined, job, words).with("problem", problem).into()
 }
 
 /// Only an aborted job can be rescued.
 #[must_use]
 pub fn not_aborted(job: &JobId, state: JobState) -> Status {
     let words = format!("{job} is {}; only an aborted job can be rescued", state.word());
-    Problem::words(Reason::NotAborted, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NotAborted, job, words).with("state", state.word()).into()
 }
 
 /// There is no such case, or it is decided.
@@ -199,11 +180,7 @@ pub fn illegal_resolution(case: &CaseName, legal: &[&str]) -> Status {
 #[must_use]
 pub fn nothing_owed(job: &JobId, worker: &WorkerId, why: &str) -> Status {
     let words = format!("{worker} cannot be given up: {why}");
-    Problem::words(Reason::NothingOwed, &words)
-        .with("job", job)
-        .with("worker", worker)
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NothingOwed, job, words).with("worker", worker).into()
 }
 
 /// Nothing is decided about the job: a person who does not want to wait cancels it (H1).
@@ -213,11 +190,7 @@ pub fn not_decided(job: &JobId, state: JobState) -> Status {
         "{job} is {}; nothing is decided, so that nobody can be given up; to end it, cancel it",
         state.word()
     );
-    Problem::words(Reason::NotDecided, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NotDecided, job, words).with("state", state.word()).into()
 }
 
 /// An abort is recorded: nothing of the job is ever published, forced or not (H1).
@@ -228,11 +201,7 @@ pub fn abort_recorded(job: &JobId, state: JobState) -> Status {
          commit of it",
         state.word()
     );
-    Problem::words(Reason::AlreadyDecided, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::AlreadyDecided, job, words).with("state", state.word()).into()
 }
 
 /// The worker is not lost: it is told the decision, and obeys it by itself.
@@ -252,10 +221,7 @@ pub fn worker_not_lost(job: &JobId, worker: &WorkerId) -> Status {
 #[must_use]
 pub fn nothing_kept(job: &JobId) -> Status {
     let words = format!("nothing that {job} staged is kept");
-    Problem::words(Reason::NothingKept, &words)
-        .with("job", job)
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NothingKept, job, words).into()
 }
 
 /// Another job takes over what the job keeps, or has committed in its place.
@@ -273,21 +239,14 @@ pub fn already_rescued(job: &JobId, successor: &JobId) -> Status {
 #[must_use]
 pub fn not_paused(job: &JobId) -> Status {
     let words = format!("{job} is not paused");
-    Problem::words(Reason::NotPaused, &words)
-        .with("job", job)
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NotPaused, job, words).into()
 }
 
 /// Nobody is asked to approve the job.
 #[must_use]
 pub fn not_awaiting_approval(job: &JobId, state: JobState) -> Status {
     let words = format!("{job} is {}; it does not wait for an approval", state.word());
-    Problem::words(Reason::NotAwaitingApproval, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NotAwaitingApproval, job, words).with("state", state.word()).into()
 }
 
 /// What the job staged is not what was looked at (AIP-154).
@@ -305,11 +264,7 @@ pub fn stale_etag(job: &JobId, etag: &str, given: &str) -> Status {
 #[must_use]
 pub fn vote_under_way(job: &JobId, state: JobState) -> Status {
     let words = format!("{job} is {}; it is too late for a dry vote", state.word());
-    Problem::words(Reason::VoteUnderWay, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::VoteUnderWay, job, words).with("state", state.word()).into()
 }
 
 /// No task of the job waits for another attempt, or not this one.
@@ -319,21 +274,14 @@ pub fn nothing_to_retry(job: &JobId, task: Option<&TaskId>) -> Status {
         Some(task) => format!("task {task} of {job} does not wait for another attempt"),
         None => format!("no task of {job} waits for another attempt"),
     };
-    Problem::words(Reason::NothingToRetry, &words)
-        .with("job", job)
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NothingToRetry, job, words).into()
 }
 
 /// No round of votes of the job is open, and no decision on its way.
 #[must_use]
 pub fn no_open_txn(job: &JobId, state: JobState) -> Status {
     let words = format!("{job} is {}; no transaction of it is open", state.word());
-    Problem::words(Reason::NoOpenTxn, &words)
-        .with("job", job)
-        .with("state", state.word())
-        .precondition(job_name(job), words)
-        .into()
+    of_job(Reason::NoOpenTxn, job, words).with("state", state.word()).into()
 }
 
 /// The coordinator's log is older than what its workers have seen (C6).
@@ -613,6 +561,11 @@ pub fn internal(error: &dyn std::error::Error) -> Status {
         source = cause.source();
     }
     Problem::words(Reason::Internal, words).into()
+}
+
+/// Begins a refusal that follows from how a job stands.
+fn of_job(reason: Reason, job: &JobId, words: String) -> Problem {
+    Problem::words(reason, &words).with("job", job).precondition(job_name(job), words)
 }
 
 /// The first problem in words, and how many more there are.

@@ -49,9 +49,15 @@ impl Truth {
                     assert_eq!(self.decision, None, "decided twice");
                     self.decision = Some(Decision::Abort);
                 }
-                Some(CoordinatorRecord::Ended { .. }) | None => {}
-                #[allow(unreachable_patterns, reason = "what else is recorded decides nothing")]
-                Some(_) => {}
+                // Who publishes and who is waited for is another matter than what was decided.
+                Some(
+                    CoordinatorRecord::Ended { .. }
+                    | CoordinatorRecord::Replaced { .. }
+                    | CoordinatorRecord::GivenUp { .. }
+                    | CoordinatorRecord::CaughtUp { .. }
+                    | CoordinatorRecord::Removed { .. },
+                )
+                | None => {}
             }
         }
         self.read = durable.len();
