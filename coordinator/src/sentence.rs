@@ -52,7 +52,7 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
                 return visible;
             }
             let visible = if outputs == 0 { "no output is visible".to_owned() } else { visible };
-            format!("committed, MIXED: those of {mixed} were given up; {visible}")
+            format!("without {mixed}, given up; {visible}")
         }
         JobState::Aborting => {
             let alive = |state| matches!(state, TaskState::Starting | TaskState::Running);
