@@ -5,6 +5,8 @@ mod commands;
 mod context;
 mod dev;
 mod display;
+#[cfg(test)]
+mod documented;
 mod exit;
 mod fault;
 mod follow;
