@@ -7,6 +7,7 @@
 mod action;
 mod admission;
 mod api;
+mod auth;
 mod changes;
 mod config;
 mod engine;
@@ -45,6 +46,7 @@ use votum_wire::session::FRAME_BYTES_MAX;
 
 use crate::{
     api::{AdminApi, CaseApi, Desk, JobApi, TxnApi, WorkerApi},
+    auth::{Guard, GuardLayer},
     changes::Changes,
     perform::Performer,
     recall::Recall,
@@ -92,6 +94,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)
+        .layer(GuardLayer::new(Guard::trusting()))
         .add_service(health_service)
         .add_service(reflection_v1()?)
         .add_service(reflection_v1alpha()?)

@@ -28,6 +28,7 @@ use votum_wire::{CaseName, Subject, Translate, WorkerDamage, status, view::JobVi
 
 use crate::{
     action::{Answer, Refusal},
+    auth::Principal,
     changes::Changes,
     event::Event,
     quarantine::{self, Contradiction, Quarantined},
@@ -174,18 +175,8 @@ fn read<T: Translate>(request: Request<T::Proto>) -> Result<T, Status> {
     T::from_proto(request.into_inner()).map_err(|malformed| status::malformed(&malformed))
 }
 
-/// Says who calls: what the client claims, else where it connects from. Nothing rests on it.
+/// Says who calls, as the guard has found out.
 fn caller<T>(request: &Request<T>) -> String {
-    let claimed = request.metadata().get(USER_KEY).and_then(|user| user.to_str().ok());
-    let claimed = claimed.filter(|user| !user.is_empty() && user.len() <= USER_BYTES_MAX);
-    match (claimed, request.remote_addr()) {
-        (Some(user), _) => user.to_owned(),
-        (None, Some(address)) => address.ip().to_string(),
-        (None, None) => "unknown".to_owned(),
-    }
+    let principal = request.extensions().get::<Principal>();
+    principal.map_or_else(|| "unknown".to_owned(), |principal| principal.name.clone())
 }
-
-/// Metadata in which a client says who it is.
-const USER_KEY: &str = "votum-user";
-/// Longest name of a user.
-const USER_BYTES_MAX: usize = 64;

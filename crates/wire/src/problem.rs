@@ -353,8 +353,10 @@ reasons! {
     WorkerUnreachable = "WORKER_UNREACHABLE", Unavailable;
     /// As much as is allowed is in progress.
     QuotaExceeded = "QUOTA_EXCEEDED", ResourceExhausted;
-    /// The read token does not allow it.
+    /// The caller's role, or its read token, does not allow it.
     NotAllowed = "NOT_ALLOWED", PermissionDenied;
+    /// There is no such call.
+    NoSuchCall = "NO_SUCH_CALL", Unimplemented;
     /// The disk failed, or an invariant does not hold.
     Internal = "INTERNAL", Internal;
 }

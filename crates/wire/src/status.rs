@@ -1,5 +1,9 @@
 //! The one table from what went wrong to what the peer is told.
 
+mod access;
+
+pub use access::{no_such_call, role_needed};
+
 use std::{fmt::Display, time::Duration};
 
 use tonic::Status;

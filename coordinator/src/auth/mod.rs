@@ -1,0 +1,17 @@
+//! Who calls, and what they may ask: one layer around the whole server, one table behind it.
+//!
+//! The layer ([`Guard`]) finds out who a caller is, looks up in [`rules`] which
+//! role the call needs, and puts the [`Principal`] into the request's extensions.
+//! What is in no table is refused. HTTP routes are looked up as the call that
+//! they stand for, so that one table decides for both.
+
+mod guard;
+mod layer;
+mod principal;
+mod refusal;
+mod routes;
+mod rules;
+
+pub(crate) use guard::Guard;
+pub(crate) use layer::GuardLayer;
+pub(crate) use principal::{Principal, Role};
