@@ -25,8 +25,12 @@ fn votum(arguments: &[&str]) -> Output {
 }
 
 fn piped(input: &[u8]) -> (Option<i32>, String) {
+    piped_to(&["validate", "-"], input)
+}
+
+fn piped_to(arguments: &[&str], input: &[u8]) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_votum"))
-        .args(["validate", "-"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -50,7 +54,11 @@ fn assert_output(arguments: &[&str], file: &str, extension: &str, code: i32) {
     let output = votum(arguments);
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8(told).unwrap();
-    let expected = files().join(file).with_extension(extension);
+    let expected = match file.strip_suffix(".yaml") {
+        Some(stem) => files().join(format!("{stem}.{extension}")),
+        // Beside the same job in YAML.
+        None => files().join(format!("{file}.{extension}")),
+    };
     if std::env::var_os("VOTUM_REWRITE").is_some() {
         fs::write(&expected, &told).unwrap();
     }
@@ -194,10 +202,104 @@ fn a_good_file_is_told_in_one_line() {
 }
 
 #[test]
+fn everything_wrong_is_told_alike_in_toml_and_json() {
+    assert_told("wrong.toml", 2);
+    assert_told("wrong.json", 2);
+}
+
+#[test]
+fn what_is_neither_toml_nor_json_is_told_with_its_place() {
+    for file in ["not-toml.toml", "twice.toml", "not-json.json", "twice.json"] {
+        assert_told(file, 2);
+    }
+}
+
+#[test]
+fn a_job_of_every_field_is_read_in_every_syntax() {
+    for file in ["every-field.yaml", "every-field.toml", "every-field.json"] {
+        let output = votum(&["validate", file]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_format_of_a_piped_job_can_be_given() {
+    let job = b"{\"version\": 1, \"name\": \"a\", \"tasks\": {\"t\": {\"run\": \"true\"}},}";
+    // A comma at the end is good YAML, and no JSON.
+    assert_eq!(piped_to(&["validate", "--format", "yaml", "-"], job).0, Some(0));
+    let (code, told) = piped_to(&["validate", "--format", "json", "-"], job);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("--> <stdin>:1:61"), "{told}");
+}
+
+#[test]
+fn missing_parameters_are_named_and_files_give_them() {
+    let job = b"version: 1\nname: a\nparams: { date: , region: }\ntasks: { t: { run: x } }\n";
+    let (code, told) = piped_to(&["submit", "-", "-p", "region=eu"], job);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("parameter `date` has no value"), "{told}");
+    assert!(told.contains("--> <stdin>:3:11"), "{told}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("params.toml");
+    fs::write(&file, "date = 2026-11-21\nregio = 'eu'\n").unwrap();
+    let (code, told) = piped_to(&["validate", "-", "--param-file", file.to_str().unwrap()], job);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("did you mean `region`?"), "{told}");
+    fs::write(&file, "date = 2026-11-21\nregion = 'eu'\n").unwrap();
+    let (code, told) = piped_to(&["validate", "-", "--param-file", file.to_str().unwrap()], job);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn text_that_is_not_utf8_is_refused() {
     let (code, told) = piped(b"version: 1\nname: caf\xe9\n");
     assert_eq!(code, Some(2));
     assert!(told.starts_with("error: the job file is not UTF-8: byte 20"), "{told}");
+    assert!(told.contains("--> <stdin>:2:10"), "{told}");
+}
+
+#[test]
+fn a_nul_is_refused_where_it_stands() {
+    let (code, told) = piped(b"version: 1\nname: a\x00b\n");
+    assert_eq!(code, Some(2));
+    assert!(told.starts_with("error: the job file contains a NUL"), "{told}");
+    assert!(told.contains("--> <stdin>:2:8"), "{told}");
+}
+
+#[test]
+fn deep_nesting_is_refused_in_every_syntax() {
+    let deep = "[".repeat(50_000);
+    for (format, begin) in [("yaml", "labels: "), ("toml", "labels = "), ("json", "{\"labels\": ")]
+    {
+        let (code, told) =
+            piped_to(&["validate", "--format", format, "-"], format!("{begin}{deep}").as_bytes());
+        assert_eq!(code, Some(2), "{format}: {told}");
+        assert!(told.contains("--> <stdin>:1:"), "{format}: {told}");
+    }
+}
+
+#[test]
+fn ten_thousand_and_one_tasks_are_refused_with_the_limit() {
+    let mut text = "version: 1\nname: many\ntasks:\n".to_owned();
+    for number in 0..10_001 {
+        text.push_str(&format!("  t{number}: {{ run: x }}\n"));
+    }
+    let (code, told) = piped(text.as_bytes());
+    assert_eq!(code, Some(2));
+    assert!(told.starts_with("error: 10001 tasks; a job has at most 10000"), "{told}");
+    assert!(told.contains("--> <stdin>:3:1"), "{told}");
+}
+
+#[test]
+fn two_megabytes_are_refused_with_the_limit_and_code() {
+    let mut text = b"version: 1\nname: large\ndescription: ".to_vec();
+    text.resize(2_000_000, b'x');
+    let (code, told) = piped_to(&["--json", "validate", "-"], &text);
+    assert_eq!(code, Some(2));
+    let error: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(error["error"]["code"], "INVALID_ARGUMENT");
+    let problem = error["error"]["metadata"]["problem_1"].as_str().unwrap();
+    assert_eq!(problem, "<stdin>:1:1: the job file is larger than 1 MiB");
 }
 
 #[test]

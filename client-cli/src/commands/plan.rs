@@ -12,7 +12,7 @@ use crate::{
     display,
     exit::Exit,
     fault::{Fault, Outcome},
-    job_file::{self, GivenParams, MissingParams},
+    job_file::{MissingParams, SourceArgs},
 };
 
 /// Show in which order a job would run, what becomes visible where, and what an abort undoes.
@@ -21,18 +21,18 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  votum plan nightly.yaml -p date=2026-11-21")]
 pub(crate) struct PlanArgs {
-    /// Job file (YAML or JSON); `-` is standard input.
+    /// Job file (YAML, `.toml` or `.json`); `-` is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Value of a parameter; the name of any other stands in for it.
-    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = job_file::pair)]
-    params: Vec<(String, String)>,
+    /// How it is read; the name of a parameter without a value stands in for it.
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Prints the plan.
 pub(crate) fn run(args: &PlanArgs, context: &Context) -> Outcome {
-    let given = GivenParams::new(args.params.clone());
-    let spec = validate::read(&args.file, &given, MissingParams::StoodIn)?;
+    let given = args.source.given()?;
+    let spec = validate::read(&args.file, args.source.format, &given, MissingParams::StoodIn)?;
     // Reading it has checked it; a job file that is not valid was refused there.
     let graph = Graph::check(&spec).map_err(|problems| {
         let words: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     fault::{Fault, Outcome},
     follow,
-    job_file::{self, GivenParams, MissingParams},
+    job_file::{MissingParams, SourceArgs},
     last,
 };
 
@@ -50,12 +50,12 @@ pub(crate) struct RunArgs {
 /// What makes a job.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobArgs {
-    /// Job file (YAML or JSON); `-` is standard input.
+    /// Job file (YAML, `.toml` or `.json`); `-` is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Value of a parameter.
-    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = job_file::pair)]
-    params: Vec<(String, String)>,
+    /// How it is read.
+    #[command(flatten)]
+    source: SourceArgs,
     /// Id of the job, instead of its name and eight characters.
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
@@ -147,8 +147,8 @@ fn explain(fault: Fault, request: &SubmitJob) -> Fault {
 }
 
 fn request(args: &JobArgs) -> Result<SubmitJob, Fault> {
-    let given = GivenParams::new(args.params.clone());
-    let spec = validate::read(&args.file, &given, MissingParams::Refused)?;
+    let given = args.source.given()?;
+    let spec = validate::read(&args.file, args.source.format, &given, MissingParams::Refused)?;
     Ok(SubmitJob {
         spec,
         job: args.id.clone(),

@@ -12,27 +12,29 @@ use crate::{
     display::amount,
     exit::Exit,
     fault::{Fault, Outcome},
-    job_file::{self, GivenParams, MissingParams},
+    job_file::{self, GivenParams, MissingParams, SourceArgs, Syntax},
 };
 
 /// Check job files without a coordinator.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  votum validate nightly.yaml release.json")]
+#[command(
+    after_help = "Examples:\n  votum validate nightly.yaml release.toml\n  make-job | votum validate - --format json"
+)]
 pub(crate) struct ValidateArgs {
-    /// Job files; `-` is standard input.
+    /// Job files (YAML, `.toml` or `.json`); `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Value of a parameter; the others count as given.
-    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = job_file::pair)]
-    params: Vec<(String, String)>,
+    /// How they are read; parameters without a value count as given.
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Checks every file, and says of each what is wrong or what it is.
 pub(crate) fn run(args: &ValidateArgs, context: &Context) -> Outcome {
-    let given = GivenParams::new(args.params.clone());
+    let given = args.source.given()?;
     let mut refused = None;
     for path in &args.files {
-        let result = read(path, &given, MissingParams::StoodIn);
+        let result = read(path, args.source.format, &given, MissingParams::StoodIn);
         match result {
             Ok(spec) => context.screen.result(&verdict(path, &spec, context.screen.format))?,
             Err(fault) => {
@@ -48,12 +50,15 @@ pub(crate) fn run(args: &ValidateArgs, context: &Context) -> Outcome {
 /// Reads and checks one job file.
 pub(crate) fn read(
     path: &Path,
+    format: Option<Syntax>,
     given: &GivenParams,
     missing: MissingParams,
 ) -> Result<JobSpec, Fault> {
     let bytes = job_file::read(path).map_err(|error| Fault::unreadable(path, &error))?;
-    let name = if path == Path::new("-") { "<stdin>".into() } else { path.to_string_lossy() };
-    Ok(job_file::parse(&name, &bytes, given, missing)?)
+    let is_stdin = path == Path::new("-");
+    let name = if is_stdin { "<stdin>".into() } else { path.to_string_lossy() };
+    let syntax = format.or_else(|| (!is_stdin).then(|| Syntax::of(path)));
+    Ok(job_file::parse(&name, &bytes, syntax, given, missing)?)
 }
 
 fn verdict(path: &Path, spec: &JobSpec, format: Format) -> String {

@@ -32,7 +32,7 @@ pub(crate) fn job() -> Result<JobSpec, Fault> {
         params.push(("lock".to_owned(), lock.to_string_lossy().into_owned()));
     }
     let given = GivenParams::new(params);
-    Ok(job_file::parse(NAME, JOB_FILE.as_bytes(), &given, MissingParams::Refused)?)
+    Ok(job_file::parse(NAME, JOB_FILE.as_bytes(), None, &given, MissingParams::Refused)?)
 }
 
 /// Returns where cargo unpacks the sources of crates.

@@ -12,7 +12,7 @@ use super::{
     fields::{Fields, Reader},
     program::words,
     quantity,
-    yaml::Node,
+    tree::Node,
 };
 
 /// Makes a task of what it runs and of what its fields say about its conduct.

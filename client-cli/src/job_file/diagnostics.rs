@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::yaml::Position;
+use super::tree::Position;
 
 /// One thing that is wrong with a job file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use votum_job::closest;
 
 use super::{
     Problem, params, quantity,
-    yaml::{Key, Node, Position, Value},
+    tree::{Key, Node, Position, Value},
 };
 
 /// Reads nodes; every `None` it returns has left a problem behind.

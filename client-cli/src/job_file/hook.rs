@@ -13,7 +13,7 @@ use super::{
     conduct::if_any,
     fields::{Fields, Reader, at_key},
     program, task,
-    yaml::{Key, Node, Value},
+    tree::{Key, Node, Value},
 };
 
 /// Reads the effects of the job, if it has any.

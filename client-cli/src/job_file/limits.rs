@@ -1,6 +1,9 @@
 //! What a job file may not exceed, checked before anything is made of its bytes.
 
-use super::{Problem, yaml::Position};
+use super::{
+    Problem,
+    tree::{Lines, Position},
+};
 
 /// Returns the text of a file, if it is one and not too large.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
@@ -9,14 +12,22 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
             .help("keep data in files on the workers; the job file names them"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let read = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
         Problem::new(
-            Position { line, column: 1 },
+            Lines::new(&read).at(read.len()),
             format!("the job file is not UTF-8: byte {} cannot be read", error.valid_up_to()),
         )
         .help("save it as UTF-8")
-    })
+    })?;
+    match text.find('\0') {
+        None => Ok(text),
+        Some(byte) => {
+            let at = Lines::new(text).at(byte);
+            Err(Problem::new(at, "the job file contains a NUL character".to_owned())
+                .help("it is text; a binary file or UTF-16 is none"))
+        }
+    }
 }
 
 /// Largest job file.

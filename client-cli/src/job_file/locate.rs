@@ -3,7 +3,7 @@
 //! The rules of a job name fields as `tasks[load].retry.attempts`; the tree is
 //! walked along that path as far as the file goes.
 
-use super::yaml::{Node, Position, Value};
+use super::tree::{Node, Position, Value};
 
 /// A place in the file and how many characters to underline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::{
     hook,
     output::replicas,
     params, quantity, task,
-    yaml::Node,
+    tree::Node,
 };
 
 /// Makes a job of a tree as far as it can be read; problems are left with the reader.

@@ -8,6 +8,7 @@ mod conduct;
 mod diagnostics;
 mod fields;
 mod hook;
+mod json;
 mod limits;
 mod locate;
 mod lower;
@@ -15,7 +16,13 @@ mod output;
 mod params;
 mod program;
 mod quantity;
+mod source;
+mod syntax;
 mod task;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod tree;
 mod yaml;
 
 use std::{
@@ -33,12 +40,14 @@ use self::{
     fields::Reader,
     limits::FILE_BYTES_MAX,
     locate::{Half, Place, locate},
-    yaml::Node,
+    tree::Node,
 };
 pub(crate) use self::{
     diagnostics::Rejection,
     params::{GivenParams, MissingParams, pair},
     quantity::duration,
+    source::SourceArgs,
+    syntax::Syntax,
 };
 
 /// Reads the bytes of a job file, at most one more than a job file may have; `-` is standard input.
@@ -54,15 +63,22 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Makes a checked job of a file's bytes, or says everything that is wrong with them.
+///
+/// Without a `syntax` the text itself shows which one it is.
 pub(crate) fn parse(
     file_name: &str,
     bytes: &[u8],
+    syntax: Option<Syntax>,
     given: &GivenParams,
     missing: MissingParams,
 ) -> Result<JobSpec, Rejection> {
     let reject = |source: &str, problems| Rejection::new(file_name, source, problems);
-    let source = limits::text(bytes).map_err(|problem| reject("", vec![problem]))?;
-    let root = yaml::parse(source).map_err(|problem| reject(source, vec![problem]))?;
+    let source = limits::text(bytes).map_err(|problem| {
+        let legible = String::from_utf8_lossy(&bytes[..bytes.len().min(FILE_BYTES_MAX)]);
+        reject(&legible, vec![problem])
+    })?;
+    let syntax = syntax.unwrap_or_else(|| Syntax::guess(source));
+    let root = syntax.parse(source).map_err(|problem| reject(source, vec![problem]))?;
     let mut reader = Reader::new(source);
     let spec = lower::job(&mut reader, &root, given, missing);
     let mut problems = reader.into_problems();

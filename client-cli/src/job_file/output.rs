@@ -8,7 +8,7 @@ use votum_job::{OutputSpec, REPLICAS_MAX};
 use super::{
     fields::{Reader, at_key},
     quantity,
-    yaml::{Key, Node, Value},
+    tree::{Key, Node, Value},
 };
 
 /// Reads the outputs of a task.
@@ -106,7 +106,8 @@ fn target(reader: &mut Reader<'_>, output: &Key, node: &Node) -> Option<Target> 
 }
 
 fn file_mode(text: &str) -> Result<u32, &'static str> {
-    match u32::from_str_radix(text, 8) {
+    // TOML and YAML 1.2 write octal numbers with `0o`.
+    match u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8) {
         Ok(mode @ 0..=0o777) => Ok(mode),
         Ok(_) | Err(_) => Err("a mode is three or four octal digits, such as `0644`"),
     }

@@ -8,7 +8,7 @@ use votum_job::closest;
 use super::{
     Problem,
     fields::{Reader, at_key},
-    yaml::{Node, Position, Value},
+    tree::{Node, Position, Value},
 };
 
 /// Parameters given beside the file, as `-p K=V`.
@@ -16,7 +16,7 @@ use super::{
 pub(crate) struct GivenParams(BTreeMap<String, String>);
 
 impl GivenParams {
-    /// Collects pairs; of two with one name the last counts.
+    /// Collects pairs; of several with one name the last counts.
     pub(crate) fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(pairs.into_iter().collect())
     }

@@ -6,7 +6,7 @@ use votum_job::{INTERPRETER_DEFAULT, Program, STEPS_MAX, Step};
 use super::{
     Problem,
     fields::{Fields, Reader, at_key},
-    yaml::{Key, Node},
+    tree::{Key, Node},
 };
 
 /// Reads what the task called `key` runs.

@@ -11,7 +11,7 @@ use super::{
     conduct,
     fields::{Fields, Reader, at_key},
     hook, output, program,
-    yaml::{Key, Node, Value},
+    tree::{Key, Node, Value},
 };
 
 /// Reads a task as far as it can be read; `key` is its name.

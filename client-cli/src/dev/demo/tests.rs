@@ -23,7 +23,7 @@ impl Bench {
         params.extend(lock.map(|lock| ("lock".to_owned(), lock.to_string_lossy().into_owned())));
         params.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let given = GivenParams::new(params);
-        let spec = job_file::parse(NAME, JOB_FILE.as_bytes(), &given, MissingParams::Refused);
+        let spec = job_file::parse(NAME, JOB_FILE.as_bytes(), None, &given, MissingParams::Refused);
         Self { root: tempfile::tempdir().unwrap(), spec: spec.unwrap() }
     }
 
