@@ -111,6 +111,8 @@ pub(crate) enum Answer {
         /// The same request had been received before.
         duplicate: bool,
     },
+    /// The job is forgotten, durably.
+    Deleted,
     /// The jobs asked for that are open.
     Jobs(Vec<JobView>),
     /// The open transactions asked for.
@@ -180,6 +182,16 @@ pub(crate) enum Refusal {
         job: JobId,
         /// Where it stands.
         state: JobState,
+    },
+    /// Only a job that has ended, and of which nothing is owed, can be deleted.
+    #[error("{job} is {}, and open", .state.word())]
+    NotEnded {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+        /// What keeps it open after its end; empty before.
+        why: String,
     },
     /// Only an aborted job can be rescued.
     #[error("{job} is {}; only an aborted job can be rescued", .state.word())]

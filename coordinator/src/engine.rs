@@ -6,6 +6,7 @@
 //! because replay and the next inventory ask again.
 
 mod approving;
+mod deletion;
 mod departed;
 mod forcing;
 mod inventory;
@@ -226,6 +227,7 @@ impl Engine {
     fn forget(&mut self, turn: &mut Turn, closing: Closing) {
         self.requests.remove(&closing.request);
         self.departed.forget(&closing.job);
+        turn.changed(&closing.job);
         turn.forget(closing);
     }
 

@@ -63,19 +63,30 @@ fn due(reader: &Reader, clock: &Clock, order: &str) -> Vec<KeyValue> {
 
 /// Gathers what outlives a job's records while the index still has it.
 fn tombstone(reader: &Reader, key: &[u8], closing: &Closing, kept: Duration) -> Option<Tombstone> {
-    if kept.is_zero() {
-        return None;
-    }
-    let known = reader.get(&request_key(closing.request)).ok().flatten();
-    let known = known.and_then(|value| serde_json::from_slice::<KnownRequest>(&value).ok());
-    let spec_digest = known.filter(|known| known.job == closing.job).map(|known| known.spec_digest);
     // The key says when retention ends, which began with the end of the job.
     let digits = key.get(EXPIRY_KEYS.len()..).and_then(|rest| rest.get(..16));
     let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
     let expiry = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default();
     let retention = u64::try_from(closing.retention.as_millis()).unwrap_or(u64::MAX);
     let ended = WallTime(expiry.saturating_sub(retention));
-    Some(Tombstone { closing: closing.clone(), ended, spec_digest, kept })
+    outliving(reader, closing, ended, kept)
+}
+
+/// Returns what outlives a job that ended then, unless nothing shall.
+pub(crate) fn outliving(
+    reader: &Reader,
+    closing: &Closing,
+    ended: WallTime,
+    kept: Duration,
+) -> Option<Tombstone> {
+    if kept.is_zero() {
+        return None;
+    }
+    let known = reader.get(&request_key(closing.request)).ok().flatten();
+    let known = known.and_then(|value| serde_json::from_slice::<KnownRequest>(&value).ok());
+    let spec_digest = known.filter(|known| known.job == closing.job).map(|known| known.spec_digest);
+    let closing = closing.clone();
+    Some(Tombstone { closing, ended, spec_digest, kept, deleted_by: None })
 }
 
 /// How often to look.

@@ -80,7 +80,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         webhooks: Webhooks::new(inbox.clone()),
         recall: Recall::start(reader.clone(), inbox.clone()),
     };
-    let desk = Desk { inbox: inbox.clone(), replies, changes, reader: reader.clone(), clock };
+    let desk = Desk {
+        inbox: inbox.clone(),
+        replies,
+        changes,
+        reader: reader.clone(),
+        clock,
+        tombstones_kept: config.tombstones_kept,
+    };
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
     tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
 

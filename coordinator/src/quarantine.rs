@@ -296,7 +296,7 @@ fn attempts(count: u32) -> String {
     if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
-fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord>, String> {
+pub(crate) fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord>, String> {
     let Stamped { at, record } = decode::<Record>(stored).map_err(|error| error.why())?;
     let record = match record {
         Record::Job(record) => *record,

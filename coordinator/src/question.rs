@@ -7,6 +7,8 @@ use votum_job::JobSpec;
 use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{Subject, approval::ApproveJob};
 
+use crate::record::{Closing, Tombstone};
+
 /// What a client asks for.
 #[derive(Debug)]
 pub(crate) enum Question {
@@ -61,6 +63,13 @@ pub(crate) enum Question {
         job: JobId,
         /// Who, and under which request.
         submission: Submission,
+    },
+    /// A client wants a job that has ended to be forgotten before its retention is over.
+    Delete {
+        /// How it ended.
+        closing: Closing,
+        /// What outlives its records, if anything shall.
+        tombstone: Option<Box<Tombstone>>,
     },
     /// A client wants to see jobs; those that are not open are left out of the answer.
     ShowJobs {

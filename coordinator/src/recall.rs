@@ -119,6 +119,7 @@ mod tests {
             ended: WallTime(2_000),
             spec_digest: None,
             kept: Duration::from_secs(3600),
+            deleted_by: None,
         };
         record(&mut recovered, &clock, Record::Buried(buried)).await;
         record(&mut recovered, &clock, Record::Forgotten(closing(Decision::Commit))).await;

@@ -110,6 +110,9 @@ pub(crate) struct Tombstone {
     pub spec_digest: Option<Digest>,
     /// How long this is kept, from the removal of the job's records on.
     pub kept: Duration,
+    /// Who had the job deleted before its retention was over; none: it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<String>,
 }
 
 /// What the index keeps under a request id.

@@ -14,6 +14,7 @@ mod fencing;
 mod following;
 mod forcing;
 mod impersonating;
+mod listing;
 mod losing;
 mod operating;
 mod partitions;

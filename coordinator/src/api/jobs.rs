@@ -12,18 +12,20 @@ use votum_schedule::{LiveAttempts, Submission};
 use votum_wire::{
     Translate,
     dry_vote::DryVoteJob,
+    history::ListEvents,
     hold::{PauseJob, RetryJob, UnpauseJob},
-    request::{CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, TailLogs},
+    listing::DeleteJob,
+    request::{CancelJob, GetJob, ListJobs, SubmitJob, Submitted, TailLogs},
     rescue::RescueJob,
     status,
     view::{JobState, JobView},
 };
 
-use super::{Desk, caller, logs, read, refused, watch};
+use super::{Desk, caller, listing, logs, read, refused, watch};
 use crate::{
     action::{Answer, Refusal},
     question::{Intent, Question, Wish},
-    record::{KnownRequest, LIST_KEYS, Listed, job_stream, request_key},
+    record::{KnownRequest, job_stream, request_key},
     view,
 };
 
@@ -34,6 +36,8 @@ pub(crate) struct JobApi(pub(crate) Desk);
 #[tonic::async_trait]
 impl JobService for JobApi {
     type WatchJobStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
+    type WatchJobsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchJobsResponse, Status>> + Send>>;
     type TailLogsStream = Pin<Box<dyn Stream<Item = Result<v1::TailLogsResponse, Status>> + Send>>;
 
     async fn submit_job(
@@ -78,7 +82,7 @@ impl JobService for JobApi {
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let wanted = ListJobs::read(request.into_inner())?;
-        Ok(Response::new(self.list(&wanted).await?.to_proto()))
+        Ok(Response::new(self.0.list(&wanted).await?.to_proto()))
     }
 
     async fn watch_job(
@@ -158,6 +162,31 @@ impl JobService for JobApi {
         Ok(Response::new(v1::RetryJobResponse { job: Some(view.to_proto()) }))
     }
 
+    async fn watch_jobs(
+        &self,
+        _request: Request<v1::WatchJobsRequest>,
+    ) -> Result<Response<Self::WatchJobsStream>, Status> {
+        Ok(Response::new(Box::pin(listing::watch(self.0.clone()))))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsResponse>, Status> {
+        let wanted = ListEvents::read(&request.into_inner())?;
+        Ok(Response::new(self.0.events(wanted).await?.to_proto()))
+    }
+
+    async fn delete_job(
+        &self,
+        request: Request<v1::DeleteJobRequest>,
+    ) -> Result<Response<v1::DeleteJobResponse>, Status> {
+        let by = caller(&request);
+        let DeleteJob { job } = read(request)?;
+        self.0.delete(job, by).await?;
+        Ok(Response::new(v1::DeleteJobResponse {}))
+    }
+
     async fn tail_logs(
         &self,
         request: Request<v1::TailLogsRequest>,
@@ -212,58 +241,6 @@ impl JobApi {
             self.0.reader.get(&request_key(request)).map_err(|error| status::internal(&error))?;
         let known = found.map(|value| serde_json::from_slice(&value)).transpose();
         known.map_err(|error| status::internal(&error))
-    }
-
-    /// Lists jobs newest first; open ones as they stand, closed ones from their records.
-    async fn list(&self, wanted: &ListJobs) -> Result<JobPage, Status> {
-        let mut jobs = Vec::new();
-        let mut after = wanted.page.after.clone();
-        let size = match wanted.detail {
-            Detail::Basic => wanted.page.size,
-            Detail::Full => wanted.page.size.min(FULL_PAGE_MAX),
-        };
-        for _ in 0..SCANS_MAX {
-            let found = self
-                .0
-                .reader
-                .scan(LIST_KEYS.as_bytes(), after.as_deref().map(str::as_bytes), size)
-                .map_err(|error| status::internal(&error))?;
-            let is_last = found.len() < size;
-            for (key, value) in found {
-                let key = String::from_utf8(key).map_err(|error| status::internal(&error))?;
-                let listed: Listed =
-                    serde_json::from_slice(&value).map_err(|error| status::internal(&error))?;
-                if let Some(view) = self.listed(listed).await
-                    && wanted.wanted.contains(&view)
-                {
-                    jobs.push(wanted.detail.of(view));
-                }
-                after = Some(key);
-                if jobs.len() == size {
-                    let next = after.map(|position| wanted.token_after(&position));
-                    return Ok(JobPage { jobs, next });
-                }
-            }
-            if is_last {
-                return Ok(JobPage { jobs, next: None });
-            }
-        }
-        Ok(JobPage { jobs, next: after.map(|position| wanted.token_after(&position)) })
-    }
-
-    /// Shows one entry of the list; one that cannot be read is left out and logged.
-    async fn listed(&self, listed: Listed) -> Option<JobView> {
-        let (job, shown) = match listed {
-            Listed::Open { job } => {
-                let shown = self.0.job(&job).await;
-                (job, shown)
-            }
-            Listed::Closed(closing) => {
-                let shown = self.0.closed_job(&closing.job);
-                (closing.job, shown)
-            }
-        };
-        shown.inspect_err(|error| tracing::warn!(%job, %error, "cannot list a job")).ok()
     }
 
     async fn cancel(&self, job: JobId, reason: String, by: String) -> Result<JobView, Status> {
@@ -330,10 +307,6 @@ pub(super) fn draw_request() -> RequestId {
 const RECORD_SPEC_BYTES_MAX: usize = 3 << 20;
 /// RFC 4648, lower case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Most jobs on a page that shows everything of them: a spec may take a mebibyte.
-const FULL_PAGE_MAX: usize = 20;
-/// Most looks into the index that one page costs; then the page ends short.
-const SCANS_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {

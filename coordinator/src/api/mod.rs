@@ -6,7 +6,9 @@
 mod admin;
 mod approval;
 mod cases;
+mod history;
 mod jobs;
+mod listing;
 mod logs;
 mod rescue;
 mod steer;
@@ -19,6 +21,8 @@ pub(crate) use cases::CaseApi;
 pub(crate) use jobs::JobApi;
 pub(crate) use txns::TxnApi;
 pub(crate) use workers::WorkerApi;
+
+use std::time::Duration;
 
 use tonic::{Request, Status};
 use votum_driver::{Clock, Inbox};
@@ -47,6 +51,8 @@ pub(crate) struct Desk {
     pub(crate) changes: Changes,
     pub(crate) reader: Reader,
     pub(crate) clock: Clock,
+    /// How long a job whose records are removed is still known.
+    pub(crate) tombstones_kept: Duration,
 }
 
 impl Desk {
@@ -122,6 +128,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::Quarantined { job, problem } => status::job_quarantined(job, problem),
         Refusal::AlreadyCommitting { job } => status::already_decided(job),
         Refusal::Decided { job, state } => status::decided(job, *state),
+        Refusal::NotEnded { job, state, why } => status::job_not_ended(job, *state, why),
         Refusal::NotAborted { job, state } => status::not_aborted(job, *state),
         Refusal::NothingKept { job } => status::nothing_kept(job),
         Refusal::AlreadyRescued { job, successor } => status::already_rescued(job, successor),

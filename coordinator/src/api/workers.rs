@@ -114,6 +114,7 @@ impl Desk {
             | Answer::Cases(_)
             | Answer::Resolved
             | Answer::Forced(_)
+            | Answer::Deleted
             | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }
@@ -137,6 +138,7 @@ impl Desk {
             | Answer::Cases(_)
             | Answer::Resolved
             | Answer::Forced(_)
+            | Answer::Deleted
             | Answer::Refused(_) => Err(status::shutting_down()),
         }
     }

@@ -53,6 +53,10 @@ const RULES: &[Rule] = &[
     changes("/votum.v1.JobService/ApproveJob", Operator),
     changes("/votum.v1.JobService/DryVoteJob", Submitter),
     looks("/votum.v1.JobService/TailLogs"),
+    looks("/votum.v1.JobService/WatchJobs"),
+    looks("/votum.v1.JobService/ListEvents"),
+    // It takes a job's history from everybody.
+    changes("/votum.v1.JobService/DeleteJob", Operator),
     looks("/votum.v1.TxnService/ListTxns"),
     looks("/votum.v1.TxnService/GetTxn"),
     changes("/votum.v1.TxnService/ForceParticipant", Operator),

@@ -34,6 +34,7 @@ impl Engine {
             Question::Force { job, worker, by, reason } => {
                 self.force(turn, &job, &worker, by, reason)
             }
+            Question::Delete { closing, tombstone } => self.delete(turn, closing, tombstone),
             Question::ShowJobs { jobs } => {
                 Answer::Jobs(jobs.iter().filter_map(|job| self.view(turn.now(), job)).collect())
             }

@@ -67,6 +67,7 @@ impl Engine {
             | Answer::Cases(_)
             | Answer::Resolved
             | Answer::Forced(_)
+            | Answer::Deleted
             | Answer::Cluster(_)) => refused,
         }
     }

@@ -496,7 +496,7 @@ fn steered(reaction: &Reaction<Record, Action>) -> &Answer {
     answer.expect("a wish is answered in its step")
 }
 
-fn engine(epoch: Epoch) -> Engine {
+pub(crate) fn engine(epoch: Epoch) -> Engine {
     engine_at(epoch, ANCHOR)
 }
 
@@ -632,6 +632,7 @@ fn a_tombstone_stands_before_what_it_stands_for_goes() {
         ended: ANCHOR,
         spec_digest: Some(submission().spec_digest),
         kept: Duration::from_secs(600),
+        deleted_by: None,
     };
     let expired =
         Event::Expired { closing: closing.clone(), tombstone: Some(Box::new(tombstone.clone())) };

@@ -94,7 +94,7 @@ pub(crate) fn closed(
 
 /// Shows a job whose records were removed after its retention: how it ended, and nothing else.
 pub(crate) fn removed(tombstone: Tombstone) -> JobView {
-    let Tombstone { closing, ended, .. } = tombstone;
+    let Tombstone { closing, ended, deleted_by, .. } = tombstone;
     let (state, how) = match closing.decision {
         Decision::Commit => (JobState::Committed, "committed"),
         Decision::Abort => (JobState::Aborted, "aborted"),
@@ -105,7 +105,10 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         display_name: closing.display_name,
         spec: None,
         state,
-        state_message: format!("{how}; its record was removed at the end of its retention"),
+        state_message: match deleted_by {
+            Some(who) => format!("{how}; its record was deleted by {who}"),
+            None => format!("{how}; its record was removed at the end of its retention"),
+        },
         decision: Some(closing.decision),
         cause: None,
         tasks: Vec::new(),

@@ -8,8 +8,10 @@
 mod approval;
 mod backoff;
 mod cases;
+mod changes;
 mod client;
 mod error;
+mod history;
 mod logs;
 mod options;
 mod reference;
@@ -17,6 +19,7 @@ mod txns;
 mod wait;
 mod watch;
 
+pub use changes::ListWatch;
 pub use client::Client;
 pub use error::ClientError;
 pub use logs::Logs;

@@ -2,10 +2,7 @@
 
 use tonic::Code;
 use votum_ids::JobId;
-use votum_wire::{
-    JobView,
-    request::{Detail, Wanted},
-};
+use votum_wire::request::{Detail, Wanted};
 
 use crate::{Client, ClientError};
 
@@ -27,30 +24,22 @@ impl Client {
         if reference.is_empty() {
             return Err(ClientError::NoSuchJob { reference: reference.to_owned() });
         }
-        let jobs = self.jobs(&Wanted::default(), Detail::Basic, SEARCHED_MAX).await?;
-        choose(reference, &jobs)
-    }
-}
-
-/// Chooses among jobs, newest first.
-fn choose(reference: &str, jobs: &[JobView]) -> Result<JobId, ClientError> {
-    if let Some(newest) = jobs.iter().find(|job| job.display_name == reference) {
-        return Ok(newest.job.clone());
-    }
-    let begins = |job: &&JobView| job.job.as_str().starts_with(reference);
-    let mut candidates: Vec<JobId> =
-        jobs.iter().filter(begins).map(|job| job.job.clone()).take(CANDIDATES_MAX).collect();
-    match (candidates.pop(), candidates.is_empty()) {
-        (None, _) => Err(ClientError::NoSuchJob { reference: reference.to_owned() }),
-        (Some(only), true) => Ok(only),
-        (Some(last), false) => {
-            candidates.push(last);
-            Err(ClientError::Ambiguous { reference: reference.to_owned(), candidates })
+        let named = Wanted { display_name: Some(reference.to_owned()), ..Wanted::default() };
+        if let [newest, ..] = self.jobs(&named, Detail::Basic, 1).await?.as_slice() {
+            return Ok(newest.job.clone());
+        }
+        let begun = Wanted { prefix: Some(reference.to_owned()), ..Wanted::default() };
+        let jobs = self.jobs(&begun, Detail::Basic, CANDIDATES_MAX).await?;
+        match jobs.as_slice() {
+            [] => Err(ClientError::NoSuchJob { reference: reference.to_owned() }),
+            [only] => Ok(only.job.clone()),
+            [_, _, ..] => {
+                let candidates = jobs.into_iter().map(|view| view.job).collect();
+                Err(ClientError::Ambiguous { reference: reference.to_owned(), candidates })
+            }
         }
     }
 }
 
-/// Among so many of the newest jobs a name or a beginning is looked for.
-const SEARCHED_MAX: usize = 10_000;
 /// So many jobs are named to somebody who was not clear enough.
 const CANDIDATES_MAX: usize = 10;

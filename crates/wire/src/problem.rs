@@ -291,6 +291,8 @@ reasons! {
     VoteUnderWay = "VOTE_UNDER_WAY", FailedPrecondition;
     /// No task waits for another attempt.
     NothingToRetry = "NOTHING_TO_RETRY", FailedPrecondition;
+    /// The job has not ended, or something is still owed of it.
+    JobNotEnded = "JOB_NOT_ENDED", FailedPrecondition;
     /// The job is not aborted.
     NotAborted = "NOT_ABORTED", FailedPrecondition;
     /// The job waits for something that cannot be undone.

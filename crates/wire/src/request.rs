@@ -1,11 +1,12 @@
 //! What clients ask for, read and checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 use tonic::Status;
 use votum_ids::{JobId, RequestId};
 use votum_job::{JobSpec, SPEC_BYTES_MAX};
+use votum_machine::WallTime;
 use votum_proto::v1;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     page::{self, Page},
     spec::{job_spec_from_proto, job_spec_to_proto},
     status,
+    time::{read_timestamp_if_any, timestamp},
     translate::{
         Numbered, enumerated, enumerated_if_any, number, numbered, parse_if_any, read_all, set,
         uuid, write_all,
@@ -141,13 +143,21 @@ impl Translate for GetJob {
     }
 }
 
-/// Chooses jobs by where they stand; the default chooses all.
+/// Chooses jobs; the default chooses all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Those in one of these states.
     pub states: BTreeSet<JobState>,
     /// Those that are held, whatever their state.
     pub paused: bool,
+    /// Those of this display name.
+    pub display_name: Option<String>,
+    /// Those whose spec has all of these labels.
+    pub labels: BTreeMap<String, String>,
+    /// Those that were received then or later.
+    pub since: Option<WallTime>,
+    /// Those whose id begins so.
+    pub prefix: Option<String>,
 }
 
 impl Wanted {
@@ -155,14 +165,23 @@ impl Wanted {
     #[must_use]
     pub fn contains(&self, job: &JobView) -> bool {
         let all = self.states.is_empty() && !self.paused;
-        all || self.states.contains(&job.state) || self.paused && job.is_held()
+        let stands = all || self.states.contains(&job.state) || self.paused && job.is_held();
+        let label = |(key, value): (&String, &String)| {
+            job.spec.as_ref().is_some_and(|spec| spec.labels.get(key) == Some(value))
+        };
+        stands
+            && self.display_name.as_ref().is_none_or(|name| *name == job.display_name)
+            && self.since.is_none_or(|since| job.created >= since)
+            && self.prefix.as_ref().is_none_or(|prefix| job.job.as_str().starts_with(prefix))
+            && self.labels.iter().all(label)
     }
 
     /// Returns what the token of a page is good for.
     fn arguments(&self) -> String {
         let states = self.states.iter().map(|state| state.word());
         let words: Vec<&str> = states.chain(self.paused.then_some("PAUSED")).collect();
-        format!("jobs {}", words.join(","))
+        let Self { display_name, labels, since, prefix, .. } = self;
+        format!("jobs {} {display_name:?} {labels:?} {since:?} {prefix:?}", words.join(","))
     }
 }
 
@@ -192,6 +211,10 @@ impl ListJobs {
             states: wanted.states.iter().map(|state| state.number()).collect(),
             view: detail.number(),
             paused: wanted.paused,
+            display_name: wanted.display_name.clone().unwrap_or_default(),
+            labels: wanted.labels.clone(),
+            create_after: wanted.since.map(timestamp),
+            job_id_prefix: wanted.prefix.clone().unwrap_or_default(),
         }
     }
 
@@ -203,7 +226,14 @@ impl ListJobs {
         let state = |(i, state): (usize, &i32)| enumerated(&format!("states[{i}]"), *state);
         let states = proto.states.iter().enumerate().map(state).collect::<Result<_, _>>()?;
         let detail = enumerated_if_any("view", proto.view)?.unwrap_or(Detail::Basic);
-        let wanted = Wanted { states, paused: proto.paused };
+        let wanted = Wanted {
+            states,
+            paused: proto.paused,
+            display_name: Some(proto.display_name).filter(|name| !name.is_empty()),
+            labels: proto.labels,
+            since: read_timestamp_if_any("create_after", proto.create_after)?,
+            prefix: Some(proto.job_id_prefix).filter(|prefix| !prefix.is_empty()),
+        };
         let page = Page::read(proto.page_size, &proto.page_token, &wanted.arguments())?;
         Ok(Self { wanted, detail, page })
     }

@@ -567,6 +567,17 @@ pub fn internal(error: &dyn std::error::Error) -> Status {
     Problem::words(Reason::Internal, words).into()
 }
 
+/// The job is open, so that it cannot be forgotten.
+#[must_use]
+pub fn job_not_ended(job: &JobId, state: JobState, why: &str) -> Status {
+    let word = state.word();
+    let words = match why {
+        "" => format!("{job} is {word}; only a job that has ended can be deleted"),
+        why => format!("{job} is {word}, but still open: {why}"),
+    };
+    of_job(Reason::JobNotEnded, job, words).with("state", word).into()
+}
+
 /// Begins a refusal that follows from how a job stands.
 fn of_job(reason: Reason, job: &JobId, words: String) -> Problem {
     Problem::words(reason, &words).with("job", job).precondition(job_name(job), words)

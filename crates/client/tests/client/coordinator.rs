@@ -14,11 +14,12 @@ use votum_ids::JobId;
 use votum_job::{JobSpec, OnExhausted};
 use votum_machine::WallTime;
 use votum_proto::v1::{
-    ApproveJobRequest, ApproveJobResponse, CancelJobRequest, CancelJobResponse, DryVoteJobRequest,
-    DryVoteJobResponse, GetJobRequest, GetJobResponse, ListJobsRequest, ListJobsResponse,
-    PauseJobRequest, PauseJobResponse, RescueJobRequest, RescueJobResponse, RetryJobRequest,
-    RetryJobResponse, SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse,
-    UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest, WatchJobResponse,
+    ApproveJobRequest, ApproveJobResponse, CancelJobRequest, CancelJobResponse, DeleteJobRequest,
+    DeleteJobResponse, DryVoteJobRequest, DryVoteJobResponse, GetJobRequest, GetJobResponse,
+    ListEventsRequest, ListEventsResponse, ListJobsRequest, ListJobsResponse, PauseJobRequest,
+    PauseJobResponse, RescueJobRequest, RescueJobResponse, RetryJobRequest, RetryJobResponse,
+    SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse, UnpauseJobRequest,
+    UnpauseJobResponse, WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse,
     case_service_server::CaseServiceServer,
     job_service_server::{JobService, JobServiceServer},
 };
@@ -114,6 +115,7 @@ type Stream<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
 #[tonic::async_trait]
 impl JobService for Desk {
     type WatchJobStream = Stream<WatchJobResponse>;
+    type WatchJobsStream = Stream<WatchJobsResponse>;
     type TailLogsStream = Stream<TailLogsResponse>;
 
     async fn submit_job(
@@ -152,8 +154,9 @@ impl JobService for Desk {
         let from = after.map_or(0, |after| {
             1 + script.jobs.iter().position(|job| job.job.as_str() == after).unwrap()
         });
-        let jobs: Vec<_> = script.jobs[from..].iter().take(wanted.page.size).cloned().collect();
-        let ends = from + jobs.len() == script.jobs.len();
+        let fitting = script.jobs[from..].iter().filter(|job| wanted.wanted.contains(job));
+        let jobs: Vec<_> = fitting.clone().take(wanted.page.size).cloned().collect();
+        let ends = jobs.len() == fitting.count();
         let next = jobs.last().filter(|_| !ends).map(|job| wanted.token_after(job.job.as_str()));
         Ok(Response::new(JobPage { jobs, next }.to_proto()))
     }
@@ -170,6 +173,27 @@ impl JobService for Desk {
         }
         let view = || Ok(WatchJobResponse { job: Some(job("sales-1", state).to_proto()) });
         Ok(Response::new(iter(vec![view(), view(), Err(Status::unavailable("broken"))])))
+    }
+
+    async fn watch_jobs(
+        &self,
+        _request: Request<WatchJobsRequest>,
+    ) -> Result<Response<Self::WatchJobsStream>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn list_events(
+        &self,
+        _request: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn delete_job(
+        &self,
+        _request: Request<DeleteJobRequest>,
+    ) -> Result<Response<DeleteJobResponse>, Status> {
+        Err(status::shutting_down())
     }
 
     async fn cancel_job(

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod histories;
 mod samples;
 mod shape;
 
@@ -106,7 +107,7 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 29] = [
+const ELSEWHERE: [&str; 30] = [
     "votum.v1.ApproveJobResponse.",
     "votum.v1.DryVoteJobResponse.",
     "votum.v1.ForceParticipantResponse.",
@@ -126,6 +127,7 @@ const ELSEWHERE: [&str; 29] = [
     "votum.v1.ListTxnsRequest.",
     "votum.v1.GetWorkerRequest.",
     "votum.v1.GetWorkerResponse.",
+    "votum.v1.ListEventsRequest.",
     "votum.v1.ListJobsRequest.",
     "votum.v1.ListWorkersRequest.",
     "votum.v1.ResumeWorkerRequest.",

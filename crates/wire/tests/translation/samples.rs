@@ -56,7 +56,7 @@ pub(crate) struct Sample {
 
 type Reread = Box<dyn Fn(&[u8]) -> Result<bool, Malformed>>;
 
-fn sample<T>(value: T) -> Sample
+pub(crate) fn sample<T>(value: T) -> Sample
 where
     T: Translate + PartialEq + Debug + 'static,
     T::Proto: Message + Name + Default,
@@ -114,6 +114,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(cluster()),
     ]);
     all.extend(of_jobs());
+    all.extend(crate::histories::samples());
     all
 }
 
@@ -955,11 +956,11 @@ fn digest() -> Digest {
     Digest([0xab; 32])
 }
 
-fn job_id() -> JobId {
+pub(crate) fn job_id() -> JobId {
     JobId::new("nightly-k3f9x2ab").unwrap()
 }
 
-fn task_id() -> TaskId {
+pub(crate) fn task_id() -> TaskId {
     TaskId::new("load_rows").unwrap()
 }
 
@@ -967,7 +968,7 @@ fn output_name() -> OutputName {
     OutputName::new("rows").unwrap()
 }
 
-fn worker_id() -> WorkerId {
+pub(crate) fn worker_id() -> WorkerId {
     WorkerId::new("s1").unwrap()
 }
 
