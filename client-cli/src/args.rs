@@ -11,6 +11,7 @@ use crate::{
         case::CaseCommand,
         dev::DevArgs,
         dryvote::DryvoteArgs,
+        init::InitArgs,
         internal::Internal,
         list::ListArgs,
         logs::LogsArgs,
@@ -18,6 +19,7 @@ use crate::{
         plan::PlanArgs,
         rescue::RescueArgs,
         retry::RetryArgs,
+        schema::SchemaArgs,
         show::ShowArgs,
         submit::{RunArgs, SubmitArgs},
         txn::TxnCommand,
@@ -137,6 +139,10 @@ pub(crate) enum Colour {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a commented job file to start from.
+    Init(InitArgs),
+    /// Print the JSON Schema of job files.
+    Schema(SchemaArgs),
     /// Check job files without a coordinator.
     Validate(ValidateArgs),
     /// Show in which order a job would run, what becomes visible where, and what an abort undoes.

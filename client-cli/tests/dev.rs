@@ -2,121 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Output, Stdio},
-};
+mod cluster;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use std::{fs, path::Path};
 
-/// A development cluster of three workers, on ports of its own.
-struct Cluster {
-    process: Child,
-    // Kept open: a cluster that cannot speak ends.
-    _introduction: BufReader<ChildStdout>,
-    lines: Vec<String>,
-    folder: tempfile::TempDir,
-}
+use rustix::process::{Signal, kill_process};
 
-impl Cluster {
-    fn start() -> Self {
-        Self::start_from(Path::new(env!("CARGO_BIN_EXE_votum")))
-    }
-
-    fn start_from(program: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let log = fs::File::create(folder.path().join("dev.log")).unwrap();
-        let mut process = Command::new(program)
-            .args(["dev", "--port", "0", "--data"])
-            .arg(folder.path().join("cluster"))
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut reader = BufReader::new(process.stdout.take().unwrap());
-        let mut lines: Vec<String> = Vec::new();
-        while !lines.last().is_some_and(|line| line.contains("kill one:")) {
-            let mut line = String::new();
-            let read = reader.read_line(&mut line).unwrap();
-            let log = || fs::read_to_string(folder.path().join("dev.log"));
-            assert!(read > 0, "the cluster did not start: {lines:?} {:?}", log());
-            lines.push(line);
-        }
-        Self { process, _introduction: reader, lines, folder }
-    }
-
-    /// Returns a column of the line about a process.
-    fn told(&self, process: &str, column: usize) -> &str {
-        let is_line = |line: &&String| line.split_whitespace().next() == Some(process);
-        let line = self.lines.iter().find(is_line).unwrap();
-        line.split_whitespace().nth(column).unwrap()
-    }
-
-    fn pid(&self, process: &str) -> Pid {
-        Pid::from_raw(self.told(process, 1).parse().unwrap()).unwrap()
-    }
-
-    /// Returns what the cluster has said since it was ready.
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("dev.log")).unwrap()
-    }
-
-    /// Returns the process that was started last under a name.
-    fn last_pid(&self, process: &str) -> Pid {
-        let words = format!("dev: {process} runs again, pid ");
-        let log = self.log();
-        let last = log.lines().filter_map(|line| line.strip_prefix(&words)).next_back();
-        last.map_or_else(|| self.pid(process), |pid| Pid::from_raw(pid.parse().unwrap()).unwrap())
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        votum()
-            .args(arguments)
-            .env("VOTUM_ADDRESS", self.told("coordinator", 2))
-            .env("XDG_STATE_HOME", self.folder.path())
-            .output()
-            .unwrap()
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
-    }
-
-    fn job_file(&self, text: &str) -> String {
-        let path = self.folder.path().join("job.yaml");
-        fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
-        path.to_string_lossy().into_owned()
-    }
-
-    fn published(&self, worker: &str, target: &str) -> PathBuf {
-        self.folder.path().join("cluster").join(worker).join("publish").join(target)
-    }
-
-    fn stop(mut self) -> Option<i32> {
-        let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
-        self.process.wait().unwrap().code()
-    }
-}
-
-fn votum() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_votum"));
-    command.env_remove("VOTUM_OUTPUT").env_remove("VOTUM_ADDRESS");
-    command
-}
-
-fn code(output: &Output) -> Option<i32> {
-    output.status.code()
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
+use self::cluster::{Cluster, code, text};
 
 #[test]
 fn a_job_runs_on_three_workers_and_nothing_stays_behind() {

@@ -353,14 +353,42 @@ fn errors_for_programs_are_one_json_object() {
 }
 
 #[test]
-fn the_examples_of_the_documentation_are_good() {
+fn the_examples_of_the_documentation_are_good_and_planned() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples");
     let mut count = 0;
     for entry in fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();
-        let output = votum(&["validate", path.to_str().unwrap()]);
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        if path.is_dir() {
+            continue;
+        }
+        for command in ["validate", "plan"] {
+            let output = votum(&[command, path.to_str().unwrap()]);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{command}: {told}");
+            assert_eq!(told, "", "{command}");
+        }
         count += 1;
     }
-    assert!(count >= 3);
+    assert!(count >= 12, "{count}");
+}
+
+#[test]
+fn the_nightly_example_plans_alike_in_yaml_and_toml() {
+    let plan = |file: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(file);
+        let output = votum(&["--json", "plan", path.to_str().unwrap(), "-p", "date=2026-11-21"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(plan("nightly.yaml"), plan("nightly.toml"));
+}
+
+#[test]
+fn a_plan_of_a_saga_undoes_in_reverse_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/saga.yaml");
+    let output = votum(&["--json", "plan", path.to_str().unwrap()]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let undone = plan["compensations"].as_array().unwrap().iter();
+    let undone: Vec<&str> = undone.map(|undone| undone["task"].as_str().unwrap()).collect();
+    assert_eq!(undone, ["hotel", "flight"]);
 }

@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod case;
 pub(crate) mod dev;
 pub(crate) mod dryvote;
+pub(crate) mod init;
 pub(crate) mod internal;
 pub(crate) mod list;
 pub(crate) mod logs;
@@ -12,6 +13,7 @@ pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod rescue;
 pub(crate) mod retry;
+pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
@@ -27,6 +29,8 @@ use crate::{args::Command, context::Context, fault::Outcome};
 /// Does what the command line asks for.
 pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
     match command {
+        Command::Init(args) => init::run(&args, context),
+        Command::Schema(args) => schema::run(&args, context),
         Command::Validate(args) => validate::run(&args, context),
         Command::Plan(args) => plan::run(&args, context),
         Command::Submit(args) => submit::submit(&args, context).await,

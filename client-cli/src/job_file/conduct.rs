@@ -12,6 +12,7 @@ use super::{
     fields::{Fields, Reader},
     program::words,
     quantity,
+    shapes::{CHECKPOINT, HEALTH, RESOURCES},
     tree::Node,
 };
 
@@ -51,7 +52,7 @@ pub(super) fn read(
 }
 
 fn health(reader: &mut Reader<'_>, node: &Node) -> Option<HealthCheck> {
-    let fields = reader.fields(node, "`health`", &["command", "interval", "timeout", "failures"]);
+    let fields = reader.fields(node, "`health`", &HEALTH);
     let Some(command) = fields.find("command") else {
         reader.report(
             Problem::new(fields.at(), "`health` has no `command`".to_owned())
@@ -75,8 +76,7 @@ fn health(reader: &mut Reader<'_>, node: &Node) -> Option<HealthCheck> {
 }
 
 fn checkpoint(reader: &mut Reader<'_>, node: &Node) -> Option<CheckpointPolicy> {
-    let known = ["every", "signal", "replicate", "max_bytes"];
-    let fields = reader.fields(node, "`checkpoint`", &known);
+    let fields = reader.fields(node, "`checkpoint`", &CHECKPOINT);
     let every = if_any(&fields, "every", |node| reader.duration(node));
     let signal = if_any(&fields, "signal", |node| signal(reader, node));
     let replicate = if_any(&fields, "replicate", |node| reader.flag(node));
@@ -90,7 +90,7 @@ fn checkpoint(reader: &mut Reader<'_>, node: &Node) -> Option<CheckpointPolicy> 
 }
 
 fn resources(reader: &mut Reader<'_>, node: &Node) -> Option<Resources> {
-    let fields = reader.fields(node, "`resources`", &["cpu", "memory", "processes", "disk"]);
+    let fields = reader.fields(node, "`resources`", &RESOURCES);
     let cpu = if_any(&fields, "cpu", |node| reader.parsed(node, quantity::cores));
     let memory = if_any(&fields, "memory", |node| reader.parsed(node, quantity::size));
     let processes = if_any(&fields, "processes", |node| whole(reader, node));

@@ -10,6 +10,7 @@ use votum_job::closest;
 
 use super::{
     Problem, params, quantity,
+    shape::Shape,
     tree::{Key, Node, Position, Value},
 };
 
@@ -60,14 +61,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Opens a mapping; fields that nobody knows are problems.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Fields<'n> {
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        shape: &'static Shape,
+    ) -> Fields<'n> {
         let entries = self.entries(node);
         for (key, _) in entries {
-            if !known.contains(&key.text.as_str()) {
-                self.report(unknown_field(key, what, known));
+            if shape.field(&key.text).is_none() {
+                self.report(unknown_field(key, what, shape));
             }
         }
-        Fields { node, entries }
+        Fields { node, entries, shape }
     }
 
     /// Returns the entries of a mapping; nothing counts as an empty one.
@@ -243,11 +249,17 @@ pub(super) struct Fields<'n> {
     /// The mapping itself.
     pub node: &'n Node,
     entries: &'n [(Key, Node)],
+    shape: &'static Shape,
 }
 
 impl<'n> Fields<'n> {
     /// Returns the value of a field that was given.
     pub(super) fn find(&self, name: &str) -> Option<&'n Node> {
+        debug_assert!(
+            self.shape.field(name).is_some(),
+            "{name} is no field of {}",
+            self.shape.name
+        );
         self.entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
     }
 
@@ -267,11 +279,14 @@ pub(super) fn at_key(key: &Key, message: String) -> Problem {
     Problem::new(key.at, message).width(key.text.chars().count())
 }
 
-fn unknown_field(key: &Key, what: &str, known: &[&str]) -> Problem {
+fn unknown_field(key: &Key, what: &str, shape: &Shape) -> Problem {
     let problem = at_key(key, format!("unknown field `{}` in {what}", key.text));
-    match closest(&key.text, known.iter().copied()) {
+    match closest(&key.text, shape.names()) {
         Some(name) => problem.label(format!("did you mean `{name}`?")),
-        None => problem.help(format!("known here: {}", known.join(", "))),
+        None => {
+            let known: Vec<&str> = shape.names().collect();
+            problem.help(format!("known here: {}", known.join(", ")))
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use super::{
     Problem,
     conduct::if_any,
     fields::{Fields, Reader, at_key},
-    program, task,
+    program,
+    shapes::{COMPENSATION, EFFECT, WEBHOOK},
+    task,
     tree::{Key, Node, Value},
 };
 
@@ -32,7 +34,7 @@ pub(super) fn effects(reader: &mut Reader<'_>, job: &Fields<'_>) -> BTreeMap<Tas
 
 fn effect(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<EffectSpec> {
     let what = format!("effect `{}`", key.text);
-    let fields = reader.fields(node, &what, &EFFECT_FIELDS);
+    let fields = reader.fields(node, &what, &EFFECT);
     if !holds_fields(node) {
         return None;
     }
@@ -100,7 +102,7 @@ fn webhook(reader: &mut Reader<'_>, node: &Node) -> Option<EffectWork> {
         let url = reader.substituted(node)?;
         return Some(EffectWork::Webhook { url, headers: BTreeMap::new() });
     }
-    let fields = reader.fields(node, "`webhook`", &["url", "headers"]);
+    let fields = reader.fields(node, "`webhook`", &WEBHOOK);
     let Some(url) = fields.find("url") else {
         reader.report(
             Problem::new(fields.at(), "`webhook` has no `url`".to_owned())
@@ -121,7 +123,7 @@ pub(super) fn compensation(
     node: &Node,
 ) -> Option<Compensation> {
     let what = format!("`compensate` of task `{task}`");
-    let fields = reader.fields(node, &what, &COMPENSATE_FIELDS);
+    let fields = reader.fields(node, &what, &COMPENSATION);
     if !holds_fields(node) {
         return None;
     }
@@ -152,21 +154,3 @@ fn holds_fields(node: &Node) -> bool {
         Value::Scalar(_) | Value::Sequence(_) => false,
     }
 }
-
-const EFFECT_FIELDS: [&str; 12] = [
-    "after",
-    "needs",
-    "run",
-    "command",
-    "interpreter",
-    "webhook",
-    "worker",
-    "labels",
-    "env",
-    "timeout",
-    "retry",
-    "on_unknown",
-];
-
-const COMPENSATE_FIELDS: [&str; 6] =
-    ["run", "command", "interpreter", "timeout", "retry", "elsewhere"];

@@ -14,7 +14,9 @@ use super::{
     fields::{Fields, Reader, at_key},
     hook,
     output::replicas,
-    params, quantity, task,
+    params, quantity,
+    shapes::{COMMIT, JOB},
+    task,
     tree::Node,
 };
 
@@ -25,7 +27,7 @@ pub(super) fn job(
     given: &GivenParams,
     missing: MissingParams,
 ) -> JobSpec {
-    let fields = reader.fields(root, "the job", &JOB_FIELDS);
+    let fields = reader.fields(root, "the job", &JOB);
     version(reader, &fields);
     let params = params::settle(reader, fields.find("params"), given, missing);
     reader.set_params(params.clone());
@@ -105,8 +107,7 @@ fn commit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Commit {
     let Some(node) = fields.find("commit") else {
         return Commit { prepare_timeout: default, approval: nothing, dry_vote: nothing };
     };
-    let fields =
-        reader.fields(node, "`commit`", &["prepare_timeout", "approval", "dry_vote", "replicas"]);
+    let fields = reader.fields(node, "`commit`", &COMMIT);
     if let Some(replicas) = fields.find("replicas").and_then(|node| replicas(reader, node)) {
         reader.set_replicas(replicas);
     }
@@ -147,19 +148,3 @@ fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskS
 
 /// Names a job that has no name, for as long as it takes to refuse it.
 const STAND_IN: &str = "job";
-
-const JOB_FIELDS: [&str; 13] = [
-    "version",
-    "name",
-    "description",
-    "labels",
-    "params",
-    "env",
-    "timeout",
-    "retention",
-    "on_exhausted",
-    "keep_staged",
-    "commit",
-    "tasks",
-    "effects",
-];

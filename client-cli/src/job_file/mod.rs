@@ -16,6 +16,11 @@ mod output;
 mod params;
 mod program;
 mod quantity;
+#[cfg(test)]
+mod reference;
+mod schema;
+mod shape;
+mod shapes;
 mod source;
 mod syntax;
 mod task;
@@ -46,6 +51,7 @@ pub(crate) use self::{
     diagnostics::Rejection,
     params::{GivenParams, MissingParams, pair},
     quantity::duration,
+    schema::job as schema,
     source::SourceArgs,
     syntax::Syntax,
 };

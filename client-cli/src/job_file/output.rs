@@ -8,6 +8,7 @@ use votum_job::{OutputSpec, REPLICAS_MAX};
 use super::{
     fields::{Reader, at_key},
     quantity,
+    shapes::{OUTPUT, PUBLISH},
     tree::{Key, Node, Value},
 };
 
@@ -36,8 +37,7 @@ fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
         });
     }
     let what = format!("output `{}`", key.text);
-    let fields =
-        reader.fields(node, &what, &["path", "optional", "max_bytes", "publish", "replicas"]);
+    let fields = reader.fields(node, &what, &OUTPUT);
     let Some(path) = fields.find("path") else {
         reader.report(
             at_key(key, format!("{what} has no `path`"))
@@ -76,7 +76,7 @@ pub(super) fn replicas(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
 }
 
 fn target(reader: &mut Reader<'_>, output: &Key, node: &Node) -> Option<Target> {
-    let fields = reader.fields(node, "`publish`", &["file", "tree", "mode", "existing"]);
+    let fields = reader.fields(node, "`publish`", &PUBLISH);
     let (kind, path) = match (fields.find("file"), fields.find("tree")) {
         (Some(path), None) => (TargetKind::File, path),
         (None, Some(path)) => (TargetKind::Tree, path),

@@ -8,6 +8,7 @@ use votum_job::closest;
 use super::{
     Problem,
     fields::{Reader, at_key},
+    shapes::PARAM,
     tree::{Node, Position, Value},
 };
 
@@ -82,7 +83,7 @@ fn default(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
         Value::Null => None,
         Value::Scalar(text) => Some(text.clone()),
         Value::Sequence(_) | Value::Mapping(_) => {
-            let fields = reader.fields(node, "a parameter", &["default", "description"]);
+            let fields = reader.fields(node, "a parameter", &PARAM);
             if let Some(description) = fields.find("description") {
                 reader.text(description);
             }

@@ -6,6 +6,7 @@ use votum_job::{INTERPRETER_DEFAULT, Program, STEPS_MAX, Step};
 use super::{
     Problem,
     fields::{Fields, Reader, at_key},
+    shapes::STEP,
     tree::{Key, Node},
 };
 
@@ -32,7 +33,7 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, fields: &Fields<'_>) -> O
 }
 
 fn step(reader: &mut Reader<'_>, steps: &Key, node: &Node) -> Option<Step> {
-    let fields = reader.fields(node, "a step", &["name", "run", "command", "interpreter"]);
+    let fields = reader.fields(node, "a step", &STEP);
     let Some(named) = fields.find("name") else {
         reader
             .report(Problem::new(fields.at(), "a step has no `name`".to_owned()).help(

@@ -11,13 +11,14 @@ use super::{
     conduct,
     fields::{Fields, Reader, at_key},
     hook, output, program,
+    shapes::{INPUT, RETRY, TASK},
     tree::{Key, Node, Value},
 };
 
 /// Reads a task as far as it can be read; `key` is its name.
 pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> TaskSpec {
     let what = format!("task `{}`", key.text);
-    let fields = reader.fields(node, &what, &TASK_FIELDS);
+    let fields = reader.fields(node, &what, &TASK);
     let placement = placement(reader, &fields);
     let needs = fields.find("needs").map(|node| reader.set(node, str::parse::<TaskId>));
     let program = program::read(reader, key, &fields);
@@ -71,7 +72,7 @@ fn input(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<InputSpec> {
     if !matches!(node.value, Value::Mapping(_)) {
         return reader.parsed(node, task_output);
     }
-    let fields = reader.fields(node, &format!("input `{}`", key.text), &["from", "worker_path"]);
+    let fields = reader.fields(node, &format!("input `{}`", key.text), &INPUT);
     match (fields.find("from"), fields.find("worker_path")) {
         (Some(from), None) => reader.parsed(from, task_output),
         (None, Some(path)) => reader.substituted(path).map(InputSpec::WorkerPath),
@@ -96,8 +97,7 @@ fn task_output(text: &str) -> Result<InputSpec, String> {
 
 /// Reads when a failed try is followed by another; what is left out is as in `default`.
 pub(super) fn retry(reader: &mut Reader<'_>, node: &Node, default: RetryPolicy) -> RetryPolicy {
-    let fields =
-        reader.fields(node, "`retry`", &["attempts", "backoff", "max_backoff", "never_on"]);
+    let fields = reader.fields(node, "`retry`", &RETRY);
     let attempts = fields.find("attempts").and_then(|node| {
         reader.parsed(node, |text| {
             text.parse().map_err(|_| "`attempts` is a number, the first attempt included")
@@ -127,28 +127,3 @@ pub(super) fn duration(
 ) -> Option<Duration> {
     fields.find(name).map_or(Some(default), |node| reader.duration(node))
 }
-
-const TASK_FIELDS: [&str; 22] = [
-    "worker",
-    "labels",
-    "needs",
-    "run",
-    "command",
-    "steps",
-    "interpreter",
-    "env",
-    "inputs",
-    "outputs",
-    "timeout",
-    "start_timeout",
-    "progress_timeout",
-    "health",
-    "stop_signal",
-    "grace_period",
-    "retry",
-    "checkpoint",
-    "resources",
-    "exclusive",
-    "on_unreachable",
-    "compensate",
-];

@@ -1,5 +1,8 @@
 //! The same job in three syntaxes, and what is said of a text that nobody meant.
 
+mod agreement;
+mod mutation;
+
 use std::fs;
 
 use votum_job::JobSpec;
@@ -30,5 +33,35 @@ fn a_piped_text_is_read_in_the_syntax_it_shows() {
         let bytes = fs::read(path).unwrap();
         let read = parse("-", &bytes, None, &GivenParams::default(), MissingParams::Refused);
         assert_eq!(read.unwrap(), yaml, "{file}");
+    }
+}
+
+/// Returns a file of the repository.
+fn repository(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Compares a file of the repository with what it should hold, or writes it anew.
+fn assert_current(path: &str, wanted: &str) {
+    let file = repository(path);
+    if std::env::var_os("VOTUM_REWRITE").is_some() {
+        fs::write(&file, wanted).unwrap();
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == wanted, "{path} is not current: run the test with VOTUM_REWRITE=1");
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    assert_current("docs/votum-job.schema.json", &format!("{:#}\n", schema()));
+}
+
+#[test]
+fn the_tables_of_the_reference_are_current() {
+    let text = fs::read_to_string(repository("docs/jobs.md")).unwrap();
+    assert_current("docs/jobs.md", &reference::rewritten(&text).unwrap());
+    let told = reference::told_in(&text);
+    for shape in shapes::ALL {
+        assert!(told.contains(&shape.name), "docs/jobs.md has no table of `{}`", shape.name);
     }
 }

@@ -1,0 +1,32 @@
+//! The shapes of a job file: every field that there is, what it holds and what it means.
+
+mod hook;
+mod job;
+mod output;
+mod task;
+
+pub(crate) use self::{
+    hook::{COMPENSATION, EFFECT, WEBHOOK},
+    job::{COMMIT, JOB, PARAM},
+    output::{INPUT, OUTPUT, PUBLISH},
+    task::{CHECKPOINT, HEALTH, RESOURCES, RETRY, STEP, TASK},
+};
+
+/// Every shape.
+pub(crate) const ALL: [&super::shape::Shape; 15] = [
+    &JOB,
+    &PARAM,
+    &COMMIT,
+    &TASK,
+    &STEP,
+    &RETRY,
+    &HEALTH,
+    &CHECKPOINT,
+    &RESOURCES,
+    &INPUT,
+    &OUTPUT,
+    &PUBLISH,
+    &COMPENSATION,
+    &EFFECT,
+    &WEBHOOK,
+];
