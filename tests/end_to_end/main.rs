@@ -21,6 +21,7 @@ mod partitions;
 mod pausing;
 mod posting;
 mod quarantining;
+mod reading;
 mod readopting;
 mod receiver;
 mod refusing;

@@ -23,9 +23,11 @@ use crate::{
 pub(crate) struct ReadLately(Mutex<VecDeque<Arc<Sealed>>>);
 
 impl ReadLately {
-    fn find(&self, attempt: &AttemptId) -> Option<Arc<Sealed>> {
+    fn find(&self, attempt: &AttemptId, output: &OutputName) -> Option<Arc<Sealed>> {
         let lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lately.iter().find(|sealed| sealed.attempt == *attempt).cloned()
+        let wanted =
+            |sealed: &Sealed| sealed.attempt == *attempt && sealed.output(output).is_some();
+        lately.iter().find(|sealed| wanted(sealed)).cloned()
     }
 
     /// Forgets what was read of attempts that are gone: nobody may read it any more.
@@ -54,10 +56,16 @@ impl Shell {
         if !self.tokens.allows(attempt, output, read_token) {
             return Err(Denied::NotAllowed);
         }
-        if let Some(sealed) = self.read_lately.find(attempt) {
+        if let Some(sealed) = self.read_lately.find(attempt, output) {
             return Ok(sealed);
         }
-        let sealed = self.shadow.sealed(attempt).map_err(disk_failed)?.ok_or(Denied::NotHeld)?;
+        let sealed = match self.shadow.sealed(attempt).map_err(disk_failed)? {
+            Some(sealed) => sealed,
+            None => {
+                let published = self.shadow.published(attempt, output).map_err(disk_failed)?;
+                published.ok_or(Denied::NotHeld)?
+            }
+        };
         let sealed = Arc::new(sealed);
         self.read_lately.remember(&sealed);
         Ok(sealed)

@@ -174,6 +174,10 @@ async fn discard_job(shell: Arc<Shell>, job: JobId) {
         for attempt in attempts.into_iter().flatten().flatten() {
             forget_order(&attempt.path());
         }
+        // Whoever reads a published output from here on needs to know what it consists of.
+        if let Err(error) = shell.shadow.keep_manifests(&id) {
+            tracing::warn!(job = %id, error = chain(&error), "cannot keep what was published");
+        }
         let discarded = shell.shadow.discard_job(&id);
         shell.read_lately.forget(|attempt| attempt.job == id);
         discarded

@@ -73,7 +73,7 @@ impl Desk {
     }
 
     /// Reads a job's records, away from the threads that answer.
-    async fn stored(&self, job: &JobId) -> Result<Vec<Stored>, Status> {
+    pub(super) async fn stored(&self, job: &JobId) -> Result<Vec<Stored>, Status> {
         let (reader, stream) = (self.reader.clone(), job_stream(job));
         let read = tokio::task::spawn_blocking(move || reader.read(&stream)).await;
         let read: Result<_, ReadError> = read.map_err(|error| status::internal(&error))?;

@@ -15,13 +15,14 @@ use votum_wire::{
     history::ListEvents,
     hold::{PauseJob, RetryJob, UnpauseJob},
     listing::DeleteJob,
+    output::{ListOutputFiles, ReadOutput, outputs_of},
     request::{CancelJob, GetJob, ListJobs, SubmitJob, Submitted, TailLogs},
     rescue::RescueJob,
     status,
     view::{JobState, JobView},
 };
 
-use super::{Desk, caller, listing, logs, read, refused, watch};
+use super::{Desk, caller, listing, logs, outputs, read, refused, watch};
 use crate::{
     action::{Answer, Refusal},
     question::{Intent, Question, Wish},
@@ -38,6 +39,10 @@ impl JobService for JobApi {
     type WatchJobStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
     type WatchJobsStream =
         Pin<Box<dyn Stream<Item = Result<v1::WatchJobsResponse, Status>> + Send>>;
+    type ListOutputFilesStream =
+        Pin<Box<dyn Stream<Item = Result<v1::ListOutputFilesResponse, Status>> + Send>>;
+    type ReadOutputStream =
+        Pin<Box<dyn Stream<Item = Result<v1::ReadOutputResponse, Status>> + Send>>;
     type TailLogsStream = Pin<Box<dyn Stream<Item = Result<v1::TailLogsResponse, Status>> + Send>>;
 
     async fn submit_job(
@@ -185,6 +190,31 @@ impl JobService for JobApi {
         let DeleteJob { job } = read(request)?;
         self.0.delete(job, by).await?;
         Ok(Response::new(v1::DeleteJobResponse {}))
+    }
+
+    async fn list_outputs(
+        &self,
+        request: Request<v1::ListOutputsRequest>,
+    ) -> Result<Response<v1::ListOutputsResponse>, Status> {
+        let job = votum_wire::names::read_job_name("parent", &request.into_inner().parent)
+            .map_err(|malformed| status::malformed(&malformed))?;
+        Ok(Response::new(outputs_of(&self.0.job(&job).await?)))
+    }
+
+    async fn list_output_files(
+        &self,
+        request: Request<v1::ListOutputFilesRequest>,
+    ) -> Result<Response<Self::ListOutputFilesStream>, Status> {
+        let wanted: ListOutputFiles = read(request)?;
+        Ok(Response::new(Box::pin(outputs::files(&self.0, wanted).await?)))
+    }
+
+    async fn read_output(
+        &self,
+        request: Request<v1::ReadOutputRequest>,
+    ) -> Result<Response<Self::ReadOutputStream>, Status> {
+        let wanted: ReadOutput = read(request)?;
+        Ok(Response::new(Box::pin(outputs::read(&self.0, wanted).await?)))
     }
 
     async fn tail_logs(

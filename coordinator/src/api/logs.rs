@@ -5,11 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::{Stream, StreamExt};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, transport::Endpoint};
+use tonic::Status;
 use votum_ids::{AttemptId, TaskId, WorkerId};
-use votum_proto::{
-    v1::TailLogsResponse, worker::v1::artifact_service_client::ArtifactServiceClient,
-};
+use votum_proto::v1::TailLogsResponse;
 use votum_wire::{
     HookKind, HookState, Problem, Translate,
     artifact::{LogChunk, ReadLogs},
@@ -19,7 +17,7 @@ use votum_wire::{
     view::{JobView, LogPiece, LogStream},
 };
 
-use super::{Desk, watch};
+use super::{Desk, keeper, watch};
 
 type Pieces = mpsc::Sender<Result<TailLogsResponse, Status>>;
 
@@ -242,17 +240,8 @@ async fn read_on(
     place: &mut Place,
     pieces: &Pieces,
 ) -> Result<(), Status> {
-    let workers = desk.workers().await?;
     let unreachable = || status::worker_unreachable(&source.worker);
-    let keeper = workers.iter().find(|view| view.worker == source.worker);
-    let address = &keeper.ok_or_else(unreachable)?.artifact_address;
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| unreachable())?;
-    let endpoint = endpoint
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT_PATIENCE)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-    let channel = endpoint.connect().await.map_err(|_| unreachable())?;
+    let mut keeper = keeper::reach(desk, &source.worker).await?;
     let request = ReadLogs {
         attempt: source.attempt.clone(),
         stream: source.stream,
@@ -260,7 +249,7 @@ async fn read_on(
         follow,
         tail_lines: place.tail_lines,
     };
-    let answer = ArtifactServiceClient::new(channel).read_logs(request.to_proto()).await;
+    let answer = keeper.read_logs(request.to_proto()).await;
     let mut chunks = match answer {
         Ok(chunks) => chunks.into_inner(),
         // An attempt that never started wrote nothing.
@@ -291,7 +280,3 @@ const PIECES_MAX: usize = 64;
 const PAUSE: Duration = Duration::from_millis(500);
 /// So often in a row a worker is asked in vain for the log of an attempt that is over.
 const FAILURES_MAX: u32 = 10;
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-/// A worker that vanished without a word is noticed after this and the next.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -55,6 +55,10 @@ const RULES: &[Rule] = &[
     looks("/votum.v1.JobService/TailLogs"),
     looks("/votum.v1.JobService/WatchJobs"),
     looks("/votum.v1.JobService/ListEvents"),
+    looks("/votum.v1.JobService/ListOutputs"),
+    looks("/votum.v1.JobService/ListOutputFiles"),
+    // It changes nothing, but who took content out is worth a line.
+    changes("/votum.v1.JobService/ReadOutput", Submitter),
     // It takes a job's history from everybody.
     changes("/votum.v1.JobService/DeleteJob", Operator),
     looks("/votum.v1.TxnService/ListTxns"),

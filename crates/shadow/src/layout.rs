@@ -107,9 +107,19 @@ impl Generation {
         format!("{}.publisher.", self.name())
     }
 
+    /// Names what tells what it consists of, once its staging is gone.
+    pub(crate) fn name_of_manifest(&self) -> String {
+        format!("{}.manifest.json", self.name())
+    }
+
+    /// Returns where the folder of its job lies below its publish root.
+    pub(crate) fn shelf_path(&self) -> String {
+        format!("{VOTUM}/{GENERATIONS}/{}", self.job)
+    }
+
     /// Returns where it lies below its publish root.
     pub(crate) fn path(&self) -> String {
-        format!("{VOTUM}/{GENERATIONS}/{}/{}", self.job, self.name())
+        format!("{}/{}", self.shelf_path(), self.name())
     }
 
     /// Names the link while it is not yet at the target, within [`VOTUM`].

@@ -72,6 +72,7 @@ mod manifest;
 mod path;
 mod program;
 mod publish;
+mod published;
 mod read;
 mod rehearse;
 mod restore;

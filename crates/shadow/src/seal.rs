@@ -405,4 +405,4 @@ fn write_down(folder: &OwnedFd, sealed: &Sealed) -> Result<(), StorageError> {
 }
 
 /// The list of the most entries, with room to spare.
-const SEALED_BYTES_MAX: u64 = 4 << 30;
+pub(crate) const SEALED_BYTES_MAX: u64 = 4 << 30;

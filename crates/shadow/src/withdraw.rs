@@ -75,6 +75,8 @@ impl Shadow {
         let failed = |doing| fault(doing, &path);
         let name = CString::new(shelf.generation.name()).expect("a name has no NUL");
         remove_tree(&shelf.folder, &name)?;
+        let manifest = shelf.generation.name_of_manifest();
+        remove_tree(&shelf.folder, &CString::new(manifest).expect("a name has no NUL"))?;
         for claim in shelf.claims()? {
             let name = shelf.generation.name_of_claim(claim);
             match fs::unlinkat(&shelf.folder, &*name, AtFlags::empty()) {

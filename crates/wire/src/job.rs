@@ -389,7 +389,7 @@ fn usage_from_proto(proto: v1::Usage) -> Result<Usage, Malformed> {
     })
 }
 
-fn output_to_proto(job: &JobId, task: &TaskId, output: &OutputView) -> v1::Output {
+pub(crate) fn output_to_proto(job: &JobId, task: &TaskId, output: &OutputView) -> v1::Output {
     v1::Output {
         name: output_name(job, task, &output.output),
         worker: worker_name(&output.worker),

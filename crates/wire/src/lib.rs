@@ -26,6 +26,7 @@ pub mod listing;
 mod malformed;
 pub mod names;
 pub mod operation;
+pub mod output;
 pub mod page;
 pub mod problem;
 mod program;

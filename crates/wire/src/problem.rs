@@ -337,6 +337,8 @@ reasons! {
     WorkerNotFound = "WORKER_NOT_FOUND", NotFound;
     /// The worker does not hold the output.
     OutputNotFound = "OUTPUT_NOT_FOUND", NotFound;
+    /// The output was not published, and may never be.
+    OutputNotPublished = "OUTPUT_NOT_PUBLISHED", FailedPrecondition;
     /// The worker keeps no log of the attempt.
     LogNotFound = "LOG_NOT_FOUND", NotFound;
     /// Another job has the id.

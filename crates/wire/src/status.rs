@@ -13,6 +13,7 @@ use votum_job::InvalidJob;
 use crate::{
     Behind, CaseName, Fault, JobState, Malformed, Versions,
     names::{AttemptName, job_name, worker_name},
+    output::OutputId,
     problem::{Problem, Reason},
 };
 
@@ -576,6 +577,45 @@ pub fn job_not_ended(job: &JobId, state: JobState, why: &str) -> Status {
         why => format!("{job} is {word}, but still open: {why}"),
     };
     of_job(Reason::JobNotEnded, job, words).with("state", word).into()
+}
+
+/// The output is staged, and only who asks for that may read it.
+#[must_use]
+pub fn output_not_published(output: &OutputId, state: JobState) -> Status {
+    let words = format!(
+        "{}.{} of {} is not published: the job is {}, and what is staged counts for nobody yet",
+        output.task,
+        output.output,
+        output.job,
+        state.word()
+    );
+    of_job(Reason::OutputNotPublished, &output.job, words).with("output", output).into()
+}
+
+/// The output was discarded.
+#[must_use]
+pub fn output_discarded(output: &OutputId, state: JobState) -> Status {
+    let OutputId { job, task, output: name } = output;
+    let words = format!("{task}.{name} of {job} was discarded: the job is {}", state.word());
+    Problem::words(Reason::OutputNotFound, words)
+        .with("output", output)
+        .resource("votum.v1.Output", output)
+        .into()
+}
+
+/// The worker holds the output no longer, or not in a form that can be served.
+#[must_use]
+pub fn output_not_kept(output: &OutputId, worker: &WorkerId) -> Status {
+    let OutputId { job, task, output: name } = output;
+    let words = format!(
+        "{worker} does not serve {task}.{name} of {job} any more, or has no such file in it; what \
+         was published stands at its target as long as nothing replaced it"
+    );
+    Problem::words(Reason::OutputNotFound, words)
+        .with("output", output)
+        .with("worker", worker)
+        .resource("votum.v1.Output", output)
+        .into()
 }
 
 /// Begins a refusal that follows from how a job stands.

@@ -16,10 +16,12 @@ use votum_machine::WallTime;
 use votum_proto::v1::{
     ApproveJobRequest, ApproveJobResponse, CancelJobRequest, CancelJobResponse, DeleteJobRequest,
     DeleteJobResponse, DryVoteJobRequest, DryVoteJobResponse, GetJobRequest, GetJobResponse,
-    ListEventsRequest, ListEventsResponse, ListJobsRequest, ListJobsResponse, PauseJobRequest,
-    PauseJobResponse, RescueJobRequest, RescueJobResponse, RetryJobRequest, RetryJobResponse,
-    SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse, UnpauseJobRequest,
-    UnpauseJobResponse, WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse,
+    ListEventsRequest, ListEventsResponse, ListJobsRequest, ListJobsResponse,
+    ListOutputFilesRequest, ListOutputFilesResponse, ListOutputsRequest, ListOutputsResponse,
+    PauseJobRequest, PauseJobResponse, ReadOutputRequest, ReadOutputResponse, RescueJobRequest,
+    RescueJobResponse, RetryJobRequest, RetryJobResponse, SubmitJobRequest, SubmitJobResponse,
+    TailLogsRequest, TailLogsResponse, UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest,
+    WatchJobResponse, WatchJobsRequest, WatchJobsResponse,
     case_service_server::CaseServiceServer,
     job_service_server::{JobService, JobServiceServer},
 };
@@ -116,6 +118,8 @@ type Stream<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
 impl JobService for Desk {
     type WatchJobStream = Stream<WatchJobResponse>;
     type WatchJobsStream = Stream<WatchJobsResponse>;
+    type ListOutputFilesStream = Stream<ListOutputFilesResponse>;
+    type ReadOutputStream = Stream<ReadOutputResponse>;
     type TailLogsStream = Stream<TailLogsResponse>;
 
     async fn submit_job(
@@ -186,6 +190,27 @@ impl JobService for Desk {
         &self,
         _request: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn list_outputs(
+        &self,
+        _request: Request<ListOutputsRequest>,
+    ) -> Result<Response<ListOutputsResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn list_output_files(
+        &self,
+        _request: Request<ListOutputFilesRequest>,
+    ) -> Result<Response<Self::ListOutputFilesStream>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn read_output(
+        &self,
+        _request: Request<ReadOutputRequest>,
+    ) -> Result<Response<Self::ReadOutputStream>, Status> {
         Err(status::shutting_down())
     }
 

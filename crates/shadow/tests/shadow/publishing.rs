@@ -10,10 +10,12 @@ use std::{
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use votum_shadow::{
-    Depth, Existing, FileMode, PublishError, Target, TargetError, TargetPath, TreePath,
+    Declared, Depth, Existing, FileMode, PublishError, Target, TargetError, TargetPath, TreePath,
 };
 
-use crate::field::{Field, attempt, declared, file_at, picture, pledge, set_mode, tree_at, write};
+use crate::field::{
+    Field, attempt, declared, file_at, name, picture, pledge, set_mode, tree_at, write,
+};
 
 #[test]
 fn publishing_moves_inodes_and_copies_nothing() {
@@ -284,4 +286,32 @@ fn read_set(target: &Path) -> (String, String) {
         std::io::read_to_string(fs::File::from(file)).unwrap()
     };
     (read("a"), read("b"))
+}
+
+#[test]
+fn a_published_output_is_known_after_its_staging_is_gone() {
+    let field = Field::new();
+    let alice = attempt("sales", 1);
+    let staging = field.stage(&alice);
+    write(&staging.output_dir().join("site/d/x"), "x");
+    let target = tree_at("site");
+    let publishing = Declared { publishes: Some(target.clone()), ..declared("site", "site/") };
+    let sealed = staging.seal(&[publishing]).unwrap();
+    let site = name("site");
+    // Before it is published nothing is kept of it.
+    field.shadow.keep_manifests(&alice.job).unwrap();
+    assert_eq!(field.shadow.published(&alice, &site).unwrap(), None);
+
+    field.shadow.publish(&alice, &sealed.outputs[0], &target).unwrap();
+    for _ in 0..2 {
+        field.shadow.keep_manifests(&alice.job).unwrap();
+        field.shadow.discard_job(&alice.job).unwrap();
+    }
+
+    assert_eq!(field.shadow.sealed(&alice).unwrap(), None);
+    assert_eq!(field.shadow.published(&attempt("sales", 2), &site).unwrap(), None);
+    let known = field.shadow.published(&alice, &site).unwrap();
+    assert_eq!(known.as_ref(), Some(&sealed));
+    let path = TreePath::new("d/x").unwrap();
+    field.shadow.open_sealed(&alice, &known.unwrap().outputs[0], &path).unwrap();
 }

@@ -1,12 +1,15 @@
-//! Samples of what is told of a job's history, and of changes in the list of jobs.
+//! Samples of what is told of a job's history and outputs, and of changes in the list of jobs.
 
 use votum_machine::WallTime;
 use votum_wire::{
     history::{EventPage, EventView},
     listing::{DeleteJob, ListChange},
+    output::{
+        EntryContent, ListOutputFiles, OutputEntry, OutputFiles, OutputId, OutputPiece, ReadOutput,
+    },
 };
 
-use crate::samples::{Sample, job, job_id, sample, task_id, worker_id};
+use crate::samples::{Sample, digest, job, job_id, output_name, sample, task_id, worker_id};
 
 /// Returns a value of each.
 pub(crate) fn samples() -> Vec<Sample> {
@@ -24,12 +27,34 @@ pub(crate) fn samples() -> Vec<Sample> {
         epoch: 3,
     };
     let bare = EventView { task: None, attempt: None, worker: None, ..event.clone() };
-    vec![
+    let mut all = of_outputs();
+    all.extend([
         sample(event.clone()),
         sample(EventPage { events: vec![event, bare], next: Some("t".to_owned()) }),
         sample(DeleteJob { job: job_id() }),
         sample(ListChange::Job(Box::new(job().basic()))),
         sample(ListChange::Deleted(job_id())),
         sample(ListChange::Missed),
+    ]);
+    all
+}
+
+fn of_outputs() -> Vec<Sample> {
+    let output = OutputId { job: job_id(), task: task_id(), output: output_name() };
+    let entry = |path: &str, content| OutputEntry { path: path.to_owned(), mode: 0o444, content };
+    let file = EntryContent::File { size: 7, digest: digest() };
+    let link = EntryContent::Link { target: "a".to_owned() };
+    let entries = vec![entry("a", file), entry("b", EntryContent::Directory), entry("c", link)];
+    vec![
+        sample(ListOutputFiles { output: output.clone(), staged: true }),
+        sample(OutputFiles { single_file: true, entries }),
+        sample(ReadOutput {
+            output,
+            path: "a".to_owned(),
+            offset: 3,
+            limit: Some(4),
+            staged: true,
+        }),
+        sample(OutputPiece { offset: 3, data: "rows".into() }),
     ]
 }

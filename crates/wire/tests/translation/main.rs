@@ -107,7 +107,7 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 30] = [
+const ELSEWHERE: [&str; 32] = [
     "votum.v1.ApproveJobResponse.",
     "votum.v1.DryVoteJobResponse.",
     "votum.v1.ForceParticipantResponse.",
@@ -129,6 +129,8 @@ const ELSEWHERE: [&str; 30] = [
     "votum.v1.GetWorkerResponse.",
     "votum.v1.ListEventsRequest.",
     "votum.v1.ListJobsRequest.",
+    "votum.v1.ListOutputsRequest.",
+    "votum.v1.ListOutputsResponse.",
     "votum.v1.ListWorkersRequest.",
     "votum.v1.ResumeWorkerRequest.",
     "votum.v1.ResumeWorkerResponse.",

@@ -952,7 +952,7 @@ fn txn() -> TxnId {
     TxnId { job: job_id(), epoch: Epoch(3), counter: 2 }
 }
 
-fn digest() -> Digest {
+pub(crate) fn digest() -> Digest {
     Digest([0xab; 32])
 }
 
@@ -964,7 +964,7 @@ pub(crate) fn task_id() -> TaskId {
     TaskId::new("load_rows").unwrap()
 }
 
-fn output_name() -> OutputName {
+pub(crate) fn output_name() -> OutputName {
     OutputName::new("rows").unwrap()
 }
 
