@@ -14,6 +14,7 @@ mod engine;
 mod event;
 mod exchange;
 mod expiry;
+mod http;
 mod log;
 mod open_job;
 mod perform;
@@ -24,6 +25,7 @@ mod record;
 mod recovery;
 mod replies;
 mod sentence;
+mod services;
 mod sessions;
 mod turn;
 mod view;
@@ -39,15 +41,14 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
-use votum_proto::{v1, worker::v1 as worker};
-use votum_wire::session::FRAME_BYTES_MAX;
 
 use crate::{
-    api::{AdminApi, CaseApi, Desk, JobApi, TxnApi, WorkerApi},
+    api::{AdminApi, Desk},
     auth::{Guard, GuardLayer},
     changes::Changes,
+    http::Connections,
     perform::Performer,
     recall::Recall,
     recovery::Recovered,
@@ -91,28 +92,19 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
     tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
 
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<v1::job_service_server::JobServiceServer<JobApi>>().await;
     let admin = AdminApi { desk: desk.clone(), log, index };
     let session = SessionApi { inbox, sessions: sessions.clone() };
-    let session = worker::session_service_server::SessionServiceServer::new(session)
-        .max_decoding_message_size(FRAME_BYTES_MAX);
+    let grpc = services::grpc(desk, admin, session).await?;
+    let routes = http::joined(&grpc, http::Names::of(address), axum::Router::new());
     let server = Server::builder()
+        // Scripts, browsers and scrapers speak it.
+        .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)
         .layer(GuardLayer::new(Guard::trusting()))
-        .add_service(health_service)
-        .add_service(reflection_v1()?)
-        .add_service(reflection_v1alpha()?)
-        .add_service(v1::job_service_server::JobServiceServer::new(JobApi(desk.clone())))
-        .add_service(v1::txn_service_server::TxnServiceServer::new(TxnApi(desk.clone())))
-        .add_service(v1::case_service_server::CaseServiceServer::new(CaseApi(desk.clone())))
-        .add_service(v1::worker_service_server::WorkerServiceServer::new(WorkerApi(desk)))
-        .add_service(v1::admin_service_server::AdminServiceServer::new(admin))
-        .add_service(session)
-        // The builder's own nodelay does not reach a listener that is handed in.
-        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        .add_routes(routes)
+        .serve_with_incoming(Connections::as_many_as_allowed().accept(listener));
     tokio::select! {
         served = server => served.context("the server failed")?,
         _journal = driver => anyhow::bail!("the loop ended by itself"),
@@ -132,27 +124,6 @@ async fn stopped() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-fn reflection_v1() -> anyhow::Result<
-    tonic_reflection::server::v1::ServerReflectionServer<
-        impl tonic_reflection::server::v1::ServerReflection,
-    >,
-> {
-    Ok(tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(votum_proto::FILE_DESCRIPTOR_SET)
-        .build_v1()?)
-}
-
-/// Older clients, Python's among them, ask for this one.
-fn reflection_v1alpha() -> anyhow::Result<
-    tonic_reflection::server::v1alpha::ServerReflectionServer<
-        impl tonic_reflection::server::v1alpha::ServerReflection,
-    >,
-> {
-    Ok(tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(votum_proto::FILE_DESCRIPTOR_SET)
-        .build_v1alpha()?)
 }
 
 /// How often a silent connection is tried.

@@ -4,6 +4,7 @@
 
 mod aborting;
 mod approving;
+mod asking;
 mod attending;
 mod committing;
 mod containing;

@@ -27,7 +27,7 @@ impl Guard {
     /// Says who asks, if that one may ask this.
     pub(crate) fn admit(&self, request: &Parts) -> Result<Principal, Refusal> {
         let principal = Principal::trusted(claimed_name(&request.headers, peer(request)));
-        let rpc = match wanted(request.uri.path()) {
+        let rpc = match wanted(&request.method, request.uri.path()) {
             Wanted::Grpc(rpc) | Wanted::Json(rpc) => rpc,
             Wanted::Page => return Ok(principal),
         };

@@ -64,7 +64,7 @@ where
                 Either::Right(self.inner.call(Request::from_parts(parts, body)))
             }
             Err(refusal) => {
-                let answer = refusal.answer(wanted(parts.uri.path()));
+                let answer = refusal.answer(wanted(&parts.method, parts.uri.path()));
                 Either::Left(ready(Ok(answer)))
             }
         }

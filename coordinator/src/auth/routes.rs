@@ -1,5 +1,9 @@
 //! What a request asks for: a call of gRPC, a route that stands for one, or a page.
 
+use axum::http::Method;
+
+use crate::http::rpc_of;
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted<'a> {
@@ -13,13 +17,13 @@ pub(crate) enum Wanted<'a> {
 
 /// Says what a request asks for; a route of the API that is not known stands for itself, which is
 /// no call.
-pub(crate) fn wanted(path: &str) -> Wanted<'_> {
+pub(crate) fn wanted<'a>(method: &Method, path: &'a str) -> Wanted<'a> {
     if is_call(path) {
         return Wanted::Grpc(path);
     }
     match path {
         METRICS => Wanted::Json(CLUSTER_INFO),
-        path if path.starts_with(API) => Wanted::Json(path),
+        path if path.starts_with(API) => Wanted::Json(rpc_of(method, path).unwrap_or(path)),
         _page => Wanted::Page,
     }
 }
@@ -43,15 +47,21 @@ mod tests {
     #[test]
     fn an_unknown_route_of_the_api_stands_for_no_call() {
         for path in ["/api/", "/api/v1/", "/api/v1/jobs/a/burn", "/api/v2/jobs"] {
-            let Wanted::Json(rpc) = wanted(path) else { panic!("{path}") };
+            let Wanted::Json(rpc) = wanted(&Method::GET, path) else { panic!("{path}") };
             assert_eq!(rule(rpc), None, "{path}");
         }
     }
 
     #[test]
+    fn a_route_stands_for_its_call() {
+        let cancel = wanted(&Method::POST, "/api/v1/jobs/nightly-a/cancel");
+        assert_eq!(cancel, Wanted::Json("/votum.v1.JobService/CancelJob"));
+    }
+
+    #[test]
     fn the_page_itself_is_public() {
         for path in ["/", "/assets/app.js", "/jobs/nightly-a", "/healthz"] {
-            assert_eq!(wanted(path), Wanted::Page, "{path}");
+            assert_eq!(wanted(&Method::GET, path), Wanted::Page, "{path}");
         }
     }
 }

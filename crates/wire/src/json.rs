@@ -6,7 +6,9 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _,
+};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::Value;
 use thiserror::Error;
@@ -41,14 +43,25 @@ pub fn from_json<M: Message + Name + Default>(text: &str) -> Result<M, InvalidJs
 #[error("the text is not the JSON of the message")]
 pub struct InvalidJson(#[from] serde_json::Error);
 
+/// Writes a message that is known by its descriptor only, as one line.
+pub(crate) fn written(message: &DynamicMessage) -> String {
+    let value = value(message);
+    let descriptor = message.descriptor();
+    serde_json::to_string(&Ordered::message(&descriptor, &value)).expect("keys are strings")
+}
+
 /// Returns the JSON of a message, in no order that could be relied upon.
 fn plain<M: Message + Name>(message: &M) -> (MessageDescriptor, Value) {
     let descriptor = descriptor::<M>();
     let mut dynamic = DynamicMessage::new(descriptor.clone());
     dynamic.transcode_from(message).expect("written by the same message");
-    let value = serde_json::to_value(&dynamic)
-        .expect("every detail that Votum puts into a status has a descriptor");
+    let value = value(&dynamic);
     (descriptor, value)
+}
+
+fn value(message: &DynamicMessage) -> Value {
+    serde_json::to_value(message)
+        .expect("every detail that Votum puts into a status has a descriptor")
 }
 
 /// A part of the JSON of a message, to be written in the order of the `.proto` file.
@@ -120,6 +133,7 @@ fn descriptor<M: Name>() -> MessageDescriptor {
     POOL.get_message_by_name(&M::full_name()).expect("every generated message has a descriptor")
 }
 
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+/// Every message and service of Votum.
+pub(crate) static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(votum_proto::FILE_DESCRIPTOR_SET).expect("the build script compiled it")
 });

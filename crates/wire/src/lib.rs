@@ -24,6 +24,7 @@ mod job;
 pub mod json;
 pub mod listing;
 mod malformed;
+pub mod method;
 pub mod names;
 pub mod operation;
 pub mod output;

@@ -1,0 +1,63 @@
+//! HTTP on the same listener as gRPC: JSON for scripts and the page, and whether it is well.
+//!
+//! A request over HTTP becomes the gRPC request that its route stands for and
+//! is answered by the same service, so that neither a rule nor a role can
+//! differ between the two. What comes in beside the request (headers that say
+//! who asks, and the connection's extensions) goes with it.
+
+mod connection;
+mod frames;
+mod gateway;
+mod origin;
+mod problem;
+mod route;
+mod stream;
+
+pub(crate) use connection::Connections;
+pub(crate) use origin::Names;
+pub(crate) use route::rpc_of;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{RawPathParams, Request, State},
+    http::{HeaderMap, Response, header},
+    routing::{get, on},
+};
+use tonic::{Status, service::Routes};
+use votum_wire::method::Method;
+
+use gateway::Gateway;
+use route::ROUTES;
+
+/// Joins the gRPC services with everything that HTTP alone asks for.
+///
+/// `further` are routes of others, such as `/metrics`; `names` says under which names a browser
+/// may call this coordinator.
+pub(crate) fn joined(grpc: &Routes, names: Names, further: Router) -> Routes {
+    let gateway = Gateway::new(grpc.clone(), names);
+    let mut http = Router::new().route("/healthz", get(async || "ok\n"));
+    for route in ROUTES {
+        let method = Method::named(route.rpc).expect("a test looks for each of them");
+        let ask =
+            async move |State(gateway): State<Gateway>, parts: RawPathParams, request: Request| {
+                gateway.answer(route, &method, route.name(parts.iter()), request).await
+            };
+        http = http.route(&route.path(), on(route.verb.filter(), ask));
+    }
+    let http = http.with_state(gateway).merge(further).fallback(unknown);
+    Routes::from(http.merge(grpc.clone().into_axum_router().reset_fallback()))
+}
+
+/// Answers whoever asks for what there is not, in his own language.
+async fn unknown(headers: HeaderMap) -> Response<Body> {
+    if is_grpc(&headers) {
+        return Status::unimplemented("").into_http();
+    }
+    problem::response(&problem::no_such_route())
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
