@@ -5,10 +5,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    access::Credentials,
     commands::{
         approve::{ApproveArgs, RejectArgs},
         cancel::CancelArgs,
         case::CaseCommand,
+        cert::CertCommand,
         dev::DevArgs,
         dryvote::DryvoteArgs,
         init::InitArgs,
@@ -22,6 +24,7 @@ use crate::{
         schema::SchemaArgs,
         show::ShowArgs,
         submit::{RunArgs, SubmitArgs},
+        token::TokenCommand,
         txn::TxnCommand,
         validate::ValidateArgs,
         wait::WaitArgs,
@@ -75,6 +78,9 @@ pub(crate) struct Global {
         default_value = "http://127.0.0.1:7070"
     )]
     pub address: String,
+    /// How the coordinator is known, and who asks.
+    #[command(flatten)]
+    pub credentials: Credentials,
     /// How results are printed.
     #[arg(
         short,
@@ -192,6 +198,12 @@ pub(crate) enum Command {
     Status,
     /// Start a coordinator and workers on this machine, for trying out.
     Dev(DevArgs),
+    /// Make the certificates of a cluster.
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// Make the tokens of a cluster.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Print the version.
     #[command(after_help = "Example:\n  votum version --json")]
     Version,

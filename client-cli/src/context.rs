@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use votum_client::{Client, Options};
 
-use crate::{args::Global, fault::Fault, screen::Screen};
+use crate::{access::Credentials, args::Global, fault::Fault, screen::Screen};
 
 /// What every command is given.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Context {
 
     /// Returns a client of the coordinator that the options name.
     pub(crate) fn client(&self, patience: Patience) -> Result<Client, Fault> {
-        self.client_of(&self.global.address, patience)
+        self.client_of(&self.global.address, patience, &self.global.credentials)
     }
 
     /// Returns a client whose calls wait for the answers of workers, unless the options say how
@@ -43,18 +43,28 @@ impl Context {
     pub(crate) fn patient_client(&self) -> Result<Client, Fault> {
         let timeout = self.global.timeout.unwrap_or(WORKERS_TIMEOUT);
         let options = Options { timeout, patience: Duration::from_mins(1) };
-        Ok(Client::connect(&self.global.address, options)?)
+        Ok(Client::connect_with(&self.global.address, options, &self.global.credentials.access()?)?)
     }
 
-    /// Returns a client of this coordinator.
-    pub(crate) fn client_of(&self, address: &str, patience: Patience) -> Result<Client, Fault> {
+    /// Returns how patient a client is.
+    pub(crate) fn options(&self, patience: Patience) -> Options {
         let patience = match patience {
             Patience::Short => Duration::from_secs(2),
             Patience::Long => self.global.timeout.unwrap_or(Duration::from_mins(1)),
             Patience::Endless => self.global.timeout.unwrap_or(Duration::from_hours(24)),
         };
-        let options = Options { timeout: self.global.call_timeout(), patience };
-        Ok(Client::connect(address, options)?)
+        Options { timeout: self.global.call_timeout(), patience }
+    }
+
+    /// Returns a client of this coordinator that shows these credentials.
+    pub(crate) fn client_of(
+        &self,
+        address: &str,
+        patience: Patience,
+        credentials: &Credentials,
+    ) -> Result<Client, Fault> {
+        let options = self.options(patience);
+        Ok(Client::connect_with(address, options, &credentials.access()?)?)
     }
 }
 

@@ -117,6 +117,9 @@ impl From<ClientError> for Fault {
         let message = error.to_string();
         match error {
             ClientError::InvalidAddress { .. } => Self::usage(message),
+            ClientError::NoTrust(_) => {
+                Self::usage(message).hint("--tls-ca FILE  or  VOTUM_TLS_CA  names it")
+            }
             ClientError::Unavailable { address, last } => {
                 Self::new(Exit::Unreachable, last.reason.as_str(), format!("{message}: {last}"))
                     .with("address", &address)

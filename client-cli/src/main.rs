@@ -1,5 +1,6 @@
 //! `votum`: the command line of Votum.
 
+mod access;
 mod args;
 mod commands;
 mod context;

@@ -11,6 +11,8 @@ use clap::Args;
 use serde::Deserialize;
 use votum_wire::Versions;
 
+use crate::auth::{AuthSection, Protection, ProtectionArgs, TlsSection};
+
 /// The settings of one coordinator, complete and checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -33,6 +35,8 @@ pub struct Config {
     pub tombstones_kept: Duration,
     /// A lazy record is durable after this at the latest.
     pub lazy_sync: Duration,
+    /// Who may connect, and as whom.
+    pub protection: Protection,
     /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
     pub protocols: Versions,
 }
@@ -52,6 +56,9 @@ pub struct ConfigArgs {
     /// Listen beyond this machine although nothing is encrypted or authenticated.
     #[arg(long)]
     pub insecure: bool,
+    /// Who may connect, and as whom.
+    #[command(flatten)]
+    pub protection: ProtectionArgs,
     /// Without a frame for this many milliseconds a worker takes no further attempts; for half of them, it is suspect [default: 15000].
     #[arg(long, env = "VOTUM_LEASE_MS", value_name = "MS")]
     pub lease_ms: Option<u64>,
@@ -79,6 +86,8 @@ struct ConfigFile {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     insecure: bool,
+    tls: TlsSection,
+    auth: AuthSection,
     jobs: JobsFile,
     workers: WorkersFile,
 }
@@ -134,6 +143,7 @@ impl ConfigArgs {
                 TOMBSTONES_KEPT_DEFAULT,
             ),
             lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
+            protection: Protection::joined(self.protection, file.tls, file.auth),
             protocols: Versions::OURS,
         };
         config.check(self.insecure || file.insecure)?;
@@ -151,12 +161,9 @@ impl ConfigFile {
 
 impl Config {
     fn check(&self, insecure: bool) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            insecure || self.listen.ip().is_loopback(),
-            "refusing to listen on {}: without encryption only this machine may connect; \
-             --insecure overrides this",
-            self.listen
-        );
+        if !insecure {
+            self.protection.check(self.listen)?;
+        }
         anyhow::ensure!(
             self.heartbeat_interval * 2 <= self.lease,
             "a lease of {:?} is too short for a heartbeat every {:?}: it must be twice as long",

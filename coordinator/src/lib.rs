@@ -31,6 +31,7 @@ mod turn;
 mod view;
 mod webhooks;
 
+pub use auth::{Protection, ProtectionArgs};
 pub use config::{Config, ConfigArgs};
 pub use log::LogArgs;
 
@@ -43,12 +44,12 @@ use tokio::{
 };
 use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
+use votum_tls::Limits;
 
 use crate::{
     api::{AdminApi, Desk},
-    auth::{Guard, GuardLayer},
+    auth::{GuardLayer, Reloadable},
     changes::Changes,
-    http::Connections,
     perform::Performer,
     recall::Recall,
     recovery::Recovered,
@@ -63,6 +64,8 @@ use crate::{
 /// When the journal cannot be opened, the address cannot be used, or the server fails.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
+    let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let secured = Reloadable::load(&config.protection)?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -88,6 +91,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         reader: reader.clone(),
         clock,
         tombstones_kept: config.tombstones_kept,
+        dialer: secured.dialer.clone(),
     };
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
     tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
@@ -96,15 +100,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let session = SessionApi { inbox, sessions: sessions.clone() };
     let grpc = services::grpc(desk, admin, session).await?;
     let routes = http::joined(&grpc, http::Names::of(address), axum::Router::new());
+    let incoming = votum_tls::incoming(listener, secured.tls.clone(), Limits::default());
     let server = Server::builder()
         // Scripts, browsers and scrapers speak it.
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)
-        .layer(GuardLayer::new(Guard::trusting()))
+        .layer(GuardLayer::new(secured.guard()))
         .add_routes(routes)
-        .serve_with_incoming(Connections::as_many_as_allowed().accept(listener));
+        .serve_with_incoming(incoming);
+    tokio::spawn(secured.with_each(hangup));
     tokio::select! {
         served = server => served.context("the server failed")?,
         _journal = driver => anyhow::bail!("the loop ended by itself"),

@@ -538,6 +538,7 @@ pub(crate) mod tests {
             jobs_open_max: 10,
             tombstones_kept: Duration::from_secs(3600),
             lazy_sync: Duration::from_millis(100),
+            protection: crate::Protection::default(),
             protocols: votum_wire::Versions::OURS,
         }
     }

@@ -31,7 +31,7 @@ use votum_wire::{
     CoordinatorFrame, FromCoordinator, FromWorker, Hello, Translate, Versions, status,
 };
 
-use crate::event::Event;
+use crate::{auth::Principal, event::Event};
 
 /// The open sessions; clones share one list.
 #[derive(Debug, Clone)]
@@ -184,8 +184,14 @@ impl SessionService for SessionApi {
         &self,
         request: Request<Streaming<SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        let principal = request.extensions().get::<Principal>().cloned();
         let mut incoming = request.into_inner();
         let hello = first_frame(&mut incoming).await?;
+        let worker = &hello.installation.worker;
+        // Every frame of the session is taken as this worker's, so it is asked once.
+        if let Some(stranger) = principal.filter(|principal| !principal.speaks_for(worker)) {
+            return Err(status::not_that_worker(&stranger.name, worker));
+        }
         if let Some(seen) = hello.seen
             && seen.cluster != self.sessions.log.cluster
         {

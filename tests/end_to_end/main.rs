@@ -14,6 +14,7 @@ mod exclusive;
 mod fencing;
 mod following;
 mod forcing;
+mod guarding;
 mod impersonating;
 mod listing;
 mod losing;

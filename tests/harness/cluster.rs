@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, task::JoinHandle};
 use uuid::Uuid;
-use votum_client::{Client, ClientError, Options};
+use votum_client::{Access, Client, ClientError, Options};
 use votum_ids::{JobId, RequestId};
 use votum_job::JobSpec;
 use votum_wire::{
@@ -167,6 +167,22 @@ impl Cluster {
         Self { coordinator, workers, address, client, glancing, runtime, home, network }
     }
 
+    /// Lets the clients of this cluster show who they are.
+    pub(crate) fn connect_with(&mut self, access: &Access) {
+        let _entered = self.runtime.enter();
+        let connect = |options| {
+            Client::connect_with(&self.address, options, access).expect("the address is one")
+        };
+        (self.client, self.glancing) = (connect(PATIENT), connect(GLANCING));
+    }
+
+    /// Returns another client of the coordinator, who shows this.
+    #[must_use]
+    pub fn client_with(&self, access: &Access) -> Client {
+        let _entered = self.runtime.enter();
+        Client::connect_with(&self.address, GLANCING, access).expect("the address is one")
+    }
+
     /// Starts everything that does not run, and waits until all workers are ready.
     pub fn start_all(&mut self) {
         self.start_missing();
@@ -259,6 +275,11 @@ impl Cluster {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Lets connections be prepared for as long as this is kept.
+    pub fn entered(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
     }
 
     /// Waits for something asynchronous.

@@ -138,6 +138,11 @@ impl Daemon {
         self.wait_for_exit(limit)
     }
 
+    /// Lets it read certificates and tokens again with SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Freezes it with SIGSTOP.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);

@@ -74,7 +74,7 @@ const FLOORS: [&[&str]; 4] = [
         "votum-crashpoint",
         "votum-xtask",
     ],
-    &["votum-job", "votum-commit", "votum-shadow", "votum-process", "votum-driver"],
+    &["votum-job", "votum-commit", "votum-shadow", "votum-process", "votum-driver", "votum-tls"],
     &["votum-schedule", "votum-settle", "votum-wire", "votum-client", "votum-transfer"],
     &["votum-coordinator", "votum-worker", "votum-client-cli"],
 ];

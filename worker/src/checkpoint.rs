@@ -178,6 +178,7 @@ async fn bring(
 ) -> Result<(), String> {
     let id = point.id.clone();
     let source = Source {
+        holder: holder.worker.clone(),
         address: holder.address.clone(),
         artifact: ArtifactId {
             attempt: id.attempt.clone(),
@@ -194,7 +195,7 @@ async fn bring(
         let _ = seen.set(manifest.clone());
         store.intake(&wanted, purpose, manifest, digest)
     };
-    fetch(&source, begin).await.map_err(|error| chain(&error))?;
+    fetch(&source, &shell.dialer, begin).await.map_err(|error| chain(&error))?;
     let steps = point.steps;
     let held = on_disk(shell, move |shell| {
         let manifest = manifest.get().expect("an intake that ended has begun");

@@ -25,6 +25,7 @@ use votum_wire::Versions;
 use crate::{
     account::{Account, AccountError},
     measure::{Bytes, Span},
+    protection::{AuthSection, Protection, ProtectionSettings, TlsSection},
 };
 
 /// Everything a worker needs to know before it starts.
@@ -64,6 +65,8 @@ pub struct Config {
     pub stop_tasks: bool,
     /// Whether others than this machine may reach it in clear text.
     pub insecure: bool,
+    /// How it shows who it is, and whom it trusts.
+    pub protection: Protection,
     /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
     pub protocols: Versions,
     /// What runs the program of an attempt and outlives this daemon.
@@ -125,6 +128,9 @@ pub struct Settings {
     /// Serve others than this machine in clear text.
     #[arg(long, env = "VOTUM_INSECURE")]
     pub insecure: bool,
+    /// How it shows who it is, and whom it trusts.
+    #[command(flatten)]
+    pub protection: ProtectionSettings,
     /// Not given on the command line: tests play an older or a newer neighbour.
     #[arg(skip)]
     pub protocols: Option<Versions>,
@@ -200,6 +206,7 @@ impl Config {
             shadow_reserve: file.tasks.shadow_reserve.map_or(SHADOW_RESERVE_DEFAULT, |size| size.0),
             stop_tasks: settings.stop_tasks || file.tasks.stop_at_end,
             insecure: settings.insecure || file.insecure,
+            protection: Protection::joined(settings.protection, file.tls, file.auth),
             protocols: settings.protocols.unwrap_or(Versions::OURS),
             supervisor,
             log: settings.log.or(file.log).unwrap_or_else(|| LOG_DEFAULT.to_owned()),
@@ -217,7 +224,12 @@ impl Config {
         if let Some(text) = self.labels.keys().find(|name| name.starts_with(RESERVED_LABELS)) {
             return Err(ConfigError::ReservedLabel { text: text.clone() });
         }
-        if !self.insecure && !self.artifact_listen.ip().is_loopback() {
+        let tls = &self.protection.tls;
+        if !tls.is_empty() && !self.protection.guards_peers() {
+            return Err(ConfigError::HalfTls);
+        }
+        let guarded = self.insecure || self.protection.guards_peers();
+        if !guarded && !self.artifact_listen.ip().is_loopback() {
             return Err(ConfigError::NotLoopback { address: self.artifact_listen });
         }
         if self.artifact_address.is_none() && self.artifact_listen.ip().is_unspecified() {
@@ -306,11 +318,19 @@ pub enum ConfigError {
         slots: u32,
     },
     /// Others could read everything that is sent.
-    #[error("{address} can be reached from other machines in clear text; --insecure allows it")]
+    #[error(
+        "{address} can be reached from other machines in clear text; [tls] encrypts, --insecure \
+         allows it"
+    )]
     NotLoopback {
         /// What was given.
         address: SocketAddr,
     },
+    /// A worker is both ends of connections, and shows and trusts on both.
+    #[error(
+        "[tls] needs all of ca, cert and key: a worker shows a certificate and looks at others"
+    )]
+    HalfTls,
     /// Nobody can connect to an address that stands for all.
     #[error("{listen} stands for every address; say with --artifact-address which one others use")]
     NoAddress {
@@ -342,6 +362,8 @@ struct File {
     insecure: bool,
     log: Option<String>,
     log_format: Option<LogFormat>,
+    tls: TlsSection,
+    auth: AuthSection,
     publish: PublishSection,
     tasks: TasksSection,
 }

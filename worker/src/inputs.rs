@@ -38,10 +38,11 @@ pub(crate) async fn bring(
             let staging = Arc::clone(staging);
             on_disk(shell, move |shell| link(shell, &staging, &name, &staged)).await
         }
-        InputSource::Staged { address, attempt, output, digest, read_token, .. } => {
+        InputSource::Staged { holder, address, attempt, output, digest, read_token, .. } => {
             let artifact =
                 ArtifactId { attempt: attempt.clone(), part: ArtifactPart::Output(output.clone()) };
             let source = Source {
+                holder: holder.clone(),
                 address: address.clone(),
                 artifact,
                 digest: *digest,
@@ -49,7 +50,8 @@ pub(crate) async fn bring(
             };
             let (staging, input, digest) = (Arc::clone(staging), name.clone(), *digest);
             let begin = move |manifest: &Manifest| staging.intake(&input, manifest, digest);
-            fetch(&source, begin).await.map_err(|error| unavailable(&name, &chain(&error)))
+            let fetched = fetch(&source, &shell.dialer, begin).await;
+            fetched.map_err(|error| unavailable(&name, &chain(&error)))
         }
     }
 }

@@ -15,10 +15,12 @@ use votum_proto::worker::v1::{
     QueryRoundRequest, QueryRoundResponse, peer_service_client::PeerServiceClient,
     peer_service_server::PeerService,
 };
-use votum_wire::{PeerInquiry, Translate};
+use votum_tls::{Dialer, Far};
+use votum_wire::{PeerInquiry, Translate, status};
 
 use crate::{
     event::Event,
+    gate,
     session::chain,
     shell::{Shell, turn},
 };
@@ -71,8 +73,14 @@ impl PeerService for PeerDesk {
         &self,
         request: Request<QueryRoundRequest>,
     ) -> Result<Response<QueryRoundResponse>, Status> {
+        let speaker = request.extensions().get::<gate::Speaker>().cloned();
         let PeerInquiry { txn, asked, updates, by } = PeerInquiry::from_proto(request.into_inner())
             .map_err(|malformed| Status::invalid_argument(malformed.to_string()))?;
+        // The question counts as a refusal of the asker's round in some answers, so nobody puts it
+        // in another's name.
+        if let Some(gate::Speaker(name)) = speaker.filter(|one| one.0 != by.worker.as_str()) {
+            return Err(status::not_that_worker(&name, &by.worker));
+        }
         let answer = self
             .wait((txn.clone(), by.clone()))
             .ok_or_else(|| Status::resource_exhausted("too many peers ask at a time"))?;
@@ -94,7 +102,7 @@ pub(crate) async fn ask(shell: Arc<Shell>, peer: Peer, txn: TxnId) {
         updates: peer.updates,
         by: shell.me.clone(),
     };
-    let answer = timeout(PATIENCE, query(&peer.address, &inquiry)).await;
+    let answer = timeout(PATIENCE, query(&shell.dialer, &peer, &inquiry)).await;
     drop(permit);
     match answer {
         Ok(Ok(knowledge)) => {
@@ -106,10 +114,11 @@ pub(crate) async fn ask(shell: Arc<Shell>, peer: Peer, txn: TxnId) {
     }
 }
 
-async fn query(address: &str, inquiry: &PeerInquiry) -> Result<Knowledge, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+async fn query(dialer: &Dialer, peer: &Peer, inquiry: &PeerInquiry) -> Result<Knowledge, String> {
+    let endpoint = Endpoint::from_shared(dialer.url(&peer.address));
     let endpoint = endpoint.map_err(|error| chain(&error))?.tcp_nodelay(true);
-    let channel = endpoint.connect().await.map_err(|error| chain(&error))?;
+    let far = Far::Worker(peer.installation.worker.as_str());
+    let channel = dialer.connect(&endpoint, far).await.map_err(|error| chain(&error))?;
     let mut client = PeerServiceClient::new(channel);
     let response = client.query_round(inquiry.to_proto()).await;
     let response = response.map_err(|status| status.to_string())?;

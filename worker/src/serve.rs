@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::transport::{Endpoint, Server, server::TcpIncoming};
+use tonic::transport::{Endpoint, Server};
 use uuid::Uuid;
 use votum_commit::Installation;
 use votum_driver::{Clock, Driver, Inbox};
@@ -26,6 +26,7 @@ use votum_machine::WallTime;
 use votum_process::Cgroups;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
 use votum_shadow::{Checkpoints, Shadow};
+use votum_tls::{Dialer, Limits, ServerTls, TlsError};
 use votum_transfer::artifact_service;
 
 use crate::{
@@ -34,15 +35,17 @@ use crate::{
     checkpoint::Replicating,
     config::{Config, Settings},
     event::{Event, Parting},
+    gate::Gate,
     holdings::ReadLately,
     leftovers::find_leftovers,
     link::Link,
     logging,
     peer::PeerDesk,
     perform::Performer,
+    protection::Certificates,
     recovery::{self, Recovered, RecoveryError},
     run::Runs,
-    session,
+    session::{self, Way},
     shell::{Bounds, End, Ending, Shell, blocking},
     tokens::ReadTokens,
     tools,
@@ -94,8 +97,9 @@ pub async fn serve_until(
     config: Config,
     asked: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let endpoint = Endpoint::from_shared(config.coordinator.clone())
-        .map_err(|source| ServeError::Coordinator { url: config.coordinator.clone(), source })?;
+    let hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let Certificates { dialer, tls } = Certificates::load(&config.protection)?;
+    let way = way(&config, &dialer)?;
     let clock = Clock::start();
     let (recovered, shadow, checkpoints, tokens) = {
         let config = config.clone();
@@ -120,6 +124,7 @@ pub async fn serve_until(
         incarnation: draw_incarnation(),
         clock,
         link: Link::default(),
+        dialer: dialer.clone(),
         shadow,
         checkpoints,
         replicating: Replicating::default(),
@@ -137,11 +142,14 @@ pub async fn serve_until(
     let driver = Driver::new(engine, journal, Performer(Arc::clone(&shell)), clock);
     let driver = AbortOnDropHandle::new(tokio::spawn(driver.run(events, durable)));
     leftovers.hand_over(&shell).await;
-    let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, stop.clone()));
+    let served = tls.clone();
+    let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, served, stop.clone()));
+    let reloading = Certificates { dialer, tls }.with_each(hangup);
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(reloading));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
     let (removed, protocols) = (Arc::new(OnceLock::new()), shell.config.protocols);
     let told = Arc::clone(&removed);
-    let session = session::keep(endpoint, inbox, link, clock, stop.clone(), told, protocols);
+    let session = session::keep(way, inbox, link, clock, stop.clone(), told, protocols);
     let session = tokio::spawn(session);
     tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
 
@@ -160,6 +168,14 @@ pub async fn serve_until(
         Some(why) => Err(ServeError::Removed { why: why.clone() }),
         None => result,
     }
+}
+
+/// Says how the coordinator is reached.
+fn way(config: &Config, dialer: &Dialer) -> Result<Way, ServeError> {
+    let endpoint = Endpoint::from_shared(dialer.url_of(&config.coordinator)?)
+        .map_err(|source| ServeError::Coordinator { url: config.coordinator.clone(), source })?;
+    let (dialer, token) = (dialer.clone(), config.protection.token_file.clone());
+    Ok(Way { endpoint, dialer, token })
 }
 
 /// Finds out how attempts can be limited; clears away the groups of those that are over.
@@ -225,9 +241,11 @@ async fn until_the_end(
 async fn serve_peers(
     shell: Arc<Shell>,
     listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let gate = if tls.is_some() { Gate::Guarded } else { Gate::Open };
+    let incoming = votum_tls::incoming(listener, tls, Limits::default());
     let (health, health_server) = tonic_health::server::health_reporter();
     health.set_serving::<PeerServiceServer<PeerDesk>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -235,6 +253,7 @@ async fn serve_peers(
         .build_v1()
         .expect("the descriptors were written by our own build");
     Server::builder()
+        .layer(gate)
         .add_service(health_server)
         .add_service(reflection)
         .add_service(PeerServiceServer::new(shell.peers.clone()))
@@ -257,6 +276,9 @@ pub enum ServeError {
         /// What is wrong with it.
         source: tonic::transport::Error,
     },
+    /// The certificates cannot be used.
+    #[error("cannot use the certificates of [tls]")]
+    Tls(#[from] TlsError),
     /// What lies on the disk cannot be used.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),

@@ -4,16 +4,19 @@
 //! (R4). What comes in becomes events; what goes out is put in by the performer.
 
 use std::{
+    fs,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Endpoint};
+use tonic::{Request, Status, metadata::AsciiMetadataValue, transport::Endpoint};
 use uuid::Uuid;
 use votum_driver::{Clock, Inbox};
 use votum_proto::worker::v1::session_service_client::SessionServiceClient;
+use votum_tls::{Dialer, Far};
 use votum_wire::{CoordinatorFrame, FromCoordinator, Problem, Reason, Translate, Versions};
 
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
 
 /// Keeps a connection to the coordinator until `stop`.
 pub(crate) async fn keep(
-    endpoint: Endpoint,
+    way: Way,
     inbox: Inbox<Event>,
     link: Link,
     clock: Clock,
@@ -31,18 +34,13 @@ pub(crate) async fn keep(
     removed: Arc<OnceLock<String>>,
     protocols: Versions,
 ) {
-    let endpoint = endpoint
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT_PATIENCE)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
+    let way = way.kept_alive();
     let mut pause = PAUSE_MIN;
     for number in 1.. {
         let session =
             Session { number: SessionNumber(number), inbox: &inbox, link: &link, protocols };
         let ended = tokio::select! {
-            ended = session.hold(&endpoint, &stop) => ended,
+            ended = session.hold(&way, &stop) => ended,
             () = stop.cancelled() => return,
         };
         match ended {
@@ -63,6 +61,41 @@ pub(crate) async fn keep(
             () = stop.cancelled() => return,
         }
         pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// How the coordinator is reached, and what is shown to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) dialer: Dialer,
+    /// The file of this worker's token, read with each connection.
+    pub(crate) token: Option<PathBuf>,
+}
+
+impl Way {
+    fn kept_alive(self) -> Self {
+        let endpoint = self
+            .endpoint
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_PATIENCE)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true);
+        Self { endpoint, ..self }
+    }
+
+    /// Returns what the header says, if there is a token; nothing if its file is of no use.
+    fn token(&self) -> Option<Option<AsciiMetadataValue>> {
+        let Some(path) = &self.token else { return Some(None) };
+        let read = fs::read_to_string(path).ok();
+        let token = read.and_then(|text| format!("Bearer {}", text.trim()).parse().ok());
+        if token.is_none() {
+            tracing::error!(?path, "there is no token in the file of the token");
+        }
+        let mut token: AsciiMetadataValue = token?;
+        token.set_sensitive(true);
+        Some(Some(token))
     }
 }
 
@@ -89,15 +122,16 @@ enum Ended {
 }
 
 impl Session<'_> {
-    async fn hold(&self, endpoint: &Endpoint, stop: &CancellationToken) -> Ended {
-        let channel = match endpoint.connect().await {
+    async fn hold(&self, way: &Way, stop: &CancellationToken) -> Ended {
+        let channel = match way.dialer.connect(&way.endpoint, Far::Coordinator).await {
             Ok(channel) => channel,
             Err(error) => {
                 let error = chain(&error);
-                tracing::debug!(coordinator = %endpoint.uri(), error, "cannot connect");
+                tracing::debug!(coordinator = %way.endpoint.uri(), error, "cannot connect");
                 return Ended::InSilence;
             }
         };
+        let Some(token) = way.token() else { return Ended::InSilence };
         let hangup = stop.child_token();
         let Some(outgoing) = self.link.open(self.number, hangup.clone()) else {
             return Ended::ForEver;
@@ -109,7 +143,7 @@ impl Session<'_> {
             .max_decoding_message_size(FRAME_BYTES_MAX)
             .max_encoding_message_size(FRAME_BYTES_MAX);
         let ended = tokio::select! {
-            ended = self.talk(client, outgoing) => ended,
+            ended = self.talk(client, outgoing, token) => ended,
             // With its pause growing: whoever is left at once would be left again.
             () = hangup.cancelled() => Ended::InSilence,
         };
@@ -122,9 +156,14 @@ impl Session<'_> {
         &self,
         mut client: SessionServiceClient<tonic::transport::Channel>,
         outgoing: tokio::sync::mpsc::Receiver<votum_wire::FromWorker>,
+        token: Option<AsciiMetadataValue>,
     ) -> Ended {
         let frames = ReceiverStream::new(outgoing).map(|frame| frame.to_proto());
-        let mut incoming = match client.session(frames).await {
+        let mut request = Request::new(frames);
+        if let Some(token) = token {
+            request.metadata_mut().insert(AUTHORIZATION, token);
+        }
+        let mut incoming = match client.session(request).await {
             Ok(response) => response.into_inner(),
             Err(status) => return refused(&status),
         };
@@ -213,6 +252,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Where a token stands.
+const AUTHORIZATION: &str = "authorization";
 /// Shortest wait between two connections.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest wait between two connections.

@@ -10,6 +10,7 @@ use votum_job::{Failure, FailureKind, Usage};
 use votum_machine::Moment;
 use votum_process::{Cgroups, SupervisorProgram};
 use votum_shadow::{Checkpoints, Shadow};
+use votum_tls::Dialer;
 
 use crate::{
     checkpoint::Replicating,
@@ -33,6 +34,8 @@ pub(crate) struct Shell {
     pub(crate) clock: Clock,
     pub(crate) inbox: Inbox<Event>,
     pub(crate) link: Link,
+    /// Reaches the coordinator and other workers.
+    pub(crate) dialer: Dialer,
     pub(crate) shadow: Shadow,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) replicating: Replicating,

@@ -8,13 +8,15 @@ use votum_client::Client;
 use votum_wire::{WorkerView, request::SubmitJob};
 
 use crate::{
+    access::Credentials,
     commands::submit,
     context::{Context, Patience},
     dev::{
-        cluster::Cluster,
+        cluster::{Cluster, worker_name},
         demo,
         layout::{Layout, free_address},
         member::{Happening, Report, Restart},
+        pki::Pki,
         readiness,
     },
     display::{
@@ -47,6 +49,9 @@ pub(crate) struct DevArgs {
     /// Keep the cluster after the demo.
     #[arg(long, requires = "demo")]
     stay: bool,
+    /// Make certificates, and let everybody show one: clients, workers and coordinator.
+    #[arg(long)]
+    tls: bool,
     /// Do not start a process again that ended.
     #[arg(long)]
     no_restart: bool,
@@ -63,7 +68,8 @@ pub(crate) async fn run(args: &DevArgs, context: &Context) -> Outcome {
     let layout = Layout::create(&args.data)?;
     let address = free_address(args.port)?;
     let restart = if args.no_restart { Restart::Never } else { Restart::Always };
-    let mut cluster = Cluster::start(&layout, address, args.workers, restart)?;
+    let pki = if args.tls { Some(prepare_pki(&layout, args.workers)?) } else { None };
+    let mut cluster = Cluster::start(&layout, address, args.workers, restart, pki)?;
     let outcome = tokio::select! {
         outcome = used(args, context, &mut cluster, spec) => outcome,
         () = stop.asked() => Ok(Exit::Interrupted),
@@ -86,11 +92,12 @@ async fn used(
     cluster: &mut Cluster,
     spec: Option<votum_job::JobSpec>,
 ) -> Outcome {
-    let client = context.client_of(&cluster.url(), Patience::Short)?;
+    let credentials = cluster.credentials();
+    let client = context.client_of(&cluster.url(), Patience::Short, &credentials)?;
     let workers = readiness::all_ready(cluster, &client).await?;
     context.screen.result(&introduction(cluster, &workers, args, context))?;
     let Some(spec) = spec else { return stay(cluster, context).await };
-    let client = context.client_of(&cluster.url(), Patience::Endless)?;
+    let client = context.client_of(&cluster.url(), Patience::Endless, &credentials)?;
     let exit = tokio::select! {
         exit = demonstrate(&client, spec, &workers, context) => exit?,
         never = stay(cluster, context) => return never,
@@ -100,6 +107,14 @@ async fn used(
         return stay(cluster, context).await;
     }
     Ok(exit)
+}
+
+fn prepare_pki(layout: &Layout, workers: u16) -> Result<Pki, Fault> {
+    let names: Vec<String> = (1..=workers).map(worker_name).collect();
+    Pki::prepare(&layout.pki(), names.iter().map(String::as_str)).map_err(|error| {
+        let text = format!("{:#}", anyhow::Error::from(error));
+        Fault::new(Exit::Failure, "CERTIFICATE", text)
+    })
 }
 
 /// Submits the demo's job, follows it and shows what came of it.
@@ -181,6 +196,13 @@ fn introduction(
     };
     if cluster.url() != context.global.address {
         suggest("first:", format!("export VOTUM_ADDRESS={}", cluster.url()));
+    }
+    if let Credentials { tls_ca: Some(ca), tls_cert: Some(cert), tls_key: Some(key), .. } =
+        cluster.credentials()
+    {
+        suggest("", format!("export VOTUM_TLS_CA={}", ca.display()));
+        suggest("", format!("export VOTUM_TLS_CERT={}", cert.display()));
+        suggest("", format!("export VOTUM_TLS_KEY={}", key.display()));
     }
     suggest("look:", "votum status".to_owned());
     if !args.demo {

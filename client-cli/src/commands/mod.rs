@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod cancel;
 pub(crate) mod case;
+pub(crate) mod cert;
 pub(crate) mod dev;
 pub(crate) mod dryvote;
 pub(crate) mod init;
@@ -17,6 +18,7 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod submit;
+pub(crate) mod token;
 pub(crate) mod txn;
 pub(crate) mod validate;
 pub(crate) mod version;
@@ -53,6 +55,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Worker(command) => worker::run(&command, context).await,
         Command::Status => status::run(context).await,
         Command::Dev(args) => dev::run(&args, context).await,
+        Command::Cert(command) => cert::run(&command, context),
+        Command::Token(command) => token::run(&command, context),
         Command::Version => version::run(context),
     }
 }

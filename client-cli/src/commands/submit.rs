@@ -118,7 +118,7 @@ async fn insist(
     request: &SubmitJob,
     context: &Context,
 ) -> Result<Result<Submitted, ClientError>, Fault> {
-    let soon = context.client_of(client.address(), Patience::Short)?;
+    let soon = client.with_options(context.options(Patience::Short));
     match soon.submit(request).await {
         Err(ClientError::Unavailable { address, .. } | ClientError::TimedOut { address, .. }) => {
             let patience = amount::duration(client.options().patience);

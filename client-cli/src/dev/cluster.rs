@@ -10,7 +10,9 @@ use tokio::{
 use super::{
     layout::Layout,
     member::{Recipe, Report, Restart},
+    pki::{Holder, Pki},
 };
+use crate::access::Credentials;
 
 /// A running development cluster.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct Cluster {
     address: SocketAddr,
     restart: Restart,
     stops: Vec<Stop>,
+    pki: Option<Pki>,
 }
 
 /// A process that was started.
@@ -46,22 +49,25 @@ struct Stop {
 }
 
 impl Cluster {
-    /// Starts the coordinator and `workers` workers.
+    /// Starts the coordinator and `workers` workers, with certificates if there are any.
     pub(crate) fn start(
         layout: &Layout,
         address: SocketAddr,
         workers: u16,
         restart: Restart,
+        pki: Option<Pki>,
     ) -> io::Result<Self> {
         let (sender, reports) = mpsc::channel(REPORTS_MAX);
-        let mut cluster =
-            Self { members: Vec::new(), reports, address, restart, stops: Vec::new() };
-        let coordinator = coordinator(layout, address);
+        let (members, stops) = (Vec::new(), Vec::new());
+        let mut cluster = Self { members, reports, address, restart, stops, pki };
+        let holder = cluster.pki.as_ref().map(|pki| pki.of("coordinator"));
+        let coordinator = coordinator(layout, address, holder);
         cluster.add(coordinator, layout.coordinator(), sender.clone())?;
         for number in 1..=workers {
-            let name = format!("s{number}");
+            let name = worker_name(number);
             layout.create_worker(&name)?;
-            let recipe = worker(layout, address, number, &name);
+            let holder = cluster.pki.as_ref().map(|pki| pki.of(&name));
+            let recipe = worker(layout, &cluster.url(), number, holder);
             cluster.add(recipe, layout.worker(&name), sender.clone())?;
         }
         Ok(cluster)
@@ -69,7 +75,13 @@ impl Cluster {
 
     /// Returns where clients connect.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.pki.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns what clients show.
+    pub(crate) fn credentials(&self) -> Credentials {
+        self.pki.as_ref().map(Pki::user).unwrap_or_default()
     }
 
     /// Returns what starts a process again, if nobody else does.
@@ -113,7 +125,12 @@ impl Cluster {
     }
 }
 
-fn coordinator(layout: &Layout, address: SocketAddr) -> Recipe {
+/// Returns the name of a worker.
+pub(crate) fn worker_name(number: u16) -> String {
+    format!("s{number}")
+}
+
+fn coordinator(layout: &Layout, address: SocketAddr, holder: Option<Holder>) -> Recipe {
     let mut arguments = words(["internal", "coordinator", "--die-with-parent", "--listen"]);
     arguments.push(address.to_string().into());
     arguments.push("--data-dir".into());
@@ -127,15 +144,17 @@ fn coordinator(layout: &Layout, address: SocketAddr) -> Recipe {
         "--stop-grace-ms",
         "5000",
     ]));
+    arguments.extend(shown(holder, "--tls-client-ca"));
     Recipe { name: "coordinator".to_owned(), arguments, log: layout.log("coordinator") }
 }
 
-fn worker(layout: &Layout, coordinator: SocketAddr, number: u16, name: &str) -> Recipe {
+fn worker(layout: &Layout, coordinator: &str, number: u16, holder: Option<Holder>) -> Recipe {
+    let name = &worker_name(number);
     let mut arguments = words(["internal", "worker", "--die-with-parent", "--name", name]);
     // Nobody would look after a task that outlives its development cluster.
     arguments.push("--stop-tasks".into());
     arguments.push("--coordinator".into());
-    arguments.push(format!("http://{coordinator}").into());
+    arguments.push(coordinator.into());
     arguments.push("--data-dir".into());
     arguments.push(layout.worker(name).into());
     arguments.push("--publish-root".into());
@@ -143,7 +162,15 @@ fn worker(layout: &Layout, coordinator: SocketAddr, number: u16, name: &str) -> 
     arguments.extend(words(["--artifact-listen", "127.0.0.1:0", "--label", "class=small"]));
     arguments.push("--label".into());
     arguments.push(format!("zone={}", zone(number)).into());
+    arguments.extend(shown(holder, "--tls-ca"));
     Recipe { name: name.to_owned(), arguments, log: layout.log(name) }
+}
+
+/// Returns the options that name the files of a holder.
+fn shown(holder: Option<Holder>, ca_option: &str) -> Vec<OsString> {
+    let Some(Holder { cert, key, ca }) = holder else { return Vec::new() };
+    let options = [("--tls-cert", cert), ("--tls-key", key), (ca_option, ca)];
+    options.into_iter().flat_map(|(option, file)| [option.into(), file.into()]).collect()
 }
 
 fn words<const N: usize>(words: [&str; N]) -> Vec<OsString> {

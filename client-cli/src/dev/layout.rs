@@ -48,6 +48,11 @@ impl Layout {
         self.root.join(name).join("publish")
     }
 
+    /// Its certificates, if it has any.
+    pub(crate) fn pki(&self) -> PathBuf {
+        self.root.join("pki")
+    }
+
     /// What a process writes to its standard output and error.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.root.join("logs").join(format!("{name}.log"))

@@ -4,4 +4,5 @@ pub(crate) mod cluster;
 pub(crate) mod demo;
 pub(crate) mod layout;
 pub(crate) mod member;
+pub(crate) mod pki;
 pub(crate) mod readiness;

@@ -8,6 +8,7 @@ use tonic::{
 };
 use votum_ids::WorkerId;
 use votum_proto::worker::v1::artifact_service_client::ArtifactServiceClient;
+use votum_tls::Far;
 use votum_wire::status;
 
 use super::Desk;
@@ -24,13 +25,15 @@ pub(super) async fn reach(
     let unreachable = || status::worker_unreachable(worker);
     let keeper = workers.iter().find(|view| view.worker == *worker);
     let address = &keeper.ok_or_else(unreachable)?.artifact_address;
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| unreachable())?;
+    let url = desk.dialer.url(address);
+    let endpoint = Endpoint::from_shared(url).map_err(|_| unreachable())?;
     let endpoint = endpoint
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_PATIENCE)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-    let channel = endpoint.connect().await.map_err(|_| unreachable())?;
+    let far = Far::Worker(worker.as_str());
+    let channel = desk.dialer.connect(&endpoint, far).await.map_err(|_| unreachable())?;
     Ok(ArtifactServiceClient::new(channel))
 }
 

@@ -30,6 +30,7 @@ use tonic::{Request, Status};
 use votum_driver::{Clock, Inbox};
 use votum_ids::JobId;
 use votum_journal::Reader;
+use votum_tls::Dialer;
 use votum_wire::{CaseName, Subject, Translate, WorkerDamage, status, view::JobView};
 
 use crate::{
@@ -55,6 +56,8 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     /// How long a job whose records are removed is still known.
     pub(crate) tombstones_kept: Duration,
+    /// Reaches workers.
+    pub(crate) dialer: Dialer,
 }
 
 impl Desk {

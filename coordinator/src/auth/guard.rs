@@ -1,60 +1,87 @@
 //! Decides about one request: who asks, and whether that one may.
 
-use std::net::IpAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use tonic::{
-    codegen::http::{HeaderMap, request::Parts},
-    transport::server::TcpConnectInfo,
-};
+use tonic::codegen::http::{HeaderMap, header, request::Parts};
+use votum_tls::Peer;
 
 use super::{
-    Principal,
-    refusal::Refusal,
+    Principal, Tokens,
+    refusal::{Refusal, Unproven},
     routes::{Wanted, wanted},
     rules::rule,
 };
 
 /// Decides who may ask what.
-#[derive(Debug)]
-pub(crate) struct Guard;
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    tokens: Option<Arc<Tokens>>,
+    /// Whether certificates prove anything.
+    certificates: bool,
+}
 
 impl Guard {
-    /// Trusts everybody who can connect, with the name that is claimed.
-    pub(crate) fn trusting() -> Self {
-        Self
+    /// Asks for a token or a certificate, whichever of them there is; with neither, everybody who
+    /// can connect is trusted, with the name that is claimed.
+    pub(crate) fn new(tokens: Option<Arc<Tokens>>, certificates: bool) -> Self {
+        Self { tokens, certificates }
     }
 
-    /// Says who asks, if that one may ask this.
-    pub(crate) fn admit(&self, request: &Parts) -> Result<Principal, Refusal> {
-        let principal = Principal::trusted(claimed_name(&request.headers, peer(request)));
+    /// Says who asks, if that one may ask this; nobody has to be known to see what is public.
+    pub(crate) fn admit(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
+        let principal = self.principal(request);
         let rpc = match wanted(&request.method, request.uri.path()) {
             Wanted::Grpc(rpc) | Wanted::Json(rpc) => rpc,
-            Wanted::Page => return Ok(principal),
+            Wanted::Page => return Ok(principal.ok()),
         };
-        match rule(rpc).ok_or(Refusal::NoSuchCall)?.role {
+        let rule = rule(rpc);
+        if rule.is_some_and(|rule| rule.role.is_none()) {
+            return Ok(principal.ok());
+        }
+        // Strangers are not told which calls there are.
+        let principal = principal.map_err(Refusal::Unproven)?;
+        match rule.ok_or(Refusal::NoSuchCall)?.role {
             Some(role) if !principal.may(role) => Err(Refusal::role_needed(&principal, role)),
-            Some(_) | None => Ok(principal),
+            Some(_) | None => Ok(Some(principal)),
+        }
+    }
+
+    /// Finds out who asks. A token says it before a certificate does: whoever gives one means it.
+    fn principal(&self, request: &Parts) -> Result<Principal, Unproven> {
+        let peer = request.extensions.get::<Peer>();
+        if self.tokens.is_none() && !self.certificates {
+            let address = peer.map(|peer| peer.address);
+            return Ok(Principal::trusted(claimed_name(&request.headers, address)));
+        }
+        if let Some(tokens) = &self.tokens
+            && let Some(given) = request.headers.get(header::AUTHORIZATION)
+        {
+            let token = given.to_str().ok().and_then(|text| text.strip_prefix(BEARER));
+            let token = token.ok_or(Unproven::NoBearer)?;
+            return tokens.holder(token.trim()).ok_or(Unproven::UnknownToken);
+        }
+        match peer.and_then(|peer| peer.identity.as_ref()).filter(|_| self.certificates) {
+            Some(Ok(identity)) => Ok(Principal::certified(identity)),
+            Some(Err(error)) => Err(Unproven::Certificate(*error)),
+            None if self.tokens.is_some() => Err(Unproven::Nothing),
+            None => Err(Unproven::NoCertificate),
         }
     }
 }
 
-/// Returns where a request comes from.
-fn peer(request: &Parts) -> Option<IpAddr> {
-    let connection = request.extensions.get::<TcpConnectInfo>()?;
-    Some(connection.remote_addr()?.ip())
-}
-
 /// Says who calls: what the client claims, else where it connects from. Nothing rests on it.
-fn claimed_name(headers: &HeaderMap, peer: Option<IpAddr>) -> String {
+fn claimed_name(headers: &HeaderMap, peer: Option<SocketAddr>) -> String {
     let claimed = headers.get(USER_KEY).and_then(|user| user.to_str().ok());
     let claimed = claimed.filter(|user| !user.is_empty() && user.len() <= USER_BYTES_MAX);
     match (claimed, peer) {
         (Some(user), _) => user.to_owned(),
-        (None, Some(address)) => address.to_string(),
+        (None, Some(address)) => address.ip().to_string(),
         (None, None) => "unknown".to_owned(),
     }
 }
 
+/// Before the token in the header.
+const BEARER: &str = "Bearer ";
 /// Metadata in which a client says who it is.
 const USER_KEY: &str = "votum-user";
 /// Longest name of a user.

@@ -60,7 +60,9 @@ where
         let (mut parts, body) = request.into_parts();
         match self.guard.admit(&parts) {
             Ok(principal) => {
-                parts.extensions.insert(principal);
+                if let Some(principal) = principal {
+                    parts.extensions.insert(principal);
+                }
                 Either::Right(self.inner.call(Request::from_parts(parts, body)))
             }
             Err(refusal) => {
@@ -75,8 +77,12 @@ where
 mod tests {
     use std::convert::Infallible;
 
-    use tonic::{Code, Status, codegen::http::StatusCode};
+    use tonic::{
+        Code, Status,
+        codegen::http::{StatusCode, request::Builder},
+    };
     use tower::{ServiceExt, service_fn};
+    use votum_tls::{Identity, Peer};
 
     use super::*;
     use crate::auth::Principal;
@@ -99,13 +105,62 @@ mod tests {
         assert_eq!(answer.headers()["content-type"], "application/json");
     }
 
+    #[tokio::test]
+    async fn nobody_is_let_through_without_a_proof() {
+        let guard = || Guard::new(None, true);
+        let answer = asked_of(guard(), Request::post("/votum.v1.JobService/GetJob")).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::Unauthenticated);
+        // Strangers are not told which calls there are.
+        let answer = asked_of(guard(), Request::post("/votum.v1.JobService/BurnJob")).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::Unauthenticated);
+        let answer = asked_of(guard(), Request::get("/metrics")).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        for public in ["/", "/grpc.health.v1.Health/Check"] {
+            let answer = asked_of(guard(), Request::get(public)).await;
+            assert_eq!(answer.headers()["seen"], "nobody", "{public}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_another_role_is_not_enough() {
+        let peer = |role: &str| Peer {
+            address: "192.0.2.1:7".parse().unwrap(),
+            identity: Some(Ok(Identity { role: role.to_owned(), name: "s1".to_owned() })),
+        };
+        for (role, rpc, code) in [
+            ("worker", "/votum.v1.JobService/SubmitJob", Some(Code::PermissionDenied)),
+            ("worker", "/votum.worker.v1.SessionService/Session", None),
+            ("operator", "/votum.worker.v1.SessionService/Session", Some(Code::PermissionDenied)),
+            ("submitter", "/votum.v1.CaseService/ResolveCase", Some(Code::PermissionDenied)),
+            ("submitter", "/votum.v1.JobService/SubmitJob", None),
+            ("viewer", "/votum.v1.JobService/CancelJob", Some(Code::PermissionDenied)),
+            ("viewer", "/votum.v1.JobService/ListJobs", None),
+            ("coordinator", "/votum.v1.JobService/ListJobs", Some(Code::PermissionDenied)),
+        ] {
+            let asked = asked_of(Guard::new(None, true), Request::post(rpc).extension(peer(role)));
+            let status = Status::from_header_map(asked.await.headers());
+            assert_eq!(status.map(|status| status.code()), code, "{role} {rpc}");
+        }
+    }
+
     /// Asks a service that says whom it sees.
     async fn asked(request: Request<Body>) -> Response<Body> {
+        guarded(Guard::default(), request).await
+    }
+
+    async fn asked_of(guard: Guard, request: Builder) -> Response<Body> {
+        guarded(guard, request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn guarded(guard: Guard, request: Request<Body>) -> Response<Body> {
         let inner = service_fn(|request: Request<Body>| async move {
-            let seen = &request.extensions().get::<Principal>().unwrap().name;
+            let seen = request.extensions().get::<Principal>();
+            let seen = seen.map_or("nobody", |principal| principal.name.as_str());
             let answer = Response::builder().header("seen", seen).body(Body::empty()).unwrap();
             Ok::<_, Infallible>(answer)
         });
-        GuardLayer::new(Guard::trusting()).layer(inner).oneshot(request).await.unwrap()
+        GuardLayer::new(guard).layer(inner).oneshot(request).await.unwrap()
     }
 }

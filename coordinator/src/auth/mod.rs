@@ -9,9 +9,16 @@ mod guard;
 mod layer;
 mod principal;
 mod refusal;
+mod reload;
 mod routes;
 mod rules;
+mod settings;
+mod tokens;
 
 pub(crate) use guard::Guard;
 pub(crate) use layer::GuardLayer;
 pub(crate) use principal::{Principal, Role};
+pub(crate) use reload::Reloadable;
+pub(crate) use settings::{AuthSection, TlsSection};
+pub use settings::{Protection, ProtectionArgs};
+pub(crate) use tokens::Tokens;

@@ -3,6 +3,8 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use thiserror::Error;
+use votum_ids::WorkerId;
+use votum_tls::Identity;
 
 /// What somebody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,10 @@ pub(crate) struct Principal {
 pub(crate) enum Proof {
     /// Nothing has to be proved: everybody who can connect is trusted.
     Nothing,
+    /// By the certificate of the connection.
+    Certificate,
+    /// By a token that came with the request.
+    Token,
 }
 
 impl Principal {
@@ -82,6 +88,17 @@ impl Principal {
     pub(crate) fn trusted(name: String) -> Self {
         let roles = BTreeSet::from([Role::Operator, Role::Worker]);
         Self { name, roles, proof: Proof::Nothing }
+    }
+
+    /// Somebody whose certificate says who it is; a role that is none of these may nothing.
+    pub(crate) fn certified(identity: &Identity) -> Self {
+        let roles = identity.role.parse().into_iter().collect();
+        Self { name: identity.name.clone(), roles, proof: Proof::Certificate }
+    }
+
+    /// Says whether it may speak for a worker.
+    pub(crate) fn speaks_for(&self, worker: &WorkerId) -> bool {
+        self.proof == Proof::Nothing || self.name == worker.as_str()
     }
 
     /// Says whether it may do what needs `role`.

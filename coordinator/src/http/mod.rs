@@ -5,7 +5,6 @@
 //! differ between the two. What comes in beside the request (headers that say
 //! who asks, and the connection's extensions) goes with it.
 
-mod connection;
 mod frames;
 mod gateway;
 mod origin;
@@ -13,7 +12,6 @@ mod problem;
 mod route;
 mod stream;
 
-pub(crate) use connection::Connections;
 pub(crate) use origin::Names;
 pub(crate) use route::rpc_of;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tonic::{
     Response, Status,
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 use votum_ids::{JobId, WorkerId};
@@ -24,37 +25,58 @@ use votum_wire::{
     rescue::{RescueJob, Rescued},
 };
 
-use crate::{ClientError, Options, backoff::Backoff, error::failed};
+use votum_tls::Far;
+
+use crate::{Access, ClientError, Options, access::Badge, backoff::Backoff, error::failed};
+
+/// A connection on which every call says who makes it.
+pub(crate) type Way = InterceptedService<Channel, Badge>;
 
 /// A client of one coordinator; clones share its connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     address: String,
     options: Options,
-    channel: Channel,
+    channel: Way,
 }
 
 impl Client {
-    /// Prepares a client; the connection is opened with the first call, and again when it breaks.
-    ///
-    /// Must be called within a tokio runtime. The address is `host:port`.
+    /// Prepares a client that connects in clear text and proves nothing; see
+    /// [`Client::connect_with`].
     ///
     /// # Errors
     /// [`ClientError::InvalidAddress`].
     pub fn connect(address: &str, options: Options) -> Result<Self, ClientError> {
+        Self::connect_with(address, options, &Access::default())
+    }
+
+    /// Prepares a client; the connection is opened with the first call, and again when it breaks.
+    ///
+    /// Must be called within a tokio runtime. The address is `host:port`, or a URL; with an
+    /// authority to know the coordinator by, every connection is encrypted.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidAddress`], or [`ClientError::NoTrust`] when a URL asks for encryption
+    /// and there is no authority.
+    pub fn connect_with(
+        address: &str,
+        options: Options,
+        access: &Access,
+    ) -> Result<Self, ClientError> {
         let invalid = || ClientError::InvalidAddress { address: address.to_owned() };
-        let authority = address.strip_prefix("http://").unwrap_or(address);
+        let url = access.dialer.url_of(address)?;
+        let authority = url.split_once("://").map_or(url.as_str(), |(_, authority)| authority);
         if authority.is_empty() || authority.contains(['/', '@', ' ']) {
             return Err(invalid());
         }
-        let endpoint =
-            Endpoint::from_shared(format!("http://{authority}")).map_err(|_| invalid())?;
-        let channel = endpoint
+        let endpoint = Endpoint::from_shared(url.clone()).map_err(|_| invalid())?;
+        let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .connect_lazy();
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+        let channel = access.dialer.connect_lazy(&endpoint, Far::Coordinator);
+        let channel = InterceptedService::new(channel, Badge::of(access));
         Ok(Self { address: authority.to_owned(), options, channel })
     }
 
@@ -68,6 +90,12 @@ impl Client {
     #[must_use]
     pub fn options(&self) -> Options {
         self.options
+    }
+
+    /// Returns a client of the same connection that is as patient as this.
+    #[must_use]
+    pub fn with_options(&self, options: Options) -> Self {
+        Self { options, ..self.clone() }
     }
 
     /// Hands in a job. Repeated under the same request id while the coordinator is unavailable;
@@ -332,15 +360,15 @@ impl Client {
         Ok(ClusterView::from_proto(answer)?)
     }
 
-    pub(crate) fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Way {
         self.channel.clone()
     }
 
-    pub(crate) fn jobs_service(&self) -> JobServiceClient<Channel> {
+    pub(crate) fn jobs_service(&self) -> JobServiceClient<Way> {
         JobServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 
-    pub(crate) fn cases_service(&self) -> CaseServiceClient<Channel> {
+    pub(crate) fn cases_service(&self) -> CaseServiceClient<Way> {
         CaseServiceClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX)
     }
 

@@ -16,6 +16,9 @@ pub enum ClientError {
         /// What was given.
         address: String,
     },
+    /// The address asks for encryption, and no authority is given to know the coordinator by.
+    #[error(transparent)]
+    NoTrust(#[from] votum_tls::TlsError),
     /// The coordinator cannot be reached, or is not ready, for longer than the patience allows.
     #[error("the coordinator at {address} is unavailable")]
     Unavailable {
@@ -70,6 +73,7 @@ impl ClientError {
         match self {
             Self::Refused(problem) | Self::Unavailable { last: problem, .. } => Some(problem),
             Self::InvalidAddress { .. }
+            | Self::NoTrust(_)
             | Self::TimedOut { .. }
             | Self::Malformed(_)
             | Self::NoSuchJob { .. }

@@ -5,6 +5,7 @@
 //! [`Options::patience`] says. A submission is one of them because it carries a
 //! request id.
 
+mod access;
 mod approval;
 mod backoff;
 mod cases;
@@ -20,6 +21,7 @@ mod txns;
 mod wait;
 mod watch;
 
+pub use access::{Access, Token};
 pub use changes::ListWatch;
 pub use client::Client;
 pub use error::ClientError;

@@ -12,11 +12,12 @@ use tonic::{
     Code, Status, Streaming,
     transport::{Channel, Endpoint},
 };
-use votum_ids::Digest;
+use votum_ids::{Digest, WorkerId};
 use votum_proto::worker::v1::{
     ReadArtifactResponse, artifact_service_client::ArtifactServiceClient,
 };
 use votum_shadow::{Intake, IntakeError, Manifest, TreePath};
+use votum_tls::{Dialer, Far};
 use votum_wire::{
     ArtifactId, Problem, Translate,
     artifact::{GetArtifact, ReadArtifact},
@@ -30,6 +31,8 @@ use crate::{
 /// An artifact and who holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    /// Who holds it.
+    pub holder: WorkerId,
     /// Where the holder serves artifacts, as `host:port`.
     pub address: String,
     /// What is wanted.
@@ -50,9 +53,10 @@ pub struct Source {
 /// [`FetchError`]; only [`FetchError::Unreachable`] may pass by itself.
 pub async fn fetch(
     source: &Source,
+    dialer: &Dialer,
     begin: impl FnOnce(&Manifest) -> Result<Intake, IntakeError> + Send + 'static,
 ) -> Result<PathBuf, FetchError> {
-    let mut holder = Holder::connect(source)?;
+    let mut holder = Holder::connect(source, dialer)?;
     let manifest = holder.manifest().await?;
     let found = manifest.digest();
     if found != source.digest {
@@ -74,15 +78,15 @@ struct Holder<'a> {
 }
 
 impl<'a> Holder<'a> {
-    fn connect(source: &'a Source) -> Result<Self, FetchError> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", source.address))
+    fn connect(source: &'a Source, dialer: &Dialer) -> Result<Self, FetchError> {
+        let endpoint = Endpoint::from_shared(dialer.url(&source.address))
             .map_err(|_| FetchError::InvalidAddress { address: source.address.clone() })?;
-        let channel = endpoint
+        let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(WINDOW_BYTES)
-            .connect_lazy();
+            .initial_connection_window_size(WINDOW_BYTES);
+        let channel = dialer.connect_lazy(&endpoint, Far::Worker(source.holder.as_str()));
         Ok(Self { source, service: ArtifactServiceClient::new(channel) })
     }
 

@@ -359,6 +359,8 @@ reasons! {
     QuotaExceeded = "QUOTA_EXCEEDED", ResourceExhausted;
     /// The caller's role, or its read token, does not allow it.
     NotAllowed = "NOT_ALLOWED", PermissionDenied;
+    /// It is not known who asks.
+    NotAuthenticated = "NOT_AUTHENTICATED", Unauthenticated;
     /// There is no such call.
     NoSuchCall = "NO_SUCH_CALL", Unimplemented;
     /// The disk failed, or an invariant does not hold.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Status, transport::Server};
-use votum_ids::{AttemptId, Epoch, FencingToken, JobId, OutputName, TaskId};
+use votum_ids::{AttemptId, Epoch, FencingToken, JobId, OutputName, TaskId, WorkerId};
 use votum_proto::worker::v1::artifact_service_client::ArtifactServiceClient;
 use votum_shadow::{Declared, Manifest, OutputPath, Presence, ReadError, Sealed, Shadow, TreePath};
 use votum_transfer::{Denied, Holdings, LogPart, Source, artifact_service};
@@ -75,7 +75,8 @@ impl Holder {
         });
         let artifact = ArtifactId { attempt: attempt(1), part: ArtifactPart::Output(output()) };
         let read_token = "right".to_owned();
-        let source = Source { address, artifact, digest, read_token };
+        let holder = WorkerId::new("holder").unwrap();
+        let source = Source { holder, address, artifact, digest, read_token };
         Self { source, dir, grown, stop, served }
     }
 

@@ -9,6 +9,7 @@ use std::{fs, path::Path};
 use tonic::Code;
 use votum_ids::Digest;
 use votum_shadow::Shadow;
+use votum_tls::Dialer;
 use votum_transfer::{FetchError, Source, fetch};
 use votum_wire::{LogStream, artifact::ReadLogs};
 
@@ -20,7 +21,7 @@ async fn fetch_into(dir: &Path, source: &Source) -> Result<Vec<(String, Vec<u8>)
     let staging = shadow.stage(&attempt(9)).unwrap();
     let digest = source.digest;
     let begin = move |manifest: &_| staging.intake(&output(), manifest, digest);
-    let path = fetch(source, begin).await?;
+    let path = fetch(source, &Dialer::default(), begin).await?;
     let mut found = Vec::new();
     list(&path, &path, &mut found);
     found.sort();

@@ -3,8 +3,22 @@
 use std::fmt::Display;
 
 use tonic::Status;
+use votum_ids::WorkerId;
 
 use crate::problem::{Problem, Reason};
+
+/// It is not known who asks.
+#[must_use]
+pub fn not_authenticated(why: impl Display) -> Status {
+    Problem::words(Reason::NotAuthenticated, why.to_string()).into()
+}
+
+/// Somebody tries to speak for a worker that it is not.
+#[must_use]
+pub fn not_that_worker(name: &str, worker: &WorkerId) -> Status {
+    let words = format!("{name} cannot speak for worker {worker}");
+    Problem::words(Reason::NotAllowed, words).with("principal", name).with("worker", worker).into()
+}
 
 /// The caller is known, and has not the role that the call needs.
 #[must_use]

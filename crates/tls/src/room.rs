@@ -1,0 +1,140 @@
+//! The room for connections: who has which place, and who was silent the longest.
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    net::IpAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::sync::oneshot;
+
+use crate::Limits;
+
+/// Everybody who is connected to one server.
+#[derive(Debug)]
+pub(crate) struct Room {
+    limits: Limits,
+    /// Counts what is heard, so that it can be said who was heard before whom.
+    heard: AtomicU64,
+    taken: Mutex<BTreeMap<u64, Taken>>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    from: IpAddr,
+    heard: Arc<AtomicU64>,
+    /// Dropped to end the connection.
+    _until: oneshot::Sender<()>,
+}
+
+impl Room {
+    /// Makes an empty one.
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { limits, heard: AtomicU64::new(0), taken: Mutex::default() })
+    }
+
+    /// Gives a place to a connection; ends the most silent one if there is no room.
+    pub(crate) fn enter(self: &Arc<Self>, from: IpAddr) -> Place {
+        let number = self.heard.fetch_add(1, Ordering::Relaxed);
+        let heard = Arc::new(AtomicU64::new(number));
+        let (until, ended) = oneshot::channel();
+        let mut taken = self.lock();
+        let of_address = taken.values().filter(|one| one.from == from).count();
+        if of_address >= self.limits.per_address_max {
+            end_most_silent(&mut taken, |one| one.from == from);
+        } else if taken.len() >= self.limits.connections_max {
+            end_most_silent(&mut taken, |_| true);
+        }
+        taken.insert(number, Taken { from, heard: Arc::clone(&heard), _until: until });
+        drop(taken);
+        Place { room: Arc::clone(self), number, heard, ended }
+    }
+
+    /// Ends whoever was silent the longest, to make room.
+    pub(crate) fn end_most_silent(&self) {
+        end_most_silent(&mut self.lock(), |_| true);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn end_most_silent(taken: &mut BTreeMap<u64, Taken>, among: impl Fn(&Taken) -> bool) {
+    let silent = taken.iter().filter(|(_, one)| among(one));
+    let silent = silent.min_by_key(|(_, one)| one.heard.load(Ordering::Relaxed));
+    if let Some(number) = silent.map(|(number, _)| *number) {
+        taken.remove(&number);
+    }
+}
+
+/// The place of one connection; free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: Arc<Room>,
+    number: u64,
+    heard: Arc<AtomicU64>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Place {
+    /// Notes that something was heard.
+    pub(crate) fn heard(&self) {
+        self.heard.store(self.room.heard.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Says whether the place was given to somebody else.
+    pub(crate) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.ended).poll(context).map(|_| ())
+    }
+
+    /// Waits until the place is given to somebody else.
+    pub(crate) async fn ended(&mut self) {
+        poll_fn(|context| self.poll_ended(context)).await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.lock().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn the_most_silent_of_an_address_makes_room() {
+        let room = Room::new(Limits { connections_max: 10, per_address_max: 2 });
+        let (ada, bob): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let mut other = room.enter(bob);
+        let mut first = room.enter(ada);
+        let mut second = room.enter(ada);
+        first.heard();
+        let mut third = room.enter(ada);
+        let ended = [&mut other, &mut first, &mut second, &mut third].map(is_ended);
+        assert_eq!(ended, [false, false, true, false]);
+    }
+
+    #[test]
+    fn a_place_is_free_when_its_connection_goes() {
+        let room = Room::new(Limits { connections_max: 1, per_address_max: 1 });
+        let ada = [10, 0, 0, 1].into();
+        drop(room.enter(ada));
+        let mut place = room.enter(ada);
+        assert!(!is_ended(&mut place));
+    }
+
+    fn is_ended(place: &mut Place) -> bool {
+        place.poll_ended(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+}
