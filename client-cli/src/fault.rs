@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, io, path::Path};
 use serde::Serialize;
 use tonic::Code;
 use votum_client::ClientError;
-use votum_wire::{Problem, Reason};
+use votum_wire::{Problem, Reason, code_word};
 
 use crate::{exit::Exit, job_file::Rejection};
 
@@ -155,7 +155,7 @@ impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
         let exit = exit_of(problem.code, &problem.reason);
         let mut fault = Self::new(exit, problem.reason.as_str(), problem.message);
-        fault.details.code = word(problem.code).to_owned();
+        fault.details.code = code_word(problem.code).to_owned();
         fault.details.metadata = problem.metadata;
         for field in problem.fields {
             fault.details.hints.push(format!("{}: {}", field.field, field.problem));
@@ -194,29 +194,6 @@ fn exit_of(code: Code, reason: &Reason) -> Exit {
         | Code::Unimplemented
         | Code::Internal
         | Code::DataLoss => Exit::Failure,
-    }
-}
-
-/// Returns the word of a code, as the JSON of gRPC writes it.
-fn word(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -11,7 +11,9 @@ use clap::Args;
 use serde::Deserialize;
 use votum_wire::Versions;
 
-use crate::auth::{AuthSection, Protection, ProtectionArgs, TlsSection};
+use crate::auth::{
+    AuthSection, ClientLimits, LimitsSection, Protection, ProtectionArgs, TlsSection,
+};
 
 /// The settings of one coordinator, complete and checked.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub lazy_sync: Duration,
     /// Who may connect, and as whom.
     pub protection: Protection,
+    /// How much one client can have.
+    pub limits: ClientLimits,
     /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
     pub protocols: Versions,
 }
@@ -88,6 +92,7 @@ struct ConfigFile {
     insecure: bool,
     tls: TlsSection,
     auth: AuthSection,
+    limits: LimitsSection,
     jobs: JobsFile,
     workers: WorkersFile,
 }
@@ -144,6 +149,7 @@ impl ConfigArgs {
             ),
             lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
             protection: Protection::joined(self.protection, file.tls, file.auth),
+            limits: file.limits.limits(),
             protocols: Versions::OURS,
         };
         config.check(self.insecure || file.insecure)?;

@@ -7,6 +7,7 @@
 mod action;
 mod admission;
 mod api;
+mod audit;
 mod auth;
 mod changes;
 mod config;
@@ -31,7 +32,7 @@ mod turn;
 mod view;
 mod webhooks;
 
-pub use auth::{Protection, ProtectionArgs};
+pub use auth::{ClientLimits, Protection, ProtectionArgs};
 pub use config::{Config, ConfigArgs};
 pub use log::LogArgs;
 
@@ -44,11 +45,11 @@ use tokio::{
 };
 use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
-use votum_tls::Limits;
 
 use crate::{
     api::{AdminApi, Desk},
-    auth::{GuardLayer, Reloadable},
+    audit::Audit,
+    auth::{GuardLayer, Rates, Reloadable},
     changes::Changes,
     perform::Performer,
     recall::Recall,
@@ -100,14 +101,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let session = SessionApi { inbox, sessions: sessions.clone() };
     let grpc = services::grpc(desk, admin, session).await?;
     let routes = http::joined(&grpc, http::Names::of(address), axum::Router::new());
-    let incoming = votum_tls::incoming(listener, secured.tls.clone(), Limits::default());
+    let audit = Audit::open(&config.data_dir).context("cannot write the audit log")?;
+    let rates = config.limits.requests_per_second.map(Rates::new);
+    let guard = secured.guard(clock).bounding(rates).writing_into(audit);
+    let incoming = votum_tls::incoming(listener, secured.tls.clone(), config.limits.connections);
     let server = Server::builder()
         // Scripts, browsers and scrapers speak it.
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)
-        .layer(GuardLayer::new(secured.guard()))
+        .layer(GuardLayer::new(guard))
         .add_routes(routes)
         .serve_with_incoming(incoming);
     tokio::spawn(secured.with_each(hangup));

@@ -539,6 +539,7 @@ pub(crate) mod tests {
             tombstones_kept: Duration::from_secs(3600),
             lazy_sync: Duration::from_millis(100),
             protection: crate::Protection::default(),
+            limits: crate::ClientLimits::default(),
             protocols: votum_wire::Versions::OURS,
         }
     }

@@ -25,6 +25,7 @@ use votum_wire::{
 use super::{Desk, caller, listing, logs, outputs, read, refused, watch};
 use crate::{
     action::{Answer, Refusal},
+    auth::About,
     question::{Intent, Question, Wish},
     record::{KnownRequest, job_stream, request_key},
     view,
@@ -66,7 +67,11 @@ impl JobService for JobApi {
             rescue: None,
         };
         let submitted = self.submit(spec, job, submission, validate_only).await?;
-        Ok(Response::new(submitted.to_proto()))
+        let mut response = Response::new(submitted.to_proto());
+        if let Some(view) = &submitted.job {
+            response.extensions_mut().insert(About(votum_wire::names::job_name(&view.job)));
+        }
+        Ok(response)
     }
 
     async fn get_job(

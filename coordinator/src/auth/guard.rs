@@ -3,33 +3,58 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use tonic::codegen::http::{HeaderMap, header, request::Parts};
+use votum_driver::Clock;
+use votum_machine::WallTime;
 use votum_tls::Peer;
 
 use super::{
-    Principal, Tokens,
+    Principal, Rates, Tokens,
+    principal::Proof,
     refusal::{Refusal, Unproven},
     routes::{Wanted, wanted},
     rules::rule,
 };
+use crate::audit::{Audit, Deed};
 
-/// Decides who may ask what.
-#[derive(Debug, Default)]
+/// Decides who may ask what, and writes down what was asked.
+#[derive(Debug)]
 pub(crate) struct Guard {
     tokens: Option<Arc<Tokens>>,
     /// Whether certificates prove anything.
     certificates: bool,
+    rates: Option<Rates>,
+    audit: Option<Audit>,
+    clock: Clock,
 }
 
 impl Guard {
     /// Asks for a token or a certificate, whichever of them there is; with neither, everybody who
     /// can connect is trusted, with the name that is claimed.
-    pub(crate) fn new(tokens: Option<Arc<Tokens>>, certificates: bool) -> Self {
-        Self { tokens, certificates }
+    pub(crate) fn new(tokens: Option<Arc<Tokens>>, certificates: bool, clock: Clock) -> Self {
+        Self { tokens, certificates, rates: None, audit: None, clock }
+    }
+
+    /// Bounds how often each may ask.
+    pub(crate) fn bounding(self, rates: Option<Rates>) -> Self {
+        Self { rates, ..self }
+    }
+
+    /// Writes down what changes something.
+    pub(crate) fn writing_into(self, audit: Audit) -> Self {
+        Self { audit: Some(audit), ..self }
+    }
+
+    /// Writes a deed down, if deeds are.
+    pub(crate) fn note(&self, deed: impl FnOnce(WallTime) -> Deed) {
+        if let Some(audit) = &self.audit {
+            audit.note(deed(self.clock.wall()));
+        }
     }
 
     /// Says who asks, if that one may ask this; nobody has to be known to see what is public.
     pub(crate) fn admit(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
         let principal = self.principal(request);
+        self.bound(request, principal.as_ref().ok())?;
         let rpc = match wanted(&request.method, request.uri.path()) {
             Wanted::Grpc(rpc) | Wanted::Json(rpc) => rpc,
             Wanted::Page => return Ok(principal.ok()),
@@ -44,6 +69,16 @@ impl Guard {
             Some(role) if !principal.may(role) => Err(Refusal::role_needed(&principal, role)),
             Some(_) | None => Ok(Some(principal)),
         }
+    }
+
+    /// Takes one request of a principal who has proved to be somebody, else of an address.
+    fn bound(&self, request: &Parts, principal: Option<&Principal>) -> Result<(), Refusal> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let proven = principal.filter(|principal| principal.proof != Proof::Nothing);
+        let address = || request.extensions.get::<Peer>().map(|peer| peer.address.ip().to_string());
+        let who = proven.map(|principal| principal.name.clone()).or_else(address);
+        let who = who.unwrap_or_default();
+        rates.take(&who, self.clock.now()).map_err(|wait| Refusal::TooOften { who, wait })
     }
 
     /// Finds out who asks. A token says it before a certificate does: whoever gives one means it.

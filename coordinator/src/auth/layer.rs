@@ -1,22 +1,32 @@
-//! The layer around the whole server that lets requests through, or answers in its place.
+//! The layer around the whole server that lets requests through, or answers in their place, and
+//! writes down what changes something.
 
 use std::{
-    future::{Ready, ready},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use futures_util::future::Either;
 use tonic::{
+    Code, Status,
     body::Body,
     codegen::{
         Service,
-        http::{Request, Response},
+        http::{Request, Response, request::Parts},
     },
 };
 use tower::Layer;
+use votum_tls::Peer;
+use votum_wire::{Problem, code_word};
 
-use super::{Guard, routes::wanted};
+use super::{
+    Guard, Principal,
+    about::{About, Beginning},
+    refusal::Refusal,
+    routes::{Wanted, wanted},
+    rules::{Kind, rule},
+};
+use crate::audit::Deed;
 
 /// Puts the guard before a service.
 #[derive(Debug, Clone)]
@@ -46,11 +56,16 @@ pub(crate) struct Guarded<S> {
 
 impl<S> Service<Request<Body>> for Guarded<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error: Send + 'static,
+            Future: Send + 'static,
+        >,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<Ready<Result<Response<Body>, S::Error>>, S::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -58,18 +73,90 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.guard.admit(&parts) {
+        let admitted = self.guard.admit(&parts);
+        let entry = Entry::of(&parts, &admitted);
+        let guard = Arc::clone(&self.guard);
+        match admitted {
             Ok(principal) => {
                 if let Some(principal) = principal {
                     parts.extensions.insert(principal);
                 }
-                Either::Right(self.inner.call(Request::from_parts(parts, body)))
+                let Some(entry) = entry else {
+                    return Box::pin(self.inner.call(Request::from_parts(parts, body)));
+                };
+                let body = entry.beginning.of(body);
+                let answer = self.inner.call(Request::from_parts(parts, body));
+                Box::pin(async move {
+                    let answer = answer.await?;
+                    entry.answered(&guard, &answer);
+                    Ok(answer)
+                })
             }
             Err(refusal) => {
+                if let Some(entry) = entry {
+                    entry.refused(&guard, &refusal);
+                }
                 let answer = refusal.answer(wanted(&parts.method, parts.uri.path()));
-                Either::Left(ready(Ok(answer)))
+                Box::pin(std::future::ready(Ok(answer)))
             }
         }
+    }
+}
+
+/// What is to be written down of a request that changes something.
+struct Entry {
+    principal: Option<Principal>,
+    from: Option<std::net::SocketAddr>,
+    rpc: String,
+    /// Of a route, which names its resource.
+    path: Option<String>,
+    beginning: Beginning,
+}
+
+impl Entry {
+    fn of(request: &Parts, admitted: &Result<Option<Principal>, Refusal>) -> Option<Self> {
+        let (rpc, path) = match wanted(&request.method, request.uri.path()) {
+            Wanted::Grpc(rpc) => (rpc, None),
+            Wanted::Json(rpc) => (rpc, Some(request.uri.path().to_owned())),
+            Wanted::Page => return None,
+        };
+        rule(rpc).filter(|rule| rule.kind == Kind::Changes)?;
+        let principal = match admitted {
+            Ok(principal) => principal.clone(),
+            Err(refusal) => refusal.principal().cloned(),
+        };
+        let from = request.extensions.get::<Peer>().map(|peer| peer.address);
+        let rpc = rpc.trim_start_matches('/').to_owned();
+        Some(Self { principal, from, rpc, path, beginning: Beginning::default() })
+    }
+
+    fn answered(self, guard: &Guard, answer: &Response<Body>) {
+        // An answer with content is one without an error; its trailers follow it.
+        let status = Status::from_header_map(answer.headers());
+        let (mut code, mut reason) = (code_word(Code::Ok).to_owned(), None);
+        if let Some(status) = status.filter(|status| status.code() != Code::Ok) {
+            let problem = Problem::from_status(&status);
+            code = code_word(problem.code).to_owned();
+            reason = Some(problem.reason.as_str().to_owned());
+        } else if !answer.status().is_success() {
+            code = format!("HTTP {}", answer.status().as_u16());
+        }
+        let made = answer.extensions().get::<About>().map(|About(name)| name.clone());
+        self.note(guard, made, code, reason);
+    }
+
+    fn refused(self, guard: &Guard, refusal: &Refusal) {
+        let problem = Problem::from_status(&refusal.status(&self.rpc));
+        let code = code_word(problem.code).to_owned();
+        self.note(guard, None, code, Some(problem.reason.as_str().to_owned()));
+    }
+
+    fn note(self, guard: &Guard, made: Option<String>, outcome: String, reason: Option<String>) {
+        let about = made.or_else(|| self.beginning.name()).or(self.path);
+        let proof = self.principal.as_ref().map_or("none", |principal| principal.proof.word());
+        let by = self.principal.map(|principal| principal.name);
+        let (from, call) = (self.from, self.rpc);
+        guard.note(|at| Deed { at, by, proof, from, call, about, outcome, reason });
     }
 }
 
@@ -82,6 +169,7 @@ mod tests {
         codegen::http::{StatusCode, request::Builder},
     };
     use tower::{ServiceExt, service_fn};
+    use votum_driver::Clock;
     use votum_tls::{Identity, Peer};
 
     use super::*;
@@ -107,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_let_through_without_a_proof() {
-        let guard = || Guard::new(None, true);
+        let guard = || Guard::new(None, true, Clock::start());
         let answer = asked_of(guard(), Request::post("/votum.v1.JobService/GetJob")).await;
         let status = Status::from_header_map(answer.headers()).unwrap();
         assert_eq!(status.code(), Code::Unauthenticated);
@@ -139,7 +227,10 @@ mod tests {
             ("viewer", "/votum.v1.JobService/ListJobs", None),
             ("coordinator", "/votum.v1.JobService/ListJobs", Some(Code::PermissionDenied)),
         ] {
-            let asked = asked_of(Guard::new(None, true), Request::post(rpc).extension(peer(role)));
+            let asked = asked_of(
+                Guard::new(None, true, Clock::start()),
+                Request::post(rpc).extension(peer(role)),
+            );
             let status = Status::from_header_map(asked.await.headers());
             assert_eq!(status.map(|status| status.code()), code, "{role} {rpc}");
         }
@@ -147,7 +238,7 @@ mod tests {
 
     /// Asks a service that says whom it sees.
     async fn asked(request: Request<Body>) -> Response<Body> {
-        guarded(Guard::default(), request).await
+        guarded(Guard::new(None, false, Clock::start()), request).await
     }
 
     async fn asked_of(guard: Guard, request: Builder) -> Response<Body> {

@@ -83,6 +83,17 @@ pub(crate) enum Proof {
     Token,
 }
 
+impl Proof {
+    /// Returns its word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Certificate => "certificate",
+            Self::Token => "token",
+        }
+    }
+}
+
 impl Principal {
     /// Somebody who has to prove nothing and may do everything.
     pub(crate) fn trusted(name: String) -> Self {

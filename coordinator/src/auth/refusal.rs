@@ -1,5 +1,7 @@
 //! How a caller is told that it may not, in gRPC or in JSON.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use thiserror::Error;
 use tonic::{
@@ -18,9 +20,11 @@ pub(crate) enum Refusal {
     /// It is not known who asks.
     Unproven(Unproven),
     /// The role of this call is not among the caller's.
-    RoleNeeded { name: String, needs: Role },
+    RoleNeeded { principal: Principal, needs: Role },
     /// The call is in no table.
     NoSuchCall,
+    /// The caller asks more often than it may.
+    TooOften { who: String, wait: Duration },
 }
 
 /// Why it is not known who asks.
@@ -46,7 +50,15 @@ pub(crate) enum Unproven {
 impl Refusal {
     /// The caller's roles do not cover what the call needs.
     pub(crate) fn role_needed(principal: &Principal, needs: Role) -> Self {
-        Self::RoleNeeded { name: principal.name.clone(), needs }
+        Self::RoleNeeded { principal: principal.clone(), needs }
+    }
+
+    /// Returns who is refused, if that is known.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::RoleNeeded { principal, .. } => Some(principal),
+            Self::Unproven(_) | Self::NoSuchCall | Self::TooOften { .. } => None,
+        }
     }
 
     /// Returns the answer to a request that wanted `wanted`.
@@ -58,11 +70,15 @@ impl Refusal {
         }
     }
 
-    fn status(&self, rpc: &str) -> Status {
+    /// Returns the refusal of a call, in gRPC's form.
+    pub(crate) fn status(&self, rpc: &str) -> Status {
         match self {
             Self::Unproven(why) => status::not_authenticated(why),
-            Self::RoleNeeded { name, needs } => status::role_needed(name, method(rpc), needs),
+            Self::RoleNeeded { principal, needs } => {
+                status::role_needed(&principal.name, method(rpc), needs)
+            }
             Self::NoSuchCall => status::no_such_call(rpc),
+            Self::TooOften { who, wait } => status::too_often(who, *wait),
         }
     }
 
@@ -72,6 +88,7 @@ impl Refusal {
             Self::Unproven(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
             Self::RoleNeeded { .. } => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
             Self::NoSuchCall => (StatusCode::NOT_FOUND, "UNIMPLEMENTED"),
+            Self::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
         };
         let problem = Problem::from_status(&self.status(rpc));
         let error = ErrorObject {
@@ -86,8 +103,14 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Self::Unproven(_) = self {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        match self {
+            Self::Unproven(_) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::TooOften { wait, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            }
+            Self::RoleNeeded { .. } | Self::NoSuchCall => {}
         }
         response
     }

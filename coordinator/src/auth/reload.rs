@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
+use votum_driver::Clock;
 use votum_tls::{Dialer, ServerTls};
 
 use super::{Guard, Protection, Tokens};
@@ -37,9 +38,9 @@ impl Reloadable {
     }
 
     /// Returns the guard that decides by what was read.
-    pub(crate) fn guard(&self) -> Guard {
+    pub(crate) fn guard(&self, clock: Clock) -> Guard {
         let certificates = self.tls.as_ref().is_some_and(|tls| tls.knows_clients());
-        Guard::new(self.tokens.clone(), certificates)
+        Guard::new(self.tokens.clone(), certificates, clock)
     }
 
     /// Reads everything again with each signal, for ever.

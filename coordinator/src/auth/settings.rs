@@ -1,10 +1,10 @@
 //! What an operator sets about who may connect, and as whom.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
-use votum_tls::{Clients, TlsFiles};
+use votum_tls::{Clients, Limits, TlsFiles};
 
 /// Who may connect, and as whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +47,51 @@ pub(crate) struct TlsSection {
 pub(crate) struct AuthSection {
     token_file: Option<PathBuf>,
 }
+
+/// How much of the coordinator one client can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Connections, of one address and of all.
+    pub connections: Limits,
+    /// Requests of one principal, or of one address that proves nothing; none: any number.
+    pub requests_per_second: Option<NonZeroU32>,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        let connections = Limits::default();
+        Self { connections, requests_per_second: NonZeroU32::new(REQUESTS_PER_SECOND) }
+    }
+}
+
+/// The section `[limits]` of the file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsSection {
+    connections: Option<usize>,
+    connections_per_address: Option<usize>,
+    requests_per_second: Option<u32>,
+}
+
+impl LimitsSection {
+    /// Fills in the defaults; no request a second means any number.
+    pub(crate) fn limits(self) -> ClientLimits {
+        let ClientLimits { connections, requests_per_second } = ClientLimits::default();
+        let connections = Limits {
+            connections_max: self.connections.unwrap_or(connections.connections_max).max(1),
+            per_address_max: self
+                .connections_per_address
+                .unwrap_or(connections.per_address_max)
+                .max(1),
+        };
+        let requests_per_second =
+            self.requests_per_second.map_or(requests_per_second, NonZeroU32::new);
+        ClientLimits { connections, requests_per_second }
+    }
+}
+
+/// More than a busy script asks, less than hurts.
+const REQUESTS_PER_SECOND: u32 = 2000;
 
 impl Protection {
     /// Joins flags with the file.

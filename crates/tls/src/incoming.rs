@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -44,6 +45,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Leaves descriptors to what else the process opens.
+    fn within_descriptors(self) -> Self {
+        let most = getrlimit(Resource::Nofile).current;
+        let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        let most = most.saturating_sub(DESCRIPTORS_RESERVED).max(CONNECTIONS_MIN);
+        Self {
+            connections_max: self.connections_max.min(most),
+            per_address_max: self.per_address_max.min(most),
+        }
+    }
+}
+
 /// Takes connections until the stream is dropped; with TLS only those that shook hands come out.
 pub fn incoming(
     listener: TcpListener,
@@ -51,7 +65,7 @@ pub fn incoming(
     limits: Limits,
 ) -> impl Stream<Item = io::Result<Connection>> + Unpin {
     let (ready, connections) = mpsc::channel(READY_MAX);
-    tokio::spawn(take(listener, tls, Room::new(limits), ready));
+    tokio::spawn(take(listener, tls, Room::new(limits.within_descriptors()), ready));
     ReceiverStream::new(connections)
 }
 
@@ -217,6 +231,9 @@ impl AsyncWrite for Connection {
     }
 }
 
+/// Descriptors that are no connections of others: the journal, its index, calls to workers.
+const DESCRIPTORS_RESERVED: usize = 256;
+const CONNECTIONS_MIN: usize = 64;
 /// Most connections that have greeted and are not served yet.
 const READY_MAX: usize = 64;
 /// How long a connection may take to say its first word, or to shake hands.

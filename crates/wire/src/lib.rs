@@ -63,7 +63,7 @@ pub use hook::{
     CaseAction, HookAttempt, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
 };
 pub use malformed::{Fault, Malformed};
-pub use problem::{Problem, Reason};
+pub use problem::{Problem, Reason, code_word};
 pub use protocol::{Behind, TAKE_OVER_SINCE, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;

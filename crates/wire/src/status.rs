@@ -2,7 +2,7 @@
 
 mod access;
 
-pub use access::{no_such_call, not_authenticated, not_that_worker, role_needed};
+pub use access::{no_such_call, not_authenticated, not_that_worker, role_needed, too_often};
 
 use std::{fmt::Display, time::Duration};
 

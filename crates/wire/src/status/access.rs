@@ -1,6 +1,6 @@
 //! What callers are told who may not do what they ask.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use tonic::Status;
 use votum_ids::WorkerId;
@@ -35,4 +35,11 @@ pub fn role_needed(name: &str, call: &str, role: impl Display) -> Status {
 #[must_use]
 pub fn no_such_call(call: &str) -> Status {
     Problem::words(Reason::NoSuchCall, format!("there is no call {call}")).with("call", call).into()
+}
+
+/// The caller asks more often than it may.
+#[must_use]
+pub fn too_often(who: &str, wait: Duration) -> Status {
+    let words = format!("{who} asks more often than this coordinator lets anybody");
+    Problem::words(Reason::QuotaExceeded, words).with("principal", who).retry_after(wait).into()
 }
