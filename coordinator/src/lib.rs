@@ -30,6 +30,7 @@ mod services;
 mod sessions;
 mod turn;
 mod view;
+mod web;
 mod webhooks;
 
 pub use auth::{ClientLimits, Protection, ProtectionArgs};

@@ -1,4 +1,5 @@
-//! HTTP on the same listener as gRPC: JSON for scripts and the page, and whether it is well.
+//! HTTP on the same listener as gRPC: JSON for scripts and the page, the page itself, and whether
+//! it is well.
 //!
 //! A request over HTTP becomes the gRPC request that its route stands for and
 //! is answered by the same service, so that neither a rule nor a role can
@@ -19,7 +20,7 @@ use axum::{
     Router,
     body::Body,
     extract::{RawPathParams, Request, State},
-    http::{HeaderMap, Response, header},
+    http::{HeaderMap, Method as HttpMethod, Response, Uri, header},
     routing::{get, on},
 };
 use tonic::{Status, service::Routes};
@@ -27,6 +28,8 @@ use votum_wire::method::Method;
 
 use gateway::Gateway;
 use route::ROUTES;
+
+use crate::web;
 
 /// Joins the gRPC services with everything that HTTP alone asks for.
 ///
@@ -47,10 +50,13 @@ pub(crate) fn joined(grpc: &Routes, names: Names, further: Router) -> Routes {
     Routes::from(http.merge(grpc.clone().into_axum_router().reset_fallback()))
 }
 
-/// Answers whoever asks for what there is not, in his own language.
-async fn unknown(headers: HeaderMap) -> Response<Body> {
+/// Answers whoever asks for what is not a route, in his own language: a browser gets the page.
+async fn unknown(method: HttpMethod, uri: Uri, headers: HeaderMap) -> Response<Body> {
     if is_grpc(&headers) {
         return Status::unimplemented("").into_http();
+    }
+    if method == HttpMethod::GET && !uri.path().starts_with("/api/") {
+        return web::answer(uri.path(), &headers);
     }
     problem::response(&problem::no_such_route())
 }

@@ -1,0 +1,158 @@
+// One job: where it stands and why, its graph, its commit, and everything known about it.
+
+import { h, show, chip, moment, bar, empty, failure } from "./dom.js";
+import { stateOf, last, progress, isFinal, counted } from "./words.js";
+import { get, follow } from "./api.js";
+import { drawGraph } from "./picture.js";
+import { strip } from "./commit.js";
+import { actions } from "./actions.js";
+import { taskPanel, tasksTable, hooksTable } from "./tasks.js";
+import { drawTimeline, outputsTable, specText } from "./tabs.js";
+import { logsPanel } from "./logs.js";
+import { eventsPanel } from "./events.js";
+
+const TABS = [["timeline", "Timeline", "t"], ["tasks", "Tasks", "a"], ["outputs", "Outputs", "o"], ["logs", "Logs", "l"], ["events", "Events", "e"], ["spec", "Spec", "s"]];
+
+export function jobView({ main, signal, connection, name, key, go }) {
+  document.title = `${name} · Votum`;
+  const at = new URLSearchParams(location.search);
+  const state = { job: null, txn: null, task: at.get("task") || "", tab: TABS.some(([id]) => id === at.get("tab")) ? at.get("tab") : "timeline", name, votes: new Map() };
+  const head = h("div", { class: "jobhead" });
+  const graph = h("section", { class: "graph", "aria-label": "graph" });
+  const panel = h("aside", { class: "panel", "aria-label": "task" });
+  const commit = h("section", { class: "commit", "aria-label": "commit" });
+  const tabs = h("div", { class: "tabs", role: "tablist" });
+  const body = h("section", { class: "tab" });
+  main.append(head, h("div", { class: "picture" }, graph, panel), commit, tabs, body);
+
+  const logs = logsPanel({ name, signal, task: () => state.task });
+  const events = eventsPanel({ name, signal });
+  const act = actions({ state, go });
+
+  function select(task) {
+    state.task = state.task === task ? "" : task;
+    address();
+    draw();
+    logs.scope();
+  }
+
+  function open(tab) {
+    state.tab = tab;
+    address();
+    draw();
+    tabs.querySelector(`[data-key=${tab}]`)?.focus({ preventScroll: true });
+  }
+
+  function address() {
+    const parts = new URLSearchParams();
+    if (state.tab !== "timeline") parts.set("tab", state.tab);
+    if (state.task) parts.set("task", state.task);
+    go(`/jobs/${name}${parts.size ? `?${parts}` : ""}`, true);
+  }
+
+  function draw() {
+    const { job } = state;
+    if (!job) return;
+    drawHead(head, job, act);
+    drawGraph(graph, job, state.task, select);
+    const task = (job.tasks || []).find((one) => last(one.name) === state.task);
+    panel.hidden = !task;
+    show(panel, task ? taskPanel(task, job, { close: () => select(state.task), logs: () => open("logs"), retry: act.retryTask }) : null);
+    show(commit, strip(job, state.txn, state.votes));
+    show(tabs, TABS.map(([id, word, letter]) => h("button", { role: "tab", id: `tab-${id}`, "data-key": id, "aria-selected": String(id === state.tab), title: `key ${letter}`, onclick: () => open(id) }, word)));
+    drawTab();
+  }
+
+  function drawTab() {
+    const { job } = state;
+    const live = { logs, events }[state.tab];
+    if (live) {
+      if (body.firstChild !== live.element) body.replaceChildren(live.element);
+      live.start(job);
+      return;
+    }
+    if (state.tab === "timeline") {
+      if (!body.querySelector(".timeline")) body.replaceChildren(h("div", { class: "timeline" }));
+      drawTimeline(body.querySelector(".timeline"), job);
+    } else if (state.tab === "tasks") show(body, tasksTable(job, select), hooksTable(job));
+    else if (state.tab === "outputs") show(body, outputsTable(job));
+    else show(body, specText(job));
+  }
+
+  async function look() {
+    const { job } = state;
+    const open = ["JOB_STATE_PREPARING", "JOB_STATE_COMMITTING", "JOB_STATE_ABORTING"].includes(job.state);
+    if (!open) return;
+    try {
+      state.txn = (await get(`jobs/${name}/txn`, signal)).txn;
+      for (const one of state.txn.participants || []) {
+        state.votes.set(one.participant?.worker, { vote: one.voteTime, applied: one.acknowledgeTime });
+      }
+      draw();
+    } catch { /* It has ended meanwhile. */ }
+  }
+
+  let due = false;
+  function take({ job }) {
+    const moved = job.state !== state.job?.state;
+    state.job = job;
+    if (isFinal(job)) state.txn = null;
+    events.changed();
+    if (moved) look();
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => {
+      due = false;
+      if (!signal.aborted) draw();
+    });
+  }
+
+  follow(`jobs/${name}/watch`, take, {
+    signal,
+    on: (how, error) => {
+      connection(how);
+      if (how === "refused") show(main, error.status === 404 || error.reason === "JOB_NOT_FOUND"
+        ? empty(`There is no job ${name}.`, "Its records may have been removed after its retention. ", h("a", { href: "/" }, "All jobs"))
+        : failure(error));
+    },
+    ended: () => connection("ended"),
+  });
+  const timer = setInterval(() => {
+    if (state.job && !isFinal(state.job) && state.tab === "timeline" && document.visibilityState === "visible") drawTab();
+  }, 1000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  for (const [id, , letter] of TABS) key(signal, letter, () => open(id));
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) {
+      width = innerWidth;
+      draw();
+    }
+  }, { signal });
+}
+
+function drawHead(head, job, act) {
+  const id = last(job.name);
+  const state = stateOf(job.state);
+  const { made, busy, all, share } = progress(job);
+  document.title = `${state.shape} ${id} · Votum`;
+  const forced = (job.forcedOutcomes || []).filter((one) => one.contradictsDecision && !one.healTime);
+  show(head,
+    h("div", { class: "title" }, h("a", { class: "back", href: "/" }, "Jobs"), h("h1", { class: "mono" }, id), chip(state),
+      job.pause ? chip({ word: "held", shape: "‖", tone: "ask" }) : null, forced.length ? chip({ word: "mixed", shape: "⚠", tone: "bad" }) : null,
+      h("div", { class: "buttons" }, act.buttons(job))),
+    job.spec?.description ? h("p", {}, job.spec.description) : null,
+    h("p", { class: "lead" }, job.stateMessage || ""),
+    job.error ? h("p", { class: "note bad" }, "Why: ", job.error.message || "") : null,
+    job.pause ? h("p", { class: "note" }, `Held by ${job.pause.by || "a failed task"}${job.pause.reason ? `: ${job.pause.reason}` : ""}`) : null,
+    job.quarantine ? h("ul", { class: "note" }, (job.quarantine.damages || []).map((one) => h("li", {}, `record ${one.recordNumber}: ${one.problem}`))) : null,
+    (job.workerDamages || []).map((one) => h("p", { class: "note" }, `${last(one.worker)} cannot read its records: ${one.problem}`)),
+    h("p", { class: "meta" },
+      h("span", { class: "progress" }, bar(share, state.tone, "of the tasks staged"), h("span", { class: "num" }, `${made}/${all}`), busy ? ` ${counted(busy, "task")} running` : ""),
+      h("span", {}, "received ", moment(job.createTime), job.creator ? ` by ${job.creator}` : ""),
+      job.decideTime ? h("span", {}, job.decision === "DECISION_COMMIT" ? "COMMIT " : "ABORT ", moment(job.decideTime)) : null,
+      job.endTime ? h("span", {}, "applied ", moment(job.endTime)) : null,
+      job.rescuedFrom ? h("span", {}, "rescued from ", h("a", { class: "mono", href: `/${job.rescuedFrom}` }, last(job.rescuedFrom))) : null,
+      job.rescuedBy ? h("span", {}, "rescued by ", h("a", { class: "mono", href: `/${job.rescuedBy}` }, last(job.rescuedBy))) : null,
+      Object.entries(job.spec?.labels || {}).map(([key, value]) => h("code", {}, `${key}=${value}`))));
+}
