@@ -8,6 +8,7 @@ use crate::{
     access::Credentials,
     commands::{
         approve::{ApproveArgs, RejectArgs},
+        backup::BackupArgs,
         cancel::CancelArgs,
         case::CaseCommand,
         cert::CertCommand,
@@ -196,6 +197,8 @@ pub(crate) enum Command {
     /// Show the cluster on one screen.
     #[command(after_help = "Example:\n  votum status")]
     Status,
+    /// Copy the coordinator's store into a file while it runs.
+    Backup(BackupArgs),
     /// Start a coordinator and workers on this machine, for trying out.
     Dev(DevArgs),
     /// Make the certificates of a cluster.

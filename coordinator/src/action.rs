@@ -123,6 +123,8 @@ pub(crate) enum Answer {
     Ordered(Box<WorkerView>),
     /// The cluster.
     Cluster(Cluster),
+    /// The cluster in numbers.
+    Figures(Box<crate::figures::Figures>),
     /// Every case.
     Cases(Vec<votum_wire::CaseView>),
     /// The case is decided, durably.

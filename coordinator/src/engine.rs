@@ -8,6 +8,7 @@
 mod approving;
 mod deletion;
 mod departed;
+mod figures;
 mod forcing;
 mod inventory;
 mod joints;
@@ -445,6 +446,9 @@ impl Engine {
         if let Some(why) = self.about_publishers(job) {
             view.state_message = format!("{}; {why}", view.state_message);
         }
+        if self.commit.is_stale() && !view.state.is_final() {
+            view.state_message = format!("{}; {STALE}", view.state_message);
+        }
         view.worker_damages = self.damages_of(job);
         view.held_back = self.held_back_by(job).into_iter().map(|holder| holder.worker).collect();
         Some(view)
@@ -512,6 +516,10 @@ fn free_bytes(frame: &FromWorker) -> Option<u64> {
         | FromWorker::Goodbye => None,
     }
 }
+
+/// Said of every job that is not over while the log is stale (C6).
+const STALE: &str = "the log may lack what was recorded of it since: it is neither run, decided nor \
+                     discarded until an operator has settled that";
 
 /// Later than anything that is due.
 const FAR: Moment = Moment::since_start(std::time::Duration::MAX);

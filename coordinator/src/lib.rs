@@ -9,14 +9,17 @@ mod admission;
 mod api;
 mod audit;
 mod auth;
+mod backup;
 mod changes;
 mod config;
 mod engine;
 mod event;
 mod exchange;
 mod expiry;
+mod figures;
 mod http;
 mod log;
+mod metrics;
 mod open_job;
 mod perform;
 mod quarantine;
@@ -25,6 +28,7 @@ mod recall;
 mod record;
 mod recovery;
 mod replies;
+mod restore;
 mod sentence;
 mod services;
 mod sessions;
@@ -36,8 +40,9 @@ mod webhooks;
 pub use auth::{ClientLimits, Protection, ProtectionArgs};
 pub use config::{Config, ConfigArgs};
 pub use log::LogArgs;
+pub use restore::{Restoration, RestoreArgs};
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
@@ -46,12 +51,14 @@ use tokio::{
 };
 use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
+use votum_metrics::Exposition;
 
 use crate::{
     api::{AdminApi, Desk},
     audit::Audit,
     auth::{GuardLayer, Rates, Reloadable},
     changes::Changes,
+    metrics::{Counted, Metrics, Observed, RpcMetrics, Scrape},
     perform::Performer,
     recall::Recall,
     recovery::Recovered,
@@ -72,8 +79,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let Recovered { engine, journal, reader, durable, log, index } =
+    let Recovered { engine, journal, reader, durable, log, index, flushes } =
         recovery::recover(&config, &clock).await?;
+    let mut exposition = Exposition::new("coordinator", env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::new(exposition.registry(), flushes);
+    metrics.recovered(log.epoch, clock.now());
     tracing::info!(%address, cluster = %log.cluster, epoch = %log.epoch, ?index, "recovered");
 
     let (inbox, events) = Inbox::new();
@@ -86,6 +96,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         webhooks: Webhooks::new(inbox.clone()),
         recall: Recall::start(reader.clone(), inbox.clone()),
     };
+    let performer = Counted::new(performer, metrics.clone(), clock);
     let desk = Desk {
         inbox: inbox.clone(),
         replies,
@@ -95,13 +106,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         tombstones_kept: config.tombstones_kept,
         dialer: secured.dialer.clone(),
     };
+    let engine = Observed::new(engine, metrics.clone());
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
     tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
 
-    let admin = AdminApi { desk: desk.clone(), log, index };
+    let admin = AdminApi::new(desk.clone(), log, index);
     let session = SessionApi { inbox, sessions: sessions.clone() };
+    let exposition = Arc::new(exposition);
+    let scrape = Scrape { desk: desk.clone(), metrics: metrics.clone(), exposition };
     let grpc = services::grpc(desk, admin, session).await?;
-    let routes = http::joined(&grpc, http::Names::of(address), axum::Router::new());
+    let routes = http::joined(&grpc, http::Names::of(address), scrape.router());
     let audit = Audit::open(&config.data_dir).context("cannot write the audit log")?;
     let rates = config.limits.requests_per_second.map(Rates::new);
     let guard = secured.guard(clock).bounding(rates).writing_into(audit);
@@ -109,6 +123,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::builder()
         // Scripts, browsers and scrapers speak it.
         .accept_http1(true)
+        .layer(RpcMetrics { metrics, clock })
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(STREAMS_MAX)

@@ -302,6 +302,7 @@ pub(crate) fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord
         Record::Job(record) => *record,
         Record::EpochStarted { .. }
         | Record::LogFoundStale { .. }
+        | Record::Restored { .. }
         | Record::Registered(_)
         | Record::Ordered { .. }
         | Record::Forgotten(_)

@@ -85,6 +85,8 @@ pub(crate) enum Question {
     ShowWorkers,
     /// A client wants to see the cluster as a whole.
     ShowCluster,
+    /// Somebody counts.
+    ShowFigures,
     /// An operator orders something about a worker.
     Operate {
         /// The worker.

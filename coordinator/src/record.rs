@@ -29,6 +29,13 @@ pub(crate) enum Record {
         /// The worker.
         by: WorkerId,
     },
+    /// The journal was made out of a backup (C6): what was recorded after that is not known.
+    Restored {
+        /// The last record of the backup.
+        last: u64,
+        /// The epoch of the next start: higher than any that the lost journal may have reached.
+        next_epoch: Epoch,
+    },
     /// A worker introduced itself differently than before.
     Registered(Registration),
     /// An operator has ordered something about a worker; states everything that stands.
@@ -142,7 +149,9 @@ impl Durable for Record {
 
     fn stream(&self) -> Stream {
         match self {
-            Self::EpochStarted { .. } | Self::LogFoundStale { .. } => cluster_stream(),
+            Self::EpochStarted { .. } | Self::LogFoundStale { .. } | Self::Restored { .. } => {
+                cluster_stream()
+            }
             Self::Registered(registration) => worker_stream(&registration.worker),
             Self::Ordered { worker, .. } => order_stream(worker),
             Self::Job(record) => job_stream(&record.job),
@@ -157,6 +166,7 @@ impl Durable for Record {
             // Who bears a name is durable before the bearer is admitted.
             Self::EpochStarted { .. }
             | Self::LogFoundStale { .. }
+            | Self::Restored { .. }
             | Self::Registered(_)
             | Self::Ordered { .. } => true,
             // The records that it stands for go later in the same log, so never without it.
@@ -175,7 +185,7 @@ impl Durable for Record {
                 Bearing::Restates
             }
             Self::Job(record) if record.closing.is_some() => Bearing::Closes,
-            Self::Job(_) | Self::LogFoundStale { .. } => Bearing::Continues,
+            Self::Job(_) | Self::LogFoundStale { .. } | Self::Restored { .. } => Bearing::Continues,
             Self::Buried(_) => Bearing::Closes,
             Self::Forgotten(_) | Self::Crumbled { .. } => Bearing::Forgets,
         }
@@ -186,7 +196,9 @@ impl Durable for Record {
             Self::Job(record) => record.keys(at),
             Self::Buried(tombstone) => tombstone.keys(at),
             // Known also where the record itself cannot be read.
-            Self::EpochStarted { stale: true, .. } | Self::LogFoundStale { .. } => {
+            Self::EpochStarted { stale: true, .. }
+            | Self::LogFoundStale { .. }
+            | Self::Restored { .. } => {
                 vec![put(STALE_KEY.to_vec(), &true)]
             }
             // Forgetting a stream drops its keys with it.

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
 use uuid::Uuid;
 use votum_commit::{Coordinator, Decision, LogPosition, LogState, Start};
@@ -13,6 +14,7 @@ use votum_driver::{Clock, Stamped, decode};
 use votum_ids::{ClusterId, Epoch, Incarnation, JobId, WorkerId};
 use votum_journal::{IndexState, Journal, Lsn, OnDisk, Opened, Options, Reader, Stored, Stream};
 use votum_machine::WallTime;
+use votum_metrics::FlushTimer;
 use votum_schedule::{Drain, Orders, Scheduler};
 use votum_wire::RecordDamage;
 
@@ -24,6 +26,7 @@ use crate::{
         JOB_STREAMS, ORDER_STREAMS, Record, STALE_KEY, Tombstone, WORKER_STREAMS, cluster_stream,
         job_stream, tombstone_key,
     },
+    restore,
     sessions::LogIdentity,
 };
 
@@ -36,6 +39,8 @@ pub(crate) struct Recovered {
     pub(crate) durable: watch::Receiver<Lsn>,
     pub(crate) log: LogIdentity,
     pub(crate) index: IndexState,
+    /// How long each sync of the journal takes.
+    pub(crate) flushes: Histogram,
 }
 
 /// Opens the journal and rebuilds everything from it.
@@ -43,9 +48,10 @@ pub(crate) struct Recovered {
 /// # Errors
 /// When the journal is in use, damaged, or not this program's.
 pub(crate) async fn recover(config: &Config, clock: &Clock) -> anyhow::Result<Recovered> {
+    let (timer, flushes) = FlushTimer::new(*clock);
     let (progress, mut durable) = watch::channel(Lsn::NONE);
     let Opened { mut journal, reader, cluster, epoch, open_streams, index, torn_tail } =
-        open(config, move |lsn| {
+        open(config, timer, move |lsn| {
             progress.send_replace(lsn);
         })?;
     if let Some(torn) = torn_tail {
@@ -56,7 +62,8 @@ pub(crate) async fn recover(config: &Config, clock: &Clock) -> anyhow::Result<Re
     }
     let cluster = ClusterId(Uuid::from_bytes(cluster));
     let past = Past::read(&reader, epoch)?;
-    let log = LogIdentity { cluster, epoch: past.epoch.next(), start: draw() };
+    let epoch = past.epoch.next().max(past.next);
+    let log = LogIdentity { cluster, epoch, start: draw() };
     let held =
         LogPosition { cluster, epoch: past.epoch, start: past.start, lsn: reader.durable().0 };
 
@@ -78,7 +85,7 @@ pub(crate) async fn recover(config: &Config, clock: &Clock) -> anyhow::Result<Re
         engine.distrust(cluster_stream().to_string(), problem);
     }
     replay(&mut engine, &reader, &open_streams)?;
-    Ok(Recovered { engine, journal, reader, durable, log, index })
+    Ok(Recovered { engine, journal, reader, durable, log, index, flushes })
 }
 
 /// Returns an engine that knows nothing yet.
@@ -99,12 +106,17 @@ fn fresh(config: &Config, anchor: WallTime, epoch: Epoch, start: Start) -> Engin
     Engine::new(anchor, config.jobs_open_max, lease, scheduler, Coordinator::new(start))
 }
 
-fn open(config: &Config, on_durable: impl Fn(Lsn) + Send + 'static) -> anyhow::Result<Opened> {
+fn open(
+    config: &Config,
+    timer: FlushTimer,
+    on_durable: impl Fn(Lsn) + Send + 'static,
+) -> anyhow::Result<Opened> {
+    restore::refuse_half_restored(&config.data_dir)?;
     let folder = config.data_dir.join(JOURNAL_FOLDER);
     create_folder(&folder)?;
     let drawn: ClusterId = ClusterId(draw_uuid());
     let options = Options { lazy_sync: config.lazy_sync, ..Options::new(drawn.0.into_bytes()) };
-    OnDisk::open(&folder, options, on_durable)
+    OnDisk::open_observed(&folder, options, on_durable, timer)
         .with_context(|| format!("cannot open the journal {}", folder.display()))
 }
 
@@ -118,6 +130,8 @@ struct Past {
     epoch: Epoch,
     start: Incarnation,
     stale: bool,
+    /// At least the epoch of this start; 0 unless the journal was restored.
+    next: Epoch,
     /// Why a record of it cannot be read.
     problem: Option<String>,
 }
@@ -129,7 +143,8 @@ impl Past {
     fn read(reader: &Reader, highest: u64) -> anyhow::Result<Self> {
         let stale = reader.get(STALE_KEY)?.is_some();
         let start = Incarnation(Uuid::nil());
-        let mut past = Self { epoch: Epoch(highest), start, stale, problem: None };
+        let (epoch, next) = (Epoch(highest), Epoch(0));
+        let mut past = Self { epoch, start, stale, next, problem: None };
         let stored = reader.read(&cluster_stream())?;
         for (at, record) in stored.iter().enumerate() {
             let problem = match decode::<Record>(record) {
@@ -141,6 +156,11 @@ impl Past {
                 }
                 Ok(Stamped { record: Record::LogFoundStale { .. }, .. }) => {
                     past.stale = true;
+                    continue;
+                }
+                Ok(Stamped { record: Record::Restored { next_epoch, .. }, .. }) => {
+                    past.stale = true;
+                    past.next = past.next.max(next_epoch);
                     continue;
                 }
                 Ok(Stamped {
@@ -310,7 +330,7 @@ fn draw() -> Incarnation {
 /// A rescue of a rescue is followed this far.
 const RESCUES_FOLLOWED_MAX: usize = 16;
 /// Below the data directory.
-const JOURNAL_FOLDER: &str = "journal";
+pub(crate) const JOURNAL_FOLDER: &str = "journal";
 
 #[cfg(test)]
 pub(crate) mod tests {

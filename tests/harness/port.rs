@@ -12,7 +12,8 @@ use std::{
 ///
 /// # Panics
 /// If every port of the range is taken.
-pub(crate) fn free_port() -> u16 {
+#[must_use]
+pub fn free_port() -> u16 {
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let start = u16::try_from(std::process::id() * 61 % u32::from(COUNT)).unwrap_or_default();

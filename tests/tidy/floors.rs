@@ -75,7 +75,14 @@ const FLOORS: [&[&str]; 4] = [
         "votum-xtask",
     ],
     &["votum-job", "votum-commit", "votum-shadow", "votum-process", "votum-driver", "votum-tls"],
-    &["votum-schedule", "votum-settle", "votum-wire", "votum-client", "votum-transfer"],
+    &[
+        "votum-schedule",
+        "votum-settle",
+        "votum-wire",
+        "votum-client",
+        "votum-transfer",
+        "votum-metrics",
+    ],
     &["votum-coordinator", "votum-worker", "votum-client-cli"],
 ];
 /// Two packages of floor 2 stand above `wire`.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod floors;
+mod metrics;
 mod sources;
 
 use sources::{Source, production_lines, sources};

@@ -196,6 +196,7 @@ async fn bring(
         store.intake(&wanted, purpose, manifest, digest)
     };
     fetch(&source, &shell.dialer, begin).await.map_err(|error| chain(&error))?;
+    shell.metrics.arrived(bytes);
     let steps = point.steps;
     let held = on_disk(shell, move |shell| {
         let manifest = manifest.get().expect("an intake that ended has begun");

@@ -43,6 +43,8 @@ pub struct Config {
     pub artifact_listen: SocketAddr,
     /// What others are told instead of the address that is listened on.
     pub artifact_address: Option<String>,
+    /// Where Prometheus reads the metrics; none: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// At most this many attempts at a time.
     pub slots: u32,
     /// For placement.
@@ -101,6 +103,9 @@ pub struct Settings {
     /// What others are told of where to fetch artifacts [default: where they are served].
     #[arg(long, env = "VOTUM_ARTIFACT_ADDRESS", value_name = "HOST:PORT")]
     pub artifact_address: Option<String>,
+    /// Where Prometheus reads this worker's metrics, at /metrics [default: nowhere].
+    #[arg(long, env = "VOTUM_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Run at most this many attempts at a time [default: the number of processors].
     #[arg(long, env = "VOTUM_SLOTS")]
     pub slots: Option<u32>,
@@ -189,6 +194,7 @@ impl Config {
             staging_dir,
             artifact_listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             artifact_address: settings.artifact_address.or(file.artifact_address),
+            metrics_listen: settings.metrics_listen.or(file.metrics_listen),
             slots: settings.slots.or(file.slots).unwrap_or_else(processors),
             labels,
             publish_roots: roots.into_iter().map(absolute).collect::<Result<_, _>>()?,
@@ -231,6 +237,12 @@ impl Config {
         let guarded = self.insecure || self.protection.guards_peers();
         if !guarded && !self.artifact_listen.ip().is_loopback() {
             return Err(ConfigError::NotLoopback { address: self.artifact_listen });
+        }
+        if let Some(address) = self.metrics_listen
+            && !self.insecure
+            && !address.ip().is_loopback()
+        {
+            return Err(ConfigError::NotLoopback { address });
         }
         if self.artifact_address.is_none() && self.artifact_listen.ip().is_unspecified() {
             return Err(ConfigError::NoAddress { listen: self.artifact_listen });
@@ -357,6 +369,7 @@ struct File {
     staging_dir: Option<PathBuf>,
     artifact_listen: Option<SocketAddr>,
     artifact_address: Option<String>,
+    metrics_listen: Option<SocketAddr>,
     slots: Option<u32>,
     labels: BTreeMap<String, String>,
     insecure: bool,

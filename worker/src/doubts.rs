@@ -82,6 +82,12 @@ impl Doubts {
         Some(since.before.saturating_add(now.since(since.at)))
     }
 
+    /// Returns how many rounds are in doubt, and how long the oldest has been.
+    pub(crate) fn sum(&self, now: Moment) -> (usize, Option<Duration>) {
+        let ages = self.0.values().map(|since| since.before.saturating_add(now.since(since.at)));
+        (self.0.len(), ages.max())
+    }
+
     /// Notes that a round is not in doubt any more; returns how long it was.
     pub(crate) fn end(&mut self, now: Moment, txn: &TxnId) -> Option<Duration> {
         let age = self.age(now, txn)?;

@@ -128,6 +128,10 @@ impl Holdings for Shell {
         })
     }
 
+    fn sent(&self, bytes: u64) {
+        self.metrics.sent(bytes);
+    }
+
     fn read_log(
         &self,
         attempt: &AttemptId,

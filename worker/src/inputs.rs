@@ -4,7 +4,7 @@ use std::{
     error::Error,
     io::Read,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use votum_ids::{AttemptId, Digest, OutputName};
@@ -49,9 +49,16 @@ pub(crate) async fn bring(
                 read_token: read_token.clone(),
             };
             let (staging, input, digest) = (Arc::clone(staging), name.clone(), *digest);
-            let begin = move |manifest: &Manifest| staging.intake(&input, manifest, digest);
+            let expected: Arc<OnceLock<u64>> = Arc::default();
+            let told = Arc::clone(&expected);
+            let begin = move |manifest: &Manifest| {
+                told.get_or_init(|| manifest.files().map(|file| file.size).sum());
+                staging.intake(&input, manifest, digest)
+            };
             let fetched = fetch(&source, &shell.dialer, begin).await;
-            fetched.map_err(|error| unavailable(&name, &chain(&error)))
+            let path = fetched.map_err(|error| unavailable(&name, &chain(&error)))?;
+            shell.metrics.arrived(expected.get().copied().unwrap_or_default());
+            Ok(path)
         }
     }
 }

@@ -32,6 +32,7 @@ mod limits;
 mod link;
 mod logging;
 mod measure;
+mod metrics;
 mod order;
 mod outputs;
 mod peer;

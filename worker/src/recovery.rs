@@ -7,14 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use prometheus_client::metrics::histogram::Histogram;
 use thiserror::Error;
 use tokio::sync::watch;
 use uuid::Uuid;
 use votum_commit::{Installation, ParticipantRecord};
-use votum_driver::decode;
+use votum_driver::{Clock, decode};
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId, WorkerUid};
-use votum_journal::{Journal as _, Lsn, OnDisk, OpenError, Options, ReadError};
+use votum_journal::{Journal as _, Lsn, OnDisk, OpenError, Options, ReadError, Reader};
 use votum_machine::WallTime;
+use votum_metrics::FlushTimer;
 use votum_process::SupervisionError;
 use votum_shadow::StorageError;
 
@@ -31,7 +33,10 @@ pub(crate) struct Recovered {
     pub(crate) engine: Engine,
     pub(crate) me: Installation,
     pub(crate) journal: OnDisk,
+    pub(crate) reader: Reader,
     pub(crate) durable: watch::Receiver<Lsn>,
+    /// How long each sync of the journal takes.
+    pub(crate) flushes: Histogram,
 }
 
 /// Why a worker cannot go on with what it has on its disk.
@@ -63,7 +68,7 @@ pub enum RecoveryError {
 }
 
 /// Opens the journal, or makes one, and continues what it holds. Blocks.
-pub(crate) fn recover(config: &Config, wall: WallTime) -> Result<Recovered, RecoveryError> {
+pub(crate) fn recover(config: &Config, clock: Clock) -> Result<Recovered, RecoveryError> {
     let in_dir = |path: &Path| {
         let path = path.to_owned();
         move |source| RecoveryError::Directory { path, source }
@@ -73,16 +78,19 @@ pub(crate) fn recover(config: &Config, wall: WallTime) -> Result<Recovered, Reco
         made.map_err(in_dir(dir))?;
     }
     let (sender, durable) = watch::channel(Lsn::NONE);
-    let opened = OnDisk::open(&config.journal_dir(), Options::new(draw_uid()), move |lsn| {
+    let (timer, flushes) = FlushTimer::new(clock);
+    let told = move |lsn| {
         sender.send_replace(lsn);
-    })?;
+    };
+    let options = Options::new(draw_uid());
+    let opened = OnDisk::open_observed(&config.journal_dir(), options, told, timer)?;
     if let Some(torn) = &opened.torn_tail {
         tracing::info!(?torn, "cut off what a crash had left unfinished");
     }
     tracing::debug!(index = ?opened.index, "the journal is open");
     let uid = WorkerUid(Uuid::from_bytes(opened.cluster));
     let me = Installation { worker: config.name.clone(), uid };
-    let journal = opened.journal;
+    let (journal, reader) = (opened.journal, opened.reader);
 
     let mut own = Vec::new();
     for stored in journal.read(&worker_stream())? {
@@ -91,12 +99,12 @@ pub(crate) fn recover(config: &Config, wall: WallTime) -> Result<Recovered, Reco
     let mut engine = Engine::replay(me.clone(), config.grace_period, own);
     for stream in &opened.open_streams {
         match job_of(stream) {
-            Some(job) => resume_job(&mut engine, &journal, &job, wall)?,
+            Some(job) => resume_job(&mut engine, &journal, &job, clock.anchor())?,
             None if *stream == worker_stream() => {}
             None => tracing::error!(%stream, "this program knows no such stream; it is kept"),
         }
     }
-    Ok(Recovered { engine, me, journal, durable })
+    Ok(Recovered { engine, me, journal, reader, durable, flushes })
 }
 
 /// Continues one job; one that cannot be understood costs no other anything (V1).

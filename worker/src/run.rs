@@ -71,6 +71,11 @@ impl Runs {
         }
     }
 
+    /// Returns for how many attempts work is under way.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Says whether work for the attempt is under way.
     pub(crate) fn contains(&self, id: &AttemptId) -> bool {
         self.lock().contains_key(id)

@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -22,7 +23,8 @@ use uuid::Uuid;
 use votum_commit::Installation;
 use votum_driver::{Clock, Driver, Inbox};
 use votum_ids::Incarnation;
-use votum_machine::WallTime;
+use votum_journal::Reader;
+use votum_metrics::Exposition;
 use votum_process::Cgroups;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
 use votum_shadow::{Checkpoints, Shadow};
@@ -40,6 +42,7 @@ use crate::{
     leftovers::find_leftovers,
     link::Link,
     logging,
+    metrics::{self, Metrics, Observed, Scrape},
     peer::PeerDesk,
     perform::Performer,
     protection::Certificates,
@@ -101,18 +104,14 @@ pub async fn serve_until(
     let Certificates { dialer, tls } = Certificates::load(&config.protection)?;
     let way = way(&config, &dialer)?;
     let clock = Clock::start();
-    let (recovered, shadow, checkpoints, tokens) = {
-        let config = config.clone();
-        blocking(move || open(&config, clock.anchor())).await?
-    };
-    let Recovered { engine, me, journal, durable } = recovered;
+    let opening = config.clone();
+    let (recovered, shadow, checkpoints, tokens) = blocking(move || open(&opening, clock)).await?;
+    let Recovered { engine, me, journal, reader, durable, flushes } = recovered;
+    let (metrics, exposition) = Metrics::shown(flushes);
     let leftovers = find_leftovers(&config, &engine, &shadow).await?;
     let cgroups = detect_cgroups(&me).await;
 
-    let listen = config.artifact_listen;
-    let in_listen = |source| ServeError::Listen { address: listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(in_listen)?;
-    let address = listener.local_addr().map_err(in_listen)?;
+    let (listener, address) = listen(config.artifact_listen).await?;
     let (inbox, events) = Inbox::new();
     let (ending, mut end) = Ending::new();
     let shell = Arc::new(Shell {
@@ -132,6 +131,7 @@ pub async fn serve_until(
         read_lately: ReadLately::default(),
         runs: Runs::default(),
         peers: PeerDesk::new(inbox.clone()),
+        metrics: metrics.clone(),
         bounds: Bounds::default(),
         inbox,
         ending,
@@ -139,9 +139,11 @@ pub async fn serve_until(
     });
     let stop = CancellationToken::new();
     let _stop_all = stop.clone().drop_guard();
+    let engine = Observed::new(engine, metrics);
     let driver = Driver::new(engine, journal, Performer(Arc::clone(&shell)), clock);
     let driver = AbortOnDropHandle::new(tokio::spawn(driver.run(events, durable)));
     leftovers.hand_over(&shell).await;
+    let shown = tokio::spawn(show_metrics(Arc::clone(&shell), reader, exposition, stop.clone()));
     let served = tls.clone();
     let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, served, stop.clone()));
     let reloading = Certificates { dialer, tls }.with_each(hangup);
@@ -156,17 +158,30 @@ pub async fn serve_until(
     let result = tokio::select! {
         result = until_the_end(&shell, asked, &mut end) => result,
         _ended = driver => Err(ServeError::Fatal { reason: LOOP_ENDED.to_owned() }),
+        shown = shown => Err(shown.unwrap_or(ServeError::Fatal { reason: LOOP_ENDED.to_owned() })),
         served = server => Err(ServeError::Peers(served.ok().and_then(Result::err))),
     };
-    if shell.link.is_up() {
-        shell.link.finish();
-        // What was said is sent first.
-        let _ = timeout(FAREWELL, session).await;
-    }
+    part(&shell, session).await;
     tracing::info!("ended");
     match removed.get() {
         Some(why) => Err(ServeError::Removed { why: why.clone() }),
         None => result,
+    }
+}
+
+/// Listens, and says where.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// Says nothing more to the coordinator; what was said is sent first.
+async fn part(shell: &Shell, session: JoinHandle<()>) {
+    if shell.link.is_up() {
+        shell.link.finish();
+        let _ = timeout(FAREWELL, session).await;
     }
 }
 
@@ -195,9 +210,9 @@ async fn detect_cgroups(me: &Installation) -> Cgroups {
 /// Opens everything that lies on the disk.
 fn open(
     config: &Config,
-    wall: WallTime,
+    clock: Clock,
 ) -> Result<(Recovered, Shadow, Checkpoints, ReadTokens), ServeError> {
-    let recovered = recovery::recover(config, wall)?;
+    let recovered = recovery::recover(config, clock)?;
     let mut shadow = Shadow::open(&config.staging_dir, &config.publish_roots)?;
     let tokens = ReadTokens::open(&config.secret_file()).map_err(ServeError::Secret)?;
     tools::install(config).map_err(ServeError::Tools)?;
@@ -213,6 +228,27 @@ fn open(
         .sweep(&|id| recovered.engine.knows_checkpoint(id))
         .map_err(ServeError::Checkpoints)?;
     Ok((recovered, shadow, checkpoints, tokens))
+}
+
+/// Shows the metrics where they are wanted; returns only when that cannot go on.
+async fn show_metrics(
+    shell: Arc<Shell>,
+    reader: Reader,
+    exposition: Exposition,
+    stop: CancellationToken,
+) -> ServeError {
+    let Some(address) = shell.config.metrics_listen else {
+        return std::future::pending().await;
+    };
+    let scrape = Scrape { shell, reader, exposition: Arc::new(exposition) };
+    let served = match TcpListener::bind(address).await {
+        Ok(listener) => metrics::serve(listener, scrape, stop).await,
+        Err(error) => Err(error),
+    };
+    match served {
+        Ok(()) => std::future::pending().await,
+        Err(source) => ServeError::Listen { address, source },
+    }
 }
 
 async fn until_the_end(

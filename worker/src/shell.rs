@@ -18,6 +18,7 @@ use crate::{
     event::{AttemptEvent, Event},
     holdings::ReadLately,
     link::Link,
+    metrics::Metrics,
     peer::PeerDesk,
     run::Runs,
     tokens::ReadTokens,
@@ -46,6 +47,7 @@ pub(crate) struct Shell {
     pub(crate) cgroups: Cgroups,
     pub(crate) runs: Runs,
     pub(crate) peers: PeerDesk,
+    pub(crate) metrics: Metrics,
     pub(crate) bounds: Bounds,
     pub(crate) ending: Ending,
     /// How long the lease lasts by the file that supervisors read; held while it is written.

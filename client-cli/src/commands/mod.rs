@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod approve;
+pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod case;
 pub(crate) mod cert;
@@ -53,6 +54,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Txn(command) => txn::run(&command, context).await,
         Command::Case(command) => case::run(&command, context).await,
         Command::Worker(command) => worker::run(&command, context).await,
+        Command::Backup(args) => backup::run(&args, context).await,
         Command::Status => status::run(context).await,
         Command::Dev(args) => dev::run(&args, context).await,
         Command::Cert(command) => cert::run(&command, context),

@@ -1,9 +1,15 @@
 //! The cluster as a whole.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
-use votum_journal::IndexState;
+use votum_journal::{BackupError, IndexState, Reader};
 use votum_proto::v1::{
-    GetClusterInfoRequest, GetClusterInfoResponse, admin_service_server::AdminService,
+    BackupEnd, BackupStoreRequest, BackupStoreResponse, GetClusterInfoRequest,
+    GetClusterInfoResponse, admin_service_server::AdminService,
 };
 use votum_wire::{
     Translate, status,
@@ -11,7 +17,7 @@ use votum_wire::{
 };
 
 use super::Desk;
-use crate::{action::Answer, question::Question, sessions::LogIdentity};
+use crate::{action::Answer, backup::Outgoing, question::Question, sessions::LogIdentity};
 
 /// The service for operators.
 #[derive(Debug)]
@@ -19,10 +25,40 @@ pub(crate) struct AdminApi {
     pub(crate) desk: Desk,
     pub(crate) log: LogIdentity,
     pub(crate) index: IndexState,
+    /// How many further backups may be under way.
+    pub(crate) backups: Arc<Semaphore>,
+}
+
+impl AdminApi {
+    /// Makes the service.
+    pub(crate) fn new(desk: Desk, log: LogIdentity, index: IndexState) -> Self {
+        Self { desk, log, index, backups: Arc::new(Semaphore::new(BACKUPS_MAX)) }
+    }
 }
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
+    type BackupStoreStream = ReceiverStream<Result<BackupStoreResponse, Status>>;
+
+    async fn backup_store(
+        &self,
+        _request: Request<BackupStoreRequest>,
+    ) -> Result<Response<Self::BackupStoreStream>, Status> {
+        let permit = Arc::clone(&self.backups).try_acquire_owned();
+        let permit = permit.map_err(|_full| status::quota_exceeded("backups", BACKUPS_MAX))?;
+        let reader = self.desk.reader.clone();
+        let (parts, stream) = mpsc::channel(PARTS_AHEAD);
+        tokio::task::spawn_blocking(move || {
+            let _under_way = permit;
+            if let Err(error) = send_backup(&reader, &parts) {
+                tracing::error!(error = %error, "a backup was broken off");
+                // Whoever has gone away needs no answer.
+                let _ = parts.blocking_send(Err(status::internal(&error)));
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
     async fn get_cluster_info(
         &self,
         _request: Request<GetClusterInfoRequest>,
@@ -55,3 +91,34 @@ impl AdminService for AdminApi {
         Ok(Response::new(view.to_proto()))
     }
 }
+
+/// Sends everything that is durable at this moment, as fast as it is taken.
+fn send_backup(
+    reader: &Reader,
+    parts: &mpsc::Sender<Result<BackupStoreResponse, Status>>,
+) -> Result<(), BackupError> {
+    let mut backup = Outgoing::begin(reader)?;
+    let mut bytes = 0;
+    while let Some(data) = backup.read()? {
+        bytes += data.len();
+        if parts.blocking_send(Ok(BackupStoreResponse { data: data.into(), end: None })).is_err() {
+            tracing::warn!(bytes, "nobody takes the rest of a backup");
+            return Ok(());
+        }
+    }
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let end = BackupEnd {
+        last_record: whole(backup.last()),
+        digest: backup.digest().to_string(),
+        bytes: whole(bytes as u64),
+    };
+    tracing::info!(last_record = end.last_record, bytes, digest = end.digest, "backed up");
+    // Whoever has gone away has not got a whole one, and knows it.
+    let _ = parts.blocking_send(Ok(BackupStoreResponse { data: Bytes::new(), end: Some(end) }));
+    Ok(())
+}
+
+/// So many backups at a time.
+const BACKUPS_MAX: usize = 2;
+/// So many parts wait to be taken; a part has up to 256 KiB.
+const PARTS_AHEAD: usize = 4;

@@ -62,7 +62,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Asks and waits for the answer; a refusal is an error.
-    async fn ask(&self, question: Question) -> Result<Answer, Status> {
+    pub(crate) async fn ask(&self, question: Question) -> Result<Answer, Status> {
         self.put(question).await?.map_err(|refusal| refused(&refusal))
     }
 

@@ -111,6 +111,7 @@ impl Desk {
             | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Cluster(_)
+            | Answer::Figures(_)
             | Answer::Cases(_)
             | Answer::Resolved
             | Answer::Forced(_)
@@ -135,6 +136,7 @@ impl Desk {
             | Answer::Txns(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)
+            | Answer::Figures(_)
             | Answer::Cases(_)
             | Answer::Resolved
             | Answer::Forced(_)

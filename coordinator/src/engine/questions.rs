@@ -41,6 +41,7 @@ impl Engine {
             Question::ShowTxns { wanted } => Answer::Txns(self.txns(&wanted)),
             Question::ShowWorkers => self.workers(),
             Question::ShowCluster => Answer::Cluster(self.cluster()),
+            Question::ShowFigures => Answer::Figures(Box::new(self.figures(turn.now()))),
             Question::ShowCases => Answer::Cases(self.cases(turn.now())),
         };
         turn.reply(reply, answer);

@@ -68,7 +68,8 @@ impl Engine {
             | Answer::Resolved
             | Answer::Forced(_)
             | Answer::Deleted
-            | Answer::Cluster(_)) => refused,
+            | Answer::Cluster(_)
+            | Answer::Figures(_)) => refused,
         }
     }
 

@@ -8,6 +8,7 @@
 mod access;
 mod approval;
 mod backoff;
+mod backup;
 mod cases;
 mod changes;
 mod client;
@@ -22,6 +23,7 @@ mod wait;
 mod watch;
 
 pub use access::{Access, Token};
+pub use backup::{Backup, BackupEnd, BackupPart};
 pub use changes::ListWatch;
 pub use client::Client;
 pub use error::ClientError;

@@ -14,6 +14,12 @@ impl<E> Inbox<E> {
         (Self(sender), receiver)
     }
 
+    /// Returns how many more events fit in at this moment.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// Hands in an event; waits while the queue is full.
     ///
     /// Returns false when the loop has ended, and with it everything that could react.

@@ -19,6 +19,7 @@ use crate::{
     entry::Urgency,
     frame::{Frame, frame_bytes},
     index::IndexError,
+    observer::SyncObserver,
     reclaim::{Obstacle, Reclaim},
     segment::{Active, Place},
     tally::Tally,
@@ -38,6 +39,7 @@ pub(crate) struct Committer {
     pub(crate) catalogue: Catalogue,
     pub(crate) reclaim: Reclaim,
     pub(crate) on_durable: Box<dyn Fn(Lsn) + Send>,
+    pub(crate) observer: Box<dyn SyncObserver>,
     /// Bytes written since the index was last made durable.
     pub(crate) unchecked_bytes: u64,
 }
@@ -90,7 +92,9 @@ impl Committer {
         crash_point!("journal.before_append");
         let places = self.active.write(group)?;
         crash_point!("journal.after_append");
+        self.observer.sync_begins();
         self.active.sync()?;
+        self.observer.sync_ended();
         self.tally.fdatasyncs.add(1);
         self.tally.bytes.add(bytes);
         crash_point!("journal.after_sync");
@@ -149,6 +153,7 @@ impl Committer {
     fn reclaim(&mut self) -> Result<(), Fault> {
         let removed = self.reclaim.remove_dead(&self.journal, self.active.first())?;
         self.tally.segments_removed.add(removed);
+        self.tally.log_bytes.set(self.reclaim.closed_bytes() + self.active.used());
         Ok(self.reclaim.begin_cleaning(&self.journal)?)
     }
 

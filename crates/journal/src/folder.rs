@@ -47,14 +47,22 @@ pub(crate) fn segment_name(first: Lsn) -> String {
 
 /// Lists the segments by their first number and removes what a crash left half made.
 pub(crate) fn segments(folder: &Path) -> io::Result<Vec<Lsn>> {
-    let mut segments = Vec::new();
     for item in fs::read_dir(folder)? {
         let item = item?;
-        let name = item.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if name.ends_with(ASIDE) {
+        if item.file_name().to_str().is_some_and(|name| name.ends_with(ASIDE)) {
             fs::remove_file(item.path())?;
-        } else if let Some(first) = name.strip_suffix(SEGMENT)
+        }
+    }
+    segments_listed(folder)
+}
+
+/// Lists the segments by their first number.
+pub(crate) fn segments_listed(folder: &Path) -> io::Result<Vec<Lsn>> {
+    let mut segments = Vec::new();
+    for item in fs::read_dir(folder)? {
+        let name = item?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if let Some(first) = name.strip_suffix(SEGMENT)
             && let Ok(first) = first.parse()
         {
             segments.push(Lsn(first));

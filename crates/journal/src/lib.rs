@@ -46,6 +46,7 @@
 //! The format is written down byte by byte in `docs/storage.md`.
 
 mod backlog;
+mod backup;
 mod catalogue;
 mod committer;
 mod entry;
@@ -55,6 +56,7 @@ mod frame;
 mod head;
 mod in_memory;
 mod index;
+mod observer;
 mod on_disk;
 mod reader;
 mod reclaim;
@@ -66,6 +68,7 @@ mod tally;
 mod trust;
 mod watermark;
 
+pub use backup::{Backup, BackupError, CHUNK_BYTES, RestoreError, Restored, restore};
 pub use entry::{
     Bearing, Entry, InvalidEntry, InvalidStream, KEY_BYTES_MAX, KEY_CHANGES_MAX, KeyChange,
     KeyValue, RECORD_BYTES_MAX, STREAM_BYTES_MAX, Stored, Stream, Urgency, VALUE_BYTES_MAX,
@@ -73,6 +76,7 @@ pub use entry::{
 pub use error::{OpenError, ReadError};
 pub use in_memory::InMemory;
 pub use index::IndexError;
+pub use observer::SyncObserver;
 pub use on_disk::{OnDisk, Opened, Options};
 pub use reader::Reader;
 pub use recovery::TornTail;

@@ -15,6 +15,7 @@ use crate::{
     entry::KeyValue,
     error::At,
     folder,
+    observer::{SyncObserver, Unobserved},
     reclaim::Reclaim,
     recovery, replay,
     segment::{Active, Header},
@@ -86,6 +87,19 @@ impl OnDisk {
         options: Options,
         on_durable: impl Fn(Lsn) + Send + 'static,
     ) -> Result<Opened, OpenError> {
+        Self::open_observed(folder, options, on_durable, Unobserved)
+    }
+
+    /// Does the same, and tells an observer about every sync of a group.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the folder is in use, or when the log cannot be trusted.
+    pub fn open_observed(
+        folder: &Path,
+        options: Options,
+        on_durable: impl Fn(Lsn) + Send + 'static,
+        observer: impl SyncObserver + 'static,
+    ) -> Result<Opened, OpenError> {
         let lock = Arc::new(folder::occupy(folder)?);
         let mut segments = recovery::survey(folder)?;
         if segments.is_empty() {
@@ -124,6 +138,7 @@ impl OnDisk {
             catalogue: catalogue.clone(),
             reclaim: Reclaim::new(cluster, bytes_max, closed, active_first, live),
             on_durable: Box::new(on_durable),
+            observer: Box::new(observer),
             unchecked_bytes: 0,
         };
         let committer = spawn(committer).at(folder)?;

@@ -110,6 +110,11 @@ impl Reclaim {
         self.active_live = 0;
     }
 
+    /// Returns the bytes of the closed segments.
+    pub(crate) fn closed_bytes(&self) -> u64 {
+        self.total.bytes
+    }
+
     pub(crate) fn is_cleaning(&self) -> bool {
         self.cleaning.is_some()
     }

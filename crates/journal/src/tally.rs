@@ -19,6 +19,8 @@ pub struct Counters {
     pub segments_made: u64,
     /// Segments removed.
     pub segments_removed: u64,
+    /// Bytes of all segments, headers and frames, as of the last group; 0 before the first.
+    pub log_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +32,7 @@ pub(crate) struct Tally {
     pub(crate) bytes: Counter,
     pub(crate) segments_made: Counter,
     pub(crate) segments_removed: Counter,
+    pub(crate) log_bytes: Counter,
 }
 
 impl Tally {
@@ -42,17 +45,22 @@ impl Tally {
             bytes: self.bytes.count(),
             segments_made: self.segments_made.count(),
             segments_removed: self.segments_removed.count(),
+            log_bytes: self.log_bytes.count(),
         }
     }
 }
 
-/// Counts up, from any thread.
+/// Counts up or is set, from any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, count: u64) {
+        self.0.store(count, Ordering::Relaxed);
     }
 
     fn count(&self) -> u64 {

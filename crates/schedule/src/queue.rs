@@ -125,6 +125,11 @@ impl Queue {
         }
     }
 
+    /// Returns how many tasks wait.
+    pub(crate) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
     pub(crate) fn has_hot(&self) -> bool {
         !self.hot.is_empty()
     }

@@ -26,6 +26,11 @@ pub trait Holdings: Send + Sync + 'static {
         path: &TreePath,
     ) -> Result<File, Denied>;
 
+    /// Notes that a reader was sent bytes of an artifact, for those who count; must not wait.
+    fn sent(&self, bytes: u64) {
+        let _uncounted = bytes;
+    }
+
     /// Reads at most `bytes_max` bytes of a log from `offset` on.
     ///
     /// # Errors

@@ -90,8 +90,10 @@ impl<H: Holdings> ArtifactService for ArtifactServer<H> {
             })
             .await?;
         let (pieces, stream) = mpsc::channel(PIECES_AHEAD);
+        let holdings = Arc::clone(&self.holdings);
         spawn_blocking(move || {
-            send_file(&file, offset, wanted.limit.unwrap_or(u64::MAX), &pieces);
+            let sent = |bytes| holdings.sent(bytes);
+            send_file(&file, offset, wanted.limit.unwrap_or(u64::MAX), &pieces, sent);
             drop(reader);
         });
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -135,6 +137,7 @@ fn send_file(
     mut offset: u64,
     limit: u64,
     pieces: &mpsc::Sender<Result<ReadArtifactResponse, Status>>,
+    sent: impl Fn(u64),
 ) {
     let mut left = limit;
     while left > 0 {
@@ -153,6 +156,7 @@ fn send_file(
         if pieces.blocking_send(Ok(ReadArtifactResponse { offset, data: piece, crc32c })).is_err() {
             return;
         }
+        sent(bytes);
         offset = offset.saturating_add(bytes);
         left -= bytes;
     }

@@ -544,6 +544,17 @@ pub enum WorkerState {
 }
 
 impl WorkerState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Suspect,
+        Self::Lost,
+        Self::Reconciling,
+        Self::Absent,
+        Self::Draining,
+        Self::Drained,
+    ];
+
     /// Returns the word for people and programs, such as `READY`.
     #[must_use]
     pub fn word(self) -> &'static str {

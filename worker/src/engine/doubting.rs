@@ -20,6 +20,11 @@ pub(super) struct Before {
 }
 
 impl Engine {
+    /// Returns how many rounds are in doubt here, and how long the oldest has been.
+    pub(crate) fn doubt(&self, now: Moment) -> (usize, Option<Duration>) {
+        self.doubts.sum(now)
+    }
+
     /// Looks before a step of the participants; `job` is the one that its event names.
     pub(super) fn doubt_before(&self, event: &ParticipantEvent, job: Option<&JobId>) -> Before {
         let told_by_peer = matches!(event, ParticipantEvent::PeerAnswered { .. });

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
 
+mod backup;
 mod commit;
 mod index;
 mod model;
