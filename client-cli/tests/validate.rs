@@ -170,6 +170,11 @@ fn an_unknown_field_suggests_the_known_one() {
 }
 
 #[test]
+fn expressions_that_nobody_can_replace_are_told() {
+    assert_told("expressions.yaml", 2);
+}
+
+#[test]
 fn every_wrong_value_is_told_at_once() {
     assert_told("values.yaml", 2);
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use votum_ids::OutputName;
-use votum_job::{Assignment, Role};
+use votum_ids::{JobId, OutputName};
+use votum_job::{Assignment, Expression, Role};
 use votum_machine::WallTime;
 
 use crate::tools::path_with;
@@ -42,6 +42,21 @@ pub(crate) struct Places {
     pub(crate) tools: PathBuf,
 }
 
+impl Places {
+    /// Returns a text with the expressions replaced that only the worker can replace.
+    pub(crate) fn replaced(&self, text: &str, job: &JobId) -> String {
+        let path = |paths: &BTreeMap<OutputName, PathBuf>, name: &str| {
+            let found = paths.iter().find(|(known, _)| known.as_str() == name);
+            found.map(|(_, path)| self::text(path))
+        };
+        Expression::replaced(text, |expression| match expression {
+            Expression::Input(name) => path(&self.inputs, name),
+            Expression::Output(name) => path(&self.outputs, name),
+            Expression::JobId => Some(job.to_string()),
+        })
+    }
+}
+
 /// Returns the environment of a task; `sequence` is of the checkpoint that it goes on from.
 pub(crate) fn environment(
     assignment: &Assignment,
@@ -53,7 +68,8 @@ pub(crate) fn environment(
     let Assignment { attempt, spec, .. } = assignment;
     let mut env = inherited;
     env.extend(assignment.job_env.clone());
-    env.extend(spec.env.clone());
+    let replaced = |text: &String| places.replaced(text, &attempt.job);
+    env.extend(spec.env.iter().map(|(name, value)| (name.clone(), replaced(value))));
     env.retain(|name, _| !name.starts_with(PREFIX));
     let path = path_with(&places.tools, env.get(PATH).map(String::as_str));
     env.insert(PATH.to_owned(), path);
@@ -153,6 +169,19 @@ mod tests {
             ("task", "b", "/w/bin:/bin")
         );
         assert_eq!(env["VOTUM_JOB_ID"], "sales-7");
+    }
+
+    #[test]
+    fn expressions_in_the_tasks_environment_become_paths() {
+        let mut assignment = assignment(1);
+        let rows = "${{ inputs.daily-rows }}:${{ outputs.daily-rows }}:${{ job.id }}";
+        assignment.spec.env = BTreeMap::from([
+            ("ROWS".into(), rows.into()),
+            ("LITERAL".into(), "$${{ job.id }} ${{ inputs.other }}".into()),
+        ]);
+        let env = environment(&assignment, &places(), BTreeMap::new(), WallTime(0), 0);
+        assert_eq!(env["ROWS"], "/s/inputs/daily-rows/rows.csv:/s/out/rows.csv:sales-7");
+        assert_eq!(env["LITERAL"], "${{ job.id }} ${{ inputs.other }}");
     }
 
     #[test]

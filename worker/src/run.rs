@@ -245,8 +245,9 @@ fn plan(
         script::write(&places.job_file, &hook.announcement, account)
             .map_err(|error| storage_failed(error.to_string()))?;
     }
-    let argv = match &assignment.spec.program {
-        Program::Command(argv) => argv.clone(),
+    let replaced = |word: &str| places.replaced(word, &assignment.attempt.job);
+    let argv: Vec<String> = match &assignment.spec.program {
+        Program::Command(argv) => argv.iter().map(|word| replaced(word)).collect(),
         Program::Script { text, interpreter } => {
             let path = dir.join(SCRIPT);
             script::write(&path, text, account)
@@ -254,7 +255,7 @@ fn plan(
             let path = path.to_string_lossy().into_owned();
             interpreter.iter().cloned().chain([path]).collect()
         }
-        Program::Steps(list) => steps::write(dir, list, resumed.steps, account)
+        Program::Steps(list) => steps::write(dir, list, resumed.steps, account, &replaced)
             .map_err(|error| storage_failed(error.to_string()))?,
     };
     Ok(Launch {

@@ -11,17 +11,19 @@ use votum_job::{Program, Step};
 
 use crate::{account::Account, script};
 
-/// Writes the steps that are not done into `dir`; returns what runs them.
+/// Writes the steps that are not done into `dir`; returns what runs them. The words of commands are
+/// what `replaced` makes of them.
 pub(crate) fn write(
     dir: &Path,
     steps: &[Step],
     done: u32,
     account: Option<&Account>,
+    replaced: &dyn Fn(&str) -> String,
 ) -> io::Result<Vec<String>> {
     let mut text = HEAD.to_owned();
     for (number, step) in (1_u32..).zip(steps).skip(usize::try_from(done).unwrap_or(usize::MAX)) {
-        let command = match &step.program {
-            Program::Command(argv) => argv.clone(),
+        let command: Vec<String> = match &step.program {
+            Program::Command(argv) => argv.iter().map(|word| replaced(word)).collect(),
             Program::Script { text, interpreter } => {
                 let path = dir.join(format!("step-{number}"));
                 script::write(&path, text, account)?;
@@ -79,7 +81,7 @@ mod tests {
         for number in 1..=steps.len() {
             fs::write(asks.join(format!("step-{number}.answer")), "sealed 1\n").unwrap();
         }
-        let argv = write(dir, steps, done, None).unwrap();
+        let argv = write(dir, steps, done, None, &str::to_owned).unwrap();
         let env = BTreeMap::from([("VOTUM_CHECKPOINT_ASKS", asks)]);
         let output = Command::new(&argv[0]).args(&argv[1..]).envs(env).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");

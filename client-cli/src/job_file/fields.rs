@@ -9,7 +9,9 @@ use std::{
 use votum_job::closest;
 
 use super::{
-    Problem, params, quantity,
+    Problem,
+    params::{self, Kind, KnownToWorker, Unresolved},
+    quantity,
     shape::Shape,
     tree::{Key, Node, Position, Value},
 };
@@ -19,6 +21,8 @@ use super::{
 pub(super) struct Reader<'a> {
     lines: Vec<&'a str>,
     params: BTreeMap<String, String>,
+    /// What the worker knows of the task that is read.
+    known: KnownToWorker,
     /// Of a published output that says nothing of its own.
     replicas: u32,
     problems: Vec<Problem>,
@@ -30,6 +34,7 @@ impl<'a> Reader<'a> {
         Self {
             lines: source.lines().collect(),
             params: BTreeMap::new(),
+            known: KnownToWorker::default(),
             replicas: 1,
             problems: Vec::new(),
         }
@@ -43,6 +48,11 @@ impl<'a> Reader<'a> {
     /// Replaces `${{ params.X }}` by these values from here on.
     pub(super) fn set_params(&mut self, params: BTreeMap<String, String>) {
         self.params = params;
+    }
+
+    /// Leaves expressions of these things to the worker, in texts that it reads, from here on.
+    pub(super) fn set_known(&mut self, known: KnownToWorker) {
+        self.known = known;
     }
 
     /// Gives every published output that many replicas from here on, unless it says otherwise.
@@ -118,24 +128,36 @@ impl<'a> Reader<'a> {
     /// Returns text with its parameters replaced.
     pub(super) fn substituted(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
-        match params::substitute(text, &self.params) {
-            Ok(text) => Some(text),
-            Err(unresolved) => {
-                let at = self.find(node.at, &unresolved.expression);
-                let mut problem = Problem::new(at, unresolved.to_string())
-                    .width(unresolved.expression.chars().count());
-                if let Some(name) = unresolved.name.as_deref() {
-                    let meant = closest(name, self.params.keys().map(String::as_str));
-                    problem = problem.label(
-                        meant
-                            .map(|name| format!("did you mean `params.{name}`?"))
-                            .unwrap_or_default(),
-                    );
-                }
-                self.report(problem.help(params::RULE));
-                None
-            }
+        let substituted = params::substitute(text, &self.params, None);
+        self.resolved(node, substituted)
+    }
+
+    /// Returns text with its parameters replaced in which the worker replaces what only it knows.
+    pub(super) fn substituted_for_worker(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        let substituted = params::substitute(text, &self.params, Some(&self.known));
+        self.resolved(node, substituted)
+    }
+
+    fn resolved(&mut self, node: &Node, text: Result<String, Unresolved>) -> Option<String> {
+        let unresolved = match text {
+            Ok(text) => return Some(text),
+            Err(unresolved) => unresolved,
+        };
+        let at = self.find(node.at, &unresolved.expression);
+        let width = unresolved.expression.chars().count();
+        let mut problem = Problem::new(at, unresolved.to_string()).width(width);
+        if let Some((kind, name)) = &unresolved.name {
+            let meant = match kind {
+                Kind::Parameter => closest(name, self.params.keys().map(String::as_str)),
+                Kind::Input => closest(name, self.known.inputs.iter().map(String::as_str)),
+                Kind::Output => closest(name, self.known.outputs.iter().map(String::as_str)),
+            };
+            let label = meant.map(|name| format!("did you mean `{}.{name}`?", kind.prefix()));
+            problem = problem.label(label.unwrap_or_default());
         }
+        self.report(problem.help(params::RULE));
+        None
     }
 
     /// Returns what `read` makes of the text.
@@ -174,13 +196,24 @@ impl<'a> Reader<'a> {
 
     /// Returns names with texts, their parameters replaced.
     pub(super) fn texts(&mut self, node: &Node) -> BTreeMap<String, String> {
+        self.texts_by(node, Self::substituted)
+    }
+
+    /// Returns names with texts in which the worker replaces what only it knows.
+    pub(super) fn texts_for_worker(&mut self, node: &Node) -> BTreeMap<String, String> {
+        self.texts_by(node, Self::substituted_for_worker)
+    }
+
+    fn texts_by(
+        &mut self,
+        node: &Node,
+        read: fn(&mut Self, &Node) -> Option<String>,
+    ) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
         for (key, value) in self.entries(node) {
             let text = match value.value {
                 Value::Null => Some(String::new()),
-                Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
-                    self.substituted(value)
-                }
+                Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => read(self, value),
             };
             if let Some(text) = text {
                 texts.insert(key.text.clone(), text);

@@ -79,7 +79,7 @@ fn work(reader: &mut Reader<'_>, key: &Key, what: &str, fields: &Fields<'_>) -> 
         }
         let placement = task::placement(reader, fields);
         let program = program::one(reader, key, what, fields);
-        let env = fields.find("env").map(|node| reader.texts(node)).unwrap_or_default();
+        let env = fields.find("env").map(|node| reader.texts_for_worker(node)).unwrap_or_default();
         return Some(EffectWork::Program { placement, program: program?, env });
     };
     for other in ["run", "command", "interpreter"] {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use votum_ids::OutputName;
-use votum_job::closest;
+use votum_job::{Expression, closest};
 
 use super::{
     Problem,
@@ -99,37 +99,74 @@ fn rule(name: &str) -> Result<(), String> {
     }
 }
 
+/// What the worker knows of a task beyond its parameters, by the names that its file gives them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownToWorker {
+    /// Its inputs.
+    pub inputs: Vec<String>,
+    /// Its outputs.
+    pub outputs: Vec<String>,
+}
+
 /// An expression that nothing can be put in for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unresolved {
     /// As it was written, `${{` included.
     pub expression: String,
-    /// The parameter it asks for, if it asks for one.
-    pub name: Option<String>,
+    /// What it asks for, if that is a kind of things that are known here.
+    pub name: Option<(Kind, String)>,
     closed: bool,
+}
+
+/// A kind of things that an expression can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `params.X`
+    Parameter,
+    /// `inputs.X`
+    Input,
+    /// `outputs.X`
+    Output,
+}
+
+impl Kind {
+    /// Returns what it is called in an expression.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::Parameter => "params",
+            Self::Input => "inputs",
+            Self::Output => "outputs",
+        }
+    }
 }
 
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             _ if !self.closed => f.write_str("`${{` without `}}`"),
-            Some(name) => write!(f, "unknown parameter `{name}`"),
+            Some((Kind::Parameter, name)) => write!(f, "unknown parameter `{name}`"),
+            Some((Kind::Input, name)) => write!(f, "the task has no input `{name}`"),
+            Some((Kind::Output, name)) => write!(f, "the task has no output `{name}`"),
             None => write!(f, "`{}` is not known here", self.expression),
         }
     }
 }
 
 /// Puts parameters in for `${{ params.X }}`; `$${{` stays a literal `${{`.
+///
+/// In a text that a worker reads (`known`), what only it knows is left to it, and what shall stay
+/// as it is is told so.
 pub(super) fn substitute(
     text: &str,
     params: &BTreeMap<String, String>,
+    known: Option<&KnownToWorker>,
 ) -> Result<String, Unresolved> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${{") {
         if let Some(before) = rest[..start].strip_suffix('$') {
             out.push_str(before);
-            out.push_str("${{");
+            out.push_str(if known.is_some() { "$${{" } else { "${{" });
             rest = &rest[start + 3..];
             continue;
         }
@@ -142,27 +179,42 @@ pub(super) fn substitute(
                 closed: false,
             });
         };
-        let inner = expression[3..length].trim();
-        let name = inner.strip_prefix("params.");
-        match name.and_then(|name| params.get(name)) {
-            Some(value) => out.push_str(value),
-            None => {
-                return Err(Unresolved {
-                    expression: expression[..length + 2].to_owned(),
-                    name: name.map(str::to_owned),
-                    closed: true,
-                });
-            }
-        }
+        let written = &expression[..length + 2];
+        out.push_str(&value(written, params, known).map_err(|name| Unresolved {
+            expression: written.to_owned(),
+            name,
+            closed: true,
+        })?);
         rest = &expression[length + 2..];
     }
     out.push_str(rest);
     Ok(out)
 }
 
+/// Returns what stands in for one expression, or what it asks for in vain.
+fn value(
+    written: &str,
+    params: &BTreeMap<String, String>,
+    known: Option<&KnownToWorker>,
+) -> Result<String, Option<(Kind, String)>> {
+    let inner = written[3..written.len() - 2].trim();
+    if let Some(name) = inner.strip_prefix("params.") {
+        let value = params.get(name).ok_or_else(|| Some((Kind::Parameter, name.to_owned())))?;
+        return Ok(known.map_or_else(|| value.clone(), |_| Expression::escaped(value)));
+    }
+    let Some((known, expression)) = known.zip(Expression::read(inner)) else { return Err(None) };
+    let (kind, names, name) = match expression {
+        Expression::JobId => return Ok(written.to_owned()),
+        Expression::Input(name) => (Kind::Input, &known.inputs, name),
+        Expression::Output(name) => (Kind::Output, &known.outputs, name),
+    };
+    let is_known = names.iter().any(|known| known == name);
+    if is_known { Ok(written.to_owned()) } else { Err(Some((kind, name.to_owned()))) }
+}
+
 /// Said with every expression that cannot be replaced.
-pub(super) const RULE: &str = "only `${{ params.NAME }}` is replaced; write `$${{` for a literal `${{`; \
-     a task finds its inputs and outputs in $VOTUM_INPUT_<NAME> and $VOTUM_OUTPUT_<NAME>";
+pub(super) const RULE: &str = "`${{ params.NAME }}` is replaced, in the `command` and `env` of a task also `${{ inputs.NAME }}`, \
+     `${{ outputs.NAME }}` and `${{ job.id }}`; write `$${{` for a literal `${{`; a script finds all of them in its environment";
 
 #[cfg(test)]
 mod tests {
@@ -170,7 +222,33 @@ mod tests {
 
     fn put(text: &str) -> Result<String, Unresolved> {
         let params = BTreeMap::from([("date".to_owned(), "2026-11-21".to_owned())]);
-        substitute(text, &params)
+        substitute(text, &params, None)
+    }
+
+    /// Puts in what is known, and what is left to the worker.
+    fn put_for_worker(text: &str) -> Result<String, Unresolved> {
+        let params = BTreeMap::from([("odd".to_owned(), "${{ job.id }}".to_owned())]);
+        let known =
+            KnownToWorker { inputs: vec!["orders".to_owned()], outputs: vec!["site".to_owned()] };
+        substitute(text, &params, Some(&known))
+    }
+
+    #[test]
+    fn what_only_the_worker_knows_is_left_to_it() {
+        for text in
+            ["--in=${{ inputs.orders }}", "${{outputs.site}}/${{ job.id }}", "$${{ job.id }}"]
+        {
+            assert_eq!(put_for_worker(text), Ok(text.to_owned()));
+        }
+        let told = |text| put_for_worker(text).unwrap_err().to_string();
+        assert_eq!(told("${{ inputs.order }}"), "the task has no input `order`");
+        assert_eq!(told("${{ outputs.orders }}"), "the task has no output `orders`");
+        assert_eq!(told("${{ job.name }}"), "`${{ job.name }}` is not known here");
+    }
+
+    #[test]
+    fn a_parameter_never_becomes_an_expression_of_the_worker() {
+        assert_eq!(put_for_worker("${{ params.odd }}"), Ok("$${{ job.id }}".to_owned()));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) fn one(
             if let Some(key) = fields.key("interpreter") {
                 reader.report(at_key(key, "`interpreter` belongs to `run`".to_owned()));
             }
-            words(reader, command).map(Program::Command)
+            list(reader, command, Reader::substituted_for_worker).map(Program::Command)
         }
         (Some(_), Some(_)) => {
             let second = fields.key("command").unwrap_or(key);
@@ -90,8 +90,16 @@ pub(super) fn one(
 
 /// Reads an argument vector; parameters are put in word by word, so none can become two.
 pub(super) fn words(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    list(reader, node, Reader::substituted)
+}
+
+fn list<'a>(
+    reader: &mut Reader<'a>,
+    node: &Node,
+    read: fn(&mut Reader<'a>, &Node) -> Option<String>,
+) -> Option<Vec<String>> {
     let items = reader.items(node);
-    let words: Vec<String> = items.iter().filter_map(|item| reader.substituted(item)).collect();
+    let words: Vec<String> = items.iter().filter_map(|item| read(reader, item)).collect();
     if items.is_empty() {
         reader.report(Problem::new(node.at, "a list of words, the program first".to_owned()));
     }

@@ -10,7 +10,9 @@ use votum_job::{
 use super::{
     conduct,
     fields::{Fields, Reader, at_key},
-    hook, output, program,
+    hook, output,
+    params::KnownToWorker,
+    program,
     shapes::{INPUT, RETRY, TASK},
     tree::{Key, Node, Value},
 };
@@ -21,8 +23,12 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> TaskSpec 
     let fields = reader.fields(node, &what, &TASK);
     let placement = placement(reader, &fields);
     let needs = fields.find("needs").map(|node| reader.set(node, str::parse::<TaskId>));
+    let names = |field| fields.find(field).map(names).unwrap_or_default();
+    reader.set_known(KnownToWorker { inputs: names("inputs"), outputs: names("outputs") });
     let program = program::read(reader, key, &fields);
-    let env = fields.find("env").map(|node| reader.texts(node));
+    let env = fields.find("env").map(|node| reader.texts_for_worker(node));
+    // Neither what undoes a task nor an effect has inputs or outputs.
+    reader.set_known(KnownToWorker::default());
     let inputs = fields.find("inputs").map(|node| inputs(reader, node));
     let outputs = fields.find("outputs").map(|node| output::read_all(reader, node));
     let timeout = duration(reader, &fields, "timeout", TIMEOUT_DEFAULT);
@@ -44,6 +50,14 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> TaskSpec 
         retry: retry.unwrap_or_default(),
         compensate: compensate.flatten(),
         ..spec
+    }
+}
+
+/// Returns the names that a mapping has.
+fn names(node: &Node) -> Vec<String> {
+    match &node.value {
+        Value::Mapping(entries) => entries.iter().map(|(key, _)| key.text.clone()).collect(),
+        Value::Null | Value::Scalar(_) | Value::Sequence(_) => Vec::new(),
     }
 }
 

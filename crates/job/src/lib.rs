@@ -3,6 +3,7 @@
 mod assignment;
 mod checkpoint;
 mod dry_vote;
+mod expression;
 mod graph;
 mod health;
 mod hook;
@@ -29,6 +30,7 @@ pub use dry_vote::{
     BASE_CHANGED, Base, Candidate, DRY_VOTE_INTERVAL_MIN, DRY_VOTE_PROTOCOL, DryVoteAnswer,
     DryVoteRequest, FINDINGS_MAX, Finding, NOT_ASKED, NOT_REACHABLE, SealedAs,
 };
+pub use expression::Expression;
 pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
 pub use health::{
     HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT, HealthCheck,

@@ -51,6 +51,27 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// Makes a job of this name without tasks, with every default; add tasks before it is submitted.
+    #[must_use]
+    pub fn named(display_name: impl Into<String>) -> Self {
+        Self {
+            display_name: display_name.into(),
+            description: String::new(),
+            labels: BTreeMap::new(),
+            params: BTreeMap::new(),
+            env: BTreeMap::new(),
+            timeout: TIMEOUT_DEFAULT,
+            retention: RETENTION_DEFAULT,
+            prepare_timeout: PREPARE_TIMEOUT_DEFAULT,
+            approval: None,
+            dry_vote: None,
+            on_exhausted: OnExhausted::Abort,
+            keep_staged: Duration::ZERO,
+            tasks: BTreeMap::new(),
+            effects: BTreeMap::new(),
+        }
+    }
+
     /// Returns how long after its receipt the job must be decided at the latest: the wait for a
     /// person comes on top of the time that the job itself has.
     #[must_use]
