@@ -6,6 +6,7 @@ use clap::Args;
 use uuid::Uuid;
 use votum_client::{Client, ClientError};
 use votum_ids::{JobId, RequestId};
+use votum_job::closest;
 use votum_wire::{
     JobView, Reason, Translate as _, json,
     request::{SubmitJob, Submitted},
@@ -102,8 +103,13 @@ pub(crate) async fn hand_in(
     request: &SubmitJob,
     context: &Context,
 ) -> Result<Submitted, Fault> {
-    let submitted =
-        insist(client, request, context).await?.map_err(|error| explain(error.into(), request))?;
+    let submitted = match insist(client, request, context).await? {
+        Ok(submitted) => submitted,
+        Err(error) => {
+            let fault = explain(error.into(), request);
+            return Err(with_nearest_worker(client, fault).await);
+        }
+    };
     if let Some(view) = &submitted.job
         && let Err(error) = last::remember(&view.job)
     {
@@ -144,6 +150,19 @@ fn explain(fault: Fault, request: &SubmitJob) -> Fault {
         return fault.hint("one request id stands for one job file; draw another");
     }
     fault
+}
+
+/// Names the worker that may be meant by a name that no worker has.
+async fn with_nearest_worker(client: &Client, fault: Fault) -> Fault {
+    let Some(wanted) = fault.part("worker").filter(|_| fault.is(&Reason::NoSuchWorker)) else {
+        return fault;
+    };
+    // Whoever cannot tell the workers leaves the fault as it is.
+    let workers = client.workers().await.unwrap_or_default();
+    let names = workers.iter().map(|worker| worker.worker.as_str());
+    let Some(meant) = closest(wanted, names) else { return fault };
+    let hint = format!("did you mean `{meant}`?");
+    fault.hint(hint)
 }
 
 fn request(args: &JobArgs) -> Result<SubmitJob, Fault> {

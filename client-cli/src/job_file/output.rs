@@ -27,7 +27,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputN
 
 fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
     if !matches!(node.value, Value::Mapping(_)) {
-        let path = reader.text(node)?.to_owned();
+        let path = reader.substituted(node)?;
         return Some(OutputSpec {
             path,
             optional: false,
@@ -45,7 +45,7 @@ fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {
         );
         return None;
     };
-    let path = reader.text(path).map(str::to_owned);
+    let path = reader.substituted(path);
     let optional = fields.find("optional").and_then(|node| reader.flag(node));
     let bytes_max = fields.find("max_bytes").and_then(|node| reader.parsed(node, quantity::size));
     let publish = fields.find("publish").map(|node| target(reader, key, node));

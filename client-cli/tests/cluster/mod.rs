@@ -75,6 +75,12 @@ impl Cluster {
         last.map_or_else(|| self.pid(process), |pid| Pid::from_raw(pid.parse().unwrap()).unwrap())
     }
 
+    /// Returns where the coordinator listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        let address = self.told("coordinator", 2);
+        address.strip_prefix("http://").unwrap_or(address)
+    }
+
     /// Runs a command against it.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         votum()
