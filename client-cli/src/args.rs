@@ -12,22 +12,33 @@ use crate::{
         cancel::CancelArgs,
         case::CaseCommand,
         cert::CertCommand,
+        completions::CompletionsArgs,
+        config::ConfigCommand,
+        delete::DeleteArgs,
         dev::DevArgs,
+        doctor::DoctorArgs,
         dryvote::DryvoteArgs,
+        events::EventsArgs,
+        explain::ExplainArgs,
+        graph::GraphArgs,
         init::InitArgs,
         internal::Internal,
         list::ListArgs,
         logs::LogsArgs,
+        output::OutputCommand,
         pause::{PauseArgs, UnpauseArgs},
         plan::PlanArgs,
+        rerun::RerunArgs,
         rescue::RescueArgs,
         retry::RetryArgs,
         schema::SchemaArgs,
         show::ShowArgs,
+        status::StatusArgs,
         submit::{RunArgs, SubmitArgs},
         token::TokenCommand,
         txn::TxnCommand,
         validate::ValidateArgs,
+        verify::VerifyArgs,
         wait::WaitArgs,
         watch::WatchArgs,
         worker::WorkerCommand,
@@ -70,15 +81,12 @@ pub(crate) enum Program {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where the coordinator listens.
-    #[arg(
-        long,
-        global = true,
-        env = "VOTUM_ADDRESS",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:7070"
-    )]
-    pub address: String,
+    /// Where the coordinator listens [default: that of the context, else http://127.0.0.1:7070].
+    #[arg(long, global = true, env = "VOTUM_ADDRESS", value_name = "URL")]
+    pub address: Option<String>,
+    /// Which cluster of `votum config list`; what is given directly counts more.
+    #[arg(long, global = true, env = "VOTUM_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
     /// How the coordinator is known, and who asks.
     #[command(flatten)]
     pub credentials: Credentials,
@@ -91,7 +99,7 @@ pub(crate) struct Global {
         value_name = "FORMAT",
         default_value = "table"
     )]
-    pub output: Format,
+    pub output: OutputFormat,
     /// Short for `-o json`; errors are one JSON object on standard error.
     #[arg(long, global = true)]
     pub json: bool,
@@ -110,9 +118,14 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// Returns how results are printed.
-    pub(crate) fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.output }
+    /// Returns how results are printed, as it was asked for.
+    pub(crate) fn output_format(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { self.output }
+    }
+
+    /// Returns where the coordinator listens.
+    pub(crate) fn address(&self) -> &str {
+        self.address.as_deref().unwrap_or(ADDRESS_DEFAULT)
     }
 
     /// Returns how long one call to the coordinator may take.
@@ -121,14 +134,42 @@ impl Global {
     }
 }
 
-/// How results are printed.
+/// How results are printed, as `--output` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people, as wide as the terminal.
+    Table,
+    /// For people, everything in full, however wide.
+    Wide,
+    /// One JSON object, for programs.
+    Json,
+    /// The same as YAML.
+    Yaml,
+    /// JSON on one line; of a list, one line for each entry.
+    Jsonl,
+    /// Names only, one a line, for scripts.
+    Name,
+}
+
+impl OutputFormat {
+    /// Returns for whom it is.
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Self::Table | Self::Wide => Format::Table,
+            Self::Json | Self::Yaml | Self::Jsonl => Format::Json,
+            Self::Name => Format::Name,
+        }
+    }
+}
+
+/// For whom results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people.
     Table,
-    /// One JSON object, for programs.
+    /// For programs.
     Json,
-    /// Names only, one a line, for scripts.
+    /// For scripts: names only.
     Name,
 }
 
@@ -169,6 +210,12 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// Print what tasks wrote.
     Logs(LogsArgs),
+    /// Print the durable history of a job.
+    Events(EventsArgs),
+    /// Say in plain words where a job stands, what it waits for, and what happens next.
+    Explain(ExplainArgs),
+    /// Draw the tasks of a job and what they wait for, as text, dot, mermaid or svg.
+    Graph(GraphArgs),
     /// Ask for a job to be aborted.
     Cancel(CancelArgs),
     /// Approve what a job has staged, so that it is voted on.
@@ -185,6 +232,16 @@ pub(crate) enum Command {
     Rescue(RescueArgs),
     /// Try at once what waits for another attempt.
     Retry(RetryArgs),
+    /// Hand a job in again, with the same spec.
+    Rerun(RerunArgs),
+    /// Read what a job has published, and compare it with what was voted on.
+    Verify(VerifyArgs),
+    /// Forget finished jobs.
+    #[command(visible_alias = "rm")]
+    Delete(DeleteArgs),
+    /// Look at what a job has made, and fetch it.
+    #[command(subcommand)]
+    Output(OutputCommand),
     /// Look at open transactions, and who is in doubt.
     #[command(subcommand)]
     Txn(TxnCommand),
@@ -195,8 +252,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Worker(WorkerCommand),
     /// Show the cluster on one screen.
-    #[command(after_help = "Example:\n  votum status")]
-    Status,
+    Status(StatusArgs),
+    /// Check the connection, versions, clocks, workers and what waits for a person.
+    Doctor(DoctorArgs),
     /// Copy the coordinator's store into a file while it runs.
     Backup(BackupArgs),
     /// Start a coordinator and workers on this machine, for trying out.
@@ -207,11 +265,27 @@ pub(crate) enum Command {
     /// Make the tokens of a cluster.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Name clusters once, and choose between them.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
     /// Print the version.
     #[command(after_help = "Example:\n  votum version --json")]
     Version,
 }
 
+impl Command {
+    /// Says whether it has to know which coordinator is meant.
+    pub(crate) fn needs_coordinator(&self) -> bool {
+        !matches!(
+            self,
+            Self::Config(_) | Self::Completions(_) | Self::Cert(_) | Self::Token(_) | Self::Version
+        )
+    }
+}
+
+const ADDRESS_DEFAULT: &str = "http://127.0.0.1:7070";
 const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const EXAMPLES: &str = "\
 Examples:

@@ -35,7 +35,7 @@ impl Context {
 
     /// Returns a client of the coordinator that the options name.
     pub(crate) fn client(&self, patience: Patience) -> Result<Client, Fault> {
-        self.client_of(&self.global.address, patience, &self.global.credentials)
+        self.client_of(self.global.address(), patience, &self.global.credentials)
     }
 
     /// Returns a client whose calls wait for the answers of workers, unless the options say how
@@ -43,7 +43,11 @@ impl Context {
     pub(crate) fn patient_client(&self) -> Result<Client, Fault> {
         let timeout = self.global.timeout.unwrap_or(WORKERS_TIMEOUT);
         let options = Options { timeout, patience: Duration::from_mins(1) };
-        Ok(Client::connect_with(&self.global.address, options, &self.global.credentials.access()?)?)
+        Ok(Client::connect_with(
+            self.global.address(),
+            options,
+            &self.global.credentials.access()?,
+        )?)
     }
 
     /// Returns how patient a client is.

@@ -14,6 +14,8 @@ fn every_command_in_the_documents_is_understood() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut pages = vec![root.join("README.md")];
     collect(&root.join("docs"), &mut pages);
+    // The program's own help, whose examples stand in columns with what they do.
+    pages.retain(|page| !page.ends_with("cli.md"));
     let (mut seen, mut wrong) = (0, Vec::new());
     for page in &pages {
         for (line, words) in commands(&fs::read_to_string(page).unwrap()) {

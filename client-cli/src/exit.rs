@@ -2,6 +2,19 @@
 
 use std::process::ExitCode;
 
+/// The exit codes of a command that ends with a job, for its help.
+pub(crate) const JOB_CODES: &str = "\
+Exit codes:
+    0  the job COMMITTED, or what was waited for came
+    3  it ABORTED: a task failed for good, its time was over, or a worker voted no
+    8  it was cancelled
+    9  it is MIXED: what was forced for a worker contradicts the decision; see votum show
+   10  it is decided to COMMIT, but a lost worker holds its outputs back; see votum case list
+  124  --timeout passed; the job goes on
+  130  Ctrl-C: this only stopped looking, the job goes on
+    1  anything else; 2 wrong usage or job file, 4 not allowed, 5 no such job, 6 refused,
+       7 coordinator unreachable";
+
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use votum_client::Client;
 use votum_ids::JobId;
-use votum_wire::{JobView, Translate as _, json};
+use votum_wire::{JobView, Translate as _};
 
 use crate::{
     args::Format,
@@ -45,6 +45,31 @@ pub(crate) async fn within<T>(
                 .hint(format!("look again:  votum watch {job}"))
                 .with("job", job)
         }),
+    }
+}
+
+/// Shows something in place again and again until Ctrl-C; where it is no terminal, one below the
+/// other.
+pub(crate) async fn again_and_again(
+    context: &Context,
+    mut what: impl AsyncFnMut() -> Result<String, Fault>,
+) -> Outcome {
+    let mut live = Live::default();
+    let mut look = interval(LOOK_AGAIN);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = look.tick() => {}
+            () = interrupted() => return Ok(Exit::Interrupted),
+        }
+        let text = what().await?;
+        match context.screen.terminal() {
+            Some(size) => {
+                let lines = text.lines().take(size.height.saturating_sub(1));
+                live.draw(&lines.map(str::to_owned).collect::<Vec<_>>())?;
+            }
+            None => context.screen.result(&text)?,
+        }
     }
 }
 
@@ -98,7 +123,7 @@ fn tells_changes(screen: &Screen) -> bool {
 pub(crate) fn conclude(view: &JobView, context: &Context) -> Outcome {
     let screen = &context.screen;
     match screen.format {
-        Format::Json => screen.result(&json::to_json_pretty(&view.to_proto()))?,
+        Format::Json => screen.result(&screen.encode(&view.to_proto()))?,
         Format::Name => screen.result(view.job.as_str())?,
         Format::Table => {
             let good = outcome::exit_of(view) == Exit::Done;
@@ -151,5 +176,7 @@ impl Picture {
     }
 }
 
+/// Nothing tells of changes of workers, so that they are looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Often enough for a light to wander.
 const REDRAW: Duration = Duration::from_millis(120);

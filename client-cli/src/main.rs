@@ -3,7 +3,9 @@
 mod access;
 mod args;
 mod commands;
+mod content;
 mod context;
+mod contexts;
 mod dev;
 mod display;
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod job_file;
 mod job_name;
 mod last;
 mod live;
+#[cfg(test)]
+mod reference;
 mod screen;
 
 use std::{
@@ -43,7 +47,16 @@ fn main() -> ExitCode {
         Program::Internal(process) => return commands::internal::run(*process),
         Program::Command(command) => command,
     };
+    let (global, unchosen) = match contexts::choose(global.clone()) {
+        Ok(global) => (global, None),
+        Err(fault) => (global, Some(fault)),
+    };
     let context = Context::new(global);
+    // A context that is not there keeps nobody from making it.
+    if let Some(fault) = unchosen.filter(|_| command.needs_coordinator()) {
+        let told = context.screen.fault(&fault);
+        return told.map_or(ExitCode::FAILURE, |()| fault.exit.into());
+    }
     match execute(command, &context) {
         Ok(exit) => exit.into(),
         Err(fault) => {

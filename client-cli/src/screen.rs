@@ -5,20 +5,24 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use prost::{Message, Name};
 use rustix::termios::tcgetwinsize;
 use votum_machine::WallTime;
+use votum_wire::json;
 
 use crate::{
-    args::{Colour, Format, Global},
-    display::{frame::Size, paint::Paint},
+    args::{Colour, Format, Global, OutputFormat},
+    display::{encoding, frame::Size, paint::Paint},
     fault::Fault,
 };
 
 /// The two streams of a command, and how they like their text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
-    /// How results are printed.
+    /// For whom results are printed.
     pub format: Format,
+    /// How exactly.
+    pub output: OutputFormat,
     /// Whether results are coloured.
     pub paint: Paint,
     quiet: bool,
@@ -36,11 +40,38 @@ impl Screen {
             Colour::Auto => io::stdout().is_terminal() && env::var("TERM").as_deref() != Ok("dumb"),
         };
         let paint = if wanted { Paint::On } else { Paint::Off };
-        Self { format: global.format(), paint, quiet: global.quiet }
+        let output = global.output_format();
+        Self { format: output.format(), output, paint, quiet: global.quiet }
+    }
+
+    /// Writes a message as programs want it.
+    pub(crate) fn encode<M: Message + Name>(&self, message: &M) -> String {
+        self.document(&json::to_json_pretty(message))
+    }
+
+    /// Writes a JSON document as programs want it.
+    pub(crate) fn document(&self, json: &str) -> String {
+        match self.output {
+            OutputFormat::Yaml => encoding::yaml(json),
+            OutputFormat::Jsonl => encoding::lines(json),
+            OutputFormat::Json | OutputFormat::Table | OutputFormat::Wide | OutputFormat::Name => {
+                json.to_owned()
+            }
+        }
+    }
+
+    /// Returns how wide tables may be; none: as wide as they are.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let fits = self.output == OutputFormat::Table && io::stdout().is_terminal();
+        let size = tcgetwinsize(io::stdout()).ok().filter(|_| fits)?;
+        Some(usize::from(size.ws_col)).filter(|width| *width > 0)
     }
 
     /// Prints a piece of the result.
     pub(crate) fn result(&self, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         if !text.ends_with('\n') {

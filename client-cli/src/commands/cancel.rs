@@ -1,7 +1,7 @@
 //! `votum cancel`: ask for an abort.
 
 use clap::Args;
-use votum_wire::{JobView, Reason, Translate as _, json};
+use votum_wire::{JobView, Reason, Translate as _};
 
 use crate::{
     args::Format,
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
             }
         })?;
         context.screen.result(&match context.screen.format {
-            Format::Json => json::to_json_pretty(&view.to_proto()),
+            Format::Json => context.screen.encode(&view.to_proto()),
             Format::Name => job.to_string(),
             Format::Table if view.kept_release.is_some() => released(&view),
             Format::Table if over => {

@@ -5,7 +5,6 @@ use votum_client::Client;
 use votum_wire::{
     CaseAction, CaseName, Reason, Subject, Translate as _,
     case::{CasePage, GetCase, ResolveCase},
-    json,
 };
 
 use crate::{
@@ -90,7 +89,7 @@ async fn list(context: &Context) -> Outcome {
     let cases = context.client(Patience::Short)?.cases().await?;
     let page = CasePage { cases, next: None };
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&page.to_proto()),
+        Format::Json => context.screen.encode(&page.to_proto()),
         Format::Name => page.cases.iter().map(|case| format!("{}\n", case.name)).collect(),
         Format::Table if page.cases.is_empty() => {
             context.screen.remark("no open cases: nothing waits for a person")?;
@@ -106,7 +105,7 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
     let wanted = GetCase { name: named(&client, &args.case).await? };
     let case = client.case(&wanted).await.map_err(|error| explain(error.into(), &wanted))?;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&case.to_proto()),
+        Format::Json => context.screen.encode(&case.to_proto()),
         Format::Name => case.name.to_string(),
         Format::Table => display::case::screen(&case, screen::now(), context.screen.paint),
     })?;
@@ -130,7 +129,7 @@ async fn resolve(args: &ResolveArgs, context: &Context) -> Outcome {
     };
     let job = &name.job;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&client.job(job).await?.to_proto()),
+        Format::Json => context.screen.encode(&client.job(job).await?.to_proto()),
         Format::Name => name.to_string(),
         Format::Table => format!("{name} {words}\n  how it stands:  votum show {job}"),
     })?;

@@ -194,7 +194,7 @@ fn introduction(
     let mut suggest = |label: &str, command: String| {
         next.row([cell(label).tone(Tone::Soft), cell(command)]);
     };
-    if cluster.url() != context.global.address {
+    if cluster.url() != context.global.address() {
         suggest("first:", format!("export VOTUM_ADDRESS={}", cluster.url()));
     }
     if let Credentials { tls_ca: Some(ca), tls_cert: Some(cert), tls_key: Some(key), .. } =

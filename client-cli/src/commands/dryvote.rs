@@ -1,7 +1,7 @@
 //! `votum dryvote`: what stands in the way of a commit, asked without binding anybody.
 
 use clap::Args;
-use votum_wire::{Reason, Translate as _, json};
+use votum_wire::{Reason, Translate as _};
 
 use crate::{
     args::Format,
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &DryvoteArgs, context: &Context) -> Outcome {
         }
     })?;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&came_to.to_proto()),
+        Format::Json => context.screen.encode(&came_to.to_proto()),
         Format::Name => job.to_string(),
         Format::Table => {
             display::dry_vote::screen(&job, &came_to, screen::now(), context.screen.paint)

@@ -3,11 +3,13 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{CommandFactory as _, Subcommand};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::runtime::Runtime;
 use votum_coordinator::{ConfigArgs, LogArgs};
 use votum_worker::{Settings, SupervisorProgram};
+
+use crate::args::Cli;
 
 /// Processes that `votum dev` starts.
 #[derive(Debug, Subcommand)]
@@ -30,6 +32,11 @@ pub(crate) enum Internal {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Writes the manual: a page for each command.
+    Man {
+        /// Where the pages are put.
+        directory: PathBuf,
+    },
     /// Stays with the process of one attempt.
     Supervisor {
         /// The attempt's directory.
@@ -48,6 +55,12 @@ pub(crate) fn run(command: Internal) -> ExitCode {
             tie_to_parent(die_with_parent);
             let supervisor = SupervisorProgram::this_executable(["internal", "supervisor"]);
             votum_worker::run(settings, supervisor)
+        }
+        Internal::Man { directory } => {
+            let written = std::fs::create_dir_all(&directory)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), &directory))
+                .with_context(|| format!("cannot write into {}", directory.display()));
+            written.map_or_else(|error| complain(&error), |()| ExitCode::SUCCESS)
         }
         // A supervisor outlives its worker, and its parent's end means nothing to it.
         Internal::Supervisor { directory } => votum_worker::supervise(&directory),

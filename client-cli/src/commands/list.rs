@@ -1,59 +1,141 @@
 //! `votum list`: jobs, newest first.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use clap::Args;
+use votum_client::Client;
+use votum_machine::WallTime;
 use votum_wire::{
-    JobState, Translate as _, json,
+    JobState, JobView, Translate as _, json,
+    listing::ListChange,
     request::{Detail, JobPage, Wanted},
 };
 
 use crate::{
-    args::Format,
+    args::{Format, OutputFormat},
     context::{Context, Patience},
     display,
     exit::Exit,
     fault::Outcome,
+    follow,
+    job_file::duration,
+    live::Live,
     screen,
 };
 
 /// List jobs, newest first.
+///
+/// Everything that chooses is done by the coordinator: a list of many thousands stays quick.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  votum list\n  votum ls --state running,preparing --limit 5 -o name"
-)]
+#[command(after_help = "\
+Examples:
+  votum list
+  votum ls --state running,preparing --limit 5 -o name
+  votum list --name nightly-sales --since 7d --state aborted
+  votum list -l team=sales --all -o jsonl
+  votum list -w                          live, until Ctrl-C")]
 pub(crate) struct ListArgs {
     /// Only jobs in one of these states, such as `running,committed`; `paused` are all that are held.
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = state)]
     states: Vec<Standing>,
+    /// Only jobs of this name.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only jobs with this label; may be repeated, then all must match.
+    #[arg(short, long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// Only jobs received within this long, such as `24h` or `7d`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    since: Option<Duration>,
     /// Print at most this many jobs.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
+    /// Print all of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Stay, and show every change; where it is no terminal, one line for each.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Prints the jobs.
 pub(crate) async fn run(args: &ListArgs, context: &Context) -> Outcome {
+    let wanted = wanted(args);
+    let limit = if args.all { usize::MAX } else { args.limit };
+    if args.watch {
+        return watched(&context.client(Patience::Endless)?, &wanted, limit, context).await;
+    }
     let client = context.client(Patience::Short)?;
-    let wanted = wanted(&args.states);
-    let jobs = client.jobs(&wanted, Detail::Basic, args.limit).await?;
+    let jobs = client.jobs(&wanted, Detail::Basic, limit).await?;
+    let full = jobs.len() == limit;
     let page = JobPage { jobs, next: None };
-    context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&page.to_proto()),
+    let screen = &context.screen;
+    screen.result(&match screen.format {
+        Format::Json => screen.encode(&page.to_proto()),
         Format::Name => page.jobs.iter().map(|view| format!("{}\n", view.job)).collect(),
         Format::Table if page.jobs.is_empty() && wanted != Wanted::default() => {
-            context.screen.remark("no such jobs\n  all jobs:  votum list")?;
+            screen.remark("no such jobs\n  all jobs:  votum list")?;
             return Ok(Exit::Done);
         }
         Format::Table if page.jobs.is_empty() => {
-            context
-                .screen
-                .remark("no jobs\n  the first one:  votum run docs/examples/hello.yaml")?;
+            screen.remark("no jobs\n  the first one:  votum run docs/examples/hello.yaml")?;
             return Ok(Exit::Done);
         }
-        Format::Table => display::jobs::list(&page.jobs, screen::now()).text(context.screen.paint),
+        Format::Table => table(&page.jobs, context),
     })?;
-    if context.screen.format == Format::Table && page.jobs.len() == args.limit {
-        context.screen.remark(&format!("the newest {}; --limit shows more", args.limit))?;
+    if screen.format == Format::Table && full {
+        screen.remark(&format!("the newest {limit}; --limit or --all shows more"))?;
     }
     Ok(Exit::Done)
+}
+
+fn table(jobs: &[JobView], context: &Context) -> String {
+    let screen = &context.screen;
+    let wide = screen.output == OutputFormat::Wide;
+    display::jobs::list(jobs, wide, screen::now()).fitted(screen.paint, screen.width())
+}
+
+/// Shows the list again after every change, or each change as it comes.
+async fn watched(client: &Client, wanted: &Wanted, limit: usize, context: &Context) -> Outcome {
+    let mut watch = client.watch_list();
+    let mut live = Live::default();
+    let mut first = true;
+    loop {
+        let change = tokio::select! {
+            change = watch.next() => change?,
+            () = follow::interrupted() => return Ok(Exit::Interrupted),
+        };
+        let screen = &context.screen;
+        if let Some(size) = screen.terminal() {
+            let room = limit.min(size.height.saturating_sub(2).max(1));
+            let jobs = client.jobs(wanted, Detail::Basic, room).await?;
+            let lines: Vec<String> = table(&jobs, context).lines().map(str::to_owned).collect();
+            live.draw(&lines)?;
+            continue;
+        }
+        let jobs = match change {
+            ListChange::Job(view) => vec![*view],
+            ListChange::Deleted(_) => Vec::new(),
+            ListChange::Missed if first => client.jobs(wanted, Detail::Basic, limit).await?,
+            ListChange::Missed => {
+                screen.remark("note: the connection was away; changes may be missing here")?;
+                Vec::new()
+            }
+        };
+        first = false;
+        for view in jobs.iter().filter(|view| may_contain(wanted, view)) {
+            screen.result(&match screen.format {
+                Format::Json => json::to_json(&view.to_proto()),
+                Format::Name => view.job.to_string(),
+                Format::Table => display::jobs::line(view, screen::now()),
+            })?;
+        }
+    }
+}
+
+/// Says whether a job without its spec is among the wanted ones, as far as that shows.
+fn may_contain(wanted: &Wanted, view: &JobView) -> bool {
+    Wanted { labels: BTreeMap::new(), ..wanted.clone() }.contains(view)
 }
 
 /// Where a job may stand, as `--state` names it.
@@ -65,8 +147,17 @@ enum Standing {
     Paused,
 }
 
-fn wanted(standings: &[Standing]) -> Wanted {
-    let mut wanted = Wanted::default();
+fn wanted(args: &ListArgs) -> Wanted {
+    let since = args.since.map(|since| {
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        WallTime(screen::now().0.saturating_sub(millis))
+    });
+    let labels = args.labels.iter().cloned().collect();
+    let rest = Wanted { display_name: args.name.clone(), labels, since, ..Wanted::default() };
+    standing_in(&args.states, rest)
+}
+
+fn standing_in(standings: &[Standing], mut wanted: Wanted) -> Wanted {
     for standing in standings {
         match standing {
             Standing::In(state) => {
@@ -76,6 +167,12 @@ fn wanted(standings: &[Standing]) -> Wanted {
         }
     }
     wanted
+}
+
+/// Reads a label.
+fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it has the form KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// Reads the word of a state.
@@ -105,7 +202,7 @@ mod tests {
     #[test]
     fn paused_jobs_can_be_asked_for_like_any_state() {
         let standings: Vec<_> = ["Paused", "running"].map(|word| state(word).unwrap()).into();
-        let wanted = wanted(&standings);
+        let wanted = standing_in(&standings, Wanted::default());
         assert_eq!((wanted.states.len(), wanted.paused), (1, true));
         assert!(state("held").unwrap_err().ends_with("aborted, quarantined, paused"));
     }

@@ -38,6 +38,9 @@ pub(crate) struct LogsArgs {
     /// Only one stream.
     #[arg(long, value_name = "STREAM")]
     stream: Option<Which>,
+    /// Put the attempt before each line, also where only one is shown.
+    #[arg(long)]
+    prefix: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,6 +56,7 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
     let scope = scope(&args.what, &client).await?;
     let prefix = match &scope.task {
+        Some(_) if args.prefix => Prefix::Attempt,
         Some(one) if one.number.is_some() || tries(&client, &scope).await? <= 1 => Prefix::None,
         Some(_) | None => Prefix::Attempt,
     };

@@ -5,14 +5,23 @@ pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod case;
 pub(crate) mod cert;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod delete;
 pub(crate) mod dev;
+pub(crate) mod doctor;
 pub(crate) mod dryvote;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod internal;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod output;
 pub(crate) mod pause;
 pub(crate) mod plan;
+pub(crate) mod rerun;
 pub(crate) mod rescue;
 pub(crate) mod retry;
 pub(crate) mod schema;
@@ -22,6 +31,7 @@ pub(crate) mod submit;
 pub(crate) mod token;
 pub(crate) mod txn;
 pub(crate) mod validate;
+pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod wait;
 pub(crate) mod watch;
@@ -43,6 +53,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Watch(args) => watch::run(&args, context).await,
         Command::Wait(args) => wait::run(&args, context).await,
         Command::Logs(args) => logs::run(&args, context).await,
+        Command::Events(args) => events::run(&args, context).await,
+        Command::Explain(args) => explain::run(&args, context).await,
+        Command::Graph(args) => graph::run(&args, context).await,
         Command::Cancel(args) => cancel::run(&args, context).await,
         Command::Approve(args) => approve::approve(&args, context).await,
         Command::Reject(args) => approve::reject(&args, context).await,
@@ -51,14 +64,21 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Unpause(args) => pause::unpause(&args, context).await,
         Command::Rescue(args) => rescue::run(&args, context).await,
         Command::Retry(args) => retry::run(&args, context).await,
+        Command::Rerun(args) => rerun::run(&args, context).await,
+        Command::Verify(args) => verify::run(&args, context).await,
+        Command::Delete(args) => delete::run(&args, context).await,
+        Command::Output(command) => output::run(&command, context).await,
         Command::Txn(command) => txn::run(&command, context).await,
         Command::Case(command) => case::run(&command, context).await,
         Command::Worker(command) => worker::run(&command, context).await,
+        Command::Status(args) => status::run(&args, context).await,
         Command::Backup(args) => backup::run(&args, context).await,
-        Command::Status => status::run(context).await,
         Command::Dev(args) => dev::run(&args, context).await,
         Command::Cert(command) => cert::run(&command, context),
         Command::Token(command) => token::run(&command, context),
+        Command::Doctor(args) => doctor::run(&args, context).await,
+        Command::Config(command) => config::run(&command, context),
+        Command::Completions(args) => completions::run(&args, context),
         Command::Version => version::run(context),
     }
 }

@@ -1,7 +1,7 @@
 //! `votum pause` and `votum unpause`: hold a job, and let it go on.
 
 use clap::Args;
-use votum_wire::{JobView, Reason, Translate as _, hold::PauseJob, json};
+use votum_wire::{JobView, Reason, Translate as _, hold::PauseJob};
 
 use crate::{
     args::Format,
@@ -89,7 +89,7 @@ pub(crate) async fn unpause(args: &UnpauseArgs, context: &Context) -> Outcome {
 /// Prints a job that a command has changed, as was asked for.
 pub(crate) fn tell(context: &Context, view: &JobView, words: &str) -> Result<(), Fault> {
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Json => context.screen.encode(&view.to_proto()),
         Format::Name => view.job.to_string(),
         Format::Table => words.to_owned(),
     })?;

@@ -4,7 +4,7 @@ use clap::Args;
 use votum_client::Client;
 use votum_ids::JobId;
 use votum_wire::{
-    Reason, Translate as _, json,
+    Reason, Translate as _,
     rescue::{RescueJob, Rescued},
 };
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &RescueArgs, context: &Context) -> Outcome {
     }
     if args.dry_run {
         if context.screen.format == Format::Json {
-            context.screen.result(&json::to_json_pretty(&plan.to_proto()))?;
+            context.screen.result(&context.screen.encode(&plan.to_proto()))?;
         }
         return Ok(Exit::Done);
     }
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &RescueArgs, context: &Context) -> Outcome {
         context.screen.remark(&format!("note: @last could not be kept: {error}"))?;
     }
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&rescued.to_proto()),
+        Format::Json => context.screen.encode(&rescued.to_proto()),
         Format::Name => view.job.to_string(),
         Format::Table => {
             format!("received {0}, which rescues {job}\n  follow:  votum watch {0}", view.job)

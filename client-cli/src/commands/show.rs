@@ -1,7 +1,7 @@
 //! `votum show`: one job on one screen.
 
 use clap::Args;
-use votum_wire::{Translate as _, json};
+use votum_wire::Translate as _;
 
 use crate::{
     args::Format,
@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &ShowArgs, context: &Context) -> Outcome {
     let job = job_name::resolve(&client, &args.job).await?;
     let view = client.job(&job).await?;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Json => context.screen.encode(&view.to_proto()),
         Format::Name => view.job.to_string(),
         Format::Table => display::job::screen(&view, screen::now(), context.screen.paint),
     })?;

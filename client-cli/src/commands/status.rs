@@ -1,31 +1,48 @@
 //! `votum status`: the cluster on one screen.
 
+use clap::Args;
 use votum_client::{Client, ClientError};
-use votum_wire::{Translate as _, json};
+use votum_wire::Translate as _;
 
 use crate::{
     args::Format,
     context::{Context, Patience},
     display,
     exit::Exit,
-    fault::Outcome,
-    screen,
+    fault::{Fault, Outcome},
+    follow, screen,
 };
 
+/// Show the cluster on one screen.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  votum status\n  votum status -w")]
+pub(crate) struct StatusArgs {
+    /// Stay, and look again every two seconds.
+    #[arg(short, long)]
+    watch: bool,
+}
+
 /// Prints how the cluster fares.
-pub(crate) async fn run(context: &Context) -> Outcome {
+pub(crate) async fn run(args: &StatusArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Short)?;
+    if args.watch {
+        return follow::again_and_again(context, async || look(&client, context).await).await;
+    }
+    context.screen.result(&look(&client, context).await?)?;
+    Ok(Exit::Done)
+}
+
+async fn look(client: &Client, context: &Context) -> Result<String, Fault> {
     let view = client.cluster().await?;
-    let address = &context.global.address;
-    context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&view.to_proto()),
+    let address = context.global.address();
+    Ok(match context.screen.format {
+        Format::Json => context.screen.encode(&view.to_proto()),
         Format::Name => view.cluster.to_string(),
         Format::Table => {
-            let cases = open_cases(&client).await;
+            let cases = open_cases(client).await;
             display::cluster::status(&view, &cases, address, screen::now(), context.screen.paint)
         }
-    })?;
-    Ok(Exit::Done)
+    })
 }
 
 /// Counts what waits for a person. What cannot be asked is said, and keeps nothing back.

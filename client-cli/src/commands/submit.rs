@@ -8,7 +8,7 @@ use votum_client::{Client, ClientError};
 use votum_ids::{JobId, RequestId};
 use votum_job::closest;
 use votum_wire::{
-    JobView, Reason, Translate as _, json,
+    JobView, Reason, Translate as _,
     request::{SubmitJob, Submitted},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     commands::validate,
     context::{Context, Patience},
     display::{amount, outcome},
-    exit::Exit,
+    exit::{Exit, JOB_CODES},
     fault::{Fault, Outcome},
     follow,
     job_file::{MissingParams, SourceArgs},
@@ -42,7 +42,7 @@ pub(crate) struct SubmitArgs {
 
 /// Hand a job in, follow it, and exit by its outcome.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  votum run docs/examples/hello.yaml -p name=Ana")]
+#[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{JOB_CODES}"))]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     job: JobArgs,
@@ -185,7 +185,7 @@ pub(crate) fn draw_request_id() -> RequestId {
 fn announce(submitted: &Submitted, view: &JobView, context: &Context) -> Result<(), Fault> {
     let screen = &context.screen;
     match screen.format {
-        Format::Json => screen.result(&json::to_json_pretty(&submitted.to_proto()))?,
+        Format::Json => screen.result(&screen.encode(&submitted.to_proto()))?,
         Format::Name => screen.result(view.job.as_str())?,
         Format::Table => {
             screen.result(&received(submitted, view))?;
@@ -210,3 +210,8 @@ fn received(submitted: &Submitted, view: &JobView) -> String {
 fn no_job() -> Fault {
     Fault::new(Exit::Failure, "NO_JOB", "the coordinator received the job but did not name it")
 }
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  votum run docs/examples/hello.yaml -p name=Ana
+  votum run nightly.yaml --timeout 2h && echo visible everywhere";

@@ -6,7 +6,6 @@ use votum_ids::{JobId, WorkerId};
 use votum_wire::{
     Reason, Translate as _,
     forced::ForceParticipant,
-    json,
     txn::{TxnPage, TxnView},
 };
 
@@ -80,7 +79,7 @@ async fn list(args: &ListArgs, context: &Context) -> Outcome {
     let txns = context.client(Patience::Short)?.txns(args.in_doubt).await?;
     let page = TxnPage { txns, next: None };
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&page.to_proto()),
+        Format::Json => context.screen.encode(&page.to_proto()),
         Format::Name => page.txns.iter().map(|txn| format!("{}\n", txn.job)).collect(),
         Format::Table if page.txns.is_empty() => {
             let words = if args.in_doubt {
@@ -101,7 +100,7 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
     let job = job_name::resolve(&client, &args.job).await?;
     let txn: TxnView = client.txn(&job).await.map_err(hinted)?;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&txn.to_proto()),
+        Format::Json => context.screen.encode(&txn.to_proto()),
         Format::Name => txn.job.to_string(),
         Format::Table => display::txns::screen(&txn, screen::now(), context.screen.paint),
     })?;
@@ -119,7 +118,7 @@ async fn force(args: &ForceArgs, context: &Context) -> Outcome {
     let wish = ForceParticipant { job: job.clone(), worker, reason };
     let view = client.force(&wish).await.map_err(|error| refused(error, &wish))?;
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Json => context.screen.encode(&view.to_proto()),
         Format::Name => job.to_string(),
         Format::Table => format!(
             "{} is given up: {job} ends without its outputs and is MIXED\n  if it comes back, it is \

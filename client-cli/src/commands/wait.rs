@@ -8,16 +8,14 @@ use crate::{
     args::Format,
     context::{Context, Patience},
     display::{hooks, outcome},
-    exit::Exit,
+    exit::{Exit, JOB_CODES},
     fault::Outcome,
     job_name,
 };
 
 /// Block until jobs have ended, quietly.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  votum wait @last && echo visible everywhere\n  votum wait a-7k2m b-9x4p --for ended --timeout 2h\n\nA job that is decided to commit but waits for a lost worker to publish does not end by itself: the\nwait is over then, with exit code 10, and `votum case list` names the case."
-)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{JOB_CODES}"))]
 pub(crate) struct WaitArgs {
     /// The jobs.
     #[arg(value_name = "JOB", required = true)]
@@ -81,3 +79,11 @@ fn verdict(wanted: Option<Wanted>, view: &JobView) -> Exit {
         ) => outcome::exit_of(view),
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  votum wait @last && echo visible everywhere
+  votum wait a-7k2m b-9x4p --for ended --timeout 2h
+
+A job that is decided to commit but waits for a lost worker to publish does not end by itself: the
+wait is over then, with exit code 10, and `votum case list` names the case.";

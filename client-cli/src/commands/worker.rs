@@ -7,7 +7,7 @@ use votum_client::ClientError;
 use votum_ids::WorkerId;
 use votum_job::closest;
 use votum_wire::{
-    Reason, Translate as _, WorkerState, WorkerView, json,
+    Reason, Translate as _, WorkerState, WorkerView,
     operation::{DeleteWorker, DrainWorker},
     request::WorkerPage,
 };
@@ -18,6 +18,7 @@ use crate::{
     display,
     exit::Exit,
     fault::{Fault, Outcome},
+    follow,
     job_file::duration,
     screen,
 };
@@ -26,8 +27,8 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
     /// List the workers.
-    #[command(visible_alias = "ls", after_help = "Example:\n  votum worker list")]
-    List,
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
     /// Show one worker.
     Show(ShowArgs),
     /// Give a worker no further attempts: what runs there finishes, what is staged there counts.
@@ -36,6 +37,17 @@ pub(crate) enum WorkerCommand {
     Resume(ResumeArgs),
     /// Remove a worker that is gone for good.
     Delete(DeleteArgs),
+}
+
+/// List the workers.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  votum worker list\n  votum worker list -w\n  votum worker list -o wide"
+)]
+pub(crate) struct ListArgs {
+    /// Stay, and look again every two seconds.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Show one worker.
@@ -86,7 +98,7 @@ pub(crate) struct DeleteArgs {
 /// Prints the workers, or one.
 pub(crate) async fn run(command: &WorkerCommand, context: &Context) -> Outcome {
     match command {
-        WorkerCommand::List => list(context).await,
+        WorkerCommand::List(args) => list(args, context).await,
         WorkerCommand::Show(args) => show(args, context).await,
         WorkerCommand::Drain(args) => drain(args, context).await,
         WorkerCommand::Resume(args) => resume(args, context).await,
@@ -94,21 +106,31 @@ pub(crate) async fn run(command: &WorkerCommand, context: &Context) -> Outcome {
     }
 }
 
-async fn list(context: &Context) -> Outcome {
-    let workers = context.client(Patience::Short)?.workers().await?;
+async fn list(args: &ListArgs, context: &Context) -> Outcome {
+    let client = context.client(Patience::Short)?;
+    if args.watch {
+        return follow::again_and_again(context, async || {
+            Ok(table(&client.workers().await?, context))
+        })
+        .await;
+    }
+    let workers = client.workers().await?;
     let page = WorkerPage { workers, next: None };
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&page.to_proto()),
+        Format::Json => context.screen.encode(&page.to_proto()),
         Format::Name => page.workers.iter().map(|view| format!("{}\n", view.worker)).collect(),
         Format::Table if page.workers.is_empty() => {
             context.screen.remark("no workers have connected yet")?;
             return Ok(Exit::Done);
         }
-        Format::Table => {
-            display::cluster::workers(&page.workers, screen::now()).text(context.screen.paint)
-        }
+        Format::Table => table(&page.workers, context),
     })?;
     Ok(Exit::Done)
+}
+
+fn table(workers: &[WorkerView], context: &Context) -> String {
+    let screen = &context.screen;
+    display::cluster::workers(workers, screen::now()).fitted(screen.paint, screen.width())
 }
 
 async fn show(args: &ShowArgs, context: &Context) -> Outcome {
@@ -125,7 +147,7 @@ async fn show(args: &ShowArgs, context: &Context) -> Outcome {
         });
     };
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Json => context.screen.encode(&view.to_proto()),
         Format::Name => view.worker.to_string(),
         Format::Table => display::cluster::worker(view, screen::now()).text(context.screen.paint),
     })?;
@@ -179,7 +201,7 @@ async fn delete(args: &DeleteArgs, context: &Context) -> Outcome {
 
 fn print(context: &Context, view: &WorkerView, sentence: String) -> Outcome {
     context.screen.result(&match context.screen.format {
-        Format::Json => json::to_json_pretty(&view.to_proto()),
+        Format::Json => context.screen.encode(&view.to_proto()),
         Format::Name => view.worker.to_string(),
         Format::Table => sentence,
     })?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use votum_job::WHOLE;
+use votum_job::{Graph, WHOLE};
 use votum_machine::WallTime;
 use votum_wire::view::{JobView, TaskState, TaskView};
 
@@ -33,14 +33,17 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
     if folded {
         lines.push(format!("  {}", counts(&view.tasks, paint)));
     }
-    for task in chosen(view, room) {
+    let places = places(view, folded);
+    for task in in_order(chosen(view, room), &places) {
+        let place = places.get(task.task.as_str());
+        let deep = place.map_or(0, |place| place.level.min(INDENTS_MAX));
         table.row([
-            cell(task.task.as_str()),
+            cell(format!("{}{}", "  ".repeat(deep), task.task)),
             cell(bar(task, now)).tone(Tone::of_task(task.state)),
             cell(task.state.word()).tone(Tone::of_task(task.state)),
             cell(task.worker.as_ref().map_or("", |worker| worker.as_str())),
             cell(job::run_time(task, now)).right(),
-            cell(note(view, task, now)).tone(Tone::Soft),
+            cell(last(note(view, task, now), place)).tone(Tone::Soft),
         ]);
     }
     lines.extend(table.lines(paint));
@@ -53,6 +56,57 @@ pub(crate) fn picture(view: &JobView, now: WallTime, size: Size, paint: Paint) -
         lines.push(format!("  {}  {hooks}", paint.text(Tone::Soft, "then")));
     }
     lines.into_iter().map(|line| cut(&line, size.width)).collect()
+}
+
+/// Where a task stands in the graph.
+struct Place {
+    /// What stands on one level waits for nothing on it.
+    level: usize,
+    /// Among all tasks, every one behind those that it waits for.
+    position: usize,
+    /// What it waits for, in words.
+    after: String,
+}
+
+/// Finds where each task stands in the graph; nothing if not everything is drawn anyway.
+fn places(view: &JobView, folded: bool) -> BTreeMap<String, Place> {
+    let spec = view.spec.as_deref().filter(|_| !folded);
+    let Some(graph) = spec.and_then(|spec| Graph::check(spec).ok()) else {
+        return BTreeMap::new();
+    };
+    let levels = graph.levels().iter().enumerate();
+    let tasks = levels.flat_map(|(level, tasks)| tasks.iter().map(move |&task| (level, task)));
+    let place = |(position, (level, task)): (usize, (usize, usize))| {
+        let names: Vec<&str> =
+            graph.predecessors(task).iter().map(|&before| graph.name(before).as_str()).collect();
+        let after = match names.as_slice() {
+            [] => String::new(),
+            [one, two, _, ..] => format!("← {one}, {two} and {} more", names.len() - 2),
+            [..] => format!("← {}", names.join(", ")),
+        };
+        (graph.name(task).to_string(), Place { level, position, after })
+    };
+    tasks.enumerate().map(place).collect()
+}
+
+/// Ends a line with what the task waits for, in the graph.
+fn last(note: String, place: Option<&Place>) -> String {
+    let after = place.map_or("", |place| place.after.as_str());
+    match (note.as_str(), after) {
+        (_, "") => note,
+        ("" | "-", after) => after.to_owned(),
+        (note, after) => format!("{note}  {after}"),
+    }
+}
+
+/// Draws a task below those that it waits for.
+fn in_order<'a>(
+    tasks: impl Iterator<Item = &'a TaskView>,
+    places: &BTreeMap<String, Place>,
+) -> Vec<&'a TaskView> {
+    let mut tasks: Vec<&TaskView> = tasks.collect();
+    tasks.sort_by_key(|task| places.get(task.task.as_str()).map_or(0, |place| place.position));
+    tasks
 }
 
 fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
@@ -164,6 +218,8 @@ fn cut(line: &str, width: usize) -> String {
     out
 }
 
+/// Deeper levels are not moved further.
+const INDENTS_MAX: usize = 6;
 /// The head, the votes, the shell's own line and one for air.
 const LINES_BESIDE_TASKS: usize = 4;
 const BAR_CHARS: usize = 22;

@@ -164,6 +164,10 @@ fn state_words(view: &JobView) -> String {
     }
     match view.state {
         JobState::Committed | JobState::Aborted if view.is_mixed() => forced::mixed(view),
+        // Its records are gone, and with them its tasks.
+        JobState::Committed | JobState::Aborted if view.tasks.is_empty() => {
+            view.state_message.clone()
+        }
         JobState::Committed if outcome::published(view).next().is_none() => {
             "it publishes nothing".to_owned()
         }

@@ -59,6 +59,41 @@ impl Table {
         self.rows.iter().map(|row| self.line(row, &widths, paint)).collect()
     }
 
+    /// Returns the lines as one text, each ended and none wider than a terminal: the widest columns
+    /// give way first, and say so by an ellipsis.
+    pub(crate) fn fitted(&self, paint: Paint, width: Option<usize>) -> String {
+        let Some(room) = width else { return self.text(paint) };
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widest = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(Cell::width).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+        let gaps = self.indent + GAP * columns.saturating_sub(1);
+        while gaps + widths.iter().sum::<usize>() > room {
+            let over = gaps + widths.iter().sum::<usize>() - room;
+            // The last of the widest, so that names in front stay whole longest.
+            let Some((column, widest)) =
+                widths.iter().copied().enumerate().max_by_key(|(_, width)| *width)
+            else {
+                break;
+            };
+            if widest <= NARROWEST {
+                break;
+            }
+            let next = widths.iter().copied().filter(|width| *width < widest).max();
+            let floor = next.unwrap_or(NARROWEST).max(NARROWEST);
+            widths[column] = widest.saturating_sub(over).max(floor.min(widest - 1));
+        }
+        let mut cut = self.clone();
+        for row in &mut cut.rows {
+            for (cell, width) in row.iter_mut().zip(&widths) {
+                cell.cut(*width);
+            }
+        }
+        cut.text(paint)
+    }
+
     /// Returns the lines as one text, each ended.
     pub(crate) fn text(&self, paint: Paint) -> String {
         self.lines(paint).into_iter().map(|line| line + "\n").collect()
@@ -98,6 +133,12 @@ impl Cell {
     fn width(&self) -> usize {
         self.text.chars().count()
     }
+
+    fn cut(&mut self, width: usize) {
+        if self.width() > width {
+            self.text = self.text.chars().take(width.saturating_sub(1)).chain(['…']).collect();
+        }
+    }
 }
 
 /// Makes a cell of anything that is text.
@@ -105,6 +146,8 @@ pub(crate) fn cell(text: impl Into<String>) -> Cell {
     Cell { text: text.into(), ..Cell::default() }
 }
 
+/// No column gets narrower than this.
+const NARROWEST: usize = 8;
 /// Blanks between two columns.
 const GAP: usize = 2;
 
@@ -121,6 +164,18 @@ mod tests {
             table.lines(Paint::Off),
             ["JOB      SIZE  NOTE", "a         7 B  x", "longer  120 B"]
         );
+    }
+
+    #[test]
+    fn a_table_gives_way_where_it_is_widest() {
+        let mut table = Table::new(["JOB", "STATE", "NOTE"]);
+        table.row([cell("nightly-k3f9x2ab"), cell("RUNNING"), cell("waits for s1, which is away")]);
+        assert_eq!(
+            table.fitted(Paint::Off, Some(40)),
+            "JOB               STATE    NOTE\nnightly-k3f9x2ab  RUNNING  waits for s1…\n"
+        );
+        assert_eq!(table.fitted(Paint::Off, None), table.text(Paint::Off));
+        assert_eq!(table.fitted(Paint::Off, Some(5)).lines().count(), 2);
     }
 
     #[test]

@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
 use votum_wire::view::{
-    CheckpointView, ClusterView, DrainView, IndexState, JobState, JournalView, QuarantinedStream,
-    TaskState, WorkerState, WorkerView,
+    CheckpointView, ClusterView, DrainView, IndexState, JobState, JobView, JournalView,
+    QuarantinedStream, TaskState, WorkerState, WorkerView,
 };
 use votum_wire::{ForcedKind, ForcedView, PauseOrigin, PauseView};
 
 use super::{
-    cluster,
+    cluster, explain,
     frame::{self, Size},
     hooks, job, jobs, outcome,
     paint::Paint,
     samples::{self, at},
     timeline,
 };
-use crate::exit::Exit;
+use crate::{
+    exit::Exit,
+    job_file::{self, GivenParams, MissingParams},
+};
 
 const WIDE: Size = Size { height: 24, width: 100 };
 
@@ -168,6 +171,49 @@ nightly-sales-k3f9x2ab  PREPARING  6m 41s
 }
 
 #[test]
+fn a_picture_draws_each_task_below_what_it_waits_for() {
+    let view = JobView { spec: Some(Box::new(chain())), ..samples::reporting() };
+    let lines = frame::picture(&view, at(60), Size { width: 120, ..WIDE }, Paint::Off);
+    let of_tasks = &lines[1..4];
+    for (line, begin) in of_tasks.iter().zip(["  extract  ", "    report ", "      load "]) {
+        assert!(line.starts_with(begin), "{of_tasks:#?}");
+    }
+    assert!(
+        of_tasks[1].ends_with("← extract") && of_tasks[2].ends_with("← report"),
+        "{of_tasks:#?}"
+    );
+}
+
+#[test]
+fn a_job_is_explained_in_plain_words() {
+    let view = JobView { spec: Some(Box::new(chain())), ..samples::reporting() };
+    let told = explain::explain(&view, at(60)).text(Paint::Off, Some(80));
+    for words in [
+        "nightly-sales-k3f9x2ab is RUNNING",
+        "0 of 3 tasks are staged",
+        "extract runs on s1 since 58.0s; it says: 41%",
+        "extract, before report can start.",
+        "one record decides COMMIT",
+        "votum cancel nightly-sales-k3f9x2ab",
+    ] {
+        let unfolded = told.replace("\n    ", " ");
+        assert!(unfolded.contains(words), "{words}\n{told}");
+    }
+    assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
+    let aborted = explain::explain(&samples::aborted(), at(60)).text(Paint::Off, None);
+    assert!(aborted.contains("Because") && aborted.contains("votum rerun"), "{aborted}");
+}
+
+/// A job whose tasks wait for each other: extract, then report, then load.
+fn chain() -> votum_job::JobSpec {
+    let file = "version: 1\nname: nightly-sales\ntasks:\n  extract: { run: 'true' }\n  \
+                load: { run: 'true', needs: [report] }\n  \
+                report: { run: 'true', needs: [extract] }\n";
+    let (given, missing) = (GivenParams::default(), MissingParams::Refused);
+    job_file::parse("job.yaml", file.as_bytes(), None, &given, missing).unwrap()
+}
+
+#[test]
 fn a_task_that_says_how_far_it_is_is_shown_so() {
     let view = samples::reporting();
     let size = Size { width: 120, ..WIDE };
@@ -186,7 +232,7 @@ TASK     REPORTED  PROGRESS
 extract  12s ago   41%  7/17 pages  7.2/min  done in 1m 11s  page 7; 1 warning, at last: page 6 was slow
 ";
     assert!(screen.contains(told), "\n{screen}");
-    let list = jobs::list(&[view], at(72)).text(Paint::Off);
+    let list = jobs::list(&[view], false, at(72)).text(Paint::Off);
     assert!(list.contains("extract 41% (7/17 pages); 1 task runs"), "\n{list}");
 }
 
@@ -285,7 +331,7 @@ fn a_no_vote_tells_its_reason() {
 fn a_list_has_one_line_for_each_job() {
     let views = [samples::running(), samples::aborted()];
     assert_shown(
-        &jobs::list(&views, at(1200)).text(Paint::Off),
+        &jobs::list(&views, false, at(1200)).text(Paint::Off),
         "
 JOB                     STATE    TASKS  AGE  BY   NOTE
 nightly-sales-k3f9x2ab  RUNNING    0/3  20m  ana  1 task runs

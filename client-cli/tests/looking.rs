@@ -1,0 +1,109 @@
+//! The commands that look back on jobs, and those that need no cluster at all.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it is surprised")]
+
+mod cluster;
+
+use std::{fs, process::Command};
+
+use self::cluster::{Cluster, code, text};
+
+#[test]
+fn a_job_is_looked_at_from_every_side_and_then_forgotten() {
+    let cluster = Cluster::start();
+    let file = cluster.job_file(
+        "version: 1\nname: etl\nlabels: { team: sales }\ntasks:\n  \
+         extract: { worker: s1, run: 'echo 7 > $VOTUM_OUTPUT_ROWS', \
+         outputs: { rows: { path: rows.txt, publish: { file: etl/rows.txt } } } }\n  \
+         load: { worker: s2, needs: [extract], run: 'mkdir -p $VOTUM_OUTPUT_SITE/d; \
+         echo x > $VOTUM_OUTPUT_SITE/d/x', \
+         outputs: { site: { path: site/, publish: { tree: etl/site } } } }\n",
+    );
+    let ran = cluster.run(&["run", &file]);
+    assert_eq!(code(&ran), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    let told = |arguments: &[&str]| {
+        let output = cluster.run(arguments);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(code(&output), Some(0), "{arguments:?}: {err}");
+        text(&output)
+    };
+
+    let events = told(&["events", "@last"]);
+    assert!(events.contains("commit_decided") && events.contains("forced"), "{events}");
+    assert!(told(&["events", "@last", "-o", "jsonl"]).lines().count() > 8);
+    assert!(told(&["explain", "@last"]).contains("Committed etl-"));
+    assert!(told(&["graph", "@last"]).contains("COMMITTED"));
+    assert!(told(&["graph", &file, "--format", "mermaid"]).contains("t0 --> t1"));
+    let listed = told(&["list", "-l", "team=sales", "--since", "1h", "-o", "name"]);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    assert_eq!(told(&["list", "--name", "other", "-o", "name"]), "");
+    assert!(told(&["show", "@last", "-o", "yaml"]).contains("state: JOB_STATE_COMMITTED"));
+    assert!(told(&["doctor"]).contains("3 ready"));
+
+    assert!(told(&["output", "list", "@last"]).contains("load.site"));
+    assert_eq!(told(&["output", "get", "@last", "rows", "-"]), "7\n");
+    let site = cluster.folder.path().join("site");
+    told(&["output", "get", "@last", "load.site", site.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(site.join("d/x")).unwrap(), "x\n");
+    let again = cluster.run(&["output", "get", "@last", "load.site", site.to_str().unwrap()]);
+    assert_eq!(code(&again), Some(6), "nothing is replaced");
+    assert_eq!(code(&cluster.run(&["output", "get", "@last", "nothing"])), Some(5));
+    assert!(told(&["verify", "@last"]).contains("as voted on"));
+
+    // A file that somebody changed behind Votum's back is found.
+    let rows = cluster.published("s1", "etl/rows.txt");
+    let content = fs::canonicalize(&rows).unwrap();
+    fs::remove_file(&content).unwrap();
+    fs::write(&content, "8\n").unwrap();
+    let verified = cluster.run(&["verify", "@last"]);
+    assert_eq!(code(&verified), Some(1), "{}", text(&verified));
+
+    let first = listed.trim();
+    assert_eq!(code(&cluster.run(&["cancel", first])), Some(6), "a commit cannot be cancelled");
+    told(&["rerun", first, "--id", "etl-again"]);
+    assert_eq!(code(&cluster.run(&["wait", "etl-again"])), Some(0));
+    told(&["delete", first]);
+    assert!(told(&["show", first]).contains("deleted by"));
+    cluster.stop();
+}
+
+#[test]
+fn a_context_names_a_cluster_and_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_votum"))
+            .args(arguments)
+            .env_remove("VOTUM_ADDRESS")
+            .env("VOTUM_CONFIG_DIR", folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run(&["config", "set", "prod", "address=http://127.0.0.1:1"]).0, Some(0));
+    assert_eq!(run(&["config", "set", "dev", "address=http://127.0.0.1:2"]).0, Some(0));
+    assert_eq!(run(&["config", "set", "dev", "adress=x"]).0, Some(2));
+    assert_eq!(run(&["config", "list", "-o", "name"]).1, "dev\nprod\n");
+    // The first is the current one until another is chosen.
+    assert!(run(&["list"]).2.contains("127.0.0.1:1"));
+    assert!(run(&["--context", "dev", "list"]).2.contains("127.0.0.1:2"));
+    assert_eq!(run(&["config", "use", "dev"]).0, Some(0));
+    assert!(run(&["list"]).2.contains("127.0.0.1:2"));
+    assert!(run(&["--address", "127.0.0.1:3", "list"]).2.contains("127.0.0.1:3"));
+    let (code, _, told) = run(&["--context", "nowhere", "list"]);
+    assert_eq!(code, Some(2));
+    assert!(told.contains("votum config list"), "{told}");
+}
+
+#[test]
+fn shells_and_the_manual_are_served_by_the_program_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let votum = || Command::new(env!("CARGO_BIN_EXE_votum"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = votum().args(["completions", shell]).output().unwrap();
+        assert!(script.status.success() && text(&script).contains("rescue"), "{shell}");
+    }
+    let written = votum().args(["internal", "man"]).arg(folder.path()).status().unwrap();
+    assert!(written.success());
+    let page = fs::read_to_string(folder.path().join("votum-events.1")).unwrap();
+    assert!(page.contains("durable history"), "{page}");
+}
