@@ -276,3 +276,114 @@ const SHOWN_AT_ONCE: usize = 32;
 const LOOKS_MAX: usize = 2_000;
 /// Changes that come within so long are told as one.
 const TOGETHER: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use votum_commit::Decision;
+    use votum_driver::{Clock, Inbox};
+    use votum_ids::RequestId;
+    use votum_journal::Journal as _;
+    use votum_wire::page::Page;
+
+    use super::*;
+    use crate::{
+        engine::tests::{spec, submission},
+        record::{Closing, JobRecord, Record},
+        recovery::{Recovered, recover, tests::config},
+    };
+
+    #[tokio::test]
+    async fn ten_thousand_jobs_are_listed_page_by_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::start();
+        let mut recovered = recover(&config(folder.path()), &clock).await.unwrap();
+        for number in 0..JOBS {
+            let name = if number == 3 { "rare" } else { "sales" };
+            for record in life(number, name) {
+                recovered.journal.append(votum_driver::entry(WallTime(number), &record));
+            }
+        }
+        let last = recovered.journal.append(votum_driver::entry(WallTime(JOBS), &marker()));
+        recovered.durable.wait_for(|durable| *durable >= last).await.unwrap();
+        let desk = desk(&recovered, clock);
+
+        // Whatever is on a page, a look at more than that page is not needed for it.
+        let first = desk.list(&wanted(Wanted::default(), 50)).await.unwrap();
+        let names: Vec<&str> = first.jobs.iter().map(|view| view.job.as_str()).collect();
+        assert_eq!((names.len(), names[0], names[49]), (50, "sales-9999", "sales-9950"));
+        // The index alone rules the others out.
+        let rare = Wanted { display_name: Some("rare".to_owned()), ..Wanted::default() };
+        let found = desk.list(&wanted(rare, 50)).await.unwrap();
+        assert_eq!((found.jobs.len(), found.next), (1, None));
+        // Where it cannot, a page ends short, and the next goes on from there.
+        let labels = [("none".to_owned(), "has it".to_owned())].into();
+        let none = Wanted { labels, ..Wanted::default() };
+        let (mut pages, mut after) = (0, None);
+        loop {
+            let mut asked = wanted(none.clone(), 50);
+            asked.page.after = after;
+            let page = desk.list(&asked).await.unwrap();
+            assert!(page.jobs.is_empty());
+            pages += 1;
+            let Some(token) = page.next else { break };
+            let request = votum_proto::v1::ListJobsRequest {
+                page_token: token,
+                labels: none.labels.clone(),
+                ..Default::default()
+            };
+            after = ListJobs::read(request).unwrap().page.after;
+        }
+        assert!((3..=8).contains(&pages), "{pages} pages");
+    }
+
+    fn wanted(wanted: Wanted, size: usize) -> ListJobs {
+        ListJobs { wanted, detail: Detail::Basic, page: Page { size, after: None } }
+    }
+
+    /// Returns the first and the last record of a job that committed.
+    fn life(number: u64, name: &str) -> [Record; 2] {
+        let job = JobId::new(format!("{name}-{number}")).unwrap();
+        let request = RequestId(uuid::Uuid::from_u128(u128::from(number) + 1));
+        let submission = votum_schedule::Submission { request, ..submission() };
+        let mut spec = Box::new(spec("sales", "s1"));
+        name.clone_into(&mut spec.display_name);
+        let received = votum_schedule::Record::Received { job: job.clone(), spec, submission };
+        let closing = Closing {
+            job: job.clone(),
+            display_name: name.to_owned(),
+            decision: Decision::Commit,
+            received: WallTime(number),
+            request,
+            uid: uuid::Uuid::nil(),
+            retention: Duration::from_secs(3600),
+            round: None,
+        };
+        let record = |schedule, closing| {
+            let (commit, prepared, settle) = (None, None, None);
+            let job = job.clone();
+            Record::Job(Box::new(JobRecord { job, schedule, commit, prepared, settle, closing }))
+        };
+        [record(Some(received), None), record(None, Some(closing))]
+    }
+
+    /// Forced, so that everything before it is durable soon.
+    fn marker() -> Record {
+        let worker = votum_ids::WorkerId::new("s1").unwrap();
+        Record::Ordered { worker, orders: votum_schedule::Orders::default() }
+    }
+
+    fn desk(recovered: &Recovered, clock: Clock) -> Desk {
+        let (inbox, _events) = Inbox::new();
+        Desk {
+            inbox,
+            replies: crate::replies::Replies::default(),
+            changes: crate::changes::Changes::default(),
+            reader: recovered.reader.clone(),
+            clock,
+            tombstones_kept: Duration::from_secs(3600),
+            dialer: votum_tls::Dialer::default(),
+        }
+    }
+
+    const JOBS: u64 = 10_000;
+}
