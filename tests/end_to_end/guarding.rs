@@ -1,6 +1,11 @@
 //! Who may do what: certificates, tokens, roles, and what a stranger gets to see.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::time::timeout;
 use tonic::{
@@ -11,8 +16,8 @@ use uuid::Uuid;
 use votum_client::{Access, ClientError, Token};
 use votum_commit::Installation;
 use votum_ids::{
-    AttemptId, Epoch, FencingToken, Incarnation, JobId, OutputName, TaskId, TxnId, WorkerId,
-    WorkerUid,
+    AttemptId, Epoch, FencingToken, Incarnation, JobId, OutputName, SecretName, TaskId, TxnId,
+    WorkerId, WorkerUid,
 };
 use votum_proto::{
     v1::{
@@ -31,7 +36,7 @@ use votum_tests::{Cluster, JobDraft, Pki, TaskDraft, Timing, access, eventually,
 use votum_tls::{Dialer, Far, TlsFiles};
 use votum_wire::{
     ArtifactId, ArtifactPart, FromWorker, Hello, JobState, PeerInquiry, Problem, Translate,
-    Versions, artifact::GetArtifact,
+    Versions, artifact::GetArtifact, request::SubmitJob,
 };
 
 use crate::{open_gate, patient, wait_for_file};
@@ -204,6 +209,101 @@ fn a_default_start_listens_on_loopback_alone() {
     assert_eq!(open, [""; 0]);
 }
 
+#[test]
+fn every_change_is_in_the_audit_log_with_who_asked() {
+    let pki = Pki::made();
+    let cluster = coordinator_alone(&pki);
+    let submitter = cluster.client_with(&access(pki.issue("submitter", "sue")));
+    let spec = JobDraft::new("noted").task(TaskDraft::new("wait").runs("true")).spec();
+    let request = SubmitJob { spec, job: None, request: None, validate_only: false };
+    let job = cluster.block_on(submitter.submit(&request)).unwrap().job.unwrap();
+    assert_eq!(job.creator, "sue");
+    cluster.block_on(submitter.cancel(&job.job, "enough")).unwrap();
+    let drain = DrainWorkerRequest { name: "workers/s1".to_owned(), ..Default::default() };
+    let mut workers = WorkerServiceClient::new(channel(&cluster, pki.issue("viewer", "vera")));
+    cluster.block_on(workers.drain_worker(drain)).unwrap_err();
+
+    let path = cluster.home().join("coordinator/audit.jsonl");
+    let lines = eventually("three lines are written", LIMIT, || {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        (text.lines().count() >= 3).then_some(text)
+    });
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |number: usize, key: &str| lines[number][key].as_str().unwrap_or("-").to_owned();
+    let name = format!("jobs/{}", job.job);
+    for (number, by, call, about, outcome) in [
+        (0, "sue", "votum.v1.JobService/SubmitJob", name.as_str(), "OK"),
+        (1, "sue", "votum.v1.JobService/CancelJob", name.as_str(), "OK"),
+        (2, "vera", "votum.v1.WorkerService/DrainWorker", "-", "PERMISSION_DENIED"),
+    ] {
+        let found = ["by", "call", "about", "outcome"].map(|key| told(number, key));
+        assert_eq!(found, [by, call, about, outcome]);
+        assert!(
+            told(number, "from").starts_with("127.0.0.1:") && told(number, "at").ends_with('Z')
+        );
+    }
+    assert_eq!(told(2, "reason"), "NOT_ALLOWED");
+}
+
+#[test]
+fn a_secret_reaches_its_task_and_nobody_else() {
+    let mut cluster = Cluster::prepared(&programs!(), Timing::PATIENT);
+    let sources = cluster.home().join("sources");
+    fs::create_dir(&sources).unwrap();
+    fs::write(sources.join("orders-db"), CANARY).unwrap();
+    cluster.worker("s1").add_argument(&format!("--secrets-dir={}", sources.display()));
+    cluster.start_all();
+    let gate = wait_for_file(&cluster, "gate");
+    let look = "cd \"$VOTUM_SECRETS_DIR\"; (pwd; ls; stat -c %a orders-db; wc -c < orders-db)";
+    let task = TaskDraft::new("load").on("s1").leaves("seen", "seen").publishes("seen.txt");
+    let task = task.runs(&format!("{look} > \"$VOTUM_OUTPUT_SEEN\"; {gate}"));
+    let mut spec = JobDraft::new("loads").task(task).spec();
+    for task in spec.tasks.values_mut() {
+        task.secrets = [SecretName::new("orders-db").unwrap()].into();
+    }
+    let job = cluster.submit(&spec);
+    // A restart of the worker leaves a running task its secrets.
+    let started = || cluster.glance(&job)?.tasks[0].attempts.first()?.started;
+    eventually("the task runs", LIMIT, started);
+    cluster.worker("s1").kill();
+    cluster.worker("s1").start();
+    open_gate(&cluster, "gate");
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Committed, "{view:#?}");
+    let seen = fs::read_to_string(cluster.root("s1").join("seen.txt")).unwrap();
+    let lines: Vec<&str> = seen.lines().map(str::trim).collect();
+    assert_eq!(lines[1..], ["orders-db", "400", &CANARY.len().to_string()]);
+    assert!(!Path::new(lines[0]).exists(), "{} is still there", lines[0]);
+    fs::remove_dir_all(&sources).unwrap();
+    assert_eq!(holding(cluster.home(), CANARY), Vec::<PathBuf>::new());
+    assert!(!format!("{view:?}").contains(CANARY));
+
+    spec.display_name = "lacks".to_owned();
+    let lacks = cluster.ended(&cluster.submit(&spec));
+    assert_eq!(lacks.state, JobState::Aborted, "{lacks:#?}");
+    assert!(format!("{lacks:?}").contains("SecretUnknown"), "{lacks:#?}");
+}
+
+/// Lists the files below a folder that hold a text.
+fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                open.push(entry.path());
+            } else if kind.is_file() {
+                let bytes = fs::read(entry.path()).unwrap_or_default();
+                let holds = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                found.extend(holds.then(|| entry.path()));
+            }
+        }
+    }
+    found
+}
+
 /// Asks a worker for what only its peers and the coordinator may have.
 fn strangers_read_nothing(cluster: &Cluster, pki: &Pki, job: &JobId) {
     let address = cluster.shown("s1").unwrap().artifact_address;
@@ -340,3 +440,5 @@ const UNAUTHENTICATED: (Code, &str) = (Code::Unauthenticated, "NOT_AUTHENTICATED
 const LISTEN: &str = "0A";
 /// Whatever is to happen at all has happened by then, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
+/// A value that is nowhere by accident.
+const CANARY: &str = "canary-7f3a-of-the-orders-database";

@@ -67,6 +67,8 @@ pub struct Config {
     pub stop_tasks: bool,
     /// Whether others than this machine may reach it in clear text.
     pub insecure: bool,
+    /// The folder of the secrets that tasks may name; none: there are none.
+    pub secrets_dir: Option<PathBuf>,
     /// How it shows who it is, and whom it trusts.
     pub protection: Protection,
     /// The versions of the session's protocol that it speaks: no setting, but tests play neighbours.
@@ -133,6 +135,9 @@ pub struct Settings {
     /// Serve others than this machine in clear text.
     #[arg(long, env = "VOTUM_INSECURE")]
     pub insecure: bool,
+    /// Folder of the secrets that tasks may name, a file each.
+    #[arg(long, env = "VOTUM_WORKER_SECRETS_DIR", value_name = "DIR")]
+    pub secrets_dir: Option<PathBuf>,
     /// How it shows who it is, and whom it trusts.
     #[command(flatten)]
     pub protection: ProtectionSettings,
@@ -212,6 +217,7 @@ impl Config {
             shadow_reserve: file.tasks.shadow_reserve.map_or(SHADOW_RESERVE_DEFAULT, |size| size.0),
             stop_tasks: settings.stop_tasks || file.tasks.stop_at_end,
             insecure: settings.insecure || file.insecure,
+            secrets_dir: settings.secrets_dir.or(file.secrets.dir).map(absolute).transpose()?,
             protection: Protection::joined(settings.protection, file.tls, file.auth),
             protocols: settings.protocols.unwrap_or(Versions::OURS),
             supervisor,
@@ -379,6 +385,13 @@ struct File {
     auth: AuthSection,
     publish: PublishSection,
     tasks: TasksSection,
+    secrets: SecretsSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SecretsSection {
+    dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

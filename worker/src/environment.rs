@@ -38,6 +38,8 @@ pub(crate) struct Places {
     pub(crate) report: PathBuf,
     /// What an effect or a compensation is told of its job.
     pub(crate) job_file: PathBuf,
+    /// One file for each secret that the task names.
+    pub(crate) secrets_dir: Option<PathBuf>,
     /// Commands that come first in the `PATH`.
     pub(crate) tools: PathBuf,
 }
@@ -102,6 +104,9 @@ pub(crate) fn environment(
     set("CHECKPOINT_SEQUENCE", sequence.to_string());
     set("CHECKPOINT_ASKS", text(&places.asks_dir));
     set("REPORT", text(&places.report));
+    if let Some(dir) = &places.secrets_dir {
+        set("SECRETS_DIR", text(dir));
+    }
     if let Role::Hook(hook) = &assignment.role {
         let key = if hook.undoes.is_empty() { "EFFECT_KEY" } else { "TASK_KEY" };
         set(key, hook.key.clone());
@@ -152,6 +157,7 @@ mod tests {
             cancel_file: "/d/cancel".into(),
             report: "/d/report".into(),
             job_file: "/d/job.json".into(),
+            secrets_dir: Some("/dev/shm/s".into()),
             tools: "/w/bin".into(),
         }
     }
@@ -198,5 +204,6 @@ mod tests {
         assert_eq!(env["VOTUM_TASK_KEY"], "sales-7/load");
         assert_eq!(env["VOTUM_CHECKPOINT_DIR"], "/s/checkpoint");
         assert_eq!(env["VOTUM_CHECKPOINT_SEQUENCE"], "7");
+        assert_eq!(env["VOTUM_SECRETS_DIR"], "/dev/shm/s");
     }
 }

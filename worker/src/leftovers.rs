@@ -186,6 +186,14 @@ fn interrupted(message: String, stderr_tail: String) -> Failure {
 }
 
 impl Leftovers {
+    /// Returns what runs and is watched further.
+    pub(crate) fn running(&self) -> BTreeSet<AttemptId> {
+        let runs = |(id, leftover): (&AttemptId, &Leftover)| {
+            matches!(leftover, Leftover::Running { .. }).then(|| id.clone())
+        };
+        self.found.iter().filter_map(runs).collect()
+    }
+
     /// Lets the engine hear of everything, and goes on watching what runs.
     ///
     /// Whatever runs can be stopped before the engine can ask for it.

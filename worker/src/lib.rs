@@ -45,6 +45,7 @@ mod report_file;
 mod run;
 mod saved;
 mod script;
+mod secrets;
 mod serve;
 mod session;
 mod shell;

@@ -31,10 +31,11 @@ use crate::{
     outputs::declared,
     report_file::{ReportFile, report_path},
     script,
+    secrets::SecretError,
     session::chain,
     shell::{Shell, failed, failure, on_disk, turn},
     steps,
-    watch::{pid_of, watch},
+    watch::{forget_secrets, pid_of, watch},
 };
 
 /// What is under way, by attempt.
@@ -197,7 +198,10 @@ pub(crate) async fn run(
     };
     let supervised = match started {
         Ok(supervised) => supervised,
-        Err(failure) => return run.end(failed(failure)).await,
+        Err(failure) => {
+            forget_secrets(&shell, &run.id).await;
+            return run.end(failed(failure)).await;
+        }
     };
     shell.tell(&run.id, AttemptEvent::Started { pid: pid_of(&supervised) }).await;
     let (health, resources) = (assignment.spec.health.clone(), assignment.spec.resources);
@@ -238,6 +242,7 @@ fn plan(
         cancel_file: cancel_file(dir),
         report: report_path(dir),
         job_file: dir.join(JOB_FILE),
+        secrets_dir: secrets_of(shell, assignment)?,
         tools: shell.config.tools_dir(),
     };
     let account = shell.config.task_account.as_ref();
@@ -275,6 +280,25 @@ fn plan(
         lease: assignment.spec.acts_outside().then(|| shell.config.lease_file()),
         limits: limits(&assignment.spec.resources),
         cgroups: shell.cgroups.clone(),
+    })
+}
+
+/// Hands an attempt the secrets that its task names.
+fn secrets_of(shell: &Shell, assignment: &Assignment) -> Result<Option<PathBuf>, Failure> {
+    let names = &assignment.spec.secrets;
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let user = shell.config.task_account.as_ref().map(|account| &account.user);
+    let put = shell.secrets.put(&assignment.attempt, names, user);
+    put.map(Some).map_err(|error| {
+        let kind = match &error {
+            SecretError::Unknown { .. } => FailureKind::SecretUnknown,
+            SecretError::Unreadable { .. }
+            | SecretError::TooLarge { .. }
+            | SecretError::Storage(_) => FailureKind::StorageFailed,
+        };
+        failure(kind, chain(&error))
     })
 }
 

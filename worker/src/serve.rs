@@ -48,6 +48,7 @@ use crate::{
     protection::Certificates,
     recovery::{self, Recovered, RecoveryError},
     run::Runs,
+    secrets::Secrets,
     session::{self, Way},
     shell::{Bounds, End, Ending, Shell, blocking},
     tokens::ReadTokens,
@@ -101,14 +102,15 @@ pub async fn serve_until(
     asked: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let Certificates { dialer, tls } = Certificates::load(&config.protection)?;
-    let way = way(&config, &dialer)?;
+    let certificates = Certificates::load(&config.protection)?;
+    let way = way(&config, &certificates.dialer)?;
     let clock = Clock::start();
     let opening = config.clone();
     let (recovered, shadow, checkpoints, tokens) = blocking(move || open(&opening, clock)).await?;
     let Recovered { engine, me, journal, reader, durable, flushes } = recovered;
     let (metrics, exposition) = Metrics::shown(flushes);
     let leftovers = find_leftovers(&config, &engine, &shadow).await?;
+    let secrets = Secrets::of(&config, &me, &leftovers).map_err(ServeError::Secrets)?;
     let cgroups = detect_cgroups(&me).await;
 
     let (listener, address) = listen(config.artifact_listen).await?;
@@ -123,7 +125,8 @@ pub async fn serve_until(
         incarnation: draw_incarnation(),
         clock,
         link: Link::default(),
-        dialer: dialer.clone(),
+        dialer: certificates.dialer.clone(),
+        secrets,
         shadow,
         checkpoints,
         replicating: Replicating::default(),
@@ -144,15 +147,14 @@ pub async fn serve_until(
     let driver = AbortOnDropHandle::new(tokio::spawn(driver.run(events, durable)));
     leftovers.hand_over(&shell).await;
     let shown = tokio::spawn(show_metrics(Arc::clone(&shell), reader, exposition, stop.clone()));
-    let served = tls.clone();
-    let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, served, stop.clone()));
-    let reloading = Certificates { dialer, tls }.with_each(hangup);
-    let _reloading = AbortOnDropHandle::new(tokio::spawn(reloading));
+    let tls = certificates.tls.clone();
+    let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, tls, stop.clone()));
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(certificates.with_each(hangup)));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
-    let (removed, protocols) = (Arc::new(OnceLock::new()), shell.config.protocols);
+    let (removed, protocols) = (Arc::<OnceLock<String>>::default(), shell.config.protocols);
     let told = Arc::clone(&removed);
-    let session = session::keep(way, inbox, link, clock, stop.clone(), told, protocols);
-    let session = tokio::spawn(session);
+    let session =
+        tokio::spawn(session::keep(way, inbox, link, clock, stop.clone(), told, protocols));
     tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
 
     let result = tokio::select! {
@@ -333,6 +335,9 @@ pub enum ServeError {
     /// The key of the read tokens cannot be used.
     #[error("cannot read or make the key of the read tokens")]
     Secret(#[source] io::Error),
+    /// What earlier attempts were handed cannot be removed.
+    #[error("cannot remove the secrets of attempts that are over")]
+    Secrets(#[source] io::Error),
     /// The commands for tasks cannot be put where they find them.
     #[error("cannot write the commands for tasks")]
     Tools(#[source] io::Error),

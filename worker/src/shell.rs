@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     peer::PeerDesk,
     run::Runs,
+    secrets::Secrets,
     tokens::ReadTokens,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Shell {
     pub(crate) link: Link,
     /// Reaches the coordinator and other workers.
     pub(crate) dialer: Dialer,
+    pub(crate) secrets: Secrets,
     pub(crate) shadow: Shadow,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) replicating: Replicating,

@@ -21,7 +21,7 @@ use crate::{
     health,
     run::{Run, cancel_file},
     session::chain,
-    shell::{End, on_disk},
+    shell::{End, Shell, on_disk},
 };
 
 /// Watches a program until it and everything it started is gone, and says how it ended.
@@ -37,11 +37,20 @@ pub(crate) async fn watch(
     match watch_until_gone(&mut run, &dir, supervised, resources).await {
         Ok(ended) => {
             attendance.end().await;
+            forget_secrets(&shell, &run.id).await;
             let event = on_disk(&shell, move |_| conclude(&dir, &ended, &resources)).await;
             run.end(event).await;
         }
         // Whether it runs cannot be told: only a restart can prove what is left of it.
         Err(error) => shell.ending.end(End::Fatal(chain(&error))),
+    }
+}
+
+/// Removes the secrets of an attempt that needs them no longer.
+pub(crate) async fn forget_secrets(shell: &Arc<Shell>, id: &AttemptId) {
+    let gone = id.clone();
+    if let Err(error) = on_disk(shell, move |shell| shell.secrets.remove(&gone)).await {
+        tracing::error!(attempt = %id, %error, "the secrets of an attempt that is over remain");
     }
 }
 

@@ -137,6 +137,7 @@ fn ending(outcome: &Outcome) -> (&'static str, Tone) {
         | FailureKind::Signal(_)
         | FailureKind::Unhealthy
         | FailureKind::SpawnFailed
+        | FailureKind::SecretUnknown
         | FailureKind::OutputMissing
         | FailureKind::OutputRefused
         | FailureKind::InputUnavailable

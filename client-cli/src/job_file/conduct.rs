@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use votum_ids::SecretName;
 use votum_job::{
     CheckpointPolicy, HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT,
     HealthCheck, OnUnreachable, Program, Resources, TaskSignal, TaskSpec,
@@ -38,7 +39,10 @@ pub(super) fn read(
             _ => Err("write `wait` or `proceed`"),
         })
     });
+    let secrets =
+        if_any(fields, "secrets", |node| Some(reader.set(node, str::parse::<SecretName>)));
     TaskSpec {
+        secrets: secrets.flatten().unwrap_or_default(),
         start_timeout: start_timeout.flatten(),
         progress_timeout: progress_timeout.flatten(),
         health: health.flatten(),

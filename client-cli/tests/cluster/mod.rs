@@ -29,11 +29,17 @@ impl Cluster {
 
     /// Starts it from another executable.
     pub(crate) fn start_from(program: &Path) -> Self {
+        Self::start_with(program, &[])
+    }
+
+    /// Starts it with further options.
+    pub(crate) fn start_with(program: &Path, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = fs::File::create(folder.path().join("dev.log")).unwrap();
         let mut process = Command::new(program)
             .args(["dev", "--port", "0", "--data"])
             .arg(folder.path().join("cluster"))
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

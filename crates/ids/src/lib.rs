@@ -13,6 +13,6 @@ mod unique;
 pub use checkpoint::CheckpointId;
 pub use digest::{Digest, MalformedDigest};
 pub use fencing::{AttemptId, Epoch, FencingToken, MalformedTxnId, TxnId};
-pub use name::{InvalidName, JobId, OutputName, StepName, TaskId, WorkerId};
+pub use name::{InvalidName, JobId, OutputName, SecretName, StepName, TaskId, WorkerId};
 pub use target::{Existing, Target, TargetKind};
 pub use unique::{ClusterId, Incarnation, RequestId, WorkerUid};

@@ -101,6 +101,10 @@ name!(
     StepName, "step", underscore: true
 );
 name!(
+    /// Names a secret that workers hold.
+    SecretName, "secret", underscore: true
+);
+name!(
     /// Names an output within its task.
     OutputName, "output", underscore: true
 );

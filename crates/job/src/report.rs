@@ -69,6 +69,8 @@ pub enum FailureKind {
     Unhealthy,
     /// The program cannot be run or was not found; another attempt would not help.
     SpawnFailed,
+    /// Its worker has not the secret that it names; another attempt would not help.
+    SecretUnknown,
     /// A required output is missing.
     OutputMissing,
     /// An output cannot be sealed: its tree is not allowed, or it is too large.
@@ -103,6 +105,7 @@ impl FailureKind {
             Self::Stuck => "STUCK",
             Self::Unhealthy => "UNHEALTHY",
             Self::SpawnFailed => "SPAWN_FAILED",
+            Self::SecretUnknown => "SECRET_UNKNOWN",
             Self::OutputMissing => "OUTPUT_MISSING",
             Self::OutputRefused => "OUTPUT_REFUSED",
             Self::InputUnavailable => "INPUT_UNAVAILABLE",

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use votum_ids::{OutputName, StepName, Target, TaskId, WorkerId};
+use votum_ids::{OutputName, SecretName, StepName, Target, TaskId, WorkerId};
 
 use crate::{CheckpointPolicy, Compensation, EffectSpec, HealthCheck, Resources, TaskSignal};
 
@@ -127,6 +127,9 @@ pub struct TaskSpec {
     /// What becomes of an exclusive attempt whose machine cannot be reached.
     #[serde(default)]
     pub on_unreachable: OnUnreachable,
+    /// What its worker hands it that nobody else may see: only the names stand here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<SecretName>,
     /// Undoes the effects that it had outside of its staging, if the job aborts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensate: Option<Compensation>,
@@ -154,6 +157,7 @@ impl TaskSpec {
             resources: Resources::default(),
             exclusive: false,
             on_unreachable: OnUnreachable::default(),
+            secrets: BTreeSet::new(),
             compensate: None,
         }
     }

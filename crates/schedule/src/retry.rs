@@ -66,7 +66,9 @@ fn account(kind: FailureKind, policy: &RetryPolicy) -> Account {
         {
             Account::Nobody
         }
-        FailureKind::SpawnFailed | FailureKind::OutputRefused => Account::Nobody,
+        FailureKind::SpawnFailed | FailureKind::SecretUnknown | FailureKind::OutputRefused => {
+            Account::Nobody
+        }
         FailureKind::ExitCode(_)
         | FailureKind::Signal(_)
         | FailureKind::TimedOut
@@ -100,6 +102,7 @@ fn mishap_wait(kind: FailureKind, policy: &RetryPolicy, mishaps: u32) -> Duratio
         | FailureKind::Stuck
         | FailureKind::Unhealthy
         | FailureKind::SpawnFailed
+        | FailureKind::SecretUnknown
         | FailureKind::OutputMissing
         | FailureKind::OutputRefused
         | FailureKind::InputUnavailable

@@ -41,7 +41,9 @@ impl Trial {
                 let hopeless = HOPELESS_EXIT_CODES.contains(code) || never_on(*code);
                 Self::Failed { message, hopeless }
             }
-            FailureKind::SpawnFailed => Self::Failed { message, hopeless: true },
+            FailureKind::SpawnFailed | FailureKind::SecretUnknown => {
+                Self::Failed { message, hopeless: true }
+            }
             // It never came to run.
             FailureKind::StartTimedOut | FailureKind::InputUnavailable => {
                 Self::Failed { message, hopeless: false }

@@ -295,6 +295,7 @@ fn outcome_number(outcome: &Outcome) -> v1::AttemptOutcome {
         | FailureKind::Signal(_)
         | FailureKind::Unhealthy
         | FailureKind::SpawnFailed
+        | FailureKind::SecretUnknown
         | FailureKind::OutputMissing
         | FailureKind::OutputRefused
         | FailureKind::InputUnavailable
@@ -355,12 +356,13 @@ fn failure_from_proto(proto: &v1::Attempt) -> Result<Failure, Malformed> {
 }
 
 /// Every kind of failure that its reason alone tells.
-const KINDS_WITHOUT_NUMBER: [FailureKind; 15] = [
+const KINDS_WITHOUT_NUMBER: [FailureKind; 16] = [
     FailureKind::TimedOut,
     FailureKind::StartTimedOut,
     FailureKind::Stuck,
     FailureKind::Unhealthy,
     FailureKind::SpawnFailed,
+    FailureKind::SecretUnknown,
     FailureKind::OutputMissing,
     FailureKind::OutputRefused,
     FailureKind::InputUnavailable,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use votum_ids::{OutputName, TaskId};
+use votum_ids::{OutputName, SecretName, TaskId};
 use votum_job::{
     APPROVAL_DEFAULT, CheckpointPolicy, Compensation, EffectSpec, GRACE_PERIOD_DEFAULT,
     HealthCheck, InputSpec, JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement,
@@ -120,6 +120,7 @@ pub(crate) fn task_to_proto(id: &TaskId, spec: &TaskSpec) -> v1::TaskSpec {
         resources: (!spec.resources.is_unlimited()).then(|| spec.resources.to_proto()),
         exclusive: spec.exclusive,
         on_unreachable: spec.on_unreachable.number(),
+        secrets: spec.secrets.iter().map(SecretName::to_string).collect(),
         compensation: spec.compensate.as_ref().map(Translate::to_proto),
     }
 }
@@ -178,6 +179,10 @@ impl Found {
             inner.note(read_if_any::<CheckpointPolicy>("checkpoint", proto.checkpoint));
         let resources = inner.note(read_if_any::<Resources>("resources", proto.resources));
         let on_unreachable = inner.note(enumerated_if_any("on_unreachable", proto.on_unreachable));
+        let mut secrets = BTreeSet::new();
+        for (i, name) in proto.secrets.iter().enumerate() {
+            secrets.extend(inner.note(parse::<SecretName>(&format!("secrets[{i}]"), name)));
+        }
         let compensate =
             inner.note(read_if_any::<Compensation>("compensation", proto.compensation));
         let below = |malformed: Malformed| {
@@ -206,6 +211,7 @@ impl Found {
             resources: resources?.unwrap_or_default(),
             exclusive: proto.exclusive,
             on_unreachable: on_unreachable?.unwrap_or_default(),
+            secrets,
             compensate: compensate?,
         })
     }

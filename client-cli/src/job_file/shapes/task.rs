@@ -120,6 +120,12 @@ pub(crate) const TASK: Shape = Shape {
             "`wait`",
         ),
         field(
+            "secrets",
+            Holds::List(&Holds::Name(Name::Inner)),
+            "a list of secrets that the worker hands the task as files; only their names stand here; see [Secrets](#secrets)",
+            "none",
+        ),
+        field(
             "compensate",
             Holds::Fields(&COMPENSATION),
             "what undoes the task's effects outside of its staging if the job aborts; see [Compensations](#compensations)",

@@ -10,7 +10,7 @@ use votum_commit::{
 };
 use votum_ids::{
     AttemptId, CheckpointId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId,
-    OutputName, StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
+    OutputName, SecretName, StepName, Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
 use votum_job::{
     Amount, Assignment, AttemptEnd, AttemptState, Base, Candidate, CheckpointHolder,
@@ -515,6 +515,7 @@ fn load() -> TaskSpec {
         },
         exclusive: true,
         on_unreachable: OnUnreachable::Proceed,
+        secrets: [SecretName::new("orders-db").unwrap()].into(),
         compensate: Some(compensation()),
     }
 }
@@ -856,6 +857,7 @@ fn failures() -> Vec<Failure> {
         FailureKind::StartTimedOut,
         FailureKind::Stuck,
         FailureKind::Unhealthy,
+        FailureKind::SecretUnknown,
         FailureKind::SpawnFailed,
         FailureKind::OutputMissing,
         FailureKind::OutputRefused,
