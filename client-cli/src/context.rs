@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use votum_client::{Client, Options};
+use votum_ids::JobId;
 
 use crate::{access::Credentials, args::Global, fault::Fault, screen::Screen};
 
@@ -48,6 +49,13 @@ impl Context {
             options,
             &self.global.credentials.access()?,
         )?)
+    }
+
+    /// Returns where a browser finds a job of this coordinator.
+    pub(crate) fn page_of(&self, job: &JobId) -> String {
+        let address = self.global.address().trim_end_matches('/');
+        let scheme = if address.contains("://") { "" } else { "http://" };
+        format!("{scheme}{address}/jobs/{job}")
     }
 
     /// Returns how patient a client is.

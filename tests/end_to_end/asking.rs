@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    process::Command,
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use tonic::{Code, transport::Endpoint};
 use votum_tests::{Cluster, JobDraft, TaskDraft};
 use votum_wire::JobState;
 
-use crate::{open_gate, patient, wait_for_file};
+use crate::{not_run, open_gate, patient, wait_for_file};
 
 #[test]
 fn a_job_is_handed_in_and_followed_with_json_alone() {
@@ -145,6 +146,23 @@ fn an_unknown_grpc_method_is_still_unimplemented() {
 }
 
 #[test]
+fn readers_of_events_that_read_nothing_keep_nobody_waiting() {
+    let cluster = patient();
+    let gate = wait_for_file(&cluster, "gate");
+    let task = TaskDraft::new("t1").on("s1").runs(&gate).writes("rows", "a").publishes("a");
+    let job = cluster.submit(&JobDraft::new("unread").task(task).spec());
+    let name = format!("jobs/{job}/watch");
+    let unread: Vec<Events> = (0..50).map(|_| Events::of(&cluster, &name)).collect();
+    let all: Vec<Events> = (0..50).map(|_| Events::of(&cluster, "jobs:watch")).collect();
+    let mut read = Events::of(&cluster, &name);
+    open_gate(&cluster, "gate");
+    let states: Vec<Value> = std::iter::from_fn(|| read.next()).collect();
+    assert_eq!(states.last().unwrap()["job"]["state"], "JOB_STATE_COMMITTED");
+    assert_eq!(ask(&cluster, "GET", "cluster", None).status, 200);
+    drop((unread, all));
+}
+
+#[test]
 fn silence_on_a_connection_is_not_waited_for() {
     let cluster = patient();
     let mut silent = TcpStream::connect(cluster.address()).unwrap();
@@ -157,6 +175,32 @@ fn silence_on_a_connection_is_not_waited_for() {
     let mut text = String::new();
     well.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("ok\n"), "{text}");
+}
+
+#[test]
+fn the_examples_with_curl_do_what_the_document_says() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return not_run("the examples with curl need curl");
+    }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/page.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let examples: Vec<&str> = page.split("```sh\n").skip(1).collect();
+    let examples = examples.iter().map(|rest| rest.split("```").next().unwrap());
+    let cluster = patient();
+    let mut said = Vec::new();
+    for example in examples {
+        let run = Command::new("sh")
+            .args(["-euc", example])
+            .env("VOTUM_ADDRESS", format!("http://{}", cluster.address()))
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{example}: {run:?}");
+        said.push(String::from_utf8(run.stdout).unwrap());
+    }
+    assert!(said[0].contains("JOB_STATE_RECEIVED"), "{said:?}");
+    assert!(said[1].contains("JOB_STATE_COMMITTED") && said[1].contains("event: end"), "{said:?}");
+    assert!(said[2].contains("aGVsbG8K") && said[2].contains("commit_decided"), "{said:?}");
+    assert!(said[3].contains("\"reason\":\"ALREADY_DECIDED\""), "{said:?}");
 }
 
 /// What came back.

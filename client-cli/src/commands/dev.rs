@@ -205,6 +205,7 @@ fn introduction(
         suggest("", format!("export VOTUM_TLS_KEY={}", key.display()));
     }
     suggest("look:", "votum status".to_owned());
+    suggest("page:", format!("{}/", cluster.url()));
     if !args.demo {
         suggest("run:", "votum run docs/examples/hello.yaml".to_owned());
     }

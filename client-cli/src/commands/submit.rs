@@ -90,7 +90,8 @@ pub(crate) async fn run(args: &RunArgs, context: &Context) -> Outcome {
     let request = request(&args.job)?;
     let submitted = hand_in(&client, &request, context).await?;
     let view = submitted.job.as_ref().ok_or_else(no_job)?;
-    context.screen.remark(&received(&submitted, view))?;
+    let page = context.page_of(&view.job);
+    context.screen.remark(&format!("{}\n  page:  {page}", received(&submitted, view)))?;
     follow::to_the_end(&client, &view.job, context).await
 }
 
@@ -190,8 +191,9 @@ fn announce(submitted: &Submitted, view: &JobView, context: &Context) -> Result<
         Format::Table => {
             screen.result(&received(submitted, view))?;
             screen.remark(&format!(
-                "  follow:  votum watch {job}\n  show:    votum show {job}",
-                job = view.job
+                "  follow:  votum watch {job}\n  show:    votum show {job}\n  page:    {page}",
+                job = view.job,
+                page = context.page_of(&view.job)
             ))?;
         }
     }

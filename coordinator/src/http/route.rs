@@ -113,9 +113,10 @@ pub(crate) const ROUTES: &[Route] = &[
     get("jobs/{job}", "", "/votum.v1.JobService/GetJob"),
     delete("jobs/{job}", "/votum.v1.JobService/DeleteJob"),
     get("jobs/{job}", "events", "/votum.v1.JobService/ListEvents"),
-    get("jobs", "watch", "/votum.v1.JobService/WatchJobs"),
+    // No job can be called this.
+    get("jobs:watch", "", "/votum.v1.JobService/WatchJobs"),
     get("jobs/{job}", "watch", "/votum.v1.JobService/WatchJob"),
-    get("jobs/{job}/outputs", "", "/votum.v1.JobService/ListOutputs"),
+    get("jobs/{job}", "outputs", "/votum.v1.JobService/ListOutputs"),
     get("jobs/{job}/outputs/{output}", "files", "/votum.v1.JobService/ListOutputFiles"),
     get("jobs/{job}/outputs/{output}", "read", "/votum.v1.JobService/ReadOutput"),
     get("jobs/{job}", "logs", "/votum.v1.JobService/TailLogs"),
@@ -153,6 +154,22 @@ mod tests {
     fn every_route_stands_for_a_method_that_exists() {
         for route in ROUTES {
             assert!(votum_wire::method::Method::named(route.rpc).is_some(), "{}", route.rpc);
+        }
+    }
+
+    #[test]
+    fn every_route_is_in_the_documents() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/page.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for route in ROUTES {
+            let word = match route.verb {
+                Verb::Get => "GET",
+                Verb::Post => "POST",
+                Verb::Delete => "DELETE",
+            };
+            let line = format!("`{word} {}`", route.path());
+            let call = route.rpc.rsplit('/').next().unwrap();
+            assert!(page.contains(&line) && page.contains(call), "{line} {call}");
         }
     }
 

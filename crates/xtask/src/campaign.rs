@@ -1,8 +1,8 @@
 //! The long forms of tests whose short forms are part of `cargo xtask test`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use crate::run::{cargo, say, succeed};
+use crate::run::{cargo, root, say, succeed};
 
 /// Kill rounds against a cluster of real processes.
 pub(crate) fn chaos(rounds: u32, seed: u64) -> anyhow::Result<()> {
@@ -36,4 +36,11 @@ pub(crate) fn power_cuts(cuts: u32, seed: u64) -> anyhow::Result<()> {
             .env("VOTUM_POWER_CUTS", cuts.to_string())
             .env("VOTUM_SEED", seed.to_string()),
     )
+}
+
+/// Every view of the page, drawn by a real browser.
+pub(crate) fn pictures(into: &Path) -> anyhow::Result<()> {
+    let into = root().join(into);
+    let only = ["test", "--package", "votum-tests", "--test", "page", "every_view_can_be_drawn"];
+    succeed(cargo(&[&only[..], &["--", "--nocapture"]].concat()).env("VOTUM_PICTURES", into))
 }

@@ -39,7 +39,7 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 10] = [
     Tool { program: "strace", package: "strace" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "losetup", package: "mount" },
@@ -47,4 +47,7 @@ const TOOLS: [Tool; 7] = [
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "faketime", package: "faketime" },
     Tool { program: "nsenter", package: "util-linux" },
+    Tool { program: "chromium", package: "chromium" },
+    Tool { program: "curl", package: "curl" },
+    Tool { program: "node", package: "nodejs" },
 ];

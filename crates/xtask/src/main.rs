@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `lint`, `chaos`, `power-cut`.
+//! The repository's own commands: `cargo xtask test`, `lint`, `chaos`, `pictures`, `power-cut`.
 
 mod campaign;
 mod install;
@@ -6,7 +6,7 @@ mod lint;
 mod run;
 mod test;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -37,6 +37,12 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Draws every view of the page, wide and narrow, light and dark, into a folder.
+    Pictures {
+        /// Where the pictures go.
+        #[arg(long, default_value = "target/pictures")]
+        into: PathBuf,
+    },
     /// Cuts the power of a filesystem under the journal and looks for what was acknowledged.
     PowerCut {
         /// How many cuts.
@@ -54,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Command::Lint => lint::run(),
         Command::Chaos { duration: Some(duration), seed, .. } => campaign::mixed(duration, seed),
         Command::Chaos { rounds, seed, .. } => campaign::chaos(rounds, seed),
+        Command::Pictures { into } => campaign::pictures(&into),
         Command::PowerCut { cuts, seed } => campaign::power_cuts(cuts, seed),
     }
 }

@@ -83,6 +83,22 @@ export async function get(path, signal) {
   return (await request("GET", path, undefined, signal)).json();
 }
 
+/**
+ * Reads a page of jobs. The coordinator looks at so many jobs at a time and may answer with fewer
+ * than were asked for, or none, though others follow: then it is asked to look on, some times.
+ */
+export async function jobsPage(pairs, token, size, signal, looks = LOOKS_MAX) {
+  const jobs = [];
+  let next = token;
+  for (let look = 0; look < looks; look += 1) {
+    const answer = await get(`jobs${query([...pairs, ["pageSize", size - jobs.length], ["pageToken", next]])}`, signal);
+    jobs.push(...(answer.jobs || []));
+    next = answer.nextPageToken || "";
+    if (!next || jobs.length >= size) break;
+  }
+  return { jobs, next };
+}
+
 /** Changes something. */
 export async function post(path, body = {}) {
   return (await request("POST", path, body)).json();
@@ -150,6 +166,7 @@ async function read(body, take) {
   }
 }
 
+const LOOKS_MAX = 10;
 const TOKEN = "votum-token";
 const FIRST_WAIT = 500;
 const LAST_WAIT = 10_000;

@@ -135,7 +135,7 @@ function step(by) {
 
 function keys() {
   const rows = [["/", "filter or search"], ["j k", "next, previous row"], ["Enter", "open the row"],
-    ["t o l e s", "of a job: timeline, outputs, logs, events, spec"], ["Esc", "leave a field, close a dialog"], ["?", "this list"]];
+    ["t a o l e s", "of a job: timeline, tasks, outputs, logs, events, spec"], ["Esc", "leave a field, close a dialog"], ["?", "this list"]];
   tell("Keys", h("dl", { class: "keys" }, rows.map(([what, does]) => [h("dt", {}, what.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, does)])));
 }
 

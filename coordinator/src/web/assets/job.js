@@ -84,12 +84,14 @@ export function jobView({ main, signal, connection, name, key, go }) {
     const open = ["JOB_STATE_PREPARING", "JOB_STATE_COMMITTING", "JOB_STATE_ABORTING"].includes(job.state);
     if (!open) return;
     try {
-      state.txn = (await get(`jobs/${name}/txn`, signal)).txn;
-      for (const one of state.txn.participants || []) {
+      // Asked for by the list, in which one that has just ended is simply not.
+      const { txns = [] } = await get("txns?pageSize=1000", signal);
+      state.txn = txns.find((txn) => txn.name === `jobs/${name}/txn`) || null;
+      for (const one of state.txn?.participants || []) {
         state.votes.set(one.participant?.worker, { vote: one.voteTime, applied: one.acknowledgeTime });
       }
       draw();
-    } catch { /* It has ended meanwhile. */ }
+    } catch { /* The stream of the job says what is wrong. */ }
   }
 
   let due = false;

@@ -2,10 +2,12 @@
 
 import { h, show, chip, moment, bar, table, cell, empty, failure } from "./dom.js";
 import { stateOf, last, progress, readFilter, matches, counted } from "./words.js";
-import { get, follow, query } from "./api.js";
+import { get, follow, query, jobsPage } from "./api.js";
 
 const PAGE = 50;
-const ATTENTION_EVERY = 5000;
+const ATTENTION_EVERY = 10_000;
+const ASKING = [["states", "JOB_STATE_AWAITING_APPROVAL"], ["states", "JOB_STATE_QUARANTINED"], ["paused", "true"]];
+const ASKING_MAX = 6;
 const OPEN_STATES = ["RECEIVED", "RUNNING", "AWAITING_APPROVAL", "PREPARING", "COMMITTING", "ABORTING", "QUARANTINED"];
 
 export function jobsView({ main, signal, connection, go }) {
@@ -30,12 +32,11 @@ export function jobsView({ main, signal, connection, go }) {
     const mine = ++asked;
     told.textContent = filter.problem;
     if (filter.problem) return;
-    const pairs = [["pageSize", PAGE], ["pageToken", tokens.at(-1)], ...filter.query];
     try {
-      const answer = await get(`jobs${query(pairs)}`, signal);
+      const page = await jobsPage(filter.query, tokens.at(-1), PAGE, signal);
       if (mine !== asked) return;
-      jobs = new Map((answer.jobs || []).map((job) => [job.name, job]));
-      following = answer.nextPageToken || "";
+      jobs = new Map(page.jobs.map((job) => [job.name, job]));
+      following = page.next;
       fresh = 0;
       draw();
     } catch (error) {
@@ -46,7 +47,8 @@ export function jobsView({ main, signal, connection, go }) {
   function draw() {
     const rows = [...jobs.values()];
     if (!rows.length) {
-      show(list, field.value ? empty("No job matches this filter.", "Jobs are found by ", h("code", {}, "state:"), ", ", h("code", {}, "name:"), ", ", h("code", {}, "label:key=value"), " or the start of their id.")
+      show(list, following ? empty("No job matches among those that were looked at so far.", "Older ones follow.")
+        : field.value ? empty("No job matches this filter.", "Jobs are found by ", h("code", {}, "state:"), ", ", h("code", {}, "name:"), ", ", h("code", {}, "label:key=value"), " or the start of their id.")
         : tokens.length > 1 ? empty("There are no further jobs.")
           : empty("No job has been handed in yet.", "Hand one in with ", h("code", {}, "votum submit job.yaml"), "; ", h("code", {}, "votum init"), " writes an example."));
     } else show(list, table("jobs", ["State", "Job", "Progress", "What it does", "By", "Received"], rows.map(row)));
@@ -66,9 +68,8 @@ export function jobsView({ main, signal, connection, go }) {
   async function look() {
     try {
       const [cluster, cases, asking] = await Promise.all([
-        get("cluster", signal), get("cases?pageSize=5", signal),
-        get(`jobs${query([["pageSize", 6], ["states", "JOB_STATE_AWAITING_APPROVAL"], ["states", "JOB_STATE_QUARANTINED"], ["paused", "true"]])}`, signal)]);
-      attention(cluster, cases.cases || [], asking.jobs || []);
+        get("cluster", signal), get("cases?pageSize=5", signal), jobsPage(ASKING, "", ASKING_MAX, signal)]);
+      attention(cluster, cases.cases || [], asking.jobs);
       show(counts, OPEN_STATES.map((word) => {
         const name = `JOB_STATE_${word}`;
         const number = Number(cluster.jobCounts?.[name] || 0);
@@ -134,7 +135,7 @@ export function jobsView({ main, signal, connection, go }) {
     return drawSoon();
   }
 
-  follow("jobs/watch", changed, {
+  follow("jobs:watch", changed, {
     signal,
     on: (state, error) => {
       connection(state);

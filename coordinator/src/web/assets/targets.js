@@ -2,7 +2,7 @@
 
 import { h, show, table, cell, empty, failure, copyable, moment } from "./dom.js";
 import { last, bytes, counted } from "./words.js";
-import { get, query } from "./api.js";
+import { jobsPage } from "./api.js";
 
 const PAGE = 20;
 const PAGES_AT_ONCE = 5;
@@ -23,9 +23,9 @@ export function targetsView({ main, signal, connection }) {
     show(foot, h("span", { class: "muted" }, "reading jobs…"));
     try {
       for (let page = 0; page < PAGES_AT_ONCE && more; page += 1) {
-        const answer = await get(`jobs${query([["pageSize", PAGE], ["pageToken", token], ["states", "JOB_STATE_COMMITTED"], ["view", "JOB_VIEW_FULL"]])}`, signal);
-        for (const job of answer.jobs || []) take(job);
-        token = answer.nextPageToken || "";
+        const answer = await jobsPage([["states", "JOB_STATE_COMMITTED"], ["view", "JOB_VIEW_FULL"]], token, PAGE, signal);
+        for (const job of answer.jobs) take(job);
+        token = answer.next;
         more = Boolean(token);
         draw();
       }

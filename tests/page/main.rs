@@ -1,0 +1,264 @@
+//! The page in a real browser, against real daemons.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod browser;
+mod pictures;
+mod scripts;
+
+use std::time::Duration;
+
+use serde_json::json;
+use votum_ids::JobId;
+use votum_job::{EffectWork, JobSpec, Placement, Program, Trigger};
+use votum_tests::{Cluster, JobDraft, Stopwatch, TaskDraft, Timing, eventually, programs};
+use votum_wire::JobState;
+
+use browser::{Browser, Scheme};
+
+#[test]
+fn a_job_runs_to_its_commit_before_ones_eyes() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    browser.open(&address(&cluster, "/"));
+    browser.until_it_says("No job has been handed in yet");
+    let job = cluster.submit(&gated(&cluster, "live"));
+    browser.until_it_says(job.as_str());
+    browser.eval("window.unloaded = false, addEventListener('pagehide', () => window.unloaded = true), window.same = 1");
+    browser.key("j");
+    browser.key("Enter");
+    browser.until("the graph is drawn", "document.querySelectorAll('svg .node').length === 3");
+    browser.until(
+        "its words live",
+        "document.querySelector('[data-task=t1] .word').textContent.includes('running')",
+    );
+    browser.press("Logs");
+    browser.until_it_says("it waits at the gate");
+    open_gate(&cluster);
+    browser.until(
+        "it is committed",
+        "document.querySelector('.jobhead').innerText.includes('committed')",
+    );
+    browser.until("everybody has applied it", "document.querySelectorAll('.commit tbody tr').length === 3 && [...document.querySelectorAll('.commit tbody tr')].every(row => row.innerText.includes('YES') && row.innerText.includes('applied'))");
+    browser.press("Timeline");
+    browser
+        .until("a bar for each attempt", "document.querySelectorAll('.timeline .run').length >= 3");
+    browser.press("Outputs");
+    browser.until_it_says("visible");
+    browser.press("Events");
+    browser.until_it_says("commit_decided");
+    assert_eq!(browser.eval("window.same"), json!(1), "without a reload");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_job_is_cancelled_only_when_its_name_was_typed() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let job = cluster.submit(&gated(&cluster, "unwanted"));
+    browser.open(&address(&cluster, &format!("/jobs/{job}")));
+    browser.press("Cancel…");
+    browser.until_it_says("Nothing becomes visible");
+    let is_locked = "[...document.querySelectorAll('dialog button')].find(one => one.textContent === 'Cancel the job').disabled";
+    assert_eq!(browser.eval(is_locked), json!(true));
+    browser.fill("dialog input[name=reason]", "wrong day");
+    browser.fill("dialog input[name=typed]", job.as_str());
+    browser.press("Cancel the job");
+    browser
+        .until("it is aborted", "document.querySelector('.jobhead').innerText.includes('aborted')");
+    let view = cluster.ended(&job);
+    assert_eq!(view.state, JobState::Aborted);
+    assert!(view.cause.unwrap().message.contains("wrong day"));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn what_needs_a_person_is_shown_and_decided() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let asked = cluster.submit(&approved("to-approve"));
+    let task = TaskDraft::new("t1").on("s1").writes("rows", "a").publishes("cased");
+    let failing = EffectWork::Program {
+        placement: Placement::default(),
+        program: Program::Script {
+            text: "echo no route >&2; exit 7".to_owned(),
+            interpreter: vec!["sh".to_owned()],
+        },
+        env: std::collections::BTreeMap::new(),
+    };
+    let cased = JobDraft::new("cased").task(task).effect_of("notify", Trigger::Commit, failing, 1);
+    let cased = cluster.submit(&cased.spec());
+    browser.open(&address(&cluster, "/"));
+    browser.until_it_says("Needs a person");
+    browser.until_it_says("waits for an approval");
+    browser.until_it_says(&format!("{cased}/cases/notify"));
+
+    browser.open(&address(&cluster, &format!("/jobs/{asked}")));
+    browser.press("Approve…");
+    browser.until_it_says("this becomes visible");
+    browser.press("Approve");
+    assert_eq!(cluster.ended(&asked).state, JobState::Committed);
+
+    browser.open(&address(&cluster, "/cases"));
+    browser.until_it_says("no route");
+    browser.press("It is done…");
+    browser.fill("dialog input[name=reason]", "told them by telephone");
+    browser.press("It is done");
+    browser.until_it_says("No case is open");
+    let hook = cluster.job(&cased).hooks.into_iter().next().unwrap();
+    assert_eq!(hook.resolution.unwrap().reason, "told them by telephone");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_list_is_filtered_and_paged_by_the_coordinator() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    for _ in 0..60 {
+        let task = TaskDraft::new("t1").runs("true");
+        cluster.submit(&JobDraft::new("many").task(task).spec());
+    }
+    let other = cluster.submit(&gated(&cluster, "other"));
+    let watch = Stopwatch::start();
+    browser.open(&address(&cluster, "/"));
+    let rows = "document.querySelectorAll('tr[data-row]').length";
+    browser.until("a page of rows", &format!("{rows} === 50"));
+    println!("first page of the list after {:?}", watch.elapsed());
+    browser.until("nothing moves any more", "[...document.querySelectorAll('tr[data-row]')].filter(row => row.innerText.includes('committed')).length === 49");
+    browser.press("Older →");
+    browser.until("the rest", &format!("{rows} === 11"));
+    browser.press("← Newer");
+    browser.until("a page of rows", &format!("{rows} === 50"));
+    browser.key("/");
+    browser.fill("input[type=search]", "state:running name:other");
+    browser.until("one row", &format!("{rows} === 1"));
+    browser.until_it_says(other.as_str());
+    browser.fill("input[type=search]", "state:flying");
+    browser.until_it_says("there is no state flying");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn what_a_job_says_is_text_and_nothing_else() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let hostile = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>";
+    let script = format!("echo '{hostile}'; echo '{hostile}' >&2; exit 3");
+    let task = TaskDraft::new("t1").on("s1").runs(&script).writes("rows", "a").publishes("a");
+    let mut spec = JobDraft::new("hostile").task(task).spec();
+    spec.description = hostile.to_owned();
+    spec.labels.insert("label".to_owned(), hostile.to_owned());
+    let job = cluster.submit(&spec);
+    cluster.ended(&job);
+    browser.open(&address(&cluster, "/"));
+    browser.until_it_says(job.as_str());
+    for tab in ["timeline", "tasks", "logs", "events", "spec"] {
+        browser.open(&address(&cluster, &format!("/jobs/{job}?task=t1&tab={tab}")));
+        browser.until_it_says(hostile);
+        browser.until("the tab is filled", "document.querySelector('.tab').innerText.length > 0");
+    }
+    assert_eq!(
+        browser.eval("[window.pwned === undefined, document.querySelectorAll('img').length]"),
+        json!([true, 0])
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn every_view_fits_a_phone_in_light_and_dark() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let job = cluster.submit(&JobDraft::trio("fitting", "fitting", &cluster.runs()).spec());
+    cluster.ended(&job);
+    let paper = "getComputedStyle(document.body).backgroundColor";
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        browser.looks(390, scheme);
+        for path in views(&job) {
+            browser.open(&address(&cluster, &path));
+            browser.until("it is filled", "document.querySelector('main').innerText.length > 20");
+            let width = browser.eval("document.documentElement.scrollWidth");
+            assert!(width.as_u64().unwrap() <= 390, "{path} is {width} wide");
+        }
+        let light = browser.eval(&format!("{paper} === 'rgb(247, 247, 245)'"));
+        assert_eq!(light, json!(scheme == Scheme::Light));
+    }
+    // Whoever chooses is not bound by the machine.
+    browser.press("◑ auto");
+    assert_eq!(browser.eval(&format!("{paper} === 'rgb(247, 247, 245)'")), json!(true));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn who_has_no_token_is_asked_for_one() {
+    let Some(mut browser) = browser() else { return };
+    let mut cluster = Cluster::prepared(&programs!(), Timing::PATIENT);
+    let tokens = cluster.home().join("tokens");
+    let hash = blake3::hash(b"votum_vera").to_hex();
+    std::fs::write(&tokens, format!("vera:{hash}:viewer\n")).unwrap();
+    cluster.coordinator().add_argument(&format!("--tokens={}", tokens.display()));
+    cluster.coordinator().start();
+    let address = address(&cluster, "/");
+    eventually("it listens", Duration::from_secs(30), || {
+        std::net::TcpStream::connect(cluster.address()).ok()
+    });
+    browser.open(&address);
+    browser.until_it_says("This coordinator asks who you are");
+    browser.fill("input[name=token]", "votum_mallory");
+    browser.press("Go on");
+    browser.until_it_says("The token that this tab has was not accepted");
+    browser.fill("input[name=token]", "votum_vera");
+    browser.press("Go on");
+    browser.until_it_says("No job has been handed in yet");
+    assert_eq!(browser.eval("document.cookie"), json!(""));
+}
+
+/// The views that there are.
+fn views(job: &JobId) -> Vec<String> {
+    let tabs = ["timeline", "tasks", "outputs", "logs", "events", "spec"];
+    let tabs = tabs.map(|tab| format!("/jobs/{job}?tab={tab}&task=t3"));
+    let others = ["/", "/workers", "/cases", "/txns", "/targets", "/nowhere"];
+    others.map(str::to_owned).into_iter().chain(tabs).collect()
+}
+
+/// A cluster and a browser, where there is one.
+fn stage() -> Option<(Cluster, Browser)> {
+    let browser = browser()?;
+    Some((Cluster::started(&programs!(), Timing::PATIENT), browser))
+}
+
+fn browser() -> Option<Browser> {
+    let browser = Browser::start();
+    if browser.is_none() {
+        not_run("the page in a browser needs chromium");
+    }
+    browser
+}
+
+#[expect(clippy::print_stdout, reason = "whoever counts the tests wants to know")]
+fn not_run(reason: &str) {
+    println!("NOT RUN: {reason}");
+}
+
+fn address(cluster: &Cluster, path: &str) -> String {
+    format!("http://{}{path}", cluster.address())
+}
+
+/// A job of three tasks whose first waits for a file.
+fn gated(cluster: &Cluster, name: &str) -> JobSpec {
+    let gate = cluster.home().join("gate");
+    let wait = format!(
+        "echo it waits at the gate; while [ ! -e {} ]; do sleep 0.05; done",
+        gate.display()
+    );
+    let publishes =
+        |id: &str, worker: &str| TaskDraft::new(id).on(worker).writes("rows", id).publishes(name);
+    JobDraft::new(name)
+        .task(TaskDraft::new("t1").on("s1").runs(&wait).writes("rows", "a").publishes(name))
+        .task(publishes("t2", "s2").needs("t1"))
+        .task(publishes("t3", "s3").needs("t1"))
+        .spec()
+}
+
+fn open_gate(cluster: &Cluster) {
+    std::fs::write(cluster.home().join("gate"), "").unwrap();
+}
+
+/// A job that asks before it commits.
+fn approved(name: &str) -> JobSpec {
+    let task = TaskDraft::new("t1").on("s1").writes("rows", "a").publishes(name);
+    JobSpec { approval: Some(Duration::from_hours(1)), ..JobDraft::new(name).task(task).spec() }
+}
