@@ -229,7 +229,7 @@ fn staged_and_published_files_can_be_read_alike() {
     let staging = field.stage(&alice);
     write(&staging.output_dir().join("rows"), "rows");
     let publishes = Some(file_at("rows"));
-    let rows = votum_shadow::Declared { publishes, ..declared("rows", "rows") };
+    let rows = Declared { publishes, ..declared("rows", "rows") };
     let sealed = staging.seal(&[rows]).unwrap();
     let output = &sealed.outputs[0];
     let read = || {
