@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use votum_commit::Installation;
+use votum_commit::{Heuristic, Installation};
 use votum_driver::Awaits;
 use votum_ids::{JobId, TxnId, WorkerId, WorkerUid};
 use votum_wire::{
@@ -52,6 +52,14 @@ pub(crate) enum Action {
         /// About which round.
         txn: TxnId,
     },
+    /// Look up where what was forced about a job that is not open belongs; comes back as
+    /// `ForcedRecalled`.
+    RecallForced {
+        /// Who has told it.
+        from: Installation,
+        /// What was forced.
+        heuristic: Box<Heuristic>,
+    },
     /// Wake whoever watches the job.
     JobChanged {
         /// The job.
@@ -71,6 +79,7 @@ impl Awaits for Action {
             | Self::Refuse { .. }
             | Self::Reply { .. }
             | Self::Recall { .. }
+            | Self::RecallForced { .. }
             | Self::JobChanged { .. } => true,
             Self::Send { .. } | Self::Post(_) | Self::Raise { .. } => false,
         }

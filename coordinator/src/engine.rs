@@ -10,6 +10,7 @@ mod deletion;
 mod departed;
 mod figures;
 mod forcing;
+mod heuristics;
 mod inventory;
 mod joints;
 mod operations;
@@ -157,6 +158,9 @@ impl Machine for Engine {
             }
             Event::Expired { closing, tombstone: None } => self.forget(&mut turn, closing),
             Event::Crumbled { job } => turn.crumble(job),
+            Event::ForcedRecalled { from, heuristic, place } => {
+                self.place_forced(&mut turn, &from, *heuristic, place);
+            }
             Event::Recalled { from, txn, past } => self.recalled(&mut turn, from, txn, past),
             Event::Tick => match self.pending.pop_front() {
                 Some(pending) => self.take_up(&mut turn, pending),
@@ -403,6 +407,7 @@ impl Engine {
             ) if !self.knows(&txn.job) => {
                 self.release_leftover(&worker, txn.job);
             }
+            FromWorker::Commit(Reply::Forced(heuristic)) => self.forced(turn, from, heuristic),
             FromWorker::Commit(Reply::Inquired { txn }) => self.inquired(turn, from, txn),
             FromWorker::Commit(reply) => {
                 self.overhear(turn.now(), &from, &reply);

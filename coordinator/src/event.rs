@@ -1,6 +1,6 @@
 //! What the coordinator reacts to.
 
-use votum_commit::Installation;
+use votum_commit::{Heuristic, Installation};
 use votum_driver::Tick;
 use votum_ids::{Incarnation, JobId, TaskId, TxnId, WorkerId};
 use votum_wire::{FromWorker, Hello};
@@ -20,6 +20,19 @@ pub(crate) enum Past {
     OtherRoundCommitted,
     /// It has aborted, or nothing is remembered of it.
     NotCommitted,
+    /// The journal could not be read.
+    Unreadable,
+}
+
+/// What the journal has of a job about which something was forced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is closed, and its history can be added to.
+    Closed(Box<Closing>),
+    /// Its history has it already.
+    Noted,
+    /// Its records are gone, or there never were any.
+    Gone,
     /// The journal could not be read.
     Unreadable,
 }
@@ -72,6 +85,15 @@ pub(crate) enum Event {
     Crumbled {
         /// Whose.
         job: JobId,
+    },
+    /// It was looked up where what was forced about a job that is not open belongs.
+    ForcedRecalled {
+        /// Who has told it.
+        from: Installation,
+        /// What was forced.
+        heuristic: Box<Heuristic>,
+        /// What the journal has of the job.
+        place: Place,
     },
     /// It was looked up what became of a job that was not open.
     Recalled {

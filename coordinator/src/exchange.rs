@@ -49,6 +49,7 @@ impl Exchange {
             | Reply::TookOver { .. }
             | Reply::Declined { .. }
             | Reply::StoodDown { .. }
+            | Reply::Forced(_)
             | Reply::Inquired { .. } => {}
         }
     }

@@ -1,12 +1,14 @@
 //! What the engine itself knows of an open job, beyond its machines: who asked, and when what happened.
 
-use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Installation};
+use std::collections::BTreeSet;
+
+use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Heuristic, Installation};
 use votum_driver::Stamped;
 use votum_ids::{TaskId, TxnId};
 use votum_job::JobSpec;
 use votum_machine::WallTime;
 use votum_schedule::Submission;
-use votum_wire::HookAttempt;
+use votum_wire::{ForcedKind, HookAttempt};
 
 use crate::{exchange::Exchange, record::JobRecord};
 
@@ -25,6 +27,8 @@ pub(crate) struct OpenJob {
     pub(crate) ended: Option<WallTime>,
     /// Who publishes, once the commit is decided.
     pub(crate) publishers: Vec<Installation>,
+    /// Who had promised to publish something in the round that committed.
+    pub(crate) promised: BTreeSet<Installation>,
     /// The round that committed.
     pub(crate) round: Option<TxnId>,
     /// What was exchanged with the participants of the current or deciding round.
@@ -44,8 +48,13 @@ pub(crate) struct OpenJob {
 #[derive(Debug, Clone)]
 pub(crate) struct ForcedOutcome {
     pub(crate) holder: Installation,
+    pub(crate) kind: ForcedKind,
+    /// The round in which it was forced.
+    pub(crate) txn: TxnId,
     pub(crate) forced: Forced,
     pub(crate) at: WallTime,
+    /// The decision is another one.
+    pub(crate) contradicts: bool,
     /// It has done after all what was decided.
     pub(crate) healed: Option<WallTime>,
     /// Its installation was removed for good.
@@ -64,6 +73,7 @@ impl OpenJob {
             decided: None,
             ended: None,
             publishers: Vec::new(),
+            promised: BTreeSet::new(),
             round: None,
             exchange: Exchange::default(),
             cause: None,
@@ -123,6 +133,7 @@ impl OpenJob {
                 self.decided.get_or_insert(at);
                 self.round = Some(txn.clone());
                 self.publishers = shares.iter().map(|share| share.holder.clone()).collect();
+                self.promised = self.publishers.iter().cloned().collect();
                 if shares.is_empty() {
                     self.over = Some(Decision::Commit);
                     self.ended.get_or_insert(at);
@@ -145,10 +156,20 @@ impl OpenJob {
                 self.over = Some(if aborted { Decision::Abort } else { Decision::Commit });
                 self.ended.get_or_insert(at);
             }
-            Some(CoordinatorRecord::GivenUp { holder, forced, .. }) => {
-                let (holder, forced) = (holder.clone(), forced.clone());
-                let outcome = ForcedOutcome { holder, forced, at, healed: None, removed: None };
-                self.forced.push(outcome);
+            Some(CoordinatorRecord::GivenUp { txn, holder, forced }) => {
+                self.forced.push(ForcedOutcome {
+                    holder: holder.clone(),
+                    kind: ForcedKind::GivenUp,
+                    txn: txn.clone(),
+                    forced: forced.clone(),
+                    at,
+                    contradicts: true,
+                    healed: None,
+                    removed: None,
+                });
+            }
+            Some(CoordinatorRecord::Heuristic { holder, heuristic }) => {
+                self.note_heuristic(holder, heuristic);
             }
             Some(CoordinatorRecord::CaughtUp { holder, .. }) => {
                 self.forced_for(holder, |outcome| outcome.healed = Some(at));
@@ -162,18 +183,63 @@ impl OpenJob {
 }
 
 impl OpenJob {
-    /// Returns what was forced for an installation and is not made good.
-    pub(crate) fn given_up(&self, holder: &Installation) -> Option<&ForcedOutcome> {
-        self.forced.iter().find(|outcome| outcome.holder == *holder && outcome.healed.is_none())
+    /// Returns what was forced for an installation that has not published what is committed.
+    pub(crate) fn missing(&self, holder: &Installation) -> Option<&ForcedOutcome> {
+        let missing = |outcome: &&ForcedOutcome| match outcome.kind {
+            ForcedKind::GivenUp | ForcedKind::Aborted => outcome.is_mixed(),
+            ForcedKind::Committed => false,
+        };
+        self.forced.iter().filter(missing).find(|outcome| outcome.holder == *holder)
     }
 
-    /// Says whether somebody was given up, and has not caught up.
+    /// Says whether a participant stands otherwise than the decision says.
     pub(crate) fn is_mixed(&self) -> bool {
-        self.forced.iter().any(|outcome| outcome.healed.is_none())
+        self.forced.iter().any(ForcedOutcome::is_mixed)
+    }
+
+    /// Says whether it is known what was forced at an installation in a round.
+    pub(crate) fn has_heard(&self, holder: &Installation, txn: &TxnId) -> bool {
+        let heuristics = self.forced.iter().filter(|known| known.kind != ForcedKind::GivenUp);
+        heuristics.into_iter().any(|known| known.holder == *holder && known.txn == *txn)
+    }
+
+    /// Notes what was forced at a worker, and compares it with the decision, which is older.
+    fn note_heuristic(&mut self, holder: &Installation, heuristic: &Heuristic) {
+        let Heuristic { txn, outcome, forced, at } = heuristic;
+        let (kind, contradicts) = match outcome {
+            // Whoever had promised in the round that committed does what was decided; what was
+            // published of any other round was decided by nobody.
+            Decision::Commit => (ForcedKind::Committed, !self.promised.contains(holder)),
+            // What another one publishes in its place is not missing.
+            Decision::Abort => {
+                let owed = self.round.as_ref() == Some(txn) && self.publishers.contains(holder);
+                (ForcedKind::Aborted, owed)
+            }
+        };
+        self.forced.push(ForcedOutcome {
+            holder: holder.clone(),
+            kind,
+            txn: txn.clone(),
+            forced: forced.clone(),
+            at: *at,
+            contradicts,
+            healed: None,
+            removed: None,
+        });
     }
 
     fn forced_for(&mut self, holder: &Installation, change: impl Fn(&mut ForcedOutcome)) {
-        self.forced.iter_mut().filter(|outcome| outcome.holder == *holder).for_each(change);
+        let given_up = |outcome: &&mut ForcedOutcome| {
+            outcome.holder == *holder && outcome.kind == ForcedKind::GivenUp
+        };
+        self.forced.iter_mut().filter(given_up).for_each(change);
+    }
+}
+
+impl ForcedOutcome {
+    /// Says whether it makes the job mixed.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.contradicts && self.healed.is_none()
     }
 }
 

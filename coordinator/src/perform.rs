@@ -36,6 +36,7 @@ impl Perform<Action> for Performer {
             Action::Post(post) => self.webhooks.send(*post),
             // One too many is dropped: whoever is in doubt asks again.
             Action::Recall { from, txn } => self.recall.look_up(from, txn),
+            Action::RecallForced { from, heuristic } => self.recall.find_place(from, heuristic),
             Action::JobChanged { job } => self.changes.wake(&job),
             Action::Raise { alarm } => tracing::error!(%alarm, "the protocol excludes this"),
         }

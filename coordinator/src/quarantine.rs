@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use votum_commit::{Cause, CoordinatorRecord, Decision, Share, readable_commit};
+use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Heuristic, Share, readable_commit};
 use votum_driver::{Stamped, decode};
 use votum_ids::{Epoch, JobId, TxnId, WorkerId};
 use votum_journal::{Stored, Urgency};
@@ -187,7 +187,8 @@ impl Quarantined {
                 | CoordinatorRecord::Ended { .. }
                 | CoordinatorRecord::GivenUp { .. }
                 | CoordinatorRecord::CaughtUp { .. }
-                | CoordinatorRecord::Removed { .. } => {}
+                | CoordinatorRecord::Removed { .. }
+                | CoordinatorRecord::Heuristic { .. } => {}
             }
         }
         cause
@@ -236,6 +237,14 @@ impl Quarantined {
                 }
                 CoordinatorRecord::Removed { holder, .. } => {
                     format!("{} was removed for good", holder.worker)
+                }
+                CoordinatorRecord::Heuristic { holder, heuristic } => {
+                    let Heuristic { outcome, forced: Forced { by, reason, .. }, .. } = heuristic;
+                    let outcome = match outcome {
+                        Decision::Commit => "COMMIT",
+                        Decision::Abort => "ABORT",
+                    };
+                    format!("{by} has forced {outcome} on {} alone: {reason}", holder.worker)
                 }
             };
             tell(told.at, text);
@@ -363,7 +372,8 @@ fn state(open: &OpenJob, records: &[Stamped<JobRecord>]) -> JobState {
                     | CoordinatorRecord::Replaced { .. }
                     | CoordinatorRecord::GivenUp { .. }
                     | CoordinatorRecord::CaughtUp { .. }
-                    | CoordinatorRecord::Removed { .. },
+                    | CoordinatorRecord::Removed { .. }
+                    | CoordinatorRecord::Heuristic { .. },
                 )
                 | None,
                 _,

@@ -1,13 +1,14 @@
-//! Looks up what became of jobs that are not open, one after the other, for workers in doubt.
+//! Looks up what became of jobs that are not open, one after the other, for workers in doubt,
+//! and for those where somebody has ended the doubt by force.
 
 use tokio::sync::mpsc;
-use votum_commit::{CoordinatorRecord, Decision, Installation};
-use votum_driver::Inbox;
+use votum_commit::{CoordinatorRecord, Decision, Heuristic, Installation};
+use votum_driver::{Inbox, Stamped};
 use votum_ids::{JobId, TxnId};
 use votum_journal::Reader;
 
 use crate::{
-    event::{Event, Past},
+    event::{Event, Past, Place},
     quarantine,
     record::{Closing, JobRecord, job_stream},
     recovery::read_tombstone,
@@ -17,16 +18,32 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Recall(mpsc::Sender<Inquiry>);
 
-type Inquiry = (Installation, TxnId);
+/// What is looked up.
+#[derive(Debug)]
+enum Inquiry {
+    /// What became of a round, for a worker in doubt about it.
+    Past { from: Installation, txn: TxnId },
+    /// Where something that was forced belongs.
+    Place { from: Installation, heuristic: Box<Heuristic> },
+}
 
 impl Recall {
     /// Starts to answer from the journal; every answer is an event.
     pub(crate) fn start(reader: Reader, inbox: Inbox<Event>) -> Self {
         let (sender, mut inquiries) = mpsc::channel::<Inquiry>(INQUIRIES_MAX);
         tokio::spawn(async move {
-            while let Some((from, txn)) = inquiries.recv().await {
-                let past = past(&reader, &txn);
-                if !inbox.send(Event::Recalled { from, txn, past }).await {
+            while let Some(inquiry) = inquiries.recv().await {
+                let found = match inquiry {
+                    Inquiry::Past { from, txn } => {
+                        let past = past(&reader, &txn);
+                        Event::Recalled { from, txn, past }
+                    }
+                    Inquiry::Place { from, heuristic } => {
+                        let place = place(&reader, &from, &heuristic);
+                        Event::ForcedRecalled { from, heuristic, place }
+                    }
+                };
+                if !inbox.send(found).await {
                     return;
                 }
             }
@@ -36,7 +53,16 @@ impl Recall {
 
     /// Asks what became of the job of a round; an inquiry too many is dropped.
     pub(crate) fn look_up(&self, from: Installation, txn: TxnId) {
-        if self.0.try_send((from, txn)).is_err() {
+        self.ask(Inquiry::Past { from, txn });
+    }
+
+    /// Asks where something that was forced belongs; one too many is dropped, and told again.
+    pub(crate) fn find_place(&self, from: Installation, heuristic: Box<Heuristic>) {
+        self.ask(Inquiry::Place { from, heuristic });
+    }
+
+    fn ask(&self, inquiry: Inquiry) {
+        if self.0.try_send(inquiry).is_err() {
             tracing::warn!("too many inquiries about jobs that are not open: drops one");
         }
     }
@@ -51,6 +77,37 @@ fn past(reader: &Reader, txn: &TxnId) -> Past {
             Past::Unreadable
         }
     }
+}
+
+/// Finds the history that something which was forced belongs to.
+fn place(reader: &Reader, from: &Installation, heuristic: &Heuristic) -> Place {
+    let job = &heuristic.txn.job;
+    let stored = match reader.read(&job_stream(job)) {
+        Ok(stored) => stored,
+        Err(error) => {
+            tracing::error!(%job, %error, "cannot read what became of a job");
+            return Place::Unreadable;
+        }
+    };
+    let Ok(records) = quarantine::read(job, &stored) else { return Place::Unreadable };
+    place_in(&records, from, heuristic)
+}
+
+/// Finds it among the records of the job.
+pub(crate) fn place_in(
+    records: &[Stamped<JobRecord>],
+    from: &Installation,
+    heuristic: &Heuristic,
+) -> Place {
+    let noted = |record: &JobRecord| {
+        matches!(&record.commit, Some(CoordinatorRecord::Heuristic { holder, heuristic: known })
+            if holder == from && known.txn == heuristic.txn)
+    };
+    if records.iter().any(|stamped| noted(&stamped.record)) {
+        return Place::Noted;
+    }
+    let closing = records.iter().find_map(|stamped| stamped.record.closing.clone());
+    closing.map_or(Place::Gone, |closing| Place::Closed(Box::new(closing)))
 }
 
 /// Says what it means for a round which one has committed, if one has; it may be unknown which.

@@ -220,6 +220,7 @@ impl JobRecord {
             keys.push(put(list_key(at, job), &Listed::Open { job: job.clone() }));
         }
         // A note to a job that had closed before: it stands in the list, and expires as it was to.
+        // Of what was forced it is told by the first record; to state a job's end twice is harmless.
         let noted = matches!(self.schedule, Some(votum_schedule::Record::Returned { .. }));
         if let Some(closing) = self.closing.as_ref().filter(|_| !noted) {
             let listed = Listed::Closed(closing.clone());

@@ -500,6 +500,7 @@ pub(crate) mod tests {
             | Action::Refuse { .. }
             | Action::Post(_)
             | Action::Recall { .. }
+            | Action::RecallForced { .. }
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")

@@ -7,7 +7,7 @@ use votum_ids::WorkerId;
 use votum_machine::Moment;
 use votum_schedule::{Scheduler, WorkerState};
 use votum_wire::{
-    PauseOrigin, PauseView,
+    ForcedKind, ForcedView, PauseOrigin, PauseView,
     view::{JobState, JobView, ParticipantView, TaskState},
 };
 
@@ -30,14 +30,14 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         }
         JobState::Committing => {
             let missing = view.participants.iter().filter(|one| !one.acknowledged);
-            let given_up =
+            let forced =
                 |one: &&&ParticipantView| view.mixed().any(|forced| forced.worker == one.worker);
-            let (given_up, missing): (Vec<_>, Vec<_>) = missing.partition(|one| given_up(&one));
+            let missing: Vec<_> = missing.filter(|one| !forced(&one)).collect();
             let missing = missing.iter().map(|one| absence(now, &one.worker, scheduler));
             let waits = format!("commit is decided and stands; waits for {}", listed(missing));
-            match listed(given_up.iter().map(|one| &one.worker)).as_str() {
+            match listed(view.mixed().map(without)).as_str() {
                 "" => waits,
-                names => format!("{waits}; {names} was given up"),
+                names => format!("{waits}; without {names}"),
             }
         }
         JobState::Committed => {
@@ -47,12 +47,20 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
                 1 => format!("1 output is visible on {}", listed(workers)),
                 _ => format!("{outputs} outputs are visible on {}", listed(workers)),
             };
-            let mixed = listed(view.mixed().map(|forced| &forced.worker));
-            if mixed.is_empty() {
-                return visible;
-            }
-            let visible = if outputs == 0 { "no output is visible".to_owned() } else { visible };
-            format!("without {mixed}, given up; {visible}")
+            let visible = if outputs == 0 && view.is_mixed() {
+                "no output is visible".to_owned()
+            } else {
+                visible
+            };
+            let published = |forced: &&ForcedView| forced.kind == ForcedKind::Committed;
+            let (alone, missing): (Vec<_>, Vec<_>) = view.mixed().partition(published);
+            let missing = listed(missing.into_iter().map(without));
+            let missing = if missing.is_empty() { missing } else { format!("without {missing}") };
+            [missing, by_force(alone), visible]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("; ")
         }
         JobState::Aborting => {
             let alive = |state| matches!(state, TaskState::Starting | TaskState::Running);
@@ -66,10 +74,31 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         JobState::Aborted if view.kept_release.is_some() => {
             format!("{}; what was staged was kept for a rescue, and given up", cause(view))
         }
+        JobState::Aborted if view.is_mixed() => {
+            format!("{}; {}", cause(view), by_force(view.mixed().collect()))
+        }
         JobState::Aborted => format!("{}; nothing became visible on any worker", cause(view)),
         // Its sentence is made where its records are known.
         JobState::Quarantined => view.state_message.clone(),
     }
+}
+
+/// Names who does not publish, and why.
+fn without(forced: &ForcedView) -> String {
+    match forced.kind {
+        ForcedKind::GivenUp => format!("{}, given up", forced.worker),
+        ForcedKind::Aborted => format!("{}, where an abort was forced", forced.worker),
+        ForcedKind::Committed => format!("{}, which published by force", forced.worker),
+    }
+}
+
+/// Names who has published what was not decided.
+fn by_force(forced: Vec<&ForcedView>) -> String {
+    if forced.is_empty() {
+        return String::new();
+    }
+    let names = listed(forced.into_iter().map(|forced| &forced.worker));
+    format!("outputs are visible on {names} that a person made it publish")
 }
 
 /// Returns the sentence about a job whose records cannot all be read.

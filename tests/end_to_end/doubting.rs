@@ -143,7 +143,7 @@ fn open_transactions_say_who_is_in_doubt() {
 }
 
 /// Brings a trio so far that s2 and s3 have voted Yes, and s1, frozen, has not heard the question.
-fn voted_by_two(cluster: &mut Cluster, name: &str) -> JobId {
+pub(crate) fn voted_by_two(cluster: &mut Cluster, name: &str) -> JobId {
     let gate = wait_for_file(cluster, "gate");
     let draft = JobDraft::trio_with(name, "rows.txt", &cluster.runs(), &gate);
     let job = cluster.submit(&draft.votes_within(Duration::from_mins(2)).spec());
@@ -193,7 +193,7 @@ fn says(cluster: &mut Cluster, name: &str, words: &[&str]) {
 
 /// Waits until a worker has recorded something of the commit protocol about a job.
 #[track_caller]
-fn recorded(cluster: &Cluster, name: &str, job: &JobId, kind: &str) {
+pub(crate) fn recorded(cluster: &Cluster, name: &str, job: &JobId, kind: &str) {
     let found = || (count(cluster, name, job, kind) > 0).then_some(());
     eventually(&format!("{name} has recorded {kind}"), LIMIT, found);
 }

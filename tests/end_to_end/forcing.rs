@@ -1,16 +1,23 @@
-//! What people force when a worker is lost with its promise: a case, an end without it, and a return.
+//! What people force: the end without a worker that is lost with its promise, and the outcome of
+//! one that is in doubt.
 
-use std::time::Duration;
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
 
 use votum_client::Until;
 use votum_ids::{JobId, WorkerId};
-use votum_tests::{Cluster, JobDraft, Visible};
+use votum_tests::{Cluster, JobDraft, Visible, eventually};
 use votum_wire::{
-    CaseAction, CaseName, JobState, JobView, Reason, case::GetCase, forced::ForceParticipant,
-    operation::DeleteWorker, txn::TxnStage,
+    CaseAction, CaseName, ForcedKind, JobState, JobView, Reason, case::GetCase,
+    forced::ForceParticipant, operation::DeleteWorker, txn::TxnStage,
 };
 
-use crate::hasty;
+use crate::{
+    doubting::{recorded, voted_by_two},
+    hasty, patient,
+};
 
 #[test]
 fn a_lost_publisher_is_a_case_given_up_and_heals_at_its_return() {
@@ -90,6 +97,130 @@ fn nobody_is_given_up_against_a_logged_abort_or_before_a_decision() {
     cluster.coordinator().kill();
 }
 
+#[test]
+fn an_abort_that_is_forced_in_doubt_leaves_a_commit_mixed() {
+    let mut cluster = patient();
+    let job = doubted_by_s3(&mut cluster, "denied");
+    let listed = told(&on_s3(&cluster, &["list"], &job));
+    for words in ["IN DOUBT", "promised: t3.rows at rows.txt", "with: s1, s2"] {
+        assert!(listed.contains(words), "{words}: {listed}");
+    }
+    told(&on_s3(&cluster, &["force", "--abort"], &job));
+    // It is recorded: another start of the daemon has not forgotten it, and nobody does it twice.
+    cluster.worker("s3").kill();
+    cluster.worker("s3").start();
+    let again = eventually("s3 answers", LIMIT, || {
+        let again = on_s3(&cluster, &["force", "--commit"], &job);
+        (again.status.code() == Some(REFUSED)).then_some(again)
+    });
+    let why = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(why.contains("has forced abort"), "{why}");
+
+    cluster.coordinator().start();
+    let view = cluster.wait_for("it is mixed", &job, JobView::is_mixed);
+    assert_eq!(cluster.counters().mixed, 1);
+    let [forced] = view.forced.as_slice() else { panic!("{:#?}", view.forced) };
+    assert_eq!((forced.worker.as_str(), forced.kind), ("s3", ForcedKind::Aborted));
+    assert_eq!(forced.reason, WHY);
+    assert!(view.state_message.contains("without s3"), "{}", view.state_message);
+    let full = cluster.job(&job);
+    let evidence = full.forced.iter().flat_map(|forced| &forced.evidence);
+    assert!(evidence.into_iter().any(|one| one.text.contains("s3 voted YES")), "{full:#?}");
+
+    // The commit waits for s3 no longer, and the bytes go everywhere.
+    cluster.start_missing();
+    assert_eq!(cluster.ended(&job).word(), "COMMITTED, MIXED");
+    cluster.wait_until_ready();
+    cluster.wait_until_staging_is_empty();
+    assert!(matches!(cluster.visible(&job, "rows.txt"), Visible::Mixed(_)));
+    assert!(cluster.ended(&job).is_mixed(), "its history says so for ever");
+    let nothing = told(&on_s3(&cluster, &["list"], &job));
+    assert!(nothing.contains("in doubt about nothing"), "{nothing}");
+}
+
+#[test]
+fn a_commit_that_is_forced_in_doubt_may_agree_with_the_decision() {
+    let mut cluster = patient();
+    let job = doubted_by_s3(&mut cluster, "anticipated");
+    told(&on_s3(&cluster, &["force", "--commit"], &job));
+    eventually("it is published without anybody's word", LIMIT, || {
+        (cluster.visible(&job, "rows.txt") == Visible::Everything).then_some(())
+    });
+    cluster.coordinator().start();
+    cluster.start_missing();
+    cluster.wait_for("it is noted", &job, |view| !view.forced.is_empty());
+    let view = cluster.ended(&job);
+    assert_eq!((view.state, view.word()), (JobState::Committed, "COMMITTED"));
+    let [forced] = view.forced.as_slice() else { panic!("{:#?}", view.forced) };
+    assert_eq!((forced.kind, forced.contradicts), (ForcedKind::Committed, false));
+    cluster.wait_until_ready();
+    cluster.wait_until_staging_is_empty();
+    let refused = on_s3(&cluster, &["force", "--abort"], &job);
+    assert_eq!(refused.status.code(), Some(REFUSED), "{refused:?}");
+}
+
+#[test]
+fn a_commit_that_is_forced_stays_visible_when_the_job_aborts() {
+    let mut cluster = patient();
+    let job = voted_by_two(&mut cluster, "defied");
+    cluster.coordinator().kill();
+    for name in ["s1", "s2"] {
+        cluster.worker(name).kill();
+    }
+    told(&on_s3(&cluster, &["force", "--commit"], &job));
+    let file = cluster.root("s3").join("rows.txt");
+    eventually("s3 has published", LIMIT, || file.exists().then_some(()));
+
+    // Nobody else is there to vote, so the job can still be cancelled.
+    cluster.coordinator().start();
+    cluster.block_on(cluster.client().cancel(&job, "")).unwrap();
+    let view = cluster.wait_for("it is noted", &job, |view| !view.forced.is_empty());
+    assert_eq!(cluster.ended(&job).word(), "ABORTED, MIXED");
+    assert_eq!((view.forced[0].worker.as_str(), view.forced[0].contradicts), ("s3", true));
+    cluster.start_missing();
+    cluster.wait_until_ready();
+    cluster.wait_until_staging_is_empty();
+    assert!(file.exists(), "nobody takes it back");
+    assert!(cluster.ended(&job).is_mixed(), "its history says so for ever");
+}
+
+/// Brings a trio so far that everybody but s3 has published, s3 is in doubt, and nobody else runs.
+fn doubted_by_s3(cluster: &mut Cluster, name: &str) -> JobId {
+    let job = voted_by_two(cluster, name);
+    cluster.worker("s3").kill();
+    cluster.worker("s1").thaw();
+    for name in ["s1", "s2"] {
+        recorded(cluster, name, &job, "committed");
+    }
+    cluster.wait_for("s3 alone is waited for", &job, |view| {
+        view.participants.iter().filter(|one| one.acknowledged).count() == 2
+    });
+    cluster.coordinator().kill();
+    for name in ["s1", "s2"] {
+        cluster.worker(name).kill();
+    }
+    cluster.worker("s3").start();
+    eventually("s3 answers", LIMIT, || {
+        on_s3(cluster, &["list"], &job).status.success().then_some(())
+    });
+    job
+}
+
+/// Runs `votum-worker txn` on the machine of s3.
+fn on_s3(cluster: &Cluster, words: &[&str], job: &JobId) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_test-worker"));
+    command.args(["txn", words[0]]).arg("--data-dir").arg(cluster.data_dir("s3"));
+    if let [_, outcome] = words {
+        command.args([job.as_str(), outcome, "--reason", WHY, "--confirm", job.as_str()]);
+    }
+    command.output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// Brings a job so far that everybody but s3, which is lost, has published.
 fn held_back_by_s3(cluster: &mut Cluster, name: &str) -> JobId {
     cluster.worker("s3").kill();
@@ -126,5 +257,7 @@ fn worker(name: &str) -> WorkerId {
     WorkerId::new(name).unwrap()
 }
 
+/// Exit code of what the log does not allow (H1).
+const REFUSED: i32 = 6;
 const WHY: &str = "its disk is gone";
 const LIMIT: Duration = Duration::from_mins(1);

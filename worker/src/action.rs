@@ -13,7 +13,7 @@ use votum_job::{Assignment, DryVoteRequest, ResumePoint, TaskSignal};
 use votum_machine::Moment;
 use votum_wire::FromWorker;
 
-use crate::{doubts::DoubtNews, event::SessionNumber};
+use crate::{control::AskId, doubts::DoubtNews, event::SessionNumber, forcing::LocalAnswer};
 
 /// What a worker asks for. Every action is idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +151,13 @@ pub enum Action {
     },
     /// Tell the operator about an observation that the protocol excludes.
     Raise(Alarm),
+    /// Answer a person on this machine; what he forced is durable by then.
+    AnswerLocal {
+        /// Whom.
+        ask: AskId,
+        /// What.
+        answer: LocalAnswer,
+    },
     /// Tell the operator how a doubt stands, and for how long.
     TellDoubt(DoubtNews),
     /// Remove the directories of attempts that ended long ago.
@@ -217,6 +224,7 @@ impl Awaits for Action {
             | Self::AskPeer { .. }
             | Self::AnswerPeer { .. }
             | Self::Raise(_)
+            | Self::AnswerLocal { .. }
             | Self::TellDoubt(_)
             | Self::PruneLogs { .. } => false,
         }

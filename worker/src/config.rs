@@ -452,7 +452,7 @@ fn processors() -> u32 {
 }
 
 const COORDINATOR_DEFAULT: &str = "http://127.0.0.1:7070";
-const DATA_DIR_DEFAULT: &str = "/var/lib/votum/worker";
+pub(crate) const DATA_DIR_DEFAULT: &str = "/var/lib/votum/worker";
 const STAGING: &str = "staging";
 const LOG_DEFAULT: &str = "info";
 const ENV_ALLOW_DEFAULT: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];

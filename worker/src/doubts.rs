@@ -54,6 +54,8 @@ pub enum Learned {
     Abort,
     /// The round ended without commit; the job goes on, and nothing is discarded (C10).
     RoundEnded,
+    /// No decision: a person has forced an outcome here (H2).
+    Nothing,
 }
 
 /// Who ended a doubt.
@@ -63,6 +65,8 @@ pub enum Teller {
     Coordinator,
     /// Another participant of the round (C7).
     Peer,
+    /// A person on this machine.
+    Person,
 }
 
 impl Doubts {
@@ -113,10 +117,12 @@ impl DoubtNews {
                     Learned::Commit => "COMMIT",
                     Learned::Abort => "ABORT",
                     Learned::RoundEnded => "the round ended without commit",
+                    Learned::Nothing => "nothing: an outcome was forced",
                 };
                 let from = match from {
                     Teller::Coordinator => "coordinator",
                     Teller::Peer => "peer",
+                    Teller::Person => "person",
                 };
                 tracing::info!(%txn, ?age, learned, from, "left doubt");
             }

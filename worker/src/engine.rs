@@ -7,6 +7,7 @@
 
 mod doubting;
 mod dry_vote;
+mod forcing;
 mod saving;
 mod settling;
 mod transactions;
@@ -16,11 +17,13 @@ use std::{
     time::Duration,
 };
 
-use votum_commit::{Installation, LogPosition, Message, ParticipantEvent, Participants};
+use votum_commit::{Installation, LogPosition, Message, ParticipantEvent, Participants, Reply};
 use votum_ids::{AttemptId, JobId};
 use votum_job::{Assignment, AttemptEnd, Failure, FailureKind, Usage};
 use votum_machine::{Machine, Moment};
-use votum_wire::{CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, UnreadableJob};
+use votum_wire::{
+    CommittedRound, CoordinatorFrame, FORCED_SINCE, FromCoordinator, FromWorker, UnreadableJob,
+};
 
 use crate::{
     action::Action,
@@ -90,7 +93,7 @@ enum SessionPhase {
     /// Hello is on its way.
     Greeting,
     /// The coordinator has admitted this worker.
-    Admitted { heartbeat: Moment, interval: Duration },
+    Admitted { heartbeat: Moment, interval: Duration, protocol: u32 },
 }
 
 #[derive(Debug)]
@@ -145,6 +148,7 @@ impl Machine for Engine {
             Event::CheckpointSpoilt(id) => self.spoilt(id),
             Event::Found { attempt, number } => self.found(attempt, number),
             Event::Participant(event) => self.participate(now, event),
+            Event::Local { ask, question } => self.answer_local(now, ask, question),
             Event::Terminated(parting) => self.leave(parting),
             Event::Removed => self.leave(Parting::TasksStop),
             Event::Tick => self.tick(now),
@@ -155,9 +159,13 @@ impl Machine for Engine {
         }
         self.take_up_deferred();
         // Before it is admitted a worker says nothing: its inventory will.
-        let admitted =
-            self.session.as_ref().is_some_and(|session| session.phase.heartbeat().is_some());
-        reaction.actions.retain(|action| admitted || !matches!(action, Action::Send(_)));
+        let protocol = self.session.as_ref().and_then(|session| session.phase.protocol());
+        reaction.actions.retain(|action| {
+            // A coordinator that does not know the word is told after its upgrade.
+            let forced = matches!(action, Action::Send(FromWorker::Commit(Reply::Forced(_))));
+            let since = if forced { FORCED_SINCE } else { 0 };
+            !matches!(action, Action::Send(_)) || protocol.is_some_and(|spoken| spoken >= since)
+        });
         reaction
     }
 
@@ -239,11 +247,16 @@ impl Engine {
             None => true,
         };
         if let FromCoordinator::Welcome {
-            lease, heartbeat_interval: interval, stop_grace, ..
+            lease,
+            heartbeat_interval: interval,
+            stop_grace,
+            protocol,
+            ..
         } = body
         {
             self.lease.welcomed(lease, stop_grace);
-            session.phase = SessionPhase::Admitted { heartbeat: now.after(interval), interval };
+            let heartbeat = now.after(interval);
+            session.phase = SessionPhase::Admitted { heartbeat, interval, protocol };
             self.notice(log);
             return self.admitted(log, raised);
         }
@@ -292,7 +305,9 @@ impl Engine {
     /// so that nobody would ever release them.
     fn release_aborted(&mut self, log: LogPosition) {
         for job in self.participants.aborted() {
-            if self.attempts.of_job(job).next().is_none() {
+            // What was forced about it is told first.
+            let told = self.participants.is_reported(job);
+            if told && self.attempts.of_job(job).next().is_none() {
                 self.pending.push_back(Pending::Release { job: job.clone(), log });
             }
         }
@@ -545,7 +560,7 @@ impl Engine {
             }
             None => {}
         }
-        if let Some(Session { phase: SessionPhase::Admitted { heartbeat, interval }, .. }) =
+        if let Some(Session { phase: SessionPhase::Admitted { heartbeat, interval, .. }, .. }) =
             &mut self.session
             && *heartbeat <= now
         {
@@ -582,6 +597,14 @@ impl Engine {
 }
 
 impl SessionPhase {
+    /// Returns the version of the protocol that is spoken; none before the admission.
+    fn protocol(&self) -> Option<u32> {
+        match self {
+            Self::Greeting => None,
+            Self::Admitted { protocol, .. } => Some(*protocol),
+        }
+    }
+
     /// Says when the next sign of life is due; before the admission none is.
     fn heartbeat(&self) -> Option<Moment> {
         match self {

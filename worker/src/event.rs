@@ -10,7 +10,7 @@ use votum_job::{
 };
 use votum_wire::CoordinatorFrame;
 
-use crate::action::Resumed;
+use crate::{action::Resumed, control::AskId, forcing::LocalQuestion};
 
 /// What happens to a worker.
 #[derive(Debug)]
@@ -58,6 +58,13 @@ pub enum Event {
     },
     /// A check or a publication ended, or a peer spoke.
     Participant(ParticipantEvent),
+    /// A person on this machine asks for something.
+    Local {
+        /// Whom to answer.
+        ask: AskId,
+        /// What for.
+        question: LocalQuestion,
+    },
     /// The operator wants the daemon to end.
     Terminated(Parting),
     /// An operator has removed this installation for good: nothing that runs here is wanted.

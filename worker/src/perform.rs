@@ -85,6 +85,7 @@ impl Perform<Action> for Performer {
             Action::AskPeer { peer, txn } => shell.spawn(peer::ask(another(), peer, txn)),
             Action::AnswerPeer { to, txn, knowledge } => shell.peers.answer(to, txn, knowledge),
             Action::Raise(alarm) => tracing::error!(%alarm, "the protocol excludes what was seen"),
+            Action::AnswerLocal { ask, answer } => shell.local.answer(ask, answer),
             Action::TellDoubt(news) => news.log(),
             Action::PruneLogs { kept } => shell.spawn(prune_logs(another(), kept)),
             Action::Exit => shell.ending.end(End::Finished),

@@ -184,6 +184,7 @@ impl Durable for Record {
                 | ParticipantRecord::Committed { .. }
                 | ParticipantRecord::TakenOver { .. }
                 | ParticipantRecord::StoodDown { .. }
+                | ParticipantRecord::Forced(_)
                 | ParticipantRecord::Aborted { .. },
             ) => Bearing::Continues,
         }

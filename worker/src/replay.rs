@@ -222,7 +222,9 @@ fn next(
                 | ParticipantRecord::RoundEnded { .. }
                 | ParticipantRecord::Committed { .. }
                 | ParticipantRecord::TakenOver { .. }
-                | ParticipantRecord::StoodDown { .. } => {}
+                | ParticipantRecord::StoodDown { .. }
+                // Whatever was forced, the bytes stay until the coordinator's word (C9).
+                | ParticipantRecord::Forced(_) => {}
             }
             promises.push(record);
         }

@@ -36,6 +36,7 @@ use crate::{
     account::AccountError,
     checkpoint::Replicating,
     config::{Config, Settings},
+    control,
     event::{Event, Parting},
     gate::Gate,
     holdings::ReadLately,
@@ -114,6 +115,7 @@ pub async fn serve_until(
     let cgroups = detect_cgroups(&me).await;
 
     let (listener, address) = listen(config.artifact_listen).await?;
+    let local = control::listen(&config.data_dir).await.map_err(ServeError::Control)?;
     let (inbox, events) = Inbox::new();
     let (ending, mut end) = Ending::new();
     let shell = Arc::new(Shell {
@@ -135,6 +137,7 @@ pub async fn serve_until(
         runs: Runs::default(),
         peers: PeerDesk::new(inbox.clone()),
         metrics: metrics.clone(),
+        local: Arc::default(),
         bounds: Bounds::default(),
         inbox,
         ending,
@@ -150,6 +153,7 @@ pub async fn serve_until(
     let tls = certificates.tls.clone();
     let server = tokio::spawn(serve_peers(Arc::clone(&shell), listener, tls, stop.clone()));
     let _reloading = AbortOnDropHandle::new(tokio::spawn(certificates.with_each(hangup)));
+    let _local = AbortOnDropHandle::new(tokio::spawn(control::serve(Arc::clone(&shell), local)));
     let (inbox, link) = (shell.inbox.clone(), shell.link.clone());
     let (removed, protocols) = (Arc::<OnceLock<String>>::default(), shell.config.protocols);
     let told = Arc::clone(&removed);
@@ -165,10 +169,7 @@ pub async fn serve_until(
     };
     part(&shell, session).await;
     tracing::info!("ended");
-    match removed.get() {
-        Some(why) => Err(ServeError::Removed { why: why.clone() }),
-        None => result,
-    }
+    removed.get().map_or(result, |why| Err(ServeError::Removed { why: why.clone() }))
 }
 
 /// Listens, and says where.
@@ -349,6 +350,9 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The socket for people of this machine cannot be opened.
+    #[error("cannot open the control socket in the data directory")]
+    Control(#[source] io::Error),
     /// Artifacts and logs are not served any more.
     #[error("artifacts and logs are not served any more")]
     Peers(#[source] Option<tonic::transport::Error>),

@@ -15,6 +15,7 @@ use votum_tls::Dialer;
 use crate::{
     checkpoint::Replicating,
     config::Config,
+    control::LocalDesk,
     event::{AttemptEvent, Event},
     holdings::ReadLately,
     link::Link,
@@ -50,6 +51,8 @@ pub(crate) struct Shell {
     pub(crate) runs: Runs,
     pub(crate) peers: PeerDesk,
     pub(crate) metrics: Metrics,
+    /// Where people of this machine wait for an answer.
+    pub(crate) local: Arc<LocalDesk>,
     pub(crate) bounds: Bounds,
     pub(crate) ending: Ending,
     /// How long the lease lasts by the file that supervisors read; held while it is written.

@@ -46,6 +46,8 @@ pub(crate) fn cases(view: &JobView) -> impl Iterator<Item = String> {
 fn kind(kind: ForcedKind) -> &'static str {
     match kind {
         ForcedKind::GivenUp => "given up",
+        ForcedKind::Committed => "commit",
+        ForcedKind::Aborted => "abort",
     }
 }
 
@@ -57,6 +59,14 @@ fn words(forced: &ForcedView) -> String {
                 forced.worker, forced.by
             )
         }
+        ForcedKind::Committed => {
+            let ForcedView { worker, by, .. } = forced;
+            format!("{worker} was made to publish by {by}, which was not decided")
+        }
+        ForcedKind::Aborted => {
+            let ForcedView { worker, by, .. } = forced;
+            format!("the outputs of {worker} are not published, an abort was forced there by {by}")
+        }
     }
 }
 
@@ -65,6 +75,9 @@ fn since_then(forced: &ForcedView) -> String {
         (Some(at), _) => format!("healed {}", amount::time(at)),
         (None, _) if !forced.contradicts => "agrees with the decision".to_owned(),
         (None, Some(at)) => format!("MIXED for good: removed {}", amount::time(at)),
-        (None, None) => "MIXED until it comes back".to_owned(),
+        (None, None) => match forced.kind {
+            ForcedKind::GivenUp => "MIXED until it comes back".to_owned(),
+            ForcedKind::Committed | ForcedKind::Aborted => "MIXED for good".to_owned(),
+        },
     }
 }

@@ -54,6 +54,8 @@ pub(crate) fn screen(txn: &TxnView, now: WallTime, paint: Paint) -> String {
             (true, None) => "yes".to_owned(),
             (true, at) => ago(at),
             (false, _) if one.in_doubt => "IN DOUBT".to_owned(),
+            // It has promised, knows the decision, and will never do what was decided.
+            (false, _) if is_forced(txn, one) => "FORCED ABORT".to_owned(),
             (false, _) => "-".to_owned(),
         };
         table.row([
@@ -63,11 +65,21 @@ pub(crate) fn screen(txn: &TxnView, now: WallTime, paint: Paint) -> String {
             cell(vote_word(participant.vote.as_ref())),
             cell(ago(one.voted)),
             cell(sent(one, now)),
-            cell(acknowledged).tone(if one.in_doubt { Tone::Bad } else { Tone::Plain }),
+            cell(acknowledged).tone(if one.in_doubt || is_forced(txn, one) {
+                Tone::Bad
+            } else {
+                Tone::Plain
+            }),
             cell(one.uid.to_string()).tone(Tone::Soft),
         ]);
     }
     format!("{}\n{}", head.text(paint), table.text(paint))
+}
+
+/// Says whether somebody was forced to abort what is committed.
+fn is_forced(txn: &TxnView, one: &TxnParticipantView) -> bool {
+    let decided = matches!(txn.stage, TxnStage::Committing | TxnStage::Owing);
+    decided && !one.in_doubt && !one.participant.acknowledged
 }
 
 fn vote(one: &TxnParticipantView) -> String {

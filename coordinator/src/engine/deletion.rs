@@ -104,6 +104,7 @@ mod tests {
             | Action::Refuse { .. }
             | Action::Post(_)
             | Action::Recall { .. }
+            | Action::RecallForced { .. }
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")

@@ -115,7 +115,7 @@ impl Engine {
                 Err(Refusal::WorkerNotLost { job, worker })
             };
         }
-        let given_up = given_up.iter().find(named).and_then(|holder| open.given_up(holder));
+        let given_up = given_up.iter().find(named).and_then(|holder| open.missing(holder));
         Err(match given_up {
             Some(outcome) => {
                 nothing_owed(job, worker, &format!("{} did it already", outcome.forced.by))

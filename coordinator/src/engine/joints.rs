@@ -90,12 +90,20 @@ impl Engine {
         let committed =
             |action: &CoordinatorAction| matches!(action, CoordinatorAction::Committed { .. });
         let catches_up = |record: &CoordinatorRecord| {
-            matches!(record, CoordinatorRecord::CaughtUp { .. } | CoordinatorRecord::Removed { .. })
+            matches!(
+                record,
+                CoordinatorRecord::CaughtUp { .. }
+                    | CoordinatorRecord::Removed { .. }
+                    // With nothing left to wait for, only a commit ends so.
+                    | CoordinatorRecord::Heuristic { .. }
+            )
         };
         let commits = reaction.actions.iter().any(committed)
             || reaction.record.as_ref().is_some_and(catches_up);
         let decision = if commits { Decision::Commit } else { Decision::Abort };
         let closed = reaction.record.as_ref().and_then(closes).cloned();
+        let ended_by_force = reaction.record.as_ref().and_then(heuristic_of).cloned();
+        let closed = closed.or(ended_by_force.filter(|job| self.commit.phase(job).is_none()));
         if let Some(record) = reaction.record {
             self.note(turn.now(), Some(record.job().clone()), None, Some(&record));
             if let CoordinatorRecord::CommitDecided { txn, .. } = &record {
@@ -214,7 +222,7 @@ impl Engine {
     }
 
     /// Remembers when something was recorded, for people.
-    fn note(
+    pub(super) fn note(
         &mut self,
         now: Moment,
         job: Option<JobId>,
@@ -231,6 +239,11 @@ impl Engine {
     }
 }
 
+/// Returns the job about which something was forced.
+fn heuristic_of(record: &CoordinatorRecord) -> Option<&JobId> {
+    matches!(record, CoordinatorRecord::Heuristic { .. }).then(|| record.job())
+}
+
 /// Says which job a record closes, if the transaction has ended with it.
 fn closes(record: &CoordinatorRecord) -> Option<&JobId> {
     match record {
@@ -238,6 +251,7 @@ fn closes(record: &CoordinatorRecord) -> Option<&JobId> {
         CoordinatorRecord::CommitDecided { .. }
         | CoordinatorRecord::Aborting { .. }
         | CoordinatorRecord::Replaced { .. }
+        | CoordinatorRecord::Heuristic { .. }
         | CoordinatorRecord::GivenUp { .. } => None,
         CoordinatorRecord::Ended { job } => Some(job),
         CoordinatorRecord::CaughtUp { txn, .. } | CoordinatorRecord::Removed { txn, .. } => {

@@ -40,13 +40,7 @@ impl Engine {
     /// Notes what a participant says, for people.
     pub(super) fn overhear(&mut self, now: Moment, from: &Installation, reply: &Reply) {
         let at = self.anchor.at(now);
-        let (Reply::Voted { txn, .. }
-        | Reply::Acked { txn }
-        | Reply::TookOver { txn, .. }
-        | Reply::Declined { txn, .. }
-        | Reply::StoodDown { txn, .. }
-        | Reply::Inquired { txn }) = reply;
-        if let Some(open) = self.jobs.get_mut(&txn.job) {
+        if let Some(open) = self.jobs.get_mut(&reply.txn().job) {
             open.exchange.hear(at, from, reply);
         }
     }
@@ -110,14 +104,16 @@ impl Engine {
             Stage::Delivering { txn, unacked, given_up } => {
                 for holder in &open.publishers {
                     let waits = unacked.contains(holder) || given_up.contains(holder);
-                    add(holder, Some(Vote::Yes), !waits, waits);
+                    let done = !waits && open.missing(holder).is_none();
+                    add(holder, Some(Vote::Yes), done, waits);
                 }
                 (TxnStage::Committing, Some(txn), open.decided)
             }
             Stage::Owing { txn, given_up } => {
                 for holder in &open.publishers {
                     let waits = given_up.contains(holder);
-                    add(holder, Some(Vote::Yes), !waits, waits);
+                    let done = !waits && open.missing(holder).is_none();
+                    add(holder, Some(Vote::Yes), done, waits);
                 }
                 (TxnStage::Owing, Some(txn), open.ended)
             }

@@ -71,6 +71,7 @@ impl Metrics {
             | Event::Expired { .. }
             | Event::Crumbled { .. }
             | Event::Recalled { .. }
+            | Event::ForcedRecalled { .. }
             | Event::Tick => {}
         }
     }
@@ -94,7 +95,8 @@ impl Metrics {
             self.hooks.get_or_create(&words).inc();
         }
         // A note to a job that had closed before states its end once more.
-        let noted = matches!(record.schedule, Some(votum_schedule::Record::Returned { .. }));
+        let noted = matches!(record.schedule, Some(votum_schedule::Record::Returned { .. }))
+            || matches!(record.commit, Some(CoordinatorRecord::Heuristic { .. }));
         if let Some(closing) = record.closing.as_ref().filter(|_| !noted) {
             self.see_closing(at, closing);
         }
@@ -160,7 +162,8 @@ impl Metrics {
             CoordinatorRecord::Replaced { .. }
             | CoordinatorRecord::GivenUp { .. }
             | CoordinatorRecord::CaughtUp { .. }
-            | CoordinatorRecord::Removed { .. } => {}
+            | CoordinatorRecord::Removed { .. }
+            | CoordinatorRecord::Heuristic { .. } => {}
         }
     }
 
@@ -190,6 +193,7 @@ impl Metrics {
             | Action::Reply { .. }
             | Action::Post(_)
             | Action::Recall { .. }
+            | Action::RecallForced { .. }
             | Action::JobChanged { .. } => {}
         }
     }

@@ -39,6 +39,7 @@ impl Counted {
             | Message::Replaced { .. }
             | Message::Undecided { .. }
             | Message::RoundEnded { .. }
+            | Message::Noted { .. }
             | Message::Release { .. } => {}
         }
     }

@@ -17,7 +17,8 @@ use crate::{quarantine, record::JobRecord, view::fact};
 /// Every fact of a record is an event of its own, so that the numbers of a history that is read
 /// again, or has grown, are the same.
 pub(crate) fn events(job: &JobId, stored: &[Stored]) -> Vec<EventView> {
-    let mut history = History { numbers: BTreeMap::new(), events: Vec::new(), decided: false };
+    let mut history =
+        History { numbers: BTreeMap::new(), events: Vec::new(), decided: false, closed: false };
     let mut last = WallTime(0);
     for (at, record) in stored.iter().enumerate() {
         match quarantine::read_one(job, record) {
@@ -84,6 +85,7 @@ struct History {
     numbers: BTreeMap<(TaskId, FencingToken), u32>,
     events: Vec<EventView>,
     decided: bool,
+    closed: bool,
 }
 
 impl History {
@@ -108,7 +110,8 @@ impl History {
         if let Some(settle) = &record.settle {
             self.add(stored, at, of_settle(settle));
         }
-        if record.closing.is_some() {
+        // What is noted of a job that is closed closes nothing.
+        if record.closing.is_some() && !std::mem::replace(&mut self.closed, true) {
             self.add(stored, at, Fact::new("closed", "nothing is owed or left to do"));
         }
     }

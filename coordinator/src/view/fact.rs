@@ -1,6 +1,6 @@
 //! The records of scheduling and of the commit protocol as sentences.
 
-use votum_commit::CoordinatorRecord;
+use votum_commit::{CoordinatorRecord, Decision, Forced, Heuristic};
 use votum_ids::WorkerId;
 use votum_job::{AttemptEnd, Comeback, Finding, Size};
 use votum_schedule::{LiveAttempts, Record, Registration};
@@ -155,6 +155,15 @@ pub(crate) fn of_commit(record: &CoordinatorRecord) -> Fact {
         CoordinatorRecord::Removed { holder, .. } => {
             let words = format!("{}, given up before, was removed for good", holder.worker);
             Fact::new("removed", words).at(&holder.worker)
+        }
+        CoordinatorRecord::Heuristic { holder, heuristic } => {
+            let Heuristic { outcome, forced: Forced { by, reason, .. }, .. } = heuristic;
+            let did = match outcome {
+                Decision::Commit => "publish",
+                Decision::Abort => "publish nothing",
+            };
+            let words = format!("{}, in doubt, was made to {did}: {reason}", holder.worker);
+            Fact::new("forced", words).at(&holder.worker).by(by)
         }
     }
 }

@@ -54,7 +54,7 @@ impl Fate {
             let published = |holder: &Installation| ParticipantView {
                 worker: holder.worker.clone(),
                 vote: Some(Vote::Yes),
-                acknowledged: open.given_up(holder).is_none(),
+                acknowledged: open.missing(holder).is_none(),
             };
             fate.participants = open.publishers.iter().map(published).collect();
             return fate;
@@ -73,7 +73,9 @@ impl Fate {
                 let told = open.publishers.iter().map(|holder| ParticipantView {
                     worker: holder.worker.clone(),
                     vote: Some(Vote::Yes),
-                    acknowledged: !unacked.contains(holder) && !given_up.contains(holder),
+                    acknowledged: !unacked.contains(holder)
+                        && !given_up.contains(holder)
+                        && open.missing(holder).is_none(),
                 });
                 fate.participants = told.collect();
             }

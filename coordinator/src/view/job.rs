@@ -10,7 +10,7 @@ use votum_machine::{Moment, WallTime};
 use votum_schedule::{KeptRelease, LiveAttempts, Pause, Scheduler};
 use votum_settle::Settlement;
 use votum_wire::{
-    EvidenceView, ForcedKind, ForcedView, PauseOrigin, PauseView,
+    EvidenceView, ForcedView, PauseOrigin, PauseView,
     rescue::KeptReleaseView,
     view::{JobHolder, JobState, JobView, OutputState, ParticipantView, QuarantineView, TaskState},
 };
@@ -289,16 +289,17 @@ fn shown_release(release: &KeptRelease) -> KeptReleaseView {
 }
 
 fn shown_forced(outcome: &ForcedOutcome) -> ForcedView {
-    let ForcedOutcome { holder, forced, at, healed, removed } = outcome.clone();
+    let ForcedOutcome { holder, kind, forced, at, contradicts, healed, removed, .. } =
+        outcome.clone();
     let evidence = forced.evidence.into_iter();
     ForcedView {
         worker: holder.worker,
         uid: holder.uid,
-        kind: ForcedKind::GivenUp,
+        kind,
         by: forced.by,
         reason: forced.reason,
         at,
-        contradicts: true,
+        contradicts,
         healed,
         removed,
         evidence: evidence.map(|Evidence { at, text }| EvidenceView { at, text }).collect(),

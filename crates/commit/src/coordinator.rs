@@ -165,6 +165,10 @@ impl Coordinator {
             Reply::StoodDown { txn, number } => {
                 self.pass(now, &txn.job.clone(), Event::StoodDown { txn, number, by: from })
             }
+            Reply::Forced(heuristic) => {
+                let job = heuristic.txn.job.clone();
+                self.pass(now, &job, Event::Forced { heuristic, by: from })
+            }
             Reply::Inquired { txn } => self.answer(now, from, txn),
         }
     }

@@ -14,8 +14,8 @@ use votum_ids::TxnId;
 use votum_machine::Moment;
 
 use crate::{
-    CoordinatorAction, CoordinatorRecord, Forced, Installation, Message, Pledge, Share,
-    round::Shares,
+    CoordinatorAction, CoordinatorRecord, Decision, Forced, Heuristic, Installation, Message,
+    Pledge, Share, round::Shares,
 };
 
 /// A commit on its way.
@@ -94,6 +94,15 @@ impl Delivery {
     pub(crate) fn part(&mut self, holder: &Installation) {
         self.given_up.remove(holder);
         self.untold.retain(|(untold, _)| untold != holder);
+    }
+
+    /// Applies the record of what was forced at a participant: whoever was forced to abort what it
+    /// promised in this round never publishes it, and is not waited for.
+    pub(crate) fn hear_forced(&mut self, holder: &Installation, heuristic: &Heuristic) {
+        if heuristic.txn == self.txn && heuristic.outcome == Decision::Abort {
+            self.unacked.remove(holder);
+            self.given_up.remove(holder);
+        }
     }
 
     /// Applies the record that nobody is waited for any more: everybody else has acknowledged,

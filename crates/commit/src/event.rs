@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use votum_ids::{JobId, TxnId, WorkerUid};
-use votum_machine::Moment;
+use votum_machine::{Moment, WallTime};
 
-use crate::{Cause, Forced, Installation, Knowledge, LogPosition, Message, Reply, Share, Vote};
+use crate::{
+    Cause, Decision, Forced, Installation, Knowledge, LogPosition, Message, Reply, Share, Vote,
+};
 
 /// What happens to the coordinator's half.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -165,6 +167,17 @@ pub enum ParticipantEvent {
         txn: TxnId,
         /// What it knows.
         knowledge: Knowledge,
+    },
+    /// A person forces an outcome of the round that is in doubt; ignored unless one is (H1).
+    ForceAsked {
+        /// The job.
+        job: JobId,
+        /// What this participant shall do.
+        outcome: Decision,
+        /// By whom, and why.
+        forced: Forced,
+        /// The time of day.
+        at: WallTime,
     },
     /// The coordinator is reachable again: ask what is in doubt without waiting.
     Connected,

@@ -34,6 +34,7 @@
 //! | Finishing | No | | Commit | published: ack | | | |
 //! | Ended | No | | Commit | ack again | | | *Released* |
 //! | Aborted | No | | Refused | alarm | discard | | *Released* |
+//! | Forced | commit: Yes if it publishes the same; abort: No | | unknown | commit: **Committed**, ack; abort: says so | *Aborted*, discard | | *Released* once noted |
 //! | Released, unknown | No | | unknown | ack again | discard | | discard |
 //!
 //! A participant in doubt asks the coordinator, and when that stays silent its
@@ -45,6 +46,11 @@
 //! of them is told TakeOver, and their **TakenOver** before they publish. The replaced one is told
 //! so until it confirms (**StoodDown**) that nothing of it is visible; until then the
 //! transaction stays open, and ends as for one that was given up (C13, C14).
+//!
+//! A person may end the doubt of one participant by force (**Forced**). That binds it alone: peers
+//! hear *unknown* from it, and it tells the coordinator until that has noted it (**Heuristic**).
+//! Where the decision is another one, the job is mixed, and the records say who did it and why
+//! (C1, H1, H2).
 //!
 //! Read before changing anything: Gray, "Notes on Data Base Operating Systems"
 //! (1978); Mohan, Lindsay, Obermarck, "Transaction Management in the R*
@@ -61,6 +67,7 @@ mod decision;
 mod delivery;
 mod event;
 mod forced;
+mod heuristic;
 mod message;
 mod participant;
 mod participants;
@@ -78,7 +85,7 @@ pub use alarm::Alarm;
 pub use coordinator::{Coordinator, LogState, Start};
 pub use decision::{Cause, Decision};
 pub use event::{CoordinatorEvent, ParticipantEvent};
-pub use forced::{Evidence, Forced};
+pub use forced::{Evidence, Forced, Heuristic};
 pub use message::{Installation, Knowledge, LogPosition, Message, Peer, Pledge, Reply, Share};
 pub use participants::Participants;
 pub use record::{CoordinatorRecord, ParticipantRecord};

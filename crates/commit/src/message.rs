@@ -9,7 +9,7 @@ use votum_ids::{
     WorkerId, WorkerUid,
 };
 
-use crate::Vote;
+use crate::{Heuristic, Vote};
 
 /// One installation of a worker: who may take part in a round under its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -150,6 +150,11 @@ pub enum Message {
         /// The round asked about.
         txn: TxnId,
     },
+    /// What was forced in this round is in the coordinator's log (H2).
+    Noted {
+        /// The round.
+        txn: TxnId,
+    },
     /// The job is over for everyone: forget it and remove what is still staged.
     Release {
         /// The job.
@@ -167,7 +172,8 @@ impl Message {
             | Self::TakeOver { txn, .. }
             | Self::Replaced { txn, .. }
             | Self::Undecided { txn }
-            | Self::RoundEnded { txn } => &txn.job,
+            | Self::RoundEnded { txn }
+            | Self::Noted { txn } => &txn.job,
             Self::Abort { job } | Self::Release { job } => job,
         }
     }
@@ -210,11 +216,30 @@ pub enum Reply {
         /// The publisher number that it lost.
         number: u64,
     },
+    /// A person has forced an outcome here; said until it is noted, and until what was decided is
+    /// known: so it asks as well.
+    Forced(Heuristic),
     /// In doubt: what became of this round?
     Inquired {
         /// The round.
         txn: TxnId,
     },
+}
+
+impl Reply {
+    /// Returns the round that the reply is about.
+    #[must_use]
+    pub fn txn(&self) -> &TxnId {
+        match self {
+            Self::Voted { txn, .. }
+            | Self::Acked { txn }
+            | Self::TookOver { txn, .. }
+            | Self::Declined { txn, .. }
+            | Self::StoodDown { txn, .. }
+            | Self::Forced(Heuristic { txn, .. })
+            | Self::Inquired { txn } => txn,
+        }
+    }
 }
 
 /// What a peer knows about a round (C7).

@@ -14,7 +14,9 @@ use votum_machine::Moment;
 
 use crate::{
     Alarm, Installation, Knowledge, LogPosition, Message, Objection, ParticipantAction,
-    ParticipantEvent, ParticipantRecord, Peer, Pledge, Reply, Vote, patience::Patience,
+    ParticipantEvent, ParticipantRecord, Peer, Pledge, Reply, Vote,
+    heuristic::{Publication, Report, prepared},
+    patience::Patience,
     takeover::Takeover,
 };
 
@@ -37,6 +39,8 @@ pub(crate) struct Participant {
     pub(crate) takeovers: BTreeMap<u64, Takeover>,
     /// Whether what it promised itself is to be taken back: another one publishes it.
     pub(crate) gives_way: bool,
+    /// What a person has forced here; outlives the decision, so that it is told (H2).
+    pub(crate) report: Option<Report>,
 }
 
 /// What a round asks this participant to promise; never changes.
@@ -57,6 +61,8 @@ pub(crate) enum Phase {
     Checking(Arc<Promise>),
     /// In doubt: has voted Yes and does not know the decision.
     Prepared(Doubt),
+    /// A person has ended the doubt; the decision is not known here.
+    Forced { promise: Arc<Promise>, publication: Publication },
     /// Knows Commit, and makes its outputs visible; unless permitted it asks first whether it was
     /// replaced.
     Finishing { promise: Arc<Promise>, due: Option<Moment>, permitted: bool },
@@ -93,6 +99,7 @@ impl Participant {
             objected: None,
             takeovers: BTreeMap::new(),
             gives_way: false,
+            report: None,
         }
     }
 
@@ -107,6 +114,10 @@ impl Participant {
                 let promise = promise.clone();
                 self.conclude_check(now, promise, result)
             }
+            (Phase::Prepared(_), Event::ForceAsked { outcome, forced, at, .. }) => {
+                self.force(now, outcome, forced, at)
+            }
+            (Phase::Forced { .. }, Event::Published { txn }) => self.published_by_force(&txn),
             (_, Event::PeerAsked { txn, by, .. }) => self.tell(by, txn),
             (Phase::Prepared(doubt), Event::PeerAnswered { txn, knowledge })
                 if doubt.promise.txn == txn =>
@@ -133,6 +144,7 @@ impl Participant {
             (Phase::Finishing { due, permitted: false, .. }, Event::Connected) => {
                 *due = Some(now);
                 self.hasten(now);
+                self.hasten_report(now);
                 Reaction::none()
             }
             (Phase::Prepared(doubt), Event::Connected) => {
@@ -144,6 +156,7 @@ impl Participant {
             (_, Event::Tick) => self.tick(now),
             (_, Event::Connected) => {
                 self.hasten(now);
+                self.hasten_report(now);
                 Reaction::none()
             }
             // A task that ended after the job has sealed what nobody wants.
@@ -154,6 +167,8 @@ impl Participant {
             (_, Event::Sealed { .. })
             // The check of a round that has ended, or an answer about one.
             | (_, Event::Checked { .. } | Event::PeerAnswered { .. })
+            // The decision is known, or nothing was promised: nobody may force anything (H1).
+            | (_, Event::ForceAsked { .. })
             // The work of an earlier start of this worker, or a duplicate.
             | (_, Event::Published { .. }) => Reaction::none(),
         }
@@ -166,6 +181,9 @@ impl Participant {
             Phase::Finishing { promise, due: due @ Some(_), permitted: true } => {
                 *due = None;
                 publish(promise)
+            }
+            Phase::Forced { publication: Publication::Due(due), .. } if *due <= now => {
+                self.publish_forced()
             }
             Phase::Finishing { promise, due: Some(due), permitted: false } if *due <= now => {
                 *due = ASK_AGAIN.next(now, now);
@@ -187,11 +205,15 @@ impl Participant {
             Phase::Staged
             | Phase::Checking(_)
             | Phase::Prepared(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { due: None }
             | Phase::Released { .. }
             | Phase::Forgotten => {
+                if let Some(report) = self.report_again(now) {
+                    return report;
+                }
                 let asks = self.asks_at().is_some_and(|due| due <= now);
                 if asks { self.ask_whether_replaced(now) } else { Reaction::none() }
             }
@@ -204,9 +226,14 @@ impl Participant {
             Phase::Prepared(doubt) => Some(doubt.due),
             Phase::Finishing { due, .. } | Phase::Aborted { due } => *due,
             Phase::Released { due, .. } => Some(*due),
-            Phase::Staged | Phase::Checking(_) | Phase::Ended(_) | Phase::Forgotten => None,
+            Phase::Forced { publication: Publication::Due(due), .. } => Some(*due),
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Forced { .. }
+            | Phase::Ended(_)
+            | Phase::Forgotten => None,
         };
-        due.into_iter().chain(self.asks_at()).min()
+        due.into_iter().chain(self.asks_at()).chain(self.reports_at()).min()
     }
 
     /// Remembers a vote ReadOnly: it is a vote, so this round is never refused.
@@ -218,7 +245,10 @@ impl Participant {
     fn hear(&mut self, now: Moment, message: Message, log: LogPosition) -> Reaction {
         // Its job has committed, whatever this participant itself was asked before.
         let taken = self.takeovers.values().any(Takeover::is_current);
-        let settled = self.is_settled();
+        let settled = self.is_settled() && self.is_reported();
+        if let Phase::Forced { .. } = &self.phase {
+            return self.hear_by_force(now, message, log);
+        }
         match (&mut self.phase, message) {
             (_, Message::TakeOver { txn, number, pledges, .. }) => {
                 self.take_over(txn, number, pledges)
@@ -241,12 +271,15 @@ impl Participant {
             ) => object(txn, Objection::NotHeld),
             (_, Message::Commit { txn, pledges, .. }) => self.obey_commit(txn, &pledges),
             (Phase::Staged | Phase::Checking(_) | Phase::Prepared(_), Message::Abort { job }) => {
-                self.conclude_job(Phase::Aborted { due: None });
-                self.discard().durably(ParticipantRecord::Aborted { job })
+                self.abort(job)
             }
             (Phase::Aborted { .. }, Message::Abort { .. })
             | (Phase::Released { .. }, Message::Abort { .. } | Message::Release { .. }) => {
                 self.discard()
+            }
+            (_, Message::Noted { txn }) => {
+                self.noted(&txn);
+                Reaction::none()
             }
             (Phase::Prepared(doubt), Message::Undecided { txn }) if doubt.promise.txn == txn => {
                 doubt.unanswered = false;
@@ -268,11 +301,7 @@ impl Participant {
                 | Phase::Ended(_)
                 | Phase::Aborted { .. },
                 Message::Release { job },
-            ) if settled => {
-                self.takeovers.clear();
-                self.conclude_job(Phase::Released { due: now.after(TOMBSTONE), swept: true });
-                self.discard().durably(ParticipantRecord::Released { job })
-            }
+            ) if settled => self.release(now, job),
             // A question asked before the job ended is answered by presumption after it.
             (Phase::Finishing { .. } | Phase::Ended(_), Message::Abort { .. })
             // Of another round, or the doubt has ended (C10).
@@ -280,8 +309,23 @@ impl Participant {
             // Whoever is in doubt asks until it is told; whoever publishes finishes first
             // and is released again.
             | (_, Message::Release { .. })
+            // What was forced was heard above.
+            | (Phase::Forced { .. }, _)
             | (Phase::Forgotten, _) => Reaction::none(),
         }
+    }
+
+    /// Obeys the end of the job, whose outputs become visible nowhere.
+    pub(crate) fn abort(&mut self, job: JobId) -> Reaction {
+        self.conclude_job(Phase::Aborted { due: None });
+        self.discard().durably(ParticipantRecord::Aborted { job })
+    }
+
+    /// Forgets a job that is over for everyone.
+    pub(crate) fn release(&mut self, now: Moment, job: JobId) -> Reaction {
+        self.takeovers.clear();
+        self.conclude_job(Phase::Released { due: now.after(TOMBSTONE), swept: true });
+        self.discard().durably(ParticipantRecord::Released { job })
     }
 
     /// Obeys Commit as often as it comes; the acknowledgement follows the publication (C8).
@@ -307,6 +351,7 @@ impl Participant {
             Phase::Staged
             | Phase::Checking(_)
             | Phase::Prepared(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. } => {
@@ -322,6 +367,7 @@ impl Participant {
             Phase::Checking(current) => Some(&current.txn),
             Phase::Prepared(doubt) => Some(&doubt.promise.txn),
             Phase::Staged
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
@@ -359,13 +405,7 @@ impl Participant {
         let txn = promise.txn.clone();
         match result {
             Vote::Yes => {
-                let record = ParticipantRecord::Prepared {
-                    txn: txn.clone(),
-                    holder: promise.holder.clone(),
-                    pledges: promise.pledges.clone(),
-                    peers: promise.peers.clone(),
-                    log: promise.log,
-                };
+                let record = prepared(&promise);
                 self.phase = Phase::Prepared(Doubt::new(now, promise));
                 vote(txn, Vote::Yes).durably(record)
             }
@@ -408,7 +448,10 @@ impl Participant {
     /// Enters a phase that answers every question, whatever round it is about.
     pub(crate) fn conclude_job(&mut self, phase: Phase) {
         let takeovers = std::mem::take(&mut self.takeovers);
-        *self = Self { phase, takeovers, ..Self::new(self.job.clone()) };
+        // Once it is released everybody knows it who has to.
+        let released = matches!(phase, Phase::Released { .. });
+        let report = self.report.take().filter(|_| !released);
+        *self = Self { phase, takeovers, report, ..Self::new(self.job.clone()) };
     }
 
     pub(crate) fn leave_doubt(&mut self) -> Reaction {
@@ -429,7 +472,10 @@ impl Participant {
                 Some(if same { Knowledge::Commit } else { Knowledge::Refused })
             }
             Phase::Aborted { .. } => Some(Knowledge::Refused),
-            Phase::Released { .. } | Phase::Forgotten => Some(Knowledge::Unknown),
+            // What was forced here says nothing about the round (C1).
+            Phase::Forced { .. } | Phase::Released { .. } | Phase::Forgotten => {
+                Some(Knowledge::Unknown)
+            }
             Phase::Staged | Phase::Checking(_) | Phase::Prepared(_)
                 if self.knows_commit_of(&txn) =>
             {

@@ -6,8 +6,8 @@ use votum_ids::{JobId, TxnId, WorkerUid};
 use votum_machine::{Machine, Moment};
 
 use crate::{
-    Installation, Knowledge, LogPosition, Message, Objection, ParticipantAction, ParticipantEvent,
-    ParticipantRecord, Pledge, Reply, Vote,
+    Heuristic, Installation, Knowledge, LogPosition, Message, Objection, ParticipantAction,
+    ParticipantEvent, ParticipantRecord, Peer, Pledge, Reply, Vote,
     agenda::Agenda,
     participant::{self, Participant, Phase},
 };
@@ -44,6 +44,7 @@ impl Participants {
             Phase::Prepared(doubt) => Some(&doubt.promise.txn),
             Phase::Staged
             | Phase::Checking(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
@@ -59,6 +60,7 @@ impl Participants {
             Phase::Prepared(doubt) => Some(&doubt.promise.txn),
             Phase::Staged
             | Phase::Checking(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
@@ -77,6 +79,8 @@ impl Participants {
             Phase::Staged
             | Phase::Checking(_)
             | Phase::Prepared(_)
+            // What was forced is no decision, and nobody may adopt it as one (C6).
+            | Phase::Forced { .. }
             | Phase::Aborted { .. }
             | Phase::Released { .. }
             | Phase::Forgotten => None,
@@ -93,10 +97,54 @@ impl Participants {
             Phase::Staged
             | Phase::Checking(_)
             | Phase::Prepared(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Released { .. }
             | Phase::Forgotten => None,
+        })
+    }
+
+    /// Returns what a person has forced here and the coordinator has not released, by job.
+    pub fn forced(&self) -> impl Iterator<Item = &Heuristic> {
+        self.jobs.values().filter_map(|job| Some(&*job.report.as_ref()?.heuristic))
+    }
+
+    /// Returns what was promised in a round that is in doubt here, or was ended by force, and who
+    /// else has part in it.
+    #[must_use]
+    pub fn promised(&self, job: &JobId) -> Option<(&[Pledge], &[Peer])> {
+        let promise = match &self.jobs.get(job)?.phase {
+            Phase::Prepared(doubt) => &doubt.promise,
+            Phase::Forced { promise, .. } => promise,
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Finishing { .. }
+            | Phase::Ended(_)
+            | Phase::Aborted { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => return None,
+        };
+        Some((&promise.pledges, &promise.peers))
+    }
+
+    /// Says whether the coordinator has noted whatever a person has forced about a job here.
+    #[must_use]
+    pub fn is_reported(&self, job: &JobId) -> bool {
+        self.jobs.get(job).is_none_or(Participant::is_reported)
+    }
+
+    /// Says whether the decision on a job is known here: it may not be forced any more (H1).
+    #[must_use]
+    pub fn is_decided(&self, job: &JobId) -> bool {
+        self.jobs.get(job).is_some_and(|job| match &job.phase {
+            Phase::Finishing { .. } | Phase::Ended(_) | Phase::Aborted { .. } => true,
+            Phase::Staged
+            | Phase::Checking(_)
+            | Phase::Prepared(_)
+            | Phase::Forced { .. }
+            | Phase::Released { .. }
+            | Phase::Forgotten => false,
         })
     }
 
@@ -171,6 +219,7 @@ impl Participants {
             | Message::Abort { .. }
             | Message::Undecided { .. }
             | Message::RoundEnded { .. }
+            | Message::Noted { .. }
             | Message::Release { .. } => {}
         }
         let job = message.job().clone();
@@ -200,8 +249,10 @@ impl Participants {
             Message::Abort { job } | Message::Release { job } => {
                 Reaction::perform([ParticipantAction::Discard { job }])
             }
-            // Nobody here is in doubt.
-            Message::Undecided { .. } | Message::RoundEnded { .. } => Reaction::none(),
+            // Nobody here is in doubt, or was.
+            Message::Undecided { .. } | Message::RoundEnded { .. } | Message::Noted { .. } => {
+                Reaction::none()
+            }
         }
     }
 
@@ -216,6 +267,7 @@ impl Participants {
             | Message::Abort { .. }
             | Message::Undecided { .. }
             | Message::RoundEnded { .. }
+            | Message::Noted { .. }
             | Message::Release { .. } => Reaction::none(),
         }
     }
@@ -246,9 +298,10 @@ impl Participants {
             | Phase::Checking(_)
             | Phase::Finishing { permitted: true, .. }
             | Phase::Ended(_)
+            | Phase::Forced { .. }
             | Phase::Aborted { .. }
             | Phase::Released { .. }
-            | Phase::Forgotten => job.asks_at().is_some(),
+            | Phase::Forgotten => job.asks_at().or(job.reports_at()).is_some(),
         });
         let asking: Vec<JobId> = asking.map(|job| job.job.clone()).collect();
         for job in asking {
@@ -294,6 +347,13 @@ impl Machine for Participants {
             }
             ParticipantEvent::PeerAsked { txn, asked, updates, by } => {
                 self.tell(now, txn, asked, updates, by)
+            }
+            ParticipantEvent::ForceAsked { ref job, .. } => {
+                let job = job.clone();
+                if self.quarantined.contains(&job) {
+                    return Reaction::none();
+                }
+                self.pass(now, &job, event)
             }
             ParticipantEvent::Connected => self.connect(now),
             ParticipantEvent::Tick => match self.agenda.most_urgent(now) {

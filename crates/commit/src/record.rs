@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use votum_ids::{JobId, TxnId};
 
-use crate::{Cause, Forced, Installation, LogPosition, Peer, Pledge, Share};
+use crate::{Cause, Forced, Heuristic, Installation, LogPosition, Peer, Pledge, Share};
 
 /// A fact of the coordinator's half.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +67,16 @@ pub enum CoordinatorRecord {
         /// Who.
         holder: Installation,
     },
+    /// A participant has told what was forced there while it was in doubt; whether that
+    /// contradicts the decision follows from the records before (H2).
+    ///
+    /// Whoever was forced to abort what is committed is waited for no longer: it never publishes.
+    Heuristic {
+        /// Who.
+        holder: Installation,
+        /// What was forced.
+        heuristic: Heuristic,
+    },
 }
 
 impl CoordinatorRecord {
@@ -76,7 +86,10 @@ impl CoordinatorRecord {
         match self {
             // With nobody to publish, nothing can become visible on one side only.
             Self::CommitDecided { shares, .. } => !shares.is_empty(),
-            Self::Aborting { .. } | Self::GivenUp { .. } | Self::Replaced { .. } => true,
+            Self::Aborting { .. }
+            | Self::GivenUp { .. }
+            | Self::Replaced { .. }
+            | Self::Heuristic { .. } => true,
             Self::Ended { .. } | Self::CaughtUp { .. } | Self::Removed { .. } => false,
         }
     }
@@ -90,6 +103,7 @@ impl CoordinatorRecord {
             | Self::GivenUp { txn, .. }
             | Self::CaughtUp { txn, .. }
             | Self::Removed { txn, .. } => &txn.job,
+            Self::Heuristic { heuristic, .. } => &heuristic.txn.job,
             Self::Aborting { job, .. } | Self::Ended { job } => job,
         }
     }
@@ -145,6 +159,9 @@ pub enum ParticipantRecord {
         /// The publisher number that it lost.
         number: u64,
     },
+    /// A person has forced an outcome while the decision was not known; what follows from it is
+    /// done after this (H2).
+    Forced(Heuristic),
     /// Abort was learned: discarding starts.
     Aborted {
         /// The job.
@@ -166,7 +183,8 @@ impl ParticipantRecord {
             | Self::Refused { .. }
             | Self::Committed { .. }
             | Self::TakenOver { .. }
-            | Self::StoodDown { .. } => true,
+            | Self::StoodDown { .. }
+            | Self::Forced(_) => true,
             Self::RoundEnded { .. } | Self::Aborted { .. } | Self::Released { .. } => false,
         }
     }
@@ -181,6 +199,7 @@ impl ParticipantRecord {
             | Self::Committed { txn, .. }
             | Self::TakenOver { txn, .. }
             | Self::StoodDown { txn, .. } => &txn.job,
+            Self::Forced(heuristic) => &heuristic.txn.job,
             Self::Aborted { job } | Self::Released { job } => job,
         }
     }

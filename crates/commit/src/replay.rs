@@ -4,15 +4,21 @@
 //! record that cannot follow the one before it is never skipped: the job is
 //! corrupt, and the machine quarantines it so that the others recover (V1, V3).
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use thiserror::Error;
 use votum_ids::{JobId, TxnId, WorkerUid};
 use votum_machine::Moment;
 
 use crate::{
-    Cause, Coordinator, CoordinatorRecord, ParticipantRecord, Participants, Share, Start,
+    Cause, Coordinator, CoordinatorRecord, Decision, Heuristic, Installation, ParticipantRecord,
+    Participants, Share, Start,
     delivery::Delivery,
+    heuristic::{Publication, Report},
     participant::{Doubt, Participant, Phase, Promise},
     takeover::{State, Takeover},
     transaction::{Transaction, gather},
@@ -51,6 +57,8 @@ pub enum Recorded {
     CaughtUp,
     /// [`CoordinatorRecord::Removed`].
     Removed,
+    /// [`CoordinatorRecord::Heuristic`].
+    Heuristic,
     /// [`ParticipantRecord::Prepared`].
     Prepared,
     /// [`ParticipantRecord::Refused`].
@@ -63,6 +71,8 @@ pub enum Recorded {
     TakenOver,
     /// [`ParticipantRecord::StoodDown`].
     StoodDown,
+    /// [`ParticipantRecord::Forced`].
+    Forced,
     /// [`ParticipantRecord::Aborted`].
     Aborted,
     /// [`ParticipantRecord::Released`].
@@ -97,6 +107,8 @@ impl Coordinator {
         records: impl IntoIterator<Item = CoordinatorRecord>,
     ) -> Result<(), CorruptTransaction> {
         let records: Vec<CoordinatorRecord> = records.into_iter().collect();
+        let heard = records.iter().filter_map(heuristic);
+        let heard: BTreeSet<_> = heard.collect();
         let mut numbered = records.iter().cloned().enumerate();
         let decided = numbered.try_fold(Decided::Nothing, |decided, (at, record)| {
             next_decided(decided, record).map_err(|corrupt| CorruptTransaction { at, ..corrupt })
@@ -109,7 +121,7 @@ impl Coordinator {
             // Undecided jobs are opened by whoever knows them; ended ones are forgotten.
             Decided::Nothing | Decided::Ended => return Ok(()),
         };
-        self.resume_with(job, transaction);
+        self.resume_with(job, transaction.having_heard(heard));
         Ok(())
     }
 
@@ -162,7 +174,9 @@ pub fn readable_commit(
             CoordinatorRecord::Ended { .. }
             | CoordinatorRecord::GivenUp { .. }
             | CoordinatorRecord::CaughtUp { .. }
-            | CoordinatorRecord::Removed { .. } => {}
+            | CoordinatorRecord::Removed { .. }
+            // What was forced somewhere is no decision.
+            | CoordinatorRecord::Heuristic { .. } => {}
         }
     }
     Some((round?, shares.into_values().collect()))
@@ -281,6 +295,9 @@ fn next_decided(
             let over = delivery.left_out().is_empty();
             Ok(if over { Decided::Ended } else { Decided::Owing(delivery) })
         }
+        (decided, Record::Heuristic { holder, heuristic }) => {
+            next_forced(decided, holder, heuristic)
+        }
         (Decided::Commit(mut delivery), Record::Ended { .. })
             if !delivery.left_out().is_empty() =>
         {
@@ -298,6 +315,32 @@ fn next_decided(
     }
 }
 
+/// Returns what the word of something that was forced makes of a job that is decided.
+fn next_forced(
+    decided: Decided,
+    holder: Installation,
+    heuristic: Heuristic,
+) -> Result<Decided, CorruptTransaction> {
+    let after = decided.recorded();
+    match decided {
+        Decided::Commit(mut delivery) => {
+            delivery.hear_forced(&holder, &heuristic);
+            Ok(Decided::Commit(delivery))
+        }
+        Decided::Owing(mut delivery) => {
+            delivery.hear_forced(&holder, &heuristic);
+            let over = delivery.left_out().is_empty();
+            Ok(if over { Decided::Ended } else { Decided::Owing(delivery) })
+        }
+        // It was told when nothing was left to decide or to wait for.
+        decided @ (Decided::Abort { .. } | Decided::Ended) => Ok(decided),
+        Decided::Nothing => {
+            let found = Recorded::Heuristic;
+            Err(CorruptTransaction { job: heuristic.txn.job, at: 0, after, found })
+        }
+    }
+}
+
 /// Returns what one more record makes of a job at a participant.
 fn next_participant(
     (mut participant, after): (Participant, Recorded),
@@ -306,6 +349,9 @@ fn next_participant(
     use ParticipantRecord as Record;
     let found = Recorded::from(&record);
     let corrupt = CorruptTransaction { job: record.job().clone(), at: 0, after, found };
+    if participant.replay_force(&record) {
+        return Ok((participant, found));
+    }
     match (&participant.phase, record) {
         // Of the refusal and the promise of one round, the first excludes the other (C7).
         (
@@ -344,7 +390,7 @@ fn next_participant(
         (_, Record::StoodDown { txn, number }) if participant.may_stand_down(&txn, number) => {
             participant.replay_stood_down(txn, number);
         }
-        (Phase::Staged | Phase::Prepared(_), Record::Aborted { .. }) => {
+        (Phase::Staged | Phase::Prepared(_) | Phase::Forced { .. }, Record::Aborted { .. }) => {
             participant.conclude_job(Phase::Aborted { due: Some(Moment::START) });
         }
         // What a task seals long after the release begins anew, until it is told so.
@@ -363,6 +409,51 @@ fn next_participant(
 }
 
 impl Participant {
+    /// Applies a record that a person's force has led to; says whether it is one.
+    fn replay_force(&mut self, record: &ParticipantRecord) -> bool {
+        use ParticipantRecord as Record;
+        match (&self.phase, record) {
+            (Phase::Prepared(doubt), Record::Forced(heuristic))
+                if doubt.promise.txn == heuristic.txn =>
+            {
+                let promise = doubt.promise.clone();
+                let publication = match heuristic.outcome {
+                    Decision::Commit => Publication::Due(Moment::START),
+                    Decision::Abort => Publication::Over,
+                };
+                self.phase = Phase::Forced { promise, publication };
+                self.report = Some(Report::resumed(heuristic.clone()));
+            }
+            // A later round asked for what was published by force already.
+            (
+                Phase::Forced { promise: earlier, publication },
+                Record::Prepared { txn, holder, pledges, peers, log },
+            ) if self.has_forced_commit()
+                && self.may_prepare(txn)
+                && earlier.pledges == *pledges =>
+            {
+                let (publication, past) = (*publication, earlier.txn.clone());
+                let (pledges, peers) = (pledges.clone(), peers.clone());
+                let (txn, holder, log) = (txn.clone(), holder.clone(), *log);
+                self.past = Some(past);
+                self.newest = Some(txn.clone());
+                let promise = Arc::new(Promise { txn, holder, pledges, peers, log });
+                self.phase = Phase::Forced { promise, publication };
+            }
+            // Its publication was over before this was recorded.
+            (Phase::Forced { promise, .. }, Record::Committed { txn, pledges })
+                if self.has_forced_commit()
+                    && promise.txn == *txn
+                    && promise.pledges == *pledges =>
+            {
+                let promise = promise.clone();
+                self.conclude_job(Phase::Ended(promise));
+            }
+            (_, _) => return false,
+        }
+        true
+    }
+
     fn may_prepare(&self, txn: &TxnId) -> bool {
         !self.refused.contains(txn) && Some(txn) > self.newest.as_ref().max(self.past.as_ref())
     }
@@ -373,6 +464,7 @@ impl Participant {
             Phase::Staged => self.takeovers.values().all(|taken| taken.txn == *txn),
             Phase::Checking(_)
             | Phase::Prepared(_)
+            | Phase::Forced { .. }
             | Phase::Aborted { .. }
             | Phase::Released { .. }
             | Phase::Forgotten => false,
@@ -382,6 +474,7 @@ impl Participant {
     fn may_stand_down(&self, txn: &TxnId, number: u64) -> bool {
         match &self.phase {
             Phase::Prepared(doubt) => number > 0 || doubt.promise.txn == *txn,
+            Phase::Forced { promise, .. } => number > 0 || promise.txn == *txn,
             Phase::Finishing { promise, .. } | Phase::Ended(promise) => promise.txn == *txn,
             Phase::Staged => number > 0,
             Phase::Checking(_)
@@ -394,12 +487,17 @@ impl Participant {
     fn replay_stood_down(&mut self, txn: TxnId, number: u64) {
         let promise = match &self.phase {
             Phase::Prepared(doubt) if number == 0 => Some(doubt.promise.clone()),
-            Phase::Finishing { promise, .. } | Phase::Ended(promise) if number == 0 => {
+            Phase::Finishing { promise, .. }
+            | Phase::Ended(promise)
+            | Phase::Forced { promise, .. }
+                if number == 0 =>
+            {
                 Some(promise.clone())
             }
             Phase::Staged
             | Phase::Checking(_)
             | Phase::Prepared(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
@@ -420,6 +518,7 @@ impl Participant {
             Phase::Prepared(doubt) => doubt.promise.txn == *txn,
             Phase::Staged
             | Phase::Checking(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }
@@ -461,6 +560,7 @@ impl From<&CoordinatorRecord> for Recorded {
             CoordinatorRecord::GivenUp { .. } => Self::GivenUp,
             CoordinatorRecord::CaughtUp { .. } => Self::CaughtUp,
             CoordinatorRecord::Removed { .. } => Self::Removed,
+            CoordinatorRecord::Heuristic { .. } => Self::Heuristic,
         }
     }
 }
@@ -474,6 +574,7 @@ impl From<&ParticipantRecord> for Recorded {
             ParticipantRecord::Committed { .. } => Self::Committed,
             ParticipantRecord::TakenOver { .. } => Self::TakenOver,
             ParticipantRecord::StoodDown { .. } => Self::StoodDown,
+            ParticipantRecord::Forced(_) => Self::Forced,
             ParticipantRecord::Aborted { .. } => Self::Aborted,
             ParticipantRecord::Released { .. } => Self::Released,
         }
@@ -491,6 +592,8 @@ impl fmt::Display for Recorded {
             Self::GivenUp => "GivenUp",
             Self::CaughtUp => "CaughtUp",
             Self::Removed => "Removed",
+            Self::Heuristic => "Heuristic",
+            Self::Forced => "Forced",
             Self::Prepared => "Prepared",
             Self::Refused => "Refused",
             Self::RoundEnded => "RoundEnded",
@@ -500,6 +603,22 @@ impl fmt::Display for Recorded {
             Self::Aborted => "Aborted",
             Self::Released => "Released",
         })
+    }
+}
+
+/// Returns who has told of what was forced there, and in which round.
+fn heuristic(record: &CoordinatorRecord) -> Option<(Installation, TxnId)> {
+    match record {
+        CoordinatorRecord::Heuristic { holder, heuristic } => {
+            Some((holder.clone(), heuristic.txn.clone()))
+        }
+        CoordinatorRecord::CommitDecided { .. }
+        | CoordinatorRecord::Aborting { .. }
+        | CoordinatorRecord::Replaced { .. }
+        | CoordinatorRecord::Ended { .. }
+        | CoordinatorRecord::GivenUp { .. }
+        | CoordinatorRecord::CaughtUp { .. }
+        | CoordinatorRecord::Removed { .. } => None,
     }
 }
 

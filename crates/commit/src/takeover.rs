@@ -12,6 +12,7 @@ use votum_machine::Moment;
 
 use crate::{
     ParticipantAction, ParticipantRecord, Pledge, Reply,
+    heuristic::Publication,
     participant::{ASK_AGAIN, Participant, Phase, Promise, Reaction, reply},
 };
 
@@ -91,7 +92,11 @@ impl Participant {
             }
             Phase::Staged | Phase::Finishing { .. } | Phase::Ended(_) => {}
             Phase::Checking(_) => self.phase = Phase::Staged,
-            Phase::Aborted { .. } => return reply(Reply::Declined { txn, number }),
+            // Commit is on its way to it as well, and ends what was forced.
+            Phase::Forced { promise, .. } if promise.txn == txn => return Reaction::none(),
+            Phase::Aborted { .. } | Phase::Forced { .. } => {
+                return reply(Reply::Declined { txn, number });
+            }
             // Only what was published is released.
             Phase::Released { .. } | Phase::Forgotten => {
                 return reply(Reply::TookOver { txn, number });
@@ -152,12 +157,29 @@ impl Participant {
                 self.conclude_job(Phase::Ended(emptied));
                 return stood_down(txn, 0);
             }
-            Phase::Finishing { promise, .. } | Phase::Ended(promise) if promise.txn == txn => {
+            Phase::Forced { promise, .. } if promise.txn == txn && !self.has_forced_commit() => {
+                // Nothing of it was ever visible here either.
+                let emptied = Arc::new(promise.emptied());
+                self.conclude_job(Phase::Ended(emptied));
+                return stood_down(txn, 0);
+            }
+            // It is told again, after the publication.
+            Phase::Forced { promise, publication: Publication::Due(_) | Publication::UnderWay }
+                if promise.txn == txn =>
+            {
+                return Reaction::none();
+            }
+            Phase::Finishing { promise, .. }
+            | Phase::Ended(promise)
+            | Phase::Forced { promise, publication: Publication::Over }
+                if promise.txn == txn =>
+            {
                 promise.clone()
             }
             Phase::Staged
             | Phase::Checking(_)
             | Phase::Prepared(_)
+            | Phase::Forced { .. }
             | Phase::Finishing { .. }
             | Phase::Ended(_)
             | Phase::Aborted { .. }

@@ -13,8 +13,8 @@ use votum_ids::{Epoch, JobId, TxnId};
 use votum_machine::Moment;
 
 use crate::{
-    Alarm, Cause, CoordinatorAction, CoordinatorRecord, Forced, Installation, Message, Share,
-    Stage, Standing, Vote,
+    Alarm, Cause, CoordinatorAction, CoordinatorRecord, Decision, Forced, Heuristic, Installation,
+    Message, Share, Stage, Standing, Vote,
     delivery::{Delivery, Progress},
     patience::Patience,
     round::{Round, Shares, Tally},
@@ -33,6 +33,8 @@ pub(crate) struct Transaction {
     since: Moment,
     /// What becomes of the staged outputs when the job aborts.
     on_abort: OnAbort,
+    /// Who has told what was forced there, and in which round; recorded.
+    heard: BTreeSet<(Installation, TxnId)>,
     phase: Phase,
 }
 
@@ -76,6 +78,7 @@ pub(crate) enum Event {
     FoundCommitted { txn: TxnId, by: Installation, share: Share },
     AbortAsked { cause: Cause },
     GiveUpAsked { holder: Installation, forced: Forced },
+    Forced { heuristic: Heuristic, by: Installation },
     Removed { holder: Installation },
     Stopped,
     Tick,
@@ -91,6 +94,7 @@ impl Event {
             | Self::StoodDown { .. }
             | Self::Replace { .. }
             | Self::GiveUpAsked { .. }
+            | Self::Forced { .. }
             | Self::Removed { .. } => true,
             Self::AllStaged { .. }
             | Self::Withdrawn
@@ -108,7 +112,8 @@ impl Transaction {
     /// Begins with the job: questions about it have an answer from here on.
     pub(crate) fn new(now: Moment, job: JobId, epoch: Epoch, deadline: Option<Moment>) -> Self {
         let (on_abort, phase) = (OnAbort::Discard, Phase::Working);
-        Self { job, epoch, rounds: 0, deadline, since: now, on_abort, phase }
+        let heard = BTreeSet::new();
+        Self { job, epoch, rounds: 0, deadline, since: now, on_abort, heard, phase }
     }
 
     /// Continues a commit whose decision the log holds; delivers it again at once.
@@ -128,7 +133,13 @@ impl Transaction {
 
     fn resumed(epoch: Epoch, job: JobId, phase: Phase) -> Self {
         let (since, on_abort) = (Moment::START, OnAbort::Discard);
-        Self { job, epoch, rounds: 0, deadline: None, since, on_abort, phase }
+        let heard = BTreeSet::new();
+        Self { job, epoch, rounds: 0, deadline: None, since, on_abort, heard, phase }
+    }
+
+    /// Remembers who has told what was forced there, as the log has it.
+    pub(crate) fn having_heard(self, heard: BTreeSet<(Installation, TxnId)>) -> Self {
+        Self { heard, ..self }
     }
 
     /// Lets whatever is staged stay when the job aborts, until it is released.
@@ -176,6 +187,7 @@ impl Transaction {
                 self.end_delivery()
             }
             (Phase::Delivering(_) | Phase::Owing(_), Event::Tick) => self.deliver(now),
+            (_, Event::Forced { heuristic, by }) => self.hear_forced(now, heuristic, by),
             (Phase::Aborting { .. }, Event::Stopped) => self.end(),
             (_, Event::Inquired { txn, by }) => self.answer(&by, txn),
             (_, Event::FoundCommitted { txn, by, share }) => self.find(now, txn, by, share),
@@ -250,6 +262,7 @@ impl Transaction {
             Event::Removed { holder } if delivery.left_out().contains(&holder) => {
                 self.part(holder, |txn, holder| CoordinatorRecord::Removed { txn, holder })
             }
+            Event::Forced { heuristic, by } => self.hear_forced(now, heuristic, by),
             Event::GiveUpAsked { holder, forced } if delivery.owing().contains(&holder) => {
                 Reaction::none().durably(delivery.give_up(now, holder, forced))
             }
@@ -268,6 +281,77 @@ impl Transaction {
             | Event::AbortAsked { .. }
             | Event::Stopped
             | Event::Tick => Reaction::none(),
+        }
+    }
+
+    /// Ends the round in which somebody who was asked has been forced to abort: whether it had
+    /// voted Yes or not, nothing is decided, and it will never publish.
+    fn obey_forced_abort(
+        &mut self,
+        now: Moment,
+        heuristic: Heuristic,
+        by: &Installation,
+    ) -> Reaction {
+        let Heuristic { outcome, forced, .. } = heuristic;
+        match outcome {
+            // It may agree with the decision yet.
+            Decision::Commit => Reaction::none(),
+            Decision::Abort => {
+                let message = format!("an abort was forced at {}: {}", by.worker, forced.reason);
+                let cause = Cause { reason: FORCED_ABORT.to_owned(), message, by: forced.by };
+                self.abort(now, cause)
+            }
+        }
+    }
+
+    /// Takes the word of what was forced at a participant.
+    fn hear_forced(&mut self, now: Moment, heuristic: Heuristic, by: Installation) -> Reaction {
+        match &self.phase {
+            Phase::Preparing(round)
+                if heuristic.txn == round.txn && round.shares.contains_key(&by) =>
+            {
+                self.obey_forced_abort(now, heuristic, &by)
+            }
+            Phase::Aborting { .. } => {
+                let told = self.answer(&by, heuristic.txn.clone());
+                self.note(heuristic, by, told.actions)
+            }
+            Phase::Delivering(_) | Phase::Owing(_) => self.settle_forced(now, heuristic, by),
+            // Whether it contradicts anything is not known yet; it is told again.
+            Phase::Working | Phase::Preparing(_) | Phase::Ended => Reaction::none(),
+        }
+    }
+
+    /// Notes what was forced at a participant of a decided commit, and tells it what it is owed.
+    fn settle_forced(&mut self, now: Moment, heuristic: Heuristic, by: Installation) -> Reaction {
+        let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
+            return Reaction::none();
+        };
+        delivery.hear_forced(&by, &heuristic);
+        if delivery.owing().is_empty() {
+            delivery.due = Some(now); // The next tick ends the delivery.
+        }
+        let told = delivery.orders_for(&by);
+        if matches!(&self.phase, Phase::Owing(delivery) if delivery.left_out().is_empty()) {
+            self.phase = Phase::Ended;
+        }
+        self.note(heuristic, by, told)
+    }
+
+    /// Records what was forced, once, and says so with whatever else there is to tell.
+    fn note(
+        &mut self,
+        heuristic: Heuristic,
+        by: Installation,
+        told: Vec<CoordinatorAction>,
+    ) -> Reaction {
+        let txn = heuristic.txn.clone();
+        let reaction = send(&by, Message::Noted { txn: txn.clone() });
+        let reaction = told.into_iter().fold(reaction, Reaction::then);
+        if self.heard.insert((by.clone(), txn)) {
+            reaction.durably(CoordinatorRecord::Heuristic { holder: by, heuristic })
+        } else {
+            reaction
         }
     }
 
@@ -360,6 +444,7 @@ impl Transaction {
                 | Event::Replace { .. }
                 | Event::AbortAsked { .. }
                 | Event::GiveUpAsked { .. }
+                | Event::Forced { .. }
                 | Event::Removed { .. }
                 | Event::Stopped
                 | Event::Tick,
@@ -674,3 +759,6 @@ fn raise(alarm: Alarm) -> Reaction {
 /// Publishing takes a few renames and a sync; a worker that is gone for long is asked rarely.
 const COMMIT_AGAIN: Patience =
     Patience { least: Duration::from_secs(1), most: Duration::from_secs(30) };
+
+/// Why a round in which somebody was forced to abort costs the job, for programs.
+const FORCED_ABORT: &str = "FORCED_ABORT";

@@ -51,9 +51,17 @@ impl ForcedView {
 pub enum ForcedKind {
     /// A decided commit waits for it no longer.
     GivenUp,
+    /// In doubt, it was made to publish.
+    Committed,
+    /// In doubt, it was made to publish nothing.
+    Aborted,
 }
 
-numbered!(ForcedKind, v1::ForcedKind { GivenUp = GivenUp });
+numbered!(ForcedKind, v1::ForcedKind {
+    GivenUp = GivenUp,
+    Committed = Committed,
+    Aborted = Aborted,
+});
 
 impl JobView {
     /// Returns what was forced and contradicts the decision: the job is MIXED if there is any.

@@ -17,6 +17,7 @@ mod conduct;
 pub mod dry_vote;
 pub mod forced;
 pub mod frame;
+mod heuristic;
 pub mod history;
 pub mod hold;
 pub mod hook;
@@ -58,13 +59,14 @@ pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,
     Inventory, UnreadableJob,
 };
+pub use heuristic::EVIDENCE_MAX;
 pub use hold::{PauseOrigin, PauseView};
 pub use hook::{
     CaseAction, HookAttempt, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
 };
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason, code_word};
-pub use protocol::{Behind, TAKE_OVER_SINCE, Versions};
+pub use protocol::{Behind, FORCED_SINCE, TAKE_OVER_SINCE, Versions};
 pub use spec::{job_spec_from_proto, job_spec_to_proto};
 pub use translate::Translate;
 pub use view::{

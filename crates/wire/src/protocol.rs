@@ -20,6 +20,9 @@ pub struct Versions {
 /// The first version in which a publisher can be replaced after the decision (C13).
 pub const TAKE_OVER_SINCE: u32 = 3;
 
+/// The first version in which a worker tells what a person has forced there (H2).
+pub const FORCED_SINCE: u32 = 4;
+
 /// Who is behind when two programs have no version in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behind {
@@ -31,7 +34,7 @@ pub enum Behind {
 
 impl Versions {
     /// What this build speaks.
-    pub const OURS: Self = Self { oldest: 2, newest: TAKE_OVER_SINCE };
+    pub const OURS: Self = Self { oldest: 2, newest: FORCED_SINCE };
 
     /// Makes a range.
     ///

@@ -92,6 +92,7 @@ impl Translate for FromWorker {
             Self::Commit(Reply::TookOver { txn, number }) => Frame::TookOver(taken(txn, *number)),
             Self::Commit(Reply::Declined { txn, number }) => Frame::Declined(taken(txn, *number)),
             Self::Commit(Reply::StoodDown { txn, number }) => Frame::StoodDown(taken(txn, *number)),
+            Self::Commit(Reply::Forced(heuristic)) => Frame::Forced(heuristic.to_proto()),
             Self::Goodbye => Frame::Goodbye(pb::Goodbye {}),
         };
         pb::SessionRequest { frame: Some(frame) }
@@ -146,6 +147,9 @@ impl Translate for FromWorker {
             }
             Frame::Declined(pb::Taken { txn_id, number }) => {
                 Self::Commit(Reply::Declined { txn: parse("declined.txn_id", &txn_id)?, number })
+            }
+            Frame::Forced(heuristic) => {
+                Self::Commit(Reply::Forced(read("forced", Some(heuristic))?))
             }
             Frame::StoodDown(pb::Taken { txn_id, number }) => {
                 Self::Commit(Reply::StoodDown { txn: parse("stood_down.txn_id", &txn_id)?, number })
@@ -326,6 +330,7 @@ fn message_to_proto(message: &Message) -> pb::session_response::Frame {
         Message::RoundEnded { txn } => {
             Frame::RoundEnded(pb::RoundEnded { txn_id: txn.to_string() })
         }
+        Message::Noted { txn } => Frame::Noted(pb::Noted { txn_id: txn.to_string() }),
         Message::Release { job } => Frame::Release(pb::Release { job_id: job.to_string() }),
     }
 }
@@ -393,6 +398,9 @@ fn body_from_proto(frame: pb::session_response::Frame) -> Result<FromCoordinator
         Frame::RoundEnded(ended) => FromCoordinator::Commit(Message::RoundEnded {
             txn: parse("round_ended.txn_id", &ended.txn_id)?,
         }),
+        Frame::Noted(noted) => {
+            FromCoordinator::Commit(Message::Noted { txn: parse("noted.txn_id", &noted.txn_id)? })
+        }
         Frame::Release(release) => FromCoordinator::Commit(Message::Release {
             job: parse("release.job_id", &release.job_id)?,
         }),

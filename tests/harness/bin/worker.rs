@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use votum_worker::{Settings, SupervisorProgram};
+use votum_worker::{Settings, SupervisorProgram, TxnCommand};
 
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     #[command(hide = true)]
     Supervise { dir: PathBuf },
+    #[command(subcommand)]
+    Txn(TxnCommand),
 }
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     settings.protocols = votum_tests::played_protocols();
     match command {
         Some(Command::Supervise { dir }) => votum_worker::supervise(&dir),
+        Some(Command::Txn(command)) => votum_worker::txn(&command),
         None => votum_worker::run(settings, SupervisorProgram::this_executable(["supervise"])),
     }
 }

@@ -28,10 +28,15 @@ impl Engine {
     /// Looks before a step of the participants; `job` is the one that its event names.
     pub(super) fn doubt_before(&self, event: &ParticipantEvent, job: Option<&JobId>) -> Before {
         let told_by_peer = matches!(event, ParticipantEvent::PeerAnswered { .. });
+        let by_force = matches!(event, ParticipantEvent::ForceAsked { .. });
         Before {
             job: job.cloned(),
             txn: job.and_then(|job| self.participants.doubt(job)).cloned(),
-            teller: if told_by_peer { Teller::Peer } else { Teller::Coordinator },
+            teller: match (told_by_peer, by_force) {
+                (true, _) => Teller::Peer,
+                (_, true) => Teller::Person,
+                (false, false) => Teller::Coordinator,
+            },
         }
     }
 
@@ -93,6 +98,7 @@ fn learned(record: Option<&ParticipantRecord>) -> Learned {
             | ParticipantRecord::StoodDown { .. },
         ) => Learned::Commit,
         Some(ParticipantRecord::Aborted { .. }) => Learned::Abort,
+        Some(ParticipantRecord::Forced(_)) => Learned::Nothing,
         // A later Prepare ends the earlier round without a record.
         Some(
             ParticipantRecord::RoundEnded { .. }

@@ -1,8 +1,8 @@
 //! Where the engine meets the commit protocol: what a participant asks for, in terms of attempts.
 
 use votum_commit::{
-    Knowledge, Message, Objection, ParticipantAction, ParticipantEvent, ParticipantRecord, Pledge,
-    Reply, Vote,
+    Heuristic, Knowledge, Message, Objection, ParticipantAction, ParticipantEvent,
+    ParticipantRecord, Pledge, Reply, Vote,
 };
 use votum_ids::{AttemptId, JobId, TxnId};
 use votum_machine::{Machine, Moment};
@@ -74,7 +74,9 @@ impl Engine {
     /// Follows what the commit protocol has made of a job.
     pub(crate) fn note(&mut self, record: &ParticipantRecord) {
         match record {
-            ParticipantRecord::Prepared { txn, .. } => {
+            ParticipantRecord::Prepared { txn, .. }
+            // What is staged is kept until the decision is known, whatever was forced (C9).
+            | ParticipantRecord::Forced(Heuristic { txn, .. }) => {
                 self.promises.insert(txn.job.clone(), Promise::Prepared);
             }
             ParticipantRecord::Committed { txn, .. }
@@ -178,6 +180,7 @@ fn answer_of_quarantined(event: ParticipantEvent) -> Reaction {
         | ParticipantEvent::TookOver { .. }
         | ParticipantEvent::Withdrawn { .. }
         | ParticipantEvent::PeerAnswered { .. }
+        | ParticipantEvent::ForceAsked { .. }
         | ParticipantEvent::Connected
         | ParticipantEvent::Tick => Reaction::none(),
     }
@@ -196,14 +199,15 @@ enum JobEnd {
 
 fn job_of(event: &ParticipantEvent) -> Option<&JobId> {
     match event {
-        ParticipantEvent::Sealed { job } => Some(job),
+        ParticipantEvent::Sealed { job } | ParticipantEvent::ForceAsked { job, .. } => Some(job),
         ParticipantEvent::Received { message, .. } => Some(match message {
             Message::Prepare { txn, .. }
             | Message::Commit { txn, .. }
             | Message::TakeOver { txn, .. }
             | Message::Replaced { txn, .. }
             | Message::Undecided { txn }
-            | Message::RoundEnded { txn } => &txn.job,
+            | Message::RoundEnded { txn }
+            | Message::Noted { txn } => &txn.job,
             Message::Abort { job } | Message::Release { job } => job,
         }),
         ParticipantEvent::Checked { txn, .. }

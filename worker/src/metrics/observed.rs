@@ -64,7 +64,8 @@ impl Observed {
             Record::Participant(
                 ParticipantRecord::Committed { .. }
                 | ParticipantRecord::TakenOver { .. }
-                | ParticipantRecord::StoodDown { .. },
+                | ParticipantRecord::StoodDown { .. }
+                | ParticipantRecord::Forced(_),
             )
             | Record::EpochSeen { .. }
             | Record::Accepted { .. }
@@ -108,6 +109,7 @@ impl Observed {
             | Action::Discard(_)
             | Action::DiscardJob(_)
             | Action::DryVote { .. }
+            | Action::AnswerLocal { .. }
             | Action::TakeOver { .. }
             | Action::Withdraw { .. }
             | Action::AskPeer { .. }

@@ -68,6 +68,7 @@ impl Bug {
             ParticipantRecord::RoundEnded { .. }
             | ParticipantRecord::TakenOver { .. }
             | ParticipantRecord::StoodDown { .. }
+            | ParticipantRecord::Forced(_)
             | ParticipantRecord::Aborted { .. }
             | ParticipantRecord::Released { .. } => false,
         }

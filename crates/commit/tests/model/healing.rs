@@ -215,6 +215,7 @@ impl<'a> Course<'a> {
             | ParticipantEvent::Withdrawn { .. }
             | ParticipantEvent::PeerAsked { .. }
             | ParticipantEvent::PeerAnswered { .. }
+            | ParticipantEvent::ForceAsked { .. }
             | ParticipantEvent::Connected => NOON,
         };
         let from = living(self.history, worker);

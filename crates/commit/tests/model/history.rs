@@ -432,7 +432,9 @@ impl World {
                 CoordinatorRecord::Replaced { .. }
                 | CoordinatorRecord::Ended { .. }
                 | CoordinatorRecord::CaughtUp { .. }
-                | CoordinatorRecord::Removed { .. } => {}
+                | CoordinatorRecord::Removed { .. }
+                // Nobody forces anything at a worker here; `heuristics.rs` does.
+                | CoordinatorRecord::Heuristic { .. } => {}
             }
         }
     }

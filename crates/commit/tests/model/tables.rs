@@ -259,6 +259,7 @@ impl Tables {
                 | Reply::TookOver { .. }
                 | Reply::Declined { .. }
                 | Reply::StoodDown { .. }
+                | Reply::Forced(_)
                 | Reply::Inquired { .. } => {}
             }
         }
@@ -356,6 +357,7 @@ impl Tables {
                     | Message::Replaced { .. }
                     | Message::Abort { .. }
                     | Message::RoundEnded { .. }
+                    | Message::Noted { .. }
                     | Message::Release { .. } => vec![Act::Post(letter)],
                 }
             }
@@ -407,6 +409,7 @@ impl Tables {
                     | Reply::TookOver { .. }
                     | Reply::Declined { .. }
                     | Reply::StoodDown { .. }
+                    | Reply::Forced(_)
                     | Reply::Inquired { .. } => None,
                 };
                 let event = CoordinatorEvent::Received { from: by, reply };

@@ -247,6 +247,7 @@ impl World {
             | CoordinatorRecord::GivenUp { .. }
             | CoordinatorRecord::CaughtUp { .. }
             | CoordinatorRecord::Removed { .. }
+            | CoordinatorRecord::Heuristic { .. }
             | CoordinatorRecord::Ended { .. } => None,
         });
         replaced.unwrap_or((ALICE, 0))
@@ -391,6 +392,7 @@ impl World {
             | CoordinatorRecord::GivenUp { .. }
             | CoordinatorRecord::CaughtUp { .. }
             | CoordinatorRecord::Removed { .. }
+            | CoordinatorRecord::Heuristic { .. }
             | CoordinatorRecord::Ended { .. } => false,
         })
     }

@@ -9,15 +9,15 @@ mod words;
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use votum_commit::{
-    Cause, Coordinator, CoordinatorAction, CoordinatorEvent, Forced, Installation, Knowledge,
-    LogPosition, LogState, Message, Objection, ParticipantAction, ParticipantEvent, Participants,
-    Peer, Pledge, Reply, Share, Start, Vote,
+    Cause, Coordinator, CoordinatorAction, CoordinatorEvent, Decision, Forced, Installation,
+    Knowledge, LogPosition, LogState, Message, Objection, ParticipantAction, ParticipantEvent,
+    Participants, Peer, Pledge, Reply, Share, Start, Vote,
 };
 use votum_ids::{
     ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, Target,
     TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
-use votum_machine::Machine;
+use votum_machine::{Machine, WallTime};
 
 use self::{
     site::{Chief, CrashPoint, Journal, Worker, moment},
@@ -98,6 +98,7 @@ impl World {
                 let (job, holder) = (job(), self.installation(who));
                 self.tell_chief(CoordinatorEvent::Removed { job, holder });
             }
+            ["force", who, outcome] => self.force(who, outcome),
             ["stopped"] => self.tell_chief(CoordinatorEvent::Stopped { job: job() }),
             ["release"] => self.release(),
             ["deliver"] => {
@@ -154,6 +155,19 @@ impl World {
             evidence: Vec::new(),
         };
         self.tell_chief(CoordinatorEvent::GiveUpAsked { job, holder, forced });
+    }
+
+    /// Stands for a person on the machine of a worker.
+    fn force(&mut self, who: &str, outcome: &str) {
+        let outcome = match outcome {
+            "commit" => Decision::Commit,
+            "abort" => Decision::Abort,
+            other => panic!("no such outcome: {other}"),
+        };
+        let (by, reason) = ("ben".to_owned(), "C is gone".to_owned());
+        let forced = Forced { by, reason, evidence: Vec::new() };
+        let event = ParticipantEvent::ForceAsked { job: job(), outcome, forced, at: WallTime(7) };
+        self.tell_worker(who, event);
     }
 
     fn hire(&mut self, names: &[&str]) {

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use votum_commit::{
-    CoordinatorAction, CoordinatorRecord, Installation, Knowledge, Message, Objection,
-    ParticipantRecord, Participants, Reply, Stage, Standing, Vote,
+    CoordinatorAction, CoordinatorRecord, Decision, Heuristic, Installation, Knowledge, Message,
+    Objection, ParticipantRecord, Participants, Reply, Stage, Standing, Vote,
 };
 use votum_ids::{JobId, TxnId};
 
@@ -21,6 +21,7 @@ pub(crate) fn say_message(message: &Message) -> String {
         Message::Abort { .. } => "Abort".to_owned(),
         Message::Undecided { txn } => format!("Undecided {}", round(txn)),
         Message::RoundEnded { txn } => format!("RoundEnded {}", round(txn)),
+        Message::Noted { txn } => format!("Noted {}", round(txn)),
         Message::Release { .. } => "Release".to_owned(),
     }
 }
@@ -32,8 +33,17 @@ pub(crate) fn say_reply(reply: &Reply) -> String {
         Reply::TookOver { txn, number } => format!("TookOver {} as {number}", round(txn)),
         Reply::Declined { txn, number } => format!("Declined {} as {number}", round(txn)),
         Reply::StoodDown { txn, number } => format!("StoodDown {} as {number}", round(txn)),
+        Reply::Forced(forced) => format!("Forced {}", heuristic(forced)),
         Reply::Inquired { txn } => format!("Inquiry {}", round(txn)),
     }
+}
+
+fn heuristic(forced: &Heuristic) -> String {
+    let outcome = match forced.outcome {
+        Decision::Commit => "commit",
+        Decision::Abort => "abort",
+    };
+    format!("{outcome} of {} by {}", round(&forced.txn), forced.forced.by)
 }
 
 pub(crate) fn say_vote(vote: &Vote) -> String {
@@ -81,6 +91,9 @@ pub(crate) fn coordinator_record(record: &CoordinatorRecord) -> String {
         CoordinatorRecord::Removed { txn, holder } => {
             format!("Removed {} from {}", holder.worker, round(txn))
         }
+        CoordinatorRecord::Heuristic { holder, heuristic: forced } => {
+            format!("Heuristic {} at {}", heuristic(forced), holder.worker)
+        }
     }
 }
 
@@ -96,6 +109,7 @@ pub(crate) fn participant_record(record: &ParticipantRecord) -> String {
         ParticipantRecord::StoodDown { txn, number } => {
             format!("StoodDown {} as {number}", round(txn))
         }
+        ParticipantRecord::Forced(forced) => format!("Forced {}", heuristic(forced)),
         ParticipantRecord::Aborted { .. } => "Aborted".to_owned(),
         ParticipantRecord::Released { .. } => "Released".to_owned(),
     }
@@ -154,6 +168,7 @@ pub(crate) fn part(machine: Option<&Participants>, job: &JobId) -> String {
     let mut parts = Vec::new();
     parts.extend(machine.in_doubt().map(|txn| format!("in doubt of {}", round(txn))));
     parts.extend(machine.committed().map(|(txn, _)| format!("committed {}", round(txn))));
+    parts.extend(machine.forced().map(|forced| format!("forced {}", heuristic(forced))));
     parts.extend(machine.aborted().map(|_| "aborted".to_owned()));
     parts.extend(machine.refusals().map(|txn| format!("refused {}", round(txn))));
     if !machine.jobs().any(|known| known == job) {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 use prost::{Message, Name};
 use uuid::Uuid;
 use votum_commit::{
-    Cause, Decision, Installation, Knowledge, LogPosition, Message as Told, Objection, Peer,
-    Pledge, Reply, Vote,
+    Cause, Decision, Evidence, Forced, Heuristic, Installation, Knowledge, LogPosition,
+    Message as Told, Objection, Peer, Pledge, Reply, Vote,
 };
 use votum_ids::{
     AttemptId, CheckpointId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId,
@@ -192,6 +192,8 @@ fn from_worker() -> Vec<FromWorker> {
         FromWorker::Commit(Reply::TookOver { txn: txn(), number: 2 }),
         FromWorker::Commit(Reply::Declined { txn: txn(), number: 3 }),
         FromWorker::Commit(Reply::StoodDown { txn: txn(), number: 1 }),
+        FromWorker::Commit(Reply::Forced(heuristic(Decision::Abort))),
+        FromWorker::Commit(Reply::Forced(heuristic(Decision::Commit))),
         FromWorker::Hello(Hello {
             installation: installation(),
             incarnation: Incarnation(Uuid::from_u128(5)),
@@ -240,6 +242,12 @@ fn from_worker() -> Vec<FromWorker> {
         end: AttemptEnd::Failed { failure, usage: usage() },
     }));
     frames
+}
+
+fn heuristic(outcome: Decision) -> Heuristic {
+    let evidence = vec![Evidence { at: WallTime(8), text: "in doubt for 9 s".to_owned() }];
+    let forced = Forced { by: "ana".to_owned(), reason: "C is gone".to_owned(), evidence };
+    Heuristic { txn: txn(), outcome, forced, at: WallTime(1_800_000_000_015) }
 }
 
 fn reported(amount: Option<Amount>) -> FromWorker {
@@ -339,6 +347,7 @@ fn from_coordinator() -> Vec<FromCoordinator> {
         }),
         told(Told::TakeOver { txn: txn(), holder: installation(), number: 2, pledges: pledges() }),
         told(Told::Replaced { txn: txn(), holder: installation(), number: 1 }),
+        told(Told::Noted { txn: txn() }),
         told(Told::Commit { txn: txn(), holder: installation(), pledges: pledges() }),
         told(Told::Abort { job: job_id() }),
         told(Told::Undecided { txn: txn() }),

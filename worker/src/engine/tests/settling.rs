@@ -163,6 +163,7 @@ impl Outside {
                 | Action::AskPeer { .. }
                 | Action::AnswerPeer { .. }
                 | Action::TellDoubt { .. }
+                | Action::AnswerLocal { .. }
                 | Action::Raise(_)
                 | Action::PruneLogs { .. }
                 | Action::Exit => {}

@@ -55,7 +55,8 @@ impl Truth {
                     | CoordinatorRecord::Replaced { .. }
                     | CoordinatorRecord::GivenUp { .. }
                     | CoordinatorRecord::CaughtUp { .. }
-                    | CoordinatorRecord::Removed { .. },
+                    | CoordinatorRecord::Removed { .. }
+                    | CoordinatorRecord::Heuristic { .. },
                 )
                 | None => {}
             }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use uuid::Uuid;
-use votum_commit::{Coordinator, LogPosition, LogState, Message, Objection, Start, Vote};
+use votum_commit::{
+    Coordinator, Heuristic, Installation, LogPosition, LogState, Message, Objection, Start, Vote,
+};
 use votum_driver::Stamped;
 use votum_ids::{ClusterId, Epoch, Incarnation, TxnId, WorkerId};
 use votum_job::{Assignment, JobSpec};
@@ -29,9 +31,9 @@ use crate::{
         Engine, Lease,
         tests::{job, submission},
     },
-    event::{Event, Past},
+    event::{Event, Past, Place},
     question::{Intent, Question},
-    recall::{compare, round},
+    recall::{compare, place_in, round},
     record::Record,
     replies::Replies,
 };
@@ -360,6 +362,10 @@ impl World {
                 let past = self.past(&txn);
                 self.chief.step(self.time, Event::Recalled { from, txn, past });
             }
+            Action::RecallForced { from, heuristic } => {
+                let place = self.place(&from, &heuristic);
+                self.chief.step(self.time, Event::ForcedRecalled { from, heuristic, place });
+            }
             Action::Raise { alarm } => panic!("the coordinator: {alarm}"),
             Action::Reply { answer: Answer::Cancelling(_), .. } => self.truth.tell_abort(),
             Action::Reply { .. } | Action::JobChanged { .. } => {}
@@ -375,6 +381,17 @@ impl World {
         if let Some(session) = site.session.as_mut().filter(|session| session.open) {
             session.down.push_back(CoordinatorFrame { log, body });
         }
+    }
+
+    fn place(&self, from: &Installation, heuristic: &Heuristic) -> Place {
+        let durable = self.chief.journal[..self.chief.durable].iter();
+        let records = durable.filter_map(|(at, record)| match record {
+            Record::Job(record) if record.job == heuristic.txn.job => {
+                Some(Stamped { at: *at, record: (**record).clone() })
+            }
+            _ => None,
+        });
+        place_in(&records.collect::<Vec<_>>(), from, heuristic)
     }
 
     fn past(&self, txn: &TxnId) -> Past {
