@@ -107,8 +107,10 @@ fn last_part(path: &str) -> &str {
 }
 
 /// Messages that are wrapped and unwrapped where they are used, or translated by `votum-transfer`.
-const ELSEWHERE: [&str; 32] = [
+const ELSEWHERE: [&str; 34] = [
     "votum.v1.ApproveJobResponse.",
+    "votum.v1.BackupEnd.",
+    "votum.v1.BackupStoreResponse.",
     "votum.v1.DryVoteJobResponse.",
     "votum.v1.ForceParticipantResponse.",
     "votum.v1.GetCaseResponse.",
