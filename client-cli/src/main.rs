@@ -3,6 +3,8 @@
 mod access;
 mod args;
 mod commands;
+#[cfg(test)]
+mod configured;
 mod content;
 mod context;
 mod contexts;

@@ -1,5 +1,7 @@
 //! What an operator may set: flags before environment before file before defaults.
 
+mod notes;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -114,6 +116,14 @@ struct WorkersFile {
 }
 
 impl ConfigArgs {
+    /// Lists everything that can be set: by the flags of `command`, and in the file.
+    ///
+    /// # Errors
+    /// Names a key of the file that nothing describes.
+    pub fn settings(command: &clap::Command) -> Result<Vec<votum_settings::Setting>, String> {
+        votum_settings::settings::<ConfigFile>(command, &notes::KEYS)
+    }
+
     /// Joins flags and environment with the file and the defaults.
     ///
     /// # Errors
@@ -194,6 +204,14 @@ const LAZY_SYNC_DEFAULT: Duration = Duration::from_millis(100);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_example_of_the_package_says_what_the_defaults_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/coordinator.toml");
+        let example = ConfigArgs { config: Some(path.into()), ..ConfigArgs::default() };
+        let (example, default) = (example.resolve().unwrap(), ConfigArgs::default().resolve());
+        assert_eq!(format!("{example:?}"), format!("{:?}", default.unwrap()));
+    }
 
     #[test]
     fn clear_text_for_other_machines_must_be_asked_for() {

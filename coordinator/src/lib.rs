@@ -42,7 +42,7 @@ pub use config::{Config, ConfigArgs};
 pub use log::LogArgs;
 pub use restore::{Restoration, RestoreArgs};
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::{
@@ -51,7 +51,7 @@ use tokio::{
 };
 use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
-use votum_metrics::Exposition;
+use votum_metrics::{keep_watchdog, tell_ready, tell_stopping};
 
 use crate::{
     api::{AdminApi, Desk},
@@ -60,6 +60,7 @@ use crate::{
     changes::Changes,
     metrics::{Counted, Metrics, Observed, RpcMetrics, Scrape},
     perform::Performer,
+    question::Question,
     recall::Recall,
     recovery::Recovered,
     replies::Replies,
@@ -81,8 +82,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let Recovered { engine, journal, reader, durable, log, index, flushes } =
         recovery::recover(&config, &clock).await?;
-    let mut exposition = Exposition::new("coordinator", env!("CARGO_PKG_VERSION"));
-    let metrics = Metrics::new(exposition.registry(), flushes);
+    let (metrics, exposition) = Metrics::shown(flushes);
     metrics.recovered(log.epoch, clock.now());
     tracing::info!(%address, cluster = %log.cluster, epoch = %log.epoch, ?index, "recovered");
 
@@ -112,9 +112,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let admin = AdminApi::new(desk.clone(), log, index);
     let session = SessionApi { inbox, sessions: sessions.clone() };
-    let exposition = Arc::new(exposition);
     let scrape = Scrape { desk: desk.clone(), metrics: metrics.clone(), exposition };
-    let grpc = services::grpc(desk, admin, session).await?;
+    let grpc = services::grpc(desk.clone(), admin, session).await?;
     let routes = http::joined(&grpc, http::Names::of(address), scrape.router());
     let audit = Audit::open(&config.data_dir).context("cannot write the audit log")?;
     let rates = config.limits.requests_per_second.map(Rates::new);
@@ -131,15 +130,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .add_routes(routes)
         .serve_with_incoming(incoming);
     tokio::spawn(secured.with_each(hangup));
+    tell_ready();
     tokio::select! {
         served = server => served.context("the server failed")?,
         _journal = driver => anyhow::bail!("the loop ended by itself"),
         stopped = stopped() => stopped?,
+        never = keep_watchdog(clock, async || answers(&desk).await) => never,
     }
+    tell_stopping();
     tracing::info!("stopping");
     // Leaving drops the journal, which commits what was appended and closes its index.
     sessions.close();
     Ok(())
+}
+
+/// Says whether the loop answers, which is what a coordinator is for.
+async fn answers(desk: &Desk) -> bool {
+    desk.ask(Question::ShowJobs { jobs: Vec::new() }).await.is_ok()
 }
 
 async fn stopped() -> anyhow::Result<()> {

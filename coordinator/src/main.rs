@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use votum_coordinator::{ConfigArgs, LogArgs, RestoreArgs, serve};
 
 /// Coordinates all-or-nothing jobs across many machines.
@@ -13,6 +13,9 @@ struct Arguments {
     config: ConfigArgs,
     #[command(flatten)]
     log: LogArgs,
+    /// Say which settings are in effect and where each comes from, and end.
+    #[arg(long)]
+    check_config: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -24,10 +27,18 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Some(Command::Restore(restore)) = arguments.command {
         let restored = restore.restore()?;
         return Ok(writeln!(std::io::stdout(), "{}", restored.sentences())?);
+    }
+    if arguments.check_config {
+        let file = arguments.config.config.clone();
+        arguments.config.resolve()?;
+        let settings = ConfigArgs::settings(&Arguments::command()).map_err(anyhow::Error::msg)?;
+        let text = votum_settings::in_effect(&settings, &matches, file.as_deref())?;
+        return Ok(write!(std::io::stdout(), "{text}")?);
     }
     arguments.log.install()?;
     tokio::runtime::Runtime::new()?.block_on(serve(arguments.config.resolve()?))

@@ -82,6 +82,7 @@ const FLOORS: [&[&str]; 4] = [
         "votum-client",
         "votum-transfer",
         "votum-metrics",
+        "votum-settings",
     ],
     &["votum-coordinator", "votum-worker", "votum-client-cli"],
 ];

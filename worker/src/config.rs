@@ -4,6 +4,8 @@
 //! the defaults. A key that is not known is refused: a setting that does nothing
 //! is worse than none.
 
+mod notes;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -150,6 +152,16 @@ pub struct Settings {
     /// Write log lines like this [default: text].
     #[arg(long, env = "VOTUM_LOG_FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
+}
+
+impl Settings {
+    /// Lists everything that can be set: by the flags of `command`, and in the file.
+    ///
+    /// # Errors
+    /// Names a key of the file that nothing describes.
+    pub fn listed(command: &clap::Command) -> Result<Vec<votum_settings::Setting>, String> {
+        votum_settings::settings::<File>(command, &notes::KEYS)
+    }
 }
 
 /// How log lines are written.
@@ -502,6 +514,13 @@ mod tests {
         let (_dir, settings) = file(text);
         let config = resolve(settings).unwrap();
         assert_eq!((config.log_limit, config.grace_period), (2 << 20, Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn the_example_of_the_package_is_understood() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/worker.toml");
+        let file = File::read(Path::new(path)).unwrap();
+        assert_eq!(file.tasks.user.as_deref(), Some("votum-task"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use votum_commit::Installation;
 use votum_driver::{Clock, Driver, Inbox};
 use votum_ids::Incarnation;
 use votum_journal::Reader;
-use votum_metrics::Exposition;
+use votum_metrics::{Exposition, keep_watchdog, tell_ready, tell_stopping};
 use votum_process::Cgroups;
 use votum_proto::{FILE_DESCRIPTOR_SET, worker::v1::peer_service_server::PeerServiceServer};
 use votum_shadow::{Checkpoints, Shadow};
@@ -161,9 +161,11 @@ pub async fn serve_until(
         tokio::spawn(session::keep(way, inbox, link, clock, stop.clone(), told, protocols));
     tracing::info!(worker = %shell.me.worker, uid = %shell.me.uid, %address, "serving");
 
+    tell_ready();
     let result = tokio::select! {
         result = until_the_end(&shell, asked, &mut end) => result,
         _ended = driver => Err(ServeError::Fatal { reason: LOOP_ENDED.to_owned() }),
+        never = keep_watchdog(clock, async || shell.answers().await) => never,
         shown = shown => Err(shown.unwrap_or(ServeError::Fatal { reason: LOOP_ENDED.to_owned() })),
         served = server => Err(ServeError::Peers(served.ok().and_then(Result::err))),
     };
@@ -180,8 +182,9 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
     Ok((listener, address))
 }
 
-/// Says nothing more to the coordinator; what was said is sent first.
+/// Tells systemd that it ends, and the coordinator nothing more; what was said is sent first.
 async fn part(shell: &Shell, session: JoinHandle<()>) {
+    tell_stopping();
     if shell.link.is_up() {
         shell.link.finish();
         let _ = timeout(FAREWELL, session).await;

@@ -1,6 +1,6 @@
 //! What everything that acts in this daemon shares.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, mpsc};
 use votum_commit::Installation;
@@ -134,6 +134,20 @@ impl Shell {
         self.inbox.send(Event::Attempt(attempt.clone(), event)).await;
     }
 
+    /// Says whether the loop takes a step when it is asked to.
+    pub(crate) async fn answers(&self) -> bool {
+        let before = self.metrics.steps();
+        // It does the one most urgent thing that is due, if there is one.
+        self.inbox.send(Event::Tick).await;
+        for _ in 0..ANSWER_LOOKS {
+            if self.metrics.steps() != before {
+                return true;
+            }
+            self.clock.sleep_until(Some(self.clock.now().after(ANSWER_PAUSE))).await;
+        }
+        false
+    }
+
     /// Returns the free bytes on the filesystem of the staging.
     pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
         let stat = rustix::fs::statvfs(self.shadow.staging_dir())?;
@@ -173,6 +187,9 @@ pub(crate) fn failed(failure: Failure) -> AttemptEvent {
     AttemptEvent::Failed { failure, usage: Usage::default() }
 }
 
+/// So often it is looked whether the loop has taken a step.
+const ANSWER_LOOKS: usize = 100;
+const ANSWER_PAUSE: Duration = Duration::from_millis(50);
 const FETCHES_MAX: usize = 4;
 const SEALS_MAX: usize = 4;
 const REPLICAS_MAX: usize = 2;

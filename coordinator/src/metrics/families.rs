@@ -11,7 +11,7 @@ use prometheus_client::{
 };
 use votum_ids::Epoch;
 use votum_machine::Moment;
-use votum_metrics::{ANSWER_SECONDS, Store, WORK_SECONDS};
+use votum_metrics::{ANSWER_SECONDS, Exposition, Store, WORK_SECONDS};
 
 use super::phases::Phases;
 
@@ -64,8 +64,14 @@ pub(super) struct Gauges {
 }
 
 impl Metrics {
-    /// Makes every metric and registers it.
-    pub(crate) fn new(registry: &mut Registry, flushes: Histogram) -> Self {
+    /// Makes every metric, and what shows them.
+    pub(crate) fn shown(flushes: Histogram) -> (Self, Arc<Exposition>) {
+        let mut exposition = Exposition::new("coordinator", env!("CARGO_PKG_VERSION"));
+        let metrics = Self::new(exposition.registry(), flushes);
+        (metrics, Arc::new(exposition))
+    }
+
+    fn new(registry: &mut Registry, flushes: Histogram) -> Self {
         let work: fn() -> Histogram = || Histogram::new(WORK_SECONDS);
         let answer: fn() -> Histogram = || Histogram::new(ANSWER_SECONDS);
         let metrics = Self {

@@ -1,4 +1,4 @@
-//! What both daemons show to Prometheus: a registry of its own for each, and what every process has.
+//! What both daemons show to Prometheus and tell systemd: a registry of its own for each, and what every process has.
 //!
 //! A registry is a value, so several daemons in one process count apart. The
 //! text is OpenMetrics 1.0. No label is ever an id: what a label can say is a
@@ -7,9 +7,11 @@
 mod flushes;
 mod process;
 mod store;
+mod supervision;
 
 pub use flushes::FlushTimer;
 pub use store::Store;
+pub use supervision::{keep_watchdog, tell_ready, tell_stopping};
 
 use std::fmt;
 

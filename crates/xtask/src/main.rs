@@ -1,8 +1,10 @@
-//! The repository's own commands: `cargo xtask test`, `lint`, `chaos`, `pictures`, `power-cut`.
+//! The repository's own commands: `cargo xtask test`, `lint`, `chaos`, `pictures`, `power-cut`,
+//! `package`.
 
 mod campaign;
 mod install;
 mod lint;
+mod package;
 mod run;
 mod test;
 
@@ -52,6 +54,15 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Makes Debian packages of the coordinator, the worker and the command line.
+    Package {
+        /// Where to.
+        #[arg(long, default_value = "target/packages", value_name = "DIR")]
+        out: PathBuf,
+        /// Where the built programs are; built by the profile `dist` if not given.
+        #[arg(long, value_name = "DIR")]
+        programs: Option<PathBuf>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,6 +73,7 @@ fn main() -> anyhow::Result<()> {
         Command::Chaos { rounds, seed, .. } => campaign::chaos(rounds, seed),
         Command::Pictures { into } => campaign::pictures(&into),
         Command::PowerCut { cuts, seed } => campaign::power_cuts(cuts, seed),
+        Command::Package { out, programs } => package::run(programs, &out),
     }
 }
 

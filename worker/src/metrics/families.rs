@@ -1,6 +1,9 @@
 //! Every metric of the worker, with its name, its help and its labels.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -27,6 +30,8 @@ pub(crate) struct Metrics {
     pub(super) gauges: Gauges,
     /// How many rounds are in doubt, and since when the oldest is, by the daemon's clock.
     pub(super) doubt: Arc<Mutex<Doubt>>,
+    /// How many steps the engine has taken, for whoever asks whether it lives.
+    pub(super) steps: Arc<AtomicU64>,
 }
 
 /// What is in doubt here.
@@ -70,11 +75,17 @@ impl Metrics {
             store: Store::registered(registry, flushes),
             gauges: Gauges::default(),
             doubt: Arc::default(),
+            steps: Arc::default(),
         };
         metrics.register_work(registry);
         metrics.register_commit(registry);
         metrics.register_surroundings(registry);
         metrics
+    }
+
+    /// Returns how many steps the engine has taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// Notes bytes that others were sent.

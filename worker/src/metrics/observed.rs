@@ -1,6 +1,6 @@
 //! The engine with somebody who counts what it records; the engine knows nothing of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use votum_commit::ParticipantRecord;
 use votum_ids::TxnId;
@@ -134,6 +134,7 @@ impl Machine for Observed {
         for action in &reaction.actions {
             self.see_action(now, action);
         }
+        self.metrics.steps.fetch_add(1, Ordering::Relaxed);
         let (rounds, oldest) = self.engine.doubt(now);
         *self.metrics.doubt() = Doubt { rounds, oldest: oldest.map(|age| (age, now)) };
         reaction
