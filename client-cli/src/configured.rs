@@ -39,7 +39,7 @@ A flag wins over the environment, the environment over the file, the file over t
 daemon says which value is in effect and where each comes from, and ends: with exit code 0 if the daemon would start with them.
 ";
 const COORDINATOR: &str = "\
-The file is named by `--config` or `VOTUM_CONFIG`. [packaging/coordinator.toml](../packaging/coordinator.toml) is an example.";
+The file is named by `--config` or `VOTUM_CONFIG`. [coordinator.toml](../crates/xtask/packaging/coordinator.toml) is an example.";
 const WORKER: &str = "\
 The file is named by `--config` or `VOTUM_WORKER_CONFIG`. Sizes are written like `64MiB`, times like `250ms`, `10s`, `7d`.
-[packaging/worker.toml](../packaging/worker.toml) is an example.";
+[worker.toml](../crates/xtask/packaging/worker.toml) is an example.";

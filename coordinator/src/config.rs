@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn the_example_of_the_package_says_what_the_defaults_are() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/coordinator.toml");
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/xtask/packaging/coordinator.toml");
         let example = ConfigArgs { config: Some(path.into()), ..ConfigArgs::default() };
         let (example, default) = (example.resolve().unwrap(), ConfigArgs::default().resolve());
         assert_eq!(format!("{example:?}"), format!("{:?}", default.unwrap()));

@@ -518,7 +518,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_package_is_understood() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/worker.toml");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/xtask/packaging/worker.toml");
         let file = File::read(Path::new(path)).unwrap();
         assert_eq!(file.tasks.user.as_deref(), Some("votum-task"));
     }

@@ -52,7 +52,7 @@ impl Package {
         }
         put(&programs.join(self.program), &tree.join("usr/bin").join(self.program), 0o755)?;
         for (from, to) in self.files {
-            put(&root().join("packaging").join(from), &tree.join(to), 0o644)?;
+            put(&root().join("crates/xtask/packaging").join(from), &tree.join(to), 0o644)?;
         }
         let copyright = tree.join("usr/share/doc").join(self.name).join("copyright");
         write(&copyright, COPYRIGHT, 0o644)?;
@@ -213,7 +213,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("votum-units-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         for package in PACKAGES.iter().filter_map(|package| package.unit) {
-            let unit = root().join("packaging/systemd").join(package);
+            let unit = root().join("crates/xtask/packaging/systemd").join(package);
             let text = fs::read_to_string(unit).unwrap();
             assert!(text.contains("Type=notify\n") && text.contains("WatchdogSec="), "{package}");
             // The programs need not be installed where this is tried.
