@@ -75,8 +75,9 @@ fn protos() -> anyhow::Result<()> {
     succeed(command(&buf.to_string_lossy(), &["lint"]).current_dir(root().join("proto")))
 }
 
-const LICENCES: [&str; 12] = [
+const LICENCES: [&str; 13] = [
     "MIT",
+    "MIT-0",
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
