@@ -78,9 +78,10 @@ impl Explanation {
 
 fn running(view: &JobView, now: WallTime, told: &mut Explanation) {
     let staged = view.tasks.iter().filter(|task| task.state == TaskState::Staged).count();
-    let all = amount::count(view.tasks.len() as u64, "task");
+    let are = if view.tasks.len() == 1 { "task is" } else { "tasks are" };
+    let all = view.tasks.len();
     told.now.push(format!(
-        "{staged} of {all} are staged (done, with outputs that are sealed and visible to nobody)."
+        "{staged} of {all} {are} staged (done, with outputs that are sealed and visible to nobody)."
     ));
     for hold in view.holds() {
         let why = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
