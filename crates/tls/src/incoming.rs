@@ -1,8 +1,8 @@
 //! The ways in: connections are taken, shaken hands with, counted, and given up when they idle.
 //!
-//! Where there are more connections than there is room for, the one that was
-//! silent the longest is ended: a live one answers the server's pings every few
-//! seconds, an abandoned one does not. So a thousand silent connections cost a
+//! Where there are more connections than there is room for, one that has never asked
+//! anything is ended, or else the one that was silent the longest: a live one answers the
+//! server's pings every few seconds, an abandoned one does not. So a thousand silent connections cost a
 //! thousand descriptors and nobody's service.
 
 use std::{
@@ -179,8 +179,9 @@ impl AsyncRead for Connection {
             Carrier::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
             Carrier::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        if buffer.filled().len() > before {
-            self.place.heard();
+        let said = buffer.filled().len() - before;
+        if said > 0 {
+            self.place.heard(said);
         }
         read
     }

@@ -1,4 +1,7 @@
 //! The room for connections: who has which place, and who was silent the longest.
+//!
+//! Whoever has not said as much as a request takes makes room before all others: a crowd
+//! that connects at once pushes out itself, and not those who are being served.
 
 use std::{
     collections::BTreeMap,
@@ -28,6 +31,7 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct Taken {
     from: IpAddr,
+    /// When it was heard last, as [`Room::heard`] counts; with [`SERVED`] once it has said enough.
     heard: Arc<AtomicU64>,
     /// Dropped to end the connection.
     _until: oneshot::Sender<()>,
@@ -53,7 +57,7 @@ impl Room {
         }
         taken.insert(number, Taken { from, heard: Arc::clone(&heard), _until: until });
         drop(taken);
-        Place { room: Arc::clone(self), number, heard, ended }
+        Place { room: Arc::clone(self), number, said: 0, heard, ended }
     }
 
     /// Ends whoever was silent the longest, to make room.
@@ -79,14 +83,19 @@ fn end_most_silent(taken: &mut BTreeMap<u64, Taken>, among: impl Fn(&Taken) -> b
 pub(crate) struct Place {
     room: Arc<Room>,
     number: u64,
+    /// Bytes, as far as they are counted.
+    said: usize,
     heard: Arc<AtomicU64>,
     ended: oneshot::Receiver<()>,
 }
 
 impl Place {
-    /// Notes that something was heard.
-    pub(crate) fn heard(&self) {
-        self.heard.store(self.room.heard.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    /// Notes that so many bytes were heard.
+    pub(crate) fn heard(&mut self, bytes: usize) {
+        self.said = self.said.saturating_add(bytes);
+        let served = if self.said < REQUEST_BYTES { 0 } else { SERVED };
+        let now = self.room.heard.fetch_add(1, Ordering::Relaxed);
+        self.heard.store(served | now, Ordering::Relaxed);
     }
 
     /// Says whether the place was given to somebody else.
@@ -106,6 +115,11 @@ impl Drop for Place {
     }
 }
 
+/// Greater than whatever is counted: those who were served are not the first to go.
+const SERVED: u64 = 1 << 63;
+/// No request over HTTP/2 is shorter: its preface and settings alone take 33 bytes.
+const REQUEST_BYTES: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
@@ -119,10 +133,28 @@ mod tests {
         let mut other = room.enter(bob);
         let mut first = room.enter(ada);
         let mut second = room.enter(ada);
-        first.heard();
+        first.heard(1);
         let mut third = room.enter(ada);
         let ended = [&mut other, &mut first, &mut second, &mut third].map(is_ended);
         assert_eq!(ended, [false, false, true, false]);
+    }
+
+    #[test]
+    fn a_crowd_that_says_nothing_pushes_out_itself() {
+        let room = Room::new(Limits { connections_max: 10, per_address_max: 3 });
+        let ada: IpAddr = [10, 0, 0, 1].into();
+        let mut served = room.enter(ada);
+        served.heard(REQUEST_BYTES);
+        let crowd: Vec<Place> = (0..100)
+            .map(|_| {
+                let mut one = room.enter(ada);
+                one.heard(16);
+                one
+            })
+            .collect();
+        assert!(!is_ended(&mut served));
+        let kept = crowd.into_iter().map(|mut one| !is_ended(&mut one)).filter(|kept| *kept);
+        assert_eq!(kept.count(), 2);
     }
 
     #[test]
