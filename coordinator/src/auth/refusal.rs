@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use thiserror::Error;
-use tonic::{
-    Status,
-    body::Body,
-    codegen::http::{HeaderValue, Response, StatusCode, header},
-};
+use tonic::{Status, body::Body, codegen::http::Response};
 use votum_tls::IdentityError;
-use votum_wire::{Problem, status};
+use votum_wire::status;
 
 use super::{Principal, Role, routes::Wanted};
+use crate::http::problem;
 
 /// Why a request is not let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +59,11 @@ impl Refusal {
 
     /// Returns the answer to a request that wanted `wanted`.
     pub(crate) fn answer(&self, wanted: Wanted<'_>) -> Response<Body> {
+        let in_json = |rpc| problem::response(&self.status(rpc)).map(Body::new);
         match wanted {
             Wanted::Grpc(rpc) => self.status(rpc).into_http(),
-            Wanted::Json(rpc) => self.json(rpc),
-            Wanted::Page => self.json("the page"),
+            Wanted::Json(rpc) => in_json(rpc),
+            Wanted::Page => in_json("the page"),
         }
     }
 
@@ -81,55 +78,9 @@ impl Refusal {
             Self::TooOften { who, wait } => status::too_often(who, *wait),
         }
     }
-
-    /// Writes the refusal as the JSON API writes errors.
-    fn json(&self, rpc: &str) -> Response<Body> {
-        let (http, word) = match self {
-            Self::Unproven(_) => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
-            Self::RoleNeeded { .. } => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
-            Self::NoSuchCall => (StatusCode::NOT_FOUND, "UNIMPLEMENTED"),
-            Self::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED"),
-        };
-        let problem = Problem::from_status(&self.status(rpc));
-        let error = ErrorObject {
-            code: word,
-            reason: problem.reason.as_str(),
-            message: &problem.message,
-            metadata: &problem.metadata,
-        };
-        let text = serde_json::to_string(&ErrorAnswer { error }).expect("texts become JSON");
-        let mut response = Response::new(Body::new(text));
-        *response.status_mut() = http;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self {
-            Self::Unproven(_) => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Self::TooOften { wait, .. } => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-            }
-            Self::RoleNeeded { .. } | Self::NoSuchCall => {}
-        }
-        response
-    }
 }
 
 /// Returns the last part of a call's full name.
 fn method(rpc: &str) -> &str {
     rpc.rsplit('/').next().unwrap_or(rpc)
-}
-
-#[derive(Serialize)]
-struct ErrorAnswer<'a> {
-    error: ErrorObject<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    code: &'a str,
-    reason: &'a str,
-    message: &'a str,
-    metadata: &'a std::collections::BTreeMap<String, String>,
 }

@@ -9,7 +9,7 @@
 mod frames;
 mod gateway;
 mod origin;
-mod problem;
+pub(crate) mod problem;
 mod route;
 mod stream;
 

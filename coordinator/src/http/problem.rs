@@ -6,7 +6,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
-use votum_wire::{Problem, Reason, method::InvalidRequest};
+use votum_wire::{Problem, Reason, code_word, method::InvalidRequest};
 
 /// Answers with what a call ended with.
 pub(crate) fn response(status: &Status) -> Response<Body> {
@@ -15,6 +15,7 @@ pub(crate) fn response(status: &Status) -> Response<Body> {
     *response.status_mut() = http_status(&problem);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(wait) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
@@ -27,7 +28,7 @@ pub(crate) fn response(status: &Status) -> Response<Body> {
 /// Returns the JSON of an error; on one line.
 pub(super) fn text(problem: &Problem) -> String {
     let mut error = json!({
-        "code": word(problem.code),
+        "code": code_word(problem.code),
         "reason": problem.reason.as_str(),
         "message": problem.message,
         "metadata": problem.metadata,
@@ -46,6 +47,7 @@ fn http_status(problem: &Problem) -> StatusCode {
     match problem.reason.as_str() {
         BODY_TOO_LARGE => return StatusCode::PAYLOAD_TOO_LARGE,
         NOT_JSON => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        reason if reason == Reason::NoSuchCall.as_str() => return StatusCode::NOT_FOUND,
         _ => {}
     }
     match problem.code {
@@ -64,28 +66,6 @@ fn http_status(problem: &Problem) -> StatusCode {
         Code::Cancelled | Code::Unknown | Code::Internal | Code::DataLoss => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
-    }
-}
-
-fn word(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
