@@ -105,10 +105,8 @@ fn running(view: &JobView, now: WallTime, told: &mut Explanation) {
             | TaskState::Discarded => {}
         }
     }
-    // Why a task finds no place only the coordinator knows.
-    if view.tasks.iter().any(|task| task.state == TaskState::Ready) {
-        told.now.push(format!("In the coordinator's words: {}.", view.state_message));
-    }
+    // Why a task finds no place, or which worker is silent, only the coordinator knows.
+    told.now.push(format!("In the coordinator's words: {}.", view.state_message));
     told.next.push(vote_words(view));
     told.next.push(
         "If a task fails for good, the job aborts and nothing of it ever becomes visible."

@@ -204,6 +204,14 @@ fn a_job_is_explained_in_plain_words() {
     assert!(aborted.contains("Because") && aborted.contains("votum rerun"), "{aborted}");
 }
 
+#[test]
+fn a_silent_worker_is_part_of_the_explanation() {
+    let silent = "extract: worker s1 is not connected (silent for 4 s)";
+    let view = JobView { state_message: silent.to_owned(), ..samples::reporting() };
+    let told = explain::explain(&view, at(60)).text(Paint::Off, None);
+    assert!(told.contains(silent), "{told}");
+}
+
 /// A job whose tasks wait for each other: extract, then report, then load.
 fn chain() -> votum_job::JobSpec {
     let file = "version: 1\nname: nightly-sales\ntasks:\n  extract: { run: 'true' }\n  \
