@@ -101,7 +101,9 @@ impl Session {
                 }
                 return Answer { code: code.trim().parse().unwrap(), lines };
             }
-            lines.push(line);
+            if !is_obituary(&line) {
+                lines.push(line);
+            }
         }
     }
 
@@ -130,6 +132,13 @@ impl Drop for Session {
 const LINES_MAX: usize = 1_000;
 /// Longest wait for one command.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Whether the shell itself reports that a background process was killed.
+///
+/// It does so whenever it happens to notice, which can be in the middle of a later command.
+fn is_obituary(line: &str) -> bool {
+    line.strip_prefix("bash: line ").is_some_and(|report| report.contains(" Killed  "))
+}
 
 /// Puts the three programs into a folder; the daemons are started by the client, as `votum dev` does.
 fn install(programs: &Path) {
