@@ -21,8 +21,22 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
 }
 
 /// Returns cargo, as it was called.
+///
+/// `cargo run` tells this program about its own package. Build scripts that look at such
+/// variables (ring's does) would run again whenever the next build is started without them, and
+/// with them everything that depends on their crates.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), arguments)
+    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut cargo = command(&program, arguments);
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
+        });
+        if told {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs a command to its end and fails if it does.
