@@ -51,6 +51,21 @@ fn a_job_runs_to_its_commit_before_ones_eyes() {
 }
 
 #[test]
+fn workers_and_targets_follow_what_happens() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let job = cluster.submit(&gated(&cluster, "moving"));
+    browser.open(&address(&cluster, "/workers"));
+    browser.until_it_says(&format!("{job}/t1"));
+    browser.until_it_says("live");
+    browser.open(&address(&cluster, "/targets"));
+    browser.until_it_says("Nothing has been published yet");
+    open_gate(&cluster);
+    browser.until("three targets", "document.querySelectorAll('tr[data-row]').length === 3");
+    browser.until_it_says(job.as_str());
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn a_job_is_cancelled_only_when_its_name_was_typed() {
     let Some((cluster, mut browser)) = stage() else { return };
     let job = cluster.submit(&gated(&cluster, "unwanted"));
@@ -74,17 +89,7 @@ fn a_job_is_cancelled_only_when_its_name_was_typed() {
 fn what_needs_a_person_is_shown_and_decided() {
     let Some((cluster, mut browser)) = stage() else { return };
     let asked = cluster.submit(&approved("to-approve"));
-    let task = TaskDraft::new("t1").on("s1").writes("rows", "a").publishes("cased");
-    let failing = EffectWork::Program {
-        placement: Placement::default(),
-        program: Program::Script {
-            text: "echo no route >&2; exit 7".to_owned(),
-            interpreter: vec!["sh".to_owned()],
-        },
-        env: std::collections::BTreeMap::new(),
-    };
-    let cased = JobDraft::new("cased").task(task).effect_of("notify", Trigger::Commit, failing, 1);
-    let cased = cluster.submit(&cased.spec());
+    let cased = cluster.submit(&cased("cased"));
     browser.open(&address(&cluster, "/"));
     browser.until_it_says("Needs a person");
     browser.until_it_says("waits for an approval");
@@ -164,6 +169,7 @@ fn every_view_fits_a_phone_in_light_and_dark() {
     let Some((cluster, mut browser)) = stage() else { return };
     let job = cluster.submit(&JobDraft::trio("fitting", "fitting", &cluster.runs()).spec());
     cluster.ended(&job);
+    cluster.submit(&cased("told"));
     let paper = "getComputedStyle(document.body).backgroundColor";
     for scheme in [Scheme::Light, Scheme::Dark] {
         browser.looks(390, scheme);
@@ -261,4 +267,18 @@ fn open_gate(cluster: &Cluster) {
 fn approved(name: &str) -> JobSpec {
     let task = TaskDraft::new("t1").on("s1").writes("rows", "a").publishes(name);
     JobSpec { approval: Some(Duration::from_hours(1)), ..JobDraft::new(name).task(task).spec() }
+}
+
+/// A job whose effect after the commit fails, so that a person has to decide.
+fn cased(name: &str) -> JobSpec {
+    let task = TaskDraft::new("t1").on("s1").writes("rows", "a").publishes(name);
+    let failing = EffectWork::Program {
+        placement: Placement::default(),
+        program: Program::Script {
+            text: "echo no route >&2; exit 7".to_owned(),
+            interpreter: vec!["sh".to_owned()],
+        },
+        env: std::collections::BTreeMap::new(),
+    };
+    JobDraft::new(name).task(task).effect_of("notify", Trigger::Commit, failing, 1).spec()
 }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use votum_tests::JobDraft;
 
-use crate::{address, approved, browser::Scheme, gated, open_gate, stage, views};
+use crate::{address, approved, browser::Scheme, cased, gated, open_gate, stage, views};
 
 /// Writes them below `VOTUM_PICTURES`; without it, the views of one width are drawn and dropped.
 #[test]
@@ -17,6 +17,7 @@ fn every_view_can_be_drawn() {
     let done = cluster.submit(&JobDraft::trio("nightly-sales", "sales", &cluster.runs()).spec());
     cluster.ended(&done);
     cluster.submit(&approved("model-release"));
+    cluster.submit(&cased("ledger"));
     let running = cluster.submit(&gated(&cluster, "backfill"));
     let widths: &[u32] = if kept.is_some() { &[1280, 390] } else { &[390] };
     for width in widths {
@@ -25,8 +26,7 @@ fn every_view_can_be_drawn() {
             let further = [format!("/jobs/{running}")];
             for path in views(&done).iter().chain(&further) {
                 browser.open(&address(&cluster, path));
-                browser
-                    .until("it is filled", "document.querySelector('main').innerText.length > 20");
+                browser.until("it is filled", FILLED);
                 let name: String = path
                     .chars()
                     .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
@@ -40,6 +40,9 @@ fn every_view_can_be_drawn() {
                 browser.picture(&file);
                 assert!(fs::metadata(&file).unwrap().len() > 1000, "{}", file.display());
             }
+            browser.open(&address(&cluster, "/cases"));
+            browser.press("It is done…");
+            browser.picture(&folder.join(format!("dialog-{width}-{word}.png")));
         }
     }
     open_gate(&cluster);
@@ -49,3 +52,6 @@ fn every_view_can_be_drawn() {
         println!("the pictures are in {}", folder.display());
     }
 }
+
+/// Whether a view has what it asked the coordinator for.
+const FILLED: &str = "document.querySelector('main [data-row], main .node, main .empty') !== null";

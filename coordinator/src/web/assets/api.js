@@ -141,6 +141,35 @@ export async function follow(path, take, { signal, on = () => {}, ended = () => 
   }
 }
 
+/**
+ * Calls `load` whenever a job has changed, at most once in a while, and now and then for what
+ * changes without a job: a worker that falls silent, its free space.
+ */
+export function keepFresh(load, { signal, on }) {
+  let timer;
+  let due = 0;
+  const soon = (wait) => {
+    const at = Date.now() + wait;
+    if (timer && due <= at) return;
+    clearTimeout(timer);
+    due = at;
+    timer = setTimeout(turn, wait);
+  };
+  async function turn() {
+    timer = undefined;
+    due = 0;
+    if (document.visibilityState === "visible") await load();
+    if (!signal.aborted) soon(FRESH_AT_LEAST);
+  }
+  follow("jobs:watch", () => soon(FRESH_AT_MOST), { signal, on: (state, error) => {
+    on(state, error);
+    // What changed while nobody followed.
+    if (state === "live") soon(0);
+  } });
+  soon(0);
+  signal.addEventListener("abort", () => clearTimeout(timer));
+}
+
 // Returns whether the stream came to its own end.
 async function read(body, take) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
@@ -170,3 +199,5 @@ const LOOKS_MAX = 10;
 const TOKEN = "votum-token";
 const FIRST_WAIT = 500;
 const LAST_WAIT = 10_000;
+const FRESH_AT_MOST = 400;
+const FRESH_AT_LEAST = 3000;

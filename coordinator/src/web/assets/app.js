@@ -48,7 +48,7 @@ function frame() {
 function connection(state) {
   const [shape, word, tone] = {
     live: ["●", "live", "good"], waiting: ["◌", "reconnecting", "ask"], refused: ["✕", "refused", "bad"],
-    ended: ["–", "ended", "idle"], polled: ["↻", "every 3 s", "idle"],
+    ended: ["–", "ended", "idle"],
   }[state] || ["○", "connecting", "idle"];
   alive.className = `alive chip ${tone}`;
   show(alive, h("span", { class: "shape", "aria-hidden": "true" }, shape), word);

@@ -1,10 +1,9 @@
 // What only a person can decide, each with its evidence and what the log makes legal.
 
 import { h, show, chip, moment, empty, failure } from "./dom.js";
-import { get, post } from "./api.js";
+import { get, keepFresh, post } from "./api.js";
 import { confirm, toast } from "./dialog.js";
 
-const EVERY = 3000;
 const KINDS = {
   CASE_KIND_EFFECT: "effect", CASE_KIND_COMPENSATION: "compensation",
   CASE_KIND_LOST_PARTICIPANT: "lost participant", CASE_KIND_QUARANTINE: "records that cannot be read",
@@ -25,7 +24,6 @@ export function casesView({ main, signal, connection }) {
     try {
       const { cases = [] } = await get("cases?pageSize=50", signal);
       const whole = await Promise.all(cases.map((one) => get(path(one.name), signal).then((answer) => answer.case, () => one)));
-      connection("polled");
       show(list, whole.length ? whole.map((one) => card(one, load)) : empty("No case is open.", "Effects that do not succeed, lost participants of a decided commit and unreadable records would stand here."));
       const wanted = location.hash.slice(1);
       if (wanted && wanted !== shown) {
@@ -34,13 +32,10 @@ export function casesView({ main, signal, connection }) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      connection("waiting");
       show(list, failure(error, load));
     }
   }
-  load();
-  const timer = setInterval(() => document.visibilityState === "visible" && load(), EVERY);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  keepFresh(load, { signal, on: connection });
 }
 
 /** Returns the path of a case from its name: what is in it may be any letter. */

@@ -112,7 +112,7 @@ export function logsPanel({ name, signal, task }) {
       },
       ended: () => {
         for (const [id, known] of streams) if (known.rest) push(...id.split(" "), known.rest);
-        if (!lines.childElementCount && !waiting.length) show(said, "nothing was written");
+        if (!lines.childElementCount && !waiting.length) show(lines, h("p", { class: "muted" }, scope ? `${scope} has written nothing.` : "Nothing was written."));
       },
     });
   }

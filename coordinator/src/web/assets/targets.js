@@ -2,7 +2,7 @@
 
 import { h, show, table, cell, empty, failure, copyable, moment } from "./dom.js";
 import { last, bytes, counted } from "./words.js";
-import { jobsPage } from "./api.js";
+import { follow, get, jobsPage } from "./api.js";
 
 const PAGE = 20;
 const PAGES_AT_ONCE = 5;
@@ -29,7 +29,6 @@ export function targetsView({ main, signal, connection }) {
         more = Boolean(token);
         draw();
       }
-      connection("ended");
     } catch (error) {
       if (!signal.aborted) show(foot, failure(error, load));
     }
@@ -64,5 +63,19 @@ export function targetsView({ main, signal, connection }) {
     show(foot, h("span", { class: "muted" }, `from ${counted(seen, "committed job")}`), more && h("button", { onclick: load }, "Look at older jobs"));
   }
   field.addEventListener("input", draw);
+  // What is committed while one looks is read whole, for the stream tells only that it is.
+  const known = new Set();
+  async function changed({ job }) {
+    if (job?.state !== "JOB_STATE_COMMITTED" || known.has(job.name)) return;
+    known.add(job.name);
+    try {
+      take((await get(`jobs/${last(job.name)}?view=JOB_VIEW_FULL`, signal)).job);
+      draw();
+    } catch (error) {
+      known.delete(job.name);
+      if (!signal.aborted) show(foot, failure(error, load));
+    }
+  }
+  follow("jobs:watch", changed, { signal, on: connection });
   load();
 }

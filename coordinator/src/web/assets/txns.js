@@ -2,10 +2,9 @@
 
 import { h, show, chip, moment, table, cell, empty, failure } from "./dom.js";
 import { stateOf, last } from "./words.js";
-import { get, post } from "./api.js";
+import { get, keepFresh, post } from "./api.js";
 import { confirm, toast } from "./dialog.js";
 
-const EVERY = 2000;
 export const VOTES = {
   VOTE_YES: { word: "YES", shape: "●", tone: "good" },
   VOTE_NO: { word: "NO", shape: "✕", tone: "bad" },
@@ -21,18 +20,14 @@ export function txnsView({ main, signal, connection }) {
   async function load() {
     try {
       const { txns = [] } = await get("txns?pageSize=200", signal);
-      connection("polled");
       txns.sort((a, b) => (a.stageTime || "").localeCompare(b.stageTime || ""));
       show(list, txns.length ? txns.map((txn) => card(txn, load)) : empty("No transaction is open.", "Every decision has been carried out everywhere."));
     } catch (error) {
       if (signal.aborted) return;
-      connection("waiting");
       show(list, failure(error, load));
     }
   }
-  load();
-  const timer = setInterval(() => document.visibilityState === "visible" && load(), EVERY);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  keepFresh(load, { signal, on: connection });
 }
 
 function card(txn, again) {

@@ -2,10 +2,8 @@
 
 import { h, show, chip, moment, bar, empty, failure, copyable } from "./dom.js";
 import { stateOf, last, bytes, counted } from "./words.js";
-import { get, post } from "./api.js";
+import { get, keepFresh, post } from "./api.js";
 import { confirm, toast } from "./dialog.js";
-
-const EVERY = 3000;
 
 export function workersView({ main, signal, connection }) {
   const list = h("div", { class: "cards" });
@@ -15,7 +13,6 @@ export function workersView({ main, signal, connection }) {
   async function load() {
     try {
       const [{ workers = [] }, { txns = [] }] = await Promise.all([get("workers?pageSize=1000", signal), get("txns?pageSize=1000&inDoubt=true", signal)]);
-      connection("polled");
       const doubts = new Map();
       for (const txn of txns) {
         for (const one of txn.participants || []) {
@@ -28,13 +25,10 @@ export function workersView({ main, signal, connection }) {
         : empty("No worker has connected yet.", "Start one with ", h("code", {}, "votum-worker --coordinator HOST:PORT"), "."));
     } catch (error) {
       if (signal.aborted) return;
-      connection("waiting");
       show(list, failure(error, load));
     }
   }
-  load();
-  const timer = setInterval(() => document.visibilityState === "visible" && load(), EVERY);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  keepFresh(load, { signal, on: connection });
 }
 
 function card(worker, doubts, again) {
