@@ -206,7 +206,7 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Follow a job live until it ends.
     Watch(WatchArgs),
-    /// Block until jobs have ended, quietly.
+    /// Block until jobs have ended or come so far, quietly.
     Wait(WaitArgs),
     /// Print what tasks wrote.
     Logs(LogsArgs),
@@ -253,7 +253,7 @@ pub(crate) enum Command {
     Worker(WorkerCommand),
     /// Show the cluster on one screen.
     Status(StatusArgs),
-    /// Check the connection, versions, clocks, workers and what waits for a person.
+    /// Check the connection, versions, clocks, limits, workers and what waits for a person.
     Doctor(DoctorArgs),
     /// Copy the coordinator's store into a file while it runs.
     Backup(BackupArgs),

@@ -39,6 +39,7 @@ fn a_job_is_looked_at_from_every_side_and_then_forgotten() {
     assert_eq!(told(&["list", "--name", "other", "-o", "name"]), "");
     assert!(told(&["show", "@last", "-o", "yaml"]).contains("state: JOB_STATE_COMMITTED"));
     assert!(told(&["doctor"]).contains("3 ready"));
+    examined(&cluster);
 
     assert!(told(&["output", "list", "@last"]).contains("load.site"));
     assert_eq!(told(&["output", "get", "@last", "rows", "-"]), "7\n");
@@ -106,4 +107,56 @@ fn shells_and_the_manual_are_served_by_the_program_itself() {
     assert!(written.success());
     let page = fs::read_to_string(folder.path().join("votum-events.1")).unwrap();
     assert!(page.contains("durable history"), "{page}");
+}
+
+/// Looks at what `votum doctor` says of limits, clocks and a disk, and what to do about them.
+fn examined(cluster: &Cluster) {
+    let checks = |output: &std::process::Output| -> Vec<(String, String, String, String)> {
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |check: &serde_json::Value, field: &str| {
+            check[field].as_str().unwrap_or_default().to_owned()
+        };
+        let all = document["checks"].as_array().unwrap().iter();
+        all.map(|one| (of(one, "check"), of(one, "grade"), of(one, "found"), of(one, "do")))
+            .collect()
+    };
+    let all = checks(&cluster.run(&["doctor", "--json"]));
+    let found = |check: &str, words: &str| {
+        all.iter().any(|(what, _, found, _)| what == check && found.contains(words))
+    };
+    for who in ["coordinator: ", "s1: ", "s2: ", "s3: "] {
+        for limit in ["open files", "processes and threads", "left on its disk"] {
+            let told = |(what, _, found, _): &(String, String, String, String)| {
+                what == "limits" && found.starts_with(who) && found.contains(limit)
+            };
+            assert!(all.iter().any(told), "{who}{limit}: {all:#?}");
+        }
+    }
+    assert!(found("limits", " of 100000 open jobs"), "{all:#?}");
+    assert!(found("clocks", " ms "), "{all:#?}");
+    assert!(found("clocks", "those of 3 workers are within"), "{all:#?}");
+    assert!(found("connection", "within this machine"), "{all:#?}");
+    let untold = |(_, grade, _, advice): &&(String, String, String, String)| {
+        (grade != "ok") == advice.is_empty()
+    };
+    assert_eq!(all.iter().find(untold), None, "whatever is not ok says what to do");
+
+    // A shell that may open few files starts daemons that may open few.
+    let script = "ulimit -n 256; exec \"$0\" doctor --json --disk \"$1\"";
+    let cramped = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_votum")])
+        .arg(cluster.folder.path())
+        .env("VOTUM_ADDRESS", format!("http://{}", cluster.address()))
+        .output()
+        .unwrap();
+    let cramped = checks(&cramped);
+    let told = |check: &str, words: &str| {
+        cramped.iter().any(|(what, _, found, _)| what == check && found.contains(words))
+    };
+    assert!(told("disk", "a write and sync in") && told("disk", "left in"), "{cramped:#?}");
+    let few = cramped.iter().find(|(_, _, found, _)| found.contains("may open 256 files")).unwrap();
+    assert_eq!(
+        (&*few.0, &*few.1, &*few.3),
+        ("limits", "look", "raise it, as with `ulimit -n 65536`")
+    );
 }

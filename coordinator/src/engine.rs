@@ -23,6 +23,7 @@ mod resume;
 mod settling;
 mod steer;
 mod txns;
+mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -36,6 +37,7 @@ use votum_wire::{FromCoordinator, FromWorker, Hello, JobState, Versions, view::J
 
 use departed::Departed;
 use quarantine::Quarantine;
+use vitals::AllVitals;
 
 use crate::{
     action::{Action, Answer, Cluster, Refusal},
@@ -69,6 +71,7 @@ pub(crate) struct Engine {
     /// Who waits for the end of the dry vote that is held of a job.
     dry_voters: BTreeMap<JobId, Vec<ReplyId>>,
     lease: Lease,
+    vitals: AllVitals,
 }
 
 /// What a worker is told when it is admitted.
@@ -206,6 +209,7 @@ impl Engine {
             kept: BTreeMap::new(),
             dry_voters: BTreeMap::new(),
             lease,
+            vitals: AllVitals::default(),
         }
     }
 
@@ -414,8 +418,8 @@ impl Engine {
                 self.commit(turn, CoordinatorEvent::Received { from, reply });
             }
             // Its lease was renewed in the same step, before the worker may count on it.
-            FromWorker::Heartbeat { number, .. } => {
-                self.look_at_hosts(turn.now());
+            FromWorker::Heartbeat { number, vitals, .. } => {
+                self.heartbeat(turn.now(), &worker, vitals);
                 let frame = FromCoordinator::HeartbeatAcknowledged { number };
                 turn.act(Action::Send { worker, frame });
             }

@@ -54,7 +54,7 @@ use votum_driver::{Clock, Driver, Inbox};
 use votum_metrics::{keep_watchdog, tell_ready, tell_stopping};
 
 use crate::{
-    api::{AdminApi, Desk},
+    api::{AdminApi, Bounds, Desk},
     audit::Audit,
     auth::{GuardLayer, Rates, Reloadable},
     changes::Changes,
@@ -110,7 +110,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
     tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
 
-    let admin = AdminApi::new(desk.clone(), log, index);
+    let bounds = Bounds { jobs_open_max: config.jobs_open_max, data_dir: config.data_dir.clone() };
+    let admin = AdminApi::new(desk.clone(), log, index, bounds);
     let session = SessionApi { inbox, sessions: sessions.clone() };
     let scrape = Scrape { desk: desk.clone(), metrics: metrics.clone(), exposition };
     let grpc = services::grpc(desk.clone(), admin, session).await?;

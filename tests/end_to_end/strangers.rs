@@ -14,7 +14,7 @@ use votum_proto::worker::v1::{
 };
 use votum_tests::{Cluster, Timing, eventually, programs};
 use votum_wire::{
-    CoordinatorFrame, FromCoordinator, FromWorker, Hello, Problem, Translate, Versions,
+    CoordinatorFrame, FromCoordinator, FromWorker, Hello, Problem, Translate, Versions, Vitals,
 };
 
 #[test]
@@ -117,7 +117,7 @@ fn hello(start: u128, protocols: Versions) -> Hello {
 }
 
 fn beat(number: u64) -> SessionRequest {
-    FromWorker::Heartbeat { free_bytes: 1 << 30, number }.to_proto()
+    FromWorker::Heartbeat { free_bytes: 1 << 30, number, vitals: Vitals::default() }.to_proto()
 }
 
 const OURS: u32 = Versions::OURS.newest();

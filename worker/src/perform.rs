@@ -15,7 +15,7 @@ use votum_job::{BACKEND_LABEL, Enforced, TASK_USER_LABEL};
 use votum_machine::{Moment, WallTime};
 use votum_process::Backend;
 use votum_shadow::DiscardError;
-use votum_wire::{FromWorker, Hello};
+use votum_wire::{FromWorker, Hello, Vitals};
 
 use crate::{
     action::Action,
@@ -130,9 +130,14 @@ fn labels(shell: &Shell) -> BTreeMap<String, String> {
 }
 
 async fn beat(shell: Arc<Shell>, number: u64) {
-    match on_disk(&shell, Shell::free_bytes).await {
-        Ok(free_bytes) => shell.link.send(FromWorker::Heartbeat { free_bytes, number }),
-        Err(error) => tracing::error!(%error, "the staging's filesystem does not answer"),
+    match on_disk(&shell, |shell| Ok((shell.free_bytes()?, shell.limits()?))).await {
+        Ok((free_bytes, limits)) => {
+            let vitals = Vitals { sent: Some(shell.clock.wall()), limits };
+            shell.link.send(FromWorker::Heartbeat { free_bytes, number, vitals });
+        }
+        Err::<_, io::Error>(error) => {
+            tracing::error!(%error, "the staging's filesystem does not answer")
+        }
     }
 }
 

@@ -4,13 +4,17 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, mpsc};
 use votum_commit::Installation;
-use votum_driver::{Clock, Inbox};
+use votum_driver::{
+    Clock, Inbox,
+    headroom::{self, Headroom},
+};
 use votum_ids::{AttemptId, Incarnation};
 use votum_job::{Failure, FailureKind, Usage};
 use votum_machine::Moment;
 use votum_process::{Cgroups, SupervisorProgram};
 use votum_shadow::{Checkpoints, Shadow};
 use votum_tls::Dialer;
+use votum_wire::{LimitKind, LimitUse};
 
 use crate::{
     checkpoint::Replicating,
@@ -152,6 +156,23 @@ impl Shell {
     pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
         let stat = rustix::fs::statvfs(self.shadow.staging_dir())?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Says how near this daemon is to its limits; what lies in reserve is not there to be used.
+    pub(crate) fn limits(&self) -> std::io::Result<Vec<LimitUse>> {
+        let (mut bytes, names) = headroom::disk(self.shadow.staging_dir())?;
+        bytes.most = bytes.most.saturating_sub(self.config.shadow_reserve);
+        let known = [
+            (LimitKind::OpenFiles, headroom::open_files()),
+            (LimitKind::Processes, headroom::processes()),
+            (LimitKind::DiskBytes, Some(bytes)),
+            (LimitKind::DiskFiles, names),
+        ];
+        let shown = known.into_iter().filter_map(|(kind, found)| {
+            let Headroom { used, most } = found?;
+            Some(LimitUse { kind, used, most })
+        });
+        Ok(shown.collect())
     }
 }
 

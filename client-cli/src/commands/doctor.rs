@@ -1,290 +1,219 @@
 //! `votum doctor`: what keeps a cluster from working, or soon may.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod clocks;
+mod disk;
+mod findings;
+mod limits;
+
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use serde_json::json;
 use votum_client::Client;
 use votum_wire::{ClusterView, IndexState, WorkerState, WorkerView};
 
+use self::findings::{Findings, Grade};
 use crate::{
-    args::Format,
     context::{Context, Patience},
-    display::{
-        amount,
-        paint::Tone,
-        table::{Table, cell},
-    },
+    display::amount,
     exit::Exit,
     fault::{Fault, Outcome},
     screen,
 };
 
-/// Check the connection, versions, clocks, workers, and what waits for a person.
+/// Check the connection, versions, clocks, limits, workers, and what waits for a person.
 ///
 /// Every line says what was looked at and what was found: ok, look (it works, but somebody should
-/// look) or bad. Exit 0 if nothing is bad, 1 if something is, 7 if the coordinator cannot be
-/// reached.
+/// look) or bad; below what is not ok stands what to do. Exit 0 if nothing is bad, 1 if something
+/// is, 7 if the coordinator cannot be reached.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  votum doctor\n  votum doctor --disk /var/lib/votum     # how long a sync takes there\n  votum doctor --json"
+    after_help = "Examples:\n  votum doctor\n  votum doctor --disk /var/lib/votum     # its sync time and its room\n  votum doctor --json"
 )]
 pub(crate) struct DoctorArgs {
-    /// Also write and sync a few small files in this directory of this machine, as a journal would.
+    /// Also examine a directory of this machine: write and sync a few small files, as a journal
+    /// would, and look how much room there is.
     #[arg(long, value_name = "DIR")]
     disk: Option<PathBuf>,
 }
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Grade {
-    Ok,
-    Look,
-    Bad,
-}
-
-impl Grade {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Look => "look",
-            Self::Bad => "bad",
-        }
-    }
-}
-
-/// What was looked at, and what was found.
-struct Finding {
-    what: &'static str,
-    grade: Grade,
-    found: String,
-}
-
 /// Looks at everything and tells it.
 pub(crate) async fn run(args: &DoctorArgs, context: &Context) -> Outcome {
-    let mut findings = Vec::new();
-    let mut add = |what, grade, found: String| findings.push(Finding { what, grade, found });
+    let mut findings = Findings::default();
     let client = context.client(Patience::Short)?;
     let before = screen::now();
     let cluster = client.cluster().await;
-    let took = screen::now().since(before);
+    let after = screen::now();
+    let address = context.global.address();
     let reached = match cluster {
         Ok(view) => {
-            let took = amount::duration(took.max(Duration::from_millis(1)));
-            let address = context.global.address();
-            add("coordinator", Grade::Ok, format!("{address} answered in {took}"));
-            of_cluster(&view, &mut add);
-            of_workers(&client.workers().await?, &mut add);
-            of_people(&client, &mut add).await?;
+            let took = amount::duration(after.since(before).max(Duration::from_millis(1)));
+            findings.ok("coordinator", format!("{address} answered in {took}"));
+            of_connection(context, &mut findings);
+            of_cluster(&view, &mut findings);
+            clocks::of_coordinator(before, view.answered, after, &mut findings);
+            limits::of_coordinator(&view, &mut findings);
+            of_workers(&client.workers().await?, &mut findings);
+            of_people(&client, &mut findings).await?;
             true
         }
         Err(error) => {
-            add("coordinator", Grade::Bad, Fault::from(error).to_string());
+            let advice = "start it, or name another:  votum --address URL doctor";
+            findings.bad("coordinator", Fault::from(error).to_string(), advice);
             false
         }
     };
     if let Some(dir) = &args.disk {
-        match synced(dir) {
-            Ok(times) => of_disk(dir, &times, &mut add),
-            Err(error) => add("disk", Grade::Bad, format!("{}: {error}", dir.display())),
-        }
+        disk::examine(dir, &mut findings);
     }
-    print(&findings, context)?;
-    let bad = findings.iter().any(|finding| finding.grade == Grade::Bad);
-    Ok(match (reached, bad) {
+    findings.print(context)?;
+    Ok(match (reached, findings.worst()) {
         (false, _) => Exit::Unreachable,
-        (true, true) => Exit::Failure,
-        (true, false) => Exit::Done,
+        (true, Grade::Bad) => Exit::Failure,
+        (true, Grade::Ok | Grade::Look) => Exit::Done,
     })
 }
 
-fn of_cluster(view: &ClusterView, add: &mut impl FnMut(&'static str, Grade, String)) {
-    let own = env!("CARGO_PKG_VERSION");
-    let same = view.version == own;
-    let grade = if same { Grade::Ok } else { Grade::Look };
-    add("versions", grade, format!("coordinator {}, this program {own}", view.version));
-    let up = amount::duration(screen::now().since(view.started));
-    add("uptime", Grade::Ok, format!("{up}, epoch {}", view.epoch));
-    if view.log_stale {
-        let words = "a worker knows a newer log than the coordinator's: nothing is admitted";
-        add("log", Grade::Bad, words.to_owned());
-    }
-    let index = match view.index {
-        IndexState::Current | IndexState::CaughtUp => Grade::Ok,
-        IndexState::Rebuilt => Grade::Look,
+fn of_connection(context: &Context, findings: &mut Findings) {
+    let credentials = &context.global.credentials;
+    let shown = match (&credentials.tls_cert, &credentials.token_file) {
+        (Some(cert), _) => format!("shows the certificate {}", cert.display()),
+        (None, Some(token)) => format!("shows the token in {}", token.display()),
+        (None, None) => "shows nothing of who asks".to_owned(),
     };
-    add("index", index, view.index.word().to_lowercase());
+    match &credentials.tls_ca {
+        Some(ca) => {
+            let found = format!("encrypted, the coordinator is known by {}", ca.display());
+            findings.ok("connection", format!("{found}; {shown}"));
+        }
+        None if is_here(context.global.address()) => {
+            findings.ok("connection", format!("not encrypted, and within this machine; {shown}"));
+        }
+        None => findings.look(
+            "connection",
+            format!("not encrypted; {shown}"),
+            "use TLS beyond one machine: docs/security.md, --tls-ca",
+        ),
+    }
+}
+
+/// Says whether an address is one of this machine alone.
+fn is_here(address: &str) -> bool {
+    let bare = address.split_once("://").map_or(address, |(_, rest)| rest);
+    ["127.", "localhost", "[::1]"].iter().any(|own| bare.starts_with(own))
+}
+
+fn of_cluster(view: &ClusterView, findings: &mut Findings) {
+    let own = env!("CARGO_PKG_VERSION");
+    let versions = format!("coordinator {}, this program {own}", view.version);
+    if view.version == own {
+        findings.ok("versions", versions);
+    } else {
+        findings.look("versions", versions, "upgrade the older one: docs/operations.md");
+    }
+    let up = amount::duration(screen::now().since(view.started));
+    findings.ok("uptime", format!("{up}, epoch {}", view.epoch));
+    if view.log_stale {
+        let found = "a worker knows a newer log than the coordinator's: nothing is admitted";
+        let advice = "put the newest journal in its place: docs/operations.md; votum txn list";
+        findings.bad("log", found, advice);
+    }
+    let index = view.index.word().to_lowercase();
+    match view.index {
+        IndexState::Current | IndexState::CaughtUp => findings.ok("index", index),
+        IndexState::Rebuilt => {
+            let advice = "nothing if it was removed or restored on purpose; else check the disk";
+            findings.look("index", index, advice);
+        }
+    }
     for stream in &view.quarantined {
-        add("journal", Grade::Bad, format!("{}: {}", stream.stream, stream.problem));
+        let found = format!("{}: {}", stream.stream, stream.problem);
+        findings.bad("journal", found, "a person decides:  votum case list");
     }
     if view.mixed > 0 {
-        add("mixed", Grade::Bad, format!("{} MIXED", amount::count(view.mixed, "job")));
+        let found = format!("{} MIXED", amount::count(view.mixed, "job"));
+        findings.bad("mixed", found, "see who has not caught up:  votum txn list");
     }
 }
 
-fn of_workers(workers: &[WorkerView], add: &mut impl FnMut(&'static str, Grade, String)) {
+fn of_workers(workers: &[WorkerView], findings: &mut Findings) {
     let ready = workers.iter().filter(|view| view.state == WorkerState::Ready).count();
-    let (grade, words) = match (workers.len(), ready) {
-        (0, _) => (Grade::Bad, "none has ever connected".to_owned()),
-        (all, 0) => (Grade::Bad, format!("none of {all} is ready")),
-        (all, ready) if all == ready => (Grade::Ok, format!("{ready} ready")),
-        (all, ready) => (Grade::Look, format!("{ready} of {all} ready")),
-    };
-    add("workers", grade, words);
+    match (workers.len(), ready) {
+        (0, _) => {
+            let advice = "start one:  votum-worker --name s1 --coordinator URL --publish-root DIR";
+            findings.bad("workers", "none has ever connected", advice);
+        }
+        (all, 0) => findings.bad("workers", format!("none of {all} is ready"), LOOK_AT_WORKERS),
+        (all, ready) if all == ready => findings.ok("workers", format!("{ready} ready")),
+        (all, ready) => {
+            findings.look("workers", format!("{ready} of {all} ready"), LOOK_AT_WORKERS);
+        }
+    }
     for view in workers {
-        let name = &view.worker;
-        match view.state {
-            WorkerState::Ready | WorkerState::Reconciling => {}
-            WorkerState::Lost => add("worker", Grade::Bad, format!("{name} is LOST")),
-            WorkerState::Suspect
-            | WorkerState::Absent
-            | WorkerState::Draining
-            | WorkerState::Drained => {
-                add("worker", Grade::Look, format!("{name} is {}", view.state.word()));
-            }
+        of_worker(view, findings);
+        limits::of_worker(view, findings);
+    }
+    clocks::of_workers(workers, findings);
+}
+
+fn of_worker(view: &WorkerView, findings: &mut Findings) {
+    let name = &view.worker;
+    let found = format!("{name} is {}", view.state.word());
+    match view.state {
+        WorkerState::Ready | WorkerState::Reconciling => {}
+        WorkerState::Lost => {
+            let advice =
+                format!("start it again; if it is gone for good:  votum worker delete {name}");
+            findings.bad("worker", found, advice);
         }
-        if view.publish_roots.is_empty() {
-            add("worker", Grade::Look, format!("{name} has no publish root: it publishes nothing"));
+        WorkerState::Suspect | WorkerState::Absent => {
+            let advice = "look at its log and its network; it is lost when its lease is over";
+            findings.look("worker", found, advice);
         }
-        if view.free_bytes.is_some_and(|free| free < FREE_LEAST) {
-            let free = amount::size(view.free_bytes.unwrap_or_default());
-            add("worker", Grade::Look, format!("{name} has only {free} left for staging"));
-        }
-        for damage in &view.damages {
-            let words =
-                format!("{name} cannot read its records of {}: {}", damage.job, damage.problem);
-            add("worker", Grade::Bad, words);
+        WorkerState::Draining | WorkerState::Drained => {
+            let advice = format!("when its maintenance is over:  votum worker resume {name}");
+            findings.look("worker", found, advice);
         }
     }
-    // Heartbeats are stamped by the coordinator's clock, and come every few seconds.
-    let heard = workers.iter().filter(|view| view.state == WorkerState::Ready);
-    if let Some(latest) = heard.filter_map(|view| view.last_seen).max() {
-        let now = screen::now();
-        let (ahead, behind) = (now.since(latest), latest.since(now));
-        let (grade, words) = if behind > SKEW_MAX {
-            (Grade::Look, format!("this machine's is {} behind", amount::duration(behind)))
-        } else if ahead > HEARD_WITHIN + SKEW_MAX {
-            (Grade::Look, format!("this machine's may be {} ahead", amount::duration(ahead)))
-        } else {
-            (Grade::Ok, "coordinator and this machine agree within seconds".to_owned())
-        };
-        add("clocks", grade, words);
+    if view.publish_roots.is_empty() {
+        let found = format!("{name} has no publish root: it publishes nothing");
+        findings.look("worker", found, "name some in [publish] of its configuration");
+    }
+    for damage in &view.damages {
+        let found = format!("{name} cannot read its records of {}: {}", damage.job, damage.problem);
+        let advice = format!("docs/operations.md; what is known:  votum show {}", damage.job);
+        findings.bad("worker", found, advice);
     }
 }
 
-async fn of_people(
-    client: &Client,
-    add: &mut impl FnMut(&'static str, Grade, String),
-) -> Result<(), Fault> {
-    let doubts = client.txns(true).await?;
-    match doubts.len() as u64 {
-        0 => add("in doubt", Grade::Ok, "nobody".to_owned()),
+async fn of_people(client: &Client, findings: &mut Findings) -> Result<(), Fault> {
+    match client.txns(true).await?.len() as u64 {
+        0 => findings.ok("in doubt", "nobody"),
         count => {
-            let words = amount::count(count, "transaction");
-            add("in doubt", Grade::Look, format!("{words}:  votum txn list --in-doubt"));
+            let found = amount::count(count, "transaction");
+            findings.look("in doubt", found, "see who is waited for:  votum txn list --in-doubt");
         }
     }
-    let cases = client.case_page(CASES_MAX, None).await?;
-    match cases.cases.len() as u64 {
-        0 => add("cases", Grade::Ok, "nothing waits for a person".to_owned()),
-        count => add("cases", Grade::Look, format!("{count} open:  votum case list")),
-    }
-    Ok(())
-}
-
-fn of_disk(dir: &Path, times: &[Duration], add: &mut impl FnMut(&'static str, Grade, String)) {
-    let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    let worst = times.last().copied().unwrap_or_default();
-    let grade = if median > SYNC_MAX { Grade::Look } else { Grade::Ok };
-    let words = format!(
-        "a write and sync in {} takes {} (median of {}), {} at worst",
-        dir.display(),
-        millis(median),
-        times.len(),
-        millis(worst)
-    );
-    add("disk", grade, words);
-}
-
-fn millis(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-/// Writes and syncs a small file a few times; returns how long each took, sorted.
-fn synced(dir: &Path) -> Result<Vec<Duration>, Fault> {
-    let path = dir.join(format!(".votum-doctor.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-    let mut times = Vec::new();
-    for _ in 0..SYNCS {
-        let before = jiff::Timestamp::now();
-        let written = file.write_all(&[7; SYNCED_BYTES]).and_then(|()| file.sync_data());
-        if let Err(error) = written {
-            let _ = fs::remove_file(&path);
-            return Err(error.into());
-        }
-        let took = jiff::Timestamp::now().duration_since(before);
-        times.push(Duration::try_from(took).unwrap_or_default());
-    }
-    fs::remove_file(&path)?;
-    times.sort_unstable();
-    Ok(times)
-}
-
-fn print(findings: &[Finding], context: &Context) -> Result<(), Fault> {
-    let screen = &context.screen;
-    let text = match screen.format {
-        Format::Json => {
-            let checks: Vec<_> = findings
-                .iter()
-                .map(|f| json!({ "check": f.what, "grade": f.grade.word(), "found": f.found }))
-                .collect();
-            screen.document(&json!({ "checks": checks }).to_string())
-        }
-        Format::Name => findings
-            .iter()
-            .filter(|finding| finding.grade != Grade::Ok)
-            .map(|finding| format!("{}\n", finding.what))
-            .collect(),
-        Format::Table => {
-            let mut table = Table::new(["CHECK", "GRADE", "FOUND"]);
-            for finding in findings {
-                let tone = match finding.grade {
-                    Grade::Ok => Tone::Good,
-                    Grade::Look => Tone::Odd,
-                    Grade::Bad => Tone::Bad,
-                };
-                let mut lines = finding.found.lines();
-                table.row([
-                    cell(finding.what),
-                    cell(finding.grade.word()).tone(tone),
-                    cell(lines.next().unwrap_or_default()),
-                ]);
-                for line in lines {
-                    table.row([cell(""), cell(""), cell(line)]);
-                }
-            }
-            table.text(screen.paint)
-        }
-    };
-    if !text.is_empty() {
-        screen.result(&text)?;
+    match client.case_page(CASES_MAX, None).await?.cases.len() {
+        0 => findings.ok("cases", "nothing waits for a person"),
+        count => findings.look("cases", format!("{count} open"), "decide them:  votum case list"),
     }
     Ok(())
 }
 
 const CASES_MAX: usize = 200;
-/// Below this a task of any size may fail for lack of space.
-const FREE_LEAST: u64 = 1 << 30;
-/// Two clocks that differ by more are worth a look.
-const SKEW_MAX: Duration = Duration::from_secs(5);
-/// A worker that is ready was heard within about so long.
-const HEARD_WITHIN: Duration = Duration::from_secs(15);
-/// A sync that takes longer makes every commit slow.
-const SYNC_MAX: Duration = Duration::from_millis(50);
-const SYNCS: usize = 20;
-const SYNCED_BYTES: usize = 4096;
+const LOOK_AT_WORKERS: &str = "votum worker list";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_this_machine_needs_no_encryption() {
+        for here in ["http://127.0.0.1:7070", "localhost:7070", "http://[::1]:7070"] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in ["http://10.0.0.1:7070", "votum.example.com:7070"] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
+    }
+}

@@ -386,6 +386,8 @@ fn the_cluster_fits_on_one_screen() {
         journal: JournalView { forced_records: 7, syncs: 5, bytes: 4_198 },
         index: IndexState::CaughtUp,
         mixed: 1,
+        limits: Vec::new(),
+        answered: None,
     };
     assert_shown(
         &cluster::status(&view, "2 open", "http://127.0.0.1:7070", at(90_000), Paint::Off),
@@ -425,6 +427,8 @@ fn a_worker_is_shown_with_its_room_and_its_roots() {
         }),
         protocol: 2,
         damages: Vec::new(),
+        limits: Vec::new(),
+        clock_ahead_ms: None,
     };
     assert!(cluster::worker(&view, at(2)).text(Paint::Off).contains(
         "ordered by carol 2s ago: another disk; nothing runs there, outputs of 1 open job are staged \

@@ -1,18 +1,19 @@
 //! The cluster as a whole.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use votum_driver::headroom::{self, Headroom};
 use votum_journal::{BackupError, IndexState, Reader};
 use votum_proto::v1::{
     BackupEnd, BackupStoreRequest, BackupStoreResponse, GetClusterInfoRequest,
     GetClusterInfoResponse, admin_service_server::AdminService,
 };
 use votum_wire::{
-    Translate, status,
+    LimitKind, LimitUse, Translate, status,
     view::{ClusterView, IndexState as IndexWord, JournalView},
 };
 
@@ -25,14 +26,49 @@ pub(crate) struct AdminApi {
     pub(crate) desk: Desk,
     pub(crate) log: LogIdentity,
     pub(crate) index: IndexState,
+    /// What is limited here.
+    pub(crate) bounds: Bounds,
     /// How many further backups may be under way.
     pub(crate) backups: Arc<Semaphore>,
 }
 
 impl AdminApi {
     /// Makes the service.
-    pub(crate) fn new(desk: Desk, log: LogIdentity, index: IndexState) -> Self {
-        Self { desk, log, index, backups: Arc::new(Semaphore::new(BACKUPS_MAX)) }
+    pub(crate) fn new(desk: Desk, log: LogIdentity, index: IndexState, bounds: Bounds) -> Self {
+        Self { desk, log, index, bounds, backups: Arc::new(Semaphore::new(BACKUPS_MAX)) }
+    }
+}
+
+/// What limits this coordinator.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    /// Most open jobs.
+    pub(crate) jobs_open_max: usize,
+    /// Where the journal lies.
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Bounds {
+    /// Says how near each of them is; what does not answer is left out.
+    fn looked_at(&self, jobs_open: u64) -> Vec<LimitUse> {
+        let disk = headroom::disk(&self.data_dir);
+        if let Err(error) = &disk {
+            tracing::error!(%error, "the journal's filesystem does not answer");
+        }
+        let (bytes, names) = disk.map_or((None, None), |(bytes, names)| (Some(bytes), names));
+        let most = u64::try_from(self.jobs_open_max).unwrap_or(u64::MAX);
+        let known = [
+            (LimitKind::OpenJobs, Some(Headroom { used: jobs_open, most })),
+            (LimitKind::OpenFiles, headroom::open_files()),
+            (LimitKind::Processes, headroom::processes()),
+            (LimitKind::DiskBytes, bytes),
+            (LimitKind::DiskFiles, names),
+        ];
+        let shown = known.into_iter().filter_map(|(kind, found)| {
+            let Headroom { used, most } = found?;
+            Some(LimitUse { kind, used, most })
+        });
+        shown.collect()
     }
 }
 
@@ -66,6 +102,9 @@ impl AdminService for AdminApi {
         let answer = self.desk.ask(Question::ShowCluster).await?;
         let Answer::Cluster(cluster) = answer else { return Err(status::shutting_down()) };
         let counters = self.desk.reader.counters();
+        let (bounds, open) = (self.bounds.clone(), cluster.jobs.values().sum());
+        let looked = tokio::task::spawn_blocking(move || bounds.looked_at(open)).await;
+        let limits = looked.map_err(|error| status::internal(&error))?;
         let view = ClusterView {
             cluster: self.log.cluster,
             epoch: self.log.epoch,
@@ -87,6 +126,8 @@ impl AdminService for AdminApi {
                 IndexState::CaughtUp { .. } => IndexWord::CaughtUp,
                 IndexState::Rebuilt { .. } => IndexWord::Rebuilt,
             },
+            limits,
+            answered: Some(self.desk.clock.wall()),
         };
         Ok(Response::new(view.to_proto()))
     }

@@ -18,7 +18,7 @@ mod txns;
 mod watch;
 mod workers;
 
-pub(crate) use admin::AdminApi;
+pub(crate) use admin::{AdminApi, Bounds};
 pub(crate) use cases::CaseApi;
 pub(crate) use jobs::JobApi;
 pub(crate) use txns::TxnApi;

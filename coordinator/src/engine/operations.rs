@@ -48,11 +48,11 @@ impl Engine {
         }
         // What was removed is shown as it was.
         let shown = self.scheduler.worker(&worker).unwrap_or(before);
-        Answer::Ordered(Box::new(self.with_damages(view::worker::one(
-            self.anchor,
-            shown,
-            &self.scheduler,
-        ))))
+        let view = self.with_damages(view::worker::one(self.anchor, shown, &self.scheduler));
+        if operation == Operation::Remove {
+            self.vitals.forget(&worker);
+        }
+        Answer::Ordered(Box::new(view))
     }
 
     /// Says why a worker cannot be removed; none: it can.

@@ -182,7 +182,7 @@ impl Engine {
         views.map(|view| self.with_damages(view)).collect()
     }
 
-    /// Adds the jobs of which a worker cannot read its own records.
+    /// Adds the jobs of which a worker cannot read its own records, and what it says of itself.
     pub(super) fn with_damages(&self, mut view: WorkerView) -> WorkerView {
         let known = self.quarantine.workers.get(&view.worker).into_iter().flatten();
         let damage = |(job, problem): (&JobId, &String)| JobDamage {
@@ -190,6 +190,7 @@ impl Engine {
             problem: problem.clone(),
         };
         view.damages = known.map(damage).collect();
+        self.vitals.shown(&mut view);
         view
     }
 

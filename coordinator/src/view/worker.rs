@@ -59,5 +59,7 @@ pub(crate) fn one(
             ordered: drain.ordered,
         }),
         damages: Vec::new(),
+        limits: Vec::new(),
+        clock_ahead_ms: None,
     }
 }

@@ -10,6 +10,7 @@
 mod clock;
 mod durable;
 mod gate;
+pub mod headroom;
 mod inbox;
 mod perform;
 mod trace;

@@ -7,7 +7,8 @@ use votum_proto::v1;
 
 use crate::{
     ClusterView, Fault, IndexState, JobState, JournalView, Malformed, Translate, WorkerState,
-    time::{read_timestamp, timestamp},
+    limit::{read_limits, write_limits},
+    time::{read_timestamp, read_timestamp_if_any, timestamp},
     translate::{Numbered, count, enumerated, number, numbered, read, read_all, uuid, write_all},
 };
 
@@ -40,6 +41,8 @@ impl Translate for ClusterView {
             journal: Some(self.journal.to_proto()),
             index_state: self.index.number(),
             mixed_job_count: count(self.mixed),
+            limits: write_limits(&self.limits),
+            answer_time: self.answered.map(timestamp),
         }
     }
 
@@ -63,6 +66,8 @@ impl Translate for ClusterView {
             journal: read("journal", proto.journal)?,
             index: enumerated("index_state", proto.index_state)?,
             mixed: number("mixed_job_count", proto.mixed_job_count)?,
+            limits: read_limits(&proto.limits),
+            answered: read_timestamp_if_any("answer_time", proto.answer_time)?,
         })
     }
 }

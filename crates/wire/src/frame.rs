@@ -12,7 +12,7 @@ use votum_job::{
     ResumePoint, SelfReport,
 };
 
-use crate::Versions;
+use crate::{Versions, Vitals};
 
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum FromWorker {
         free_bytes: u64,
         /// Returned when it was heard; counts within one start of the daemon, from 1.
         number: u64,
+        /// Its clock and its limits.
+        vitals: Vitals,
     },
     /// The program of an attempt runs.
     Started {

@@ -23,6 +23,7 @@ pub mod hold;
 pub mod hook;
 mod job;
 pub mod json;
+mod limit;
 pub mod listing;
 mod malformed;
 pub mod method;
@@ -64,6 +65,7 @@ pub use hold::{PauseOrigin, PauseView};
 pub use hook::{
     CaseAction, HookAttempt, HookKind, HookState, HookView, ResolutionView, TrialOutcome, TrialView,
 };
+pub use limit::{LIMITS_MAX, LimitKind, LimitUse, Vitals};
 pub use malformed::{Fault, Malformed};
 pub use problem::{Problem, Reason, code_word};
 pub use protocol::{Behind, FORCED_SINCE, TAKE_OVER_SINCE, Versions};

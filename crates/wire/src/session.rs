@@ -7,9 +7,10 @@ use votum_proto::worker::v1 as pb;
 
 use crate::{
     CommittedRound, CoordinatorFrame, Fault, FromCoordinator, FromWorker, Hello,
-    INVENTORY_PAGE_MAX, Inventory, Malformed, Translate, Versions,
+    INVENTORY_PAGE_MAX, Inventory, Malformed, Translate, Versions, Vitals,
     commit::{vote_from_proto, vote_to_proto},
-    time::{duration, read_duration},
+    limit::{read_limits, write_limits},
+    time::{duration, read_duration, read_timestamp_if_any, timestamp},
     translate::{
         Numbered as _, enumerated, numbered, parse, read, read_all, read_if_any, set, uuid,
         write_all,
@@ -55,9 +56,12 @@ impl Translate for FromWorker {
             Self::Hello(hello) => Frame::Hello(hello.to_proto()),
             Self::Inventory(inventory) => Frame::Inventory(inventory.to_proto()),
             Self::InventoryEnded => Frame::InventoryEnded(pb::InventoryEnded {}),
-            Self::Heartbeat { free_bytes, number } => {
-                Frame::Heartbeat(pb::Heartbeat { free_bytes: *free_bytes, number: *number })
-            }
+            Self::Heartbeat { free_bytes, number, vitals } => Frame::Heartbeat(pb::Heartbeat {
+                free_bytes: *free_bytes,
+                number: *number,
+                send_time: vitals.sent.map(timestamp),
+                limits: write_limits(&vitals.limits),
+            }),
             Self::Started { attempt, pid } => Frame::AttemptStarted(pb::AttemptStarted {
                 attempt: Some(attempt.to_proto()),
                 pid: *pid,
@@ -104,9 +108,14 @@ impl Translate for FromWorker {
             Frame::Hello(hello) => Self::Hello(read("hello", Some(hello))?),
             Frame::Inventory(page) => Self::Inventory(read("inventory", Some(page))?),
             Frame::InventoryEnded(pb::InventoryEnded {}) => Self::InventoryEnded,
-            Frame::Heartbeat(beat) => {
-                Self::Heartbeat { free_bytes: beat.free_bytes, number: beat.number }
-            }
+            Frame::Heartbeat(beat) => Self::Heartbeat {
+                free_bytes: beat.free_bytes,
+                number: beat.number,
+                vitals: Vitals {
+                    sent: read_timestamp_if_any("heartbeat.send_time", beat.send_time)?,
+                    limits: read_limits(&beat.limits),
+                },
+            },
             Frame::AttemptStarted(started) => Self::Started {
                 attempt: read("attempt_started.attempt", started.attempt)?,
                 pid: started.pid,

@@ -13,8 +13,8 @@ use votum_job::{Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
 use crate::{
-    ApprovalView, DryVoteView, PauseView, forced::ForcedView, hook::HookView, names::AttemptName,
-    rescue::KeptReleaseView,
+    ApprovalView, DryVoteView, LimitUse, PauseView, forced::ForcedView, hook::HookView,
+    names::AttemptName, rescue::KeptReleaseView,
 };
 
 /// A received job and everything known about it.
@@ -509,6 +509,10 @@ pub struct WorkerView {
     pub protocol: u32,
     /// Jobs of which it cannot read its own records, by name.
     pub damages: Vec<JobDamage>,
+    /// How near its daemon is to its limits, as it said last.
+    pub limits: Vec<LimitUse>,
+    /// Milliseconds by which its clock was ahead when it was heard last; negative: behind.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// Why a worker takes no further attempts.
@@ -597,6 +601,10 @@ pub struct ClusterView {
     pub mixed: u64,
     /// What became of the journal's index at the start.
     pub index: IndexState,
+    /// How near the daemon is to its limits.
+    pub limits: Vec<LimitUse>,
+    /// The time by which it reckons, when it answered.
+    pub answered: Option<WallTime>,
 }
 
 /// A stream of the journal with a record that cannot be read.

@@ -5,6 +5,7 @@ use votum_proto::v1;
 
 use crate::{
     DrainView, Malformed, Translate, WorkerState, WorkerView,
+    limit::{read_limits, write_limits},
     names::{
         AttemptName, job_name, read_attempt_name, read_job_name, read_worker_name, worker_name,
     },
@@ -46,6 +47,8 @@ impl Translate for WorkerView {
             drain: self.drain.as_ref().map(Translate::to_proto),
             protocol_version: i32::try_from(self.protocol).unwrap_or(i32::MAX),
             job_damages: write_all(&self.damages),
+            limits: write_limits(&self.limits),
+            clock_ahead_millis: self.clock_ahead_ms,
         }
     }
 
@@ -75,6 +78,8 @@ impl Translate for WorkerView {
             drain: read_if_any("drain", proto.drain)?,
             protocol: number("protocol_version", proto.protocol_version)?,
             damages: read_all("job_damages", proto.job_damages)?,
+            limits: read_limits(&proto.limits),
+            clock_ahead_ms: proto.clock_ahead_millis,
         })
     }
 }

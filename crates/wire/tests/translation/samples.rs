@@ -44,6 +44,8 @@ use votum_wire::{
     txn::{TxnPage, TxnParticipantView, TxnStage, TxnView},
 };
 
+use crate::limits;
+
 /// A value in its form on the wire.
 pub(crate) struct Sample {
     /// Full name of the message.
@@ -216,7 +218,7 @@ fn from_worker() -> Vec<FromWorker> {
             }],
         }),
         FromWorker::InventoryEnded,
-        FromWorker::Heartbeat { free_bytes: u64::MAX, number: 12 },
+        FromWorker::Heartbeat { free_bytes: u64::MAX, number: 12, vitals: limits::vitals() },
         FromWorker::Started { attempt: attempt(), pid: 77 },
         reported(None),
         reported(Some(Amount::Share { millionths: 350_000 })),
@@ -835,6 +837,8 @@ fn worker() -> WorkerView {
         }),
         protocol: 2,
         damages: vec![JobDamage { job: job_id(), problem: "record 3 cannot be read".to_owned() }],
+        limits: limits::all(),
+        clock_ahead_ms: Some(-3),
     }
 }
 
@@ -855,6 +859,8 @@ fn cluster() -> ClusterView {
         journal: JournalView { forced_records: 5, syncs: 2, bytes: 900 },
         index: IndexState::Rebuilt,
         mixed: 2,
+        limits: limits::all(),
+        answered: Some(WallTime(1_800_000_000_060)),
     }
 }
 

@@ -10,7 +10,7 @@ use votum_commit::{Installation, ParticipantEvent, Pledge, Vote};
 use votum_ids::{AttemptId, Digest, Incarnation, TxnId};
 use votum_job::{Assignment, Failure, FailureKind, StagedOutput, Usage};
 use votum_machine::WallTime;
-use votum_wire::{CoordinatorFrame, FromWorker, Hello, Versions};
+use votum_wire::{CoordinatorFrame, FromWorker, Hello, Versions, Vitals};
 use votum_worker::{Action, AttemptEvent, Engine, Event, Record, Resumed, SessionNumber};
 
 use super::{
@@ -177,7 +177,11 @@ impl Site {
                 }
                 Action::Send(frame) => self.say(frame),
                 Action::Heartbeat { number } => {
-                    self.say(FromWorker::Heartbeat { number, free_bytes: 1 << 30 });
+                    self.say(FromWorker::Heartbeat {
+                        number,
+                        free_bytes: 1 << 30,
+                        vitals: Vitals::default(),
+                    });
                 }
                 Action::Leave { session, .. } if self.is_on(session) => self.disconnect(time),
                 Action::Fetch(order) => {
