@@ -16,7 +16,9 @@ use crate::{
 /// Hand a job in again, with the very spec it had, parameters included.
 ///
 /// It is a job of its own that shares nothing with the first. To take over what an aborted job has
-/// still staged, use `votum rescue`; for other parameters, submit the job file again.
+/// still staged, use `votum rescue`. There is no `-p` here: parameters are put into the texts of a
+/// job file before it is handed in, and a spec does not tell where; for other parameters, submit
+/// the job file again.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  votum rerun @last\n  votum rerun nightly-sales-k3f9x2ab --follow\n  votum rerun nightly-sales --id nightly-again"
