@@ -37,6 +37,8 @@ pub struct Config {
     pub jobs_open_max: usize,
     /// After its retention a job's id, request and outcome are known for this long; zero: not at all.
     pub tombstones_kept: Duration,
+    /// Where an OpenTelemetry collector takes traces over HTTP; none: they go nowhere.
+    pub otel_endpoint: Option<String>,
     /// A lazy record is durable after this at the latest.
     pub lazy_sync: Duration,
     /// Who may connect, and as whom.
@@ -80,6 +82,9 @@ pub struct ConfigArgs {
     /// After its retention a job's id, request and outcome are known for this many milliseconds, so that a late retry is not a second run; 0: not at all [default: 7776000000, 90 days].
     #[arg(long, env = "VOTUM_TOMBSTONES_KEPT_MS", value_name = "MS")]
     pub tombstones_kept_ms: Option<u64>,
+    /// Where an OpenTelemetry collector takes traces by OTLP over HTTP, such as http://127.0.0.1:4318 [default: nowhere].
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otel_endpoint: Option<String>,
     /// A lazy record is durable after this many milliseconds at the latest [default: 100].
     #[arg(long, env = "VOTUM_LAZY_SYNC_MS", value_name = "MS", hide = true)]
     pub lazy_sync_ms: Option<u64>,
@@ -97,6 +102,7 @@ struct ConfigFile {
     limits: LimitsSection,
     jobs: JobsFile,
     workers: WorkersFile,
+    otel: OtelFile,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -113,6 +119,12 @@ struct WorkersFile {
     heartbeat_interval_ms: Option<u64>,
     stop_grace_ms: Option<u64>,
     lost_after_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OtelFile {
+    endpoint: Option<String>,
 }
 
 impl ConfigArgs {
@@ -157,6 +169,7 @@ impl ConfigArgs {
                 file.jobs.tombstones_kept_ms,
                 TOMBSTONES_KEPT_DEFAULT,
             ),
+            otel_endpoint: self.otel_endpoint.or(file.otel.endpoint).filter(|url| !url.is_empty()),
             lazy_sync: milliseconds(self.lazy_sync_ms, None, LAZY_SYNC_DEFAULT),
             protection: Protection::joined(self.protection, file.tls, file.auth),
             limits: file.limits.limits(),
@@ -179,6 +192,19 @@ impl Config {
     fn check(&self, insecure: bool) -> anyhow::Result<()> {
         if !insecure {
             self.protection.check(self.listen)?;
+        }
+        if let Some(endpoint) = &self.otel_endpoint {
+            let url = reqwest::Url::parse(endpoint).ok();
+            let is_one = url.is_some_and(|url| {
+                ["http", "https"].contains(&url.scheme())
+                    && url.has_host()
+                    && url.username().is_empty()
+                    && url.password().is_none()
+            });
+            anyhow::ensure!(
+                is_one,
+                "the collector's address must be like http://127.0.0.1:4318, without a password"
+            );
         }
         anyhow::ensure!(
             self.heartbeat_interval * 2 <= self.lease,
@@ -212,6 +238,20 @@ mod tests {
         let example = ConfigArgs { config: Some(path.into()), ..ConfigArgs::default() };
         let (example, default) = (example.resolve().unwrap(), ConfigArgs::default().resolve());
         assert_eq!(format!("{example:?}"), format!("{:?}", default.unwrap()));
+    }
+
+    #[test]
+    fn a_collectors_address_is_one_without_a_password() {
+        let of = |url: &str| {
+            let args = ConfigArgs { otel_endpoint: Some(url.to_owned()), ..ConfigArgs::default() };
+            args.resolve().map(|config| config.otel_endpoint)
+        };
+        assert_eq!(of("http://127.0.0.1:4318").unwrap().as_deref(), Some("http://127.0.0.1:4318"));
+        assert_eq!(of("").unwrap(), None);
+        for wrong in ["127.0.0.1:4318", "ftp://c:4318", "http://", "https://ada:word@c:4318"] {
+            let refused = of(wrong).unwrap_err().to_string();
+            assert!(refused.contains("collector") && !refused.contains("word@"), "{refused}");
+        }
     }
 
     #[test]

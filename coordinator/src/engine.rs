@@ -22,6 +22,7 @@ mod rescue;
 mod resume;
 mod settling;
 mod steer;
+mod traced;
 mod txns;
 mod vitals;
 

@@ -32,6 +32,7 @@ mod restore;
 mod sentence;
 mod services;
 mod sessions;
+mod traces;
 mod turn;
 mod view;
 mod web;
@@ -65,6 +66,7 @@ use crate::{
     recovery::Recovered,
     replies::Replies,
     sessions::{SessionApi, Sessions},
+    traces::{Export, Fates},
     webhooks::Webhooks,
 };
 
@@ -96,7 +98,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         webhooks: Webhooks::new(inbox.clone()),
         recall: Recall::start(reader.clone(), inbox.clone()),
     };
-    let performer = Counted::new(performer, metrics.clone(), clock);
+    let fates = Fates::of(metrics.spans.clone());
+    let (tracer, export) = Export::start(config.otel_endpoint.as_deref(), log.cluster, fates);
+    let performer = Counted::new(performer, metrics.clone(), tracer.clone(), clock);
     let desk = Desk {
         inbox: inbox.clone(),
         replies,
@@ -106,7 +110,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         tombstones_kept: config.tombstones_kept,
         dialer: secured.dialer.clone(),
     };
-    let engine = Observed::new(engine, metrics.clone());
+    let engine = Observed::new(engine, metrics.clone(), tracer);
     let driver = Driver::new(engine, journal, performer, clock).run(events, durable);
     tokio::spawn(expiry::run(reader.clone(), clock, inbox.clone(), config.tombstones_kept));
 
@@ -142,6 +146,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!("stopping");
     // Leaving drops the journal, which commits what was appended and closes its index.
     sessions.close();
+    export.finish().await;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod rpc;
 mod scrape;
 
 pub(crate) use families::Metrics;
-pub(crate) use observed::Observed;
+pub(crate) use observed::{Observed, stable_word, vote_word};
 pub(crate) use performed::Counted;
 pub(crate) use rpc::RpcMetrics;
 pub(crate) use scrape::Scrape;

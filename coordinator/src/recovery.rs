@@ -558,6 +558,7 @@ pub(crate) mod tests {
             lost_after: Duration::from_secs(3600),
             jobs_open_max: 10,
             tombstones_kept: Duration::from_secs(3600),
+            otel_endpoint: None,
             lazy_sync: Duration::from_millis(100),
             protection: crate::Protection::default(),
             limits: crate::ClientLimits::default(),

@@ -23,15 +23,7 @@ impl Webhooks {
     ///
     /// A machine without certificates can reach no `https`; every try says so, and is tried again.
     pub(crate) fn new(inbox: Inbox<Event>) -> Self {
-        // Another part of the process may have chosen the same before.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = prepared().build().or_else(|error| {
-            // Whoever has no certificates trusts nobody; what needs no trust is sent.
-            tracing::warn!(problem = innermost(&error), "webhooks to https cannot be sent");
-            prepared().tls_certs_only([]).build()
-        });
-        let client = client.map_err(|error| innermost(&error));
-        Self { client, inbox, room: Arc::new(Semaphore::new(POSTS_MAX)) }
+        Self { client: client(), inbox, room: Arc::new(Semaphore::new(POSTS_MAX)) }
     }
 
     /// Sends a request and brings its end back; the same request may be sent twice.
@@ -83,6 +75,18 @@ fn unanswered(error: &Error) -> Trial {
     } else {
         Trial::Unknown { message }
     }
+}
+
+/// Makes what sends requests; says why if nothing can be sent.
+pub(crate) fn client() -> Result<Client, String> {
+    // Another part of the process may have chosen the same before.
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
+    let client = prepared().build().or_else(|error| {
+        // Whoever has no certificates trusts nobody; what needs no trust is sent.
+        tracing::warn!(problem = innermost(&error), "nothing can be sent to https");
+        prepared().tls_certs_only([]).build()
+    });
+    client.map_err(|error| innermost(&error))
 }
 
 fn prepared() -> ClientBuilder {

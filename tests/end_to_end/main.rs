@@ -41,6 +41,7 @@ mod settling;
 mod stopping;
 mod strangers;
 mod submitting;
+mod tracing;
 mod undoing;
 mod upgrading;
 

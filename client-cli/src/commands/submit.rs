@@ -126,13 +126,15 @@ async fn insist(
     context: &Context,
 ) -> Result<Result<Submitted, ClientError>, Fault> {
     let soon = client.with_options(context.options(Patience::Short));
-    match soon.submit(request).await {
+    // Whoever calls may be part of a trace: the job goes on with it.
+    let span = std::env::var("TRACEPARENT").ok();
+    match soon.submit_below(request, span.as_deref()).await {
         Err(ClientError::Unavailable { address, .. } | ClientError::TimedOut { address, .. }) => {
             let patience = amount::duration(client.options().patience);
             context.screen.remark(&format!(
                 "the coordinator at {address} is away; trying again for {patience}"
             ))?;
-            Ok(client.submit(request).await)
+            Ok(client.submit_below(request, span.as_deref()).await)
         }
         outcome => Ok(outcome),
     }

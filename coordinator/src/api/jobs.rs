@@ -22,7 +22,7 @@ use votum_wire::{
     view::{JobState, JobView},
 };
 
-use super::{Desk, caller, listing, logs, outputs, read, refused, watch};
+use super::{Desk, caller, listing, logs, outputs, read, refused, traceparent, watch};
 use crate::{
     action::{Answer, Refusal},
     auth::About,
@@ -50,7 +50,7 @@ impl JobService for JobApi {
         &self,
         request: Request<v1::SubmitJobRequest>,
     ) -> Result<Response<v1::SubmitJobResponse>, Status> {
-        let by = caller(&request);
+        let (by, traceparent) = (caller(&request), traceparent(&request));
         let SubmitJob { spec, job, request, validate_only } =
             SubmitJob::read(request.into_inner())?;
         Graph::check(&spec).map_err(|found| status::invalid_job(&found))?;
@@ -65,6 +65,7 @@ impl JobService for JobApi {
             // The canonical encoding recognises the same spec.
             spec_digest: Digest(*blake3::hash(&encoded).as_bytes()),
             rescue: None,
+            traceparent,
         };
         let submitted = self.submit(spec, job, submission, validate_only).await?;
         let mut response = Response::new(submitted.to_proto());
@@ -147,9 +148,9 @@ impl JobService for JobApi {
         &self,
         request: Request<v1::RescueJobRequest>,
     ) -> Result<Response<v1::RescueJobResponse>, Status> {
-        let by = caller(&request);
+        let (by, traceparent) = (caller(&request), traceparent(&request));
         let wish = RescueJob::read(request.into_inner())?;
-        Ok(Response::new(self.rescue(wish, by).await?.to_proto()))
+        Ok(Response::new(self.rescue(wish, by, traceparent).await?.to_proto()))
     }
 
     async fn unpause_job(

@@ -43,6 +43,7 @@ use crate::{
     record::{Tombstone, job_stream},
     recovery::read_tombstone,
     replies::Replies,
+    traces::is_traceparent,
     view,
 };
 
@@ -185,6 +186,12 @@ fn case_name(job: &JobId, subject: &Subject) -> CaseName {
 /// Reads a request whose every fault is a malformed field.
 fn read<T: Translate>(request: Request<T::Proto>) -> Result<T, Status> {
     T::from_proto(request.into_inner()).map_err(|malformed| status::malformed(&malformed))
+}
+
+/// Returns the span of whoever calls, if the request tells one.
+fn traceparent<T>(request: &Request<T>) -> Option<String> {
+    let told = request.metadata().get("traceparent")?.to_str().ok()?;
+    is_traceparent(told).then(|| told.to_owned())
 }
 
 /// Says who calls, as the guard has found out.

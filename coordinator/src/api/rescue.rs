@@ -22,7 +22,12 @@ use crate::{
 
 impl JobApi {
     /// Says what a rescue would do, or hands it in; a request that the journal knows returns its job.
-    pub(super) async fn rescue(&self, wish: RescueJob, by: String) -> Result<Rescued, Status> {
+    pub(super) async fn rescue(
+        &self,
+        wish: RescueJob,
+        by: String,
+        traceparent: Option<String>,
+    ) -> Result<Rescued, Status> {
         let RescueJob { job: from, request, validate_only } = wish;
         let request = request.unwrap_or_else(draw_request);
         if let Some(known) = self.known_request(request)? {
@@ -37,7 +42,7 @@ impl JobApi {
         let job = job_id(&aborted.display_name, uid)?;
         let spec = aborted.spec.ok_or_else(|| status::nothing_kept(&from))?;
         let spec_digest = super::jobs::spec_digest(&spec);
-        let submission = Submission { uid, by, request, spec_digest, rescue: None };
+        let submission = Submission { uid, by, request, spec_digest, rescue: None, traceparent };
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
         let question = Question::Rescue { intent, from: from.clone(), job, submission };
         match self.0.put(question).await? {

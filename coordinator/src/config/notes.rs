@@ -3,7 +3,8 @@
 use votum_settings::{KeyNote, Note};
 
 /// Such keys; a test looks whether one is missing.
-pub(super) const KEYS: [KeyNote; 8] = [
+pub(super) const KEYS: [KeyNote; 9] = [
+    flag("otel.endpoint", "otel_endpoint"),
     flag("tls.cert", "tls_cert"),
     flag("tls.key", "tls_key"),
     flag("tls.client_ca", "tls_client_ca"),

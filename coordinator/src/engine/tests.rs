@@ -589,6 +589,7 @@ pub(crate) fn submission() -> Submission {
         request: RequestId(Uuid::nil()),
         spec_digest: Digest([1; 32]),
         rescue: None,
+        traceparent: None,
     }
 }
 

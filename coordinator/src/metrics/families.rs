@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     pub(super) hooks: Family<Words, Counter>,
     pub(super) sessions: Counter,
     pub(super) alarms: Counter,
+    pub(crate) spans: Family<Word, Counter>,
     pub(super) rpcs: Family<RpcWords, Counter>,
     pub(super) rpc_duration: Family<Words, Histogram>,
     pub(super) gauges: Gauges,
@@ -86,6 +87,7 @@ impl Metrics {
             hooks: Family::default(),
             sessions: Counter::default(),
             alarms: Counter::default(),
+            spans: Family::default(),
             rpcs: Family::default(),
             rpc_duration: Family::new_with_constructor(answer),
             gauges: Gauges::default(),
@@ -215,6 +217,11 @@ impl Metrics {
             "votum_events_waiting",
             "Events in front of the loop that decides; it takes up to 256 at a time",
             events_waiting.clone(),
+        );
+        registry.register(
+            "votum_trace_spans",
+            "Spans of traces: sent, failed (the collector did not take them), dropped (no room)",
+            self.spans.clone(),
         );
         registry.register("votum_epoch", "Raised by one at every start", epoch.clone());
         registry.register_with_unit(

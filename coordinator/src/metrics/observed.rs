@@ -1,4 +1,4 @@
-//! The engine with somebody who counts what it records; the engine knows nothing of it.
+//! The engine with somebody who counts and traces what it records; the engine knows nothing of it.
 
 use std::borrow::Cow;
 
@@ -15,6 +15,7 @@ use crate::{
     engine::Engine,
     event::Event,
     record::{Closing, JobRecord, Record},
+    traces::{Tracer, traceparent},
 };
 
 /// An engine whose steps are counted.
@@ -22,12 +23,39 @@ use crate::{
 pub(crate) struct Observed {
     engine: Engine,
     metrics: Metrics,
+    /// None if nobody collects traces.
+    tracer: Option<Tracer>,
 }
 
 impl Observed {
     /// Counts the steps of an engine.
-    pub(crate) fn new(engine: Engine, metrics: Metrics) -> Self {
-        Self { engine, metrics }
+    pub(crate) fn new(engine: Engine, metrics: Metrics, tracer: Option<Tracer>) -> Self {
+        if let Some(tracer) = &tracer {
+            tracer.resume(&engine);
+        }
+        Self { engine, metrics, tracer }
+    }
+
+    /// Lets a program that is started go on with the trace of its job; what its job sets stands.
+    fn hand_on_trace(&self, action: &mut Action) {
+        let Action::Send { frame: FromCoordinator::Start(assignment), .. } = action else { return };
+        let job = &assignment.attempt.job;
+        let told = match self.tracer {
+            Some(_) => self.engine.trace_of(job).map(|it| traceparent(&it, &assignment.attempt)),
+            // Nobody would ever see a span of the attempt.
+            None => self.engine.caller_of(job).map(ToOwned::to_owned),
+        };
+        if let Some(told) = told {
+            assignment.spec.env.entry(TRACEPARENT.to_owned()).or_insert(told);
+        }
+    }
+
+    fn overhear(&self, at: WallTime, event: &Event) {
+        if let (Some(tracer), Event::Frame { from, frame: FromWorker::Commit(reply) }) =
+            (&self.tracer, event)
+        {
+            tracer.hear(at, from, reply);
+        }
     }
 }
 
@@ -38,9 +66,14 @@ impl Machine for Observed {
 
     fn step(&mut self, now: Moment, event: Event) -> Reaction<Record, Action> {
         self.metrics.see_event(&event);
-        let reaction = self.engine.step(now, event);
+        let at = self.engine.anchor().at(now);
+        self.overhear(at, &event);
+        let mut reaction = self.engine.step(now, event);
+        reaction.actions.iter_mut().for_each(|action| self.hand_on_trace(action));
         if let Some(Record::Job(record)) = &reaction.record {
-            let at = self.engine.anchor().at(now);
+            if let Some(tracer) = &self.tracer {
+                tracer.follow(&self.engine, at, record);
+            }
             let kind = |job: &JobId, hook: &TaskId| self.engine.hook_kind(job, hook);
             self.metrics.see_record(now, at, record, kind);
         }
@@ -205,13 +238,18 @@ impl Metrics {
 
 /// Returns the labels of a decision; a cause is a stable word, and whatever is none is not shown.
 fn decided(outcome: &'static str, cause: &str) -> Words {
-    let is_word = cause.len() <= CAUSE_BYTES_MAX
-        && cause.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let cause = if is_word { Cow::Owned(cause.to_owned()) } else { Cow::Borrowed("OTHER") };
-    [("outcome", outcome.into()), ("cause", cause)]
+    [("outcome", outcome.into()), ("cause", stable_word(cause))]
 }
 
-fn vote_word(vote: &Vote) -> &'static str {
+/// Returns the cause of an abort if it is a word of the program, and else that it is none.
+pub(crate) fn stable_word(cause: &str) -> Cow<'static, str> {
+    let is_word = cause.len() <= CAUSE_BYTES_MAX
+        && cause.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_word { Cow::Owned(cause.to_owned()) } else { Cow::Borrowed("OTHER") }
+}
+
+/// Returns the word of a vote.
+pub(crate) fn vote_word(vote: &Vote) -> &'static str {
     match vote {
         Vote::Yes => "yes",
         Vote::ReadOnly => "read_only",
@@ -231,5 +269,7 @@ fn trial_word(trial: &Trial) -> &'static str {
     }
 }
 
+/// Where a program finds the span below which it goes on, as W3C trace context has it.
+const TRACEPARENT: &str = "TRACEPARENT";
 /// Longer words are no words of the program.
 const CAUSE_BYTES_MAX: usize = 40;

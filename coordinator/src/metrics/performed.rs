@@ -5,24 +5,33 @@ use votum_driver::{Clock, Perform};
 use votum_wire::FromCoordinator;
 
 use super::Metrics;
-use crate::{action::Action, perform::Performer};
+use crate::{action::Action, perform::Performer, traces::Tracer};
 
 /// A performer whose actions are counted.
 #[derive(Debug)]
 pub(crate) struct Counted {
     performer: Performer,
     metrics: Metrics,
+    tracer: Option<Tracer>,
     clock: Clock,
 }
 
 impl Counted {
     /// Counts what a performer does.
-    pub(crate) fn new(performer: Performer, metrics: Metrics, clock: Clock) -> Self {
-        Self { performer, metrics, clock }
+    pub(crate) fn new(
+        performer: Performer,
+        metrics: Metrics,
+        tracer: Option<Tracer>,
+        clock: Clock,
+    ) -> Self {
+        Self { performer, metrics, tracer, clock }
     }
 
     fn see(&self, frame: &FromCoordinator) {
         let FromCoordinator::Commit(message) = frame else { return };
+        if let Some(tracer) = &self.tracer {
+            tracer.say(self.clock.wall(), message);
+        }
         let deliveries = &self.metrics.deliveries;
         match message {
             Message::Commit { txn, .. } | Message::TakeOver { txn, .. } => {
@@ -49,6 +58,9 @@ impl Perform<Action> for Counted {
     fn perform(&mut self, action: Action) {
         if let Action::Send { frame, .. } | Action::SendDurable { frame, .. } = &action {
             self.see(frame);
+        }
+        if let (Action::JobChanged { job }, Some(tracer)) = (&action, &self.tracer) {
+            tracer.durable(self.clock.wall(), job);
         }
         self.performer.perform(action);
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tonic::{
-    Response, Status,
+    Request, Response, Status,
+    metadata::MetadataValue,
     service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
@@ -104,9 +105,24 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with every problem of the spec.
     pub async fn submit(&self, job: &SubmitJob) -> Result<Submitted, ClientError> {
-        let request = job.to_proto();
+        self.submit_below(job, None).await
+    }
+
+    /// Does the same below a span of the caller, which W3C trace context writes like this.
+    ///
+    /// # Errors
+    /// As [`Client::submit`]; what is no span is left out.
+    pub async fn submit_below(
+        &self,
+        job: &SubmitJob,
+        traceparent: Option<&str>,
+    ) -> Result<Submitted, ClientError> {
+        let traceparent = traceparent.and_then(|told| told.parse::<MetadataValue<_>>().ok());
         let call = || {
-            let (mut jobs, request) = (self.jobs_service(), request.clone());
+            let (mut jobs, mut request) = (self.jobs_service(), Request::new(job.to_proto()));
+            if let Some(told) = &traceparent {
+                request.metadata_mut().insert("traceparent", told.clone());
+            }
             async move { jobs.submit_job(request).await }
         };
         let answer = if job.request.is_some() || job.validate_only {

@@ -273,4 +273,7 @@ pub struct Submission {
     /// What it takes over from an aborted job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescue: Option<Rescue>,
+    /// The span below which whoever handed it in wants to see it, as W3C trace context writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }

@@ -172,6 +172,7 @@ pub(crate) fn submission() -> Submission {
         request: RequestId(Uuid::from_u128(8)),
         spec_digest: Digest([9; 32]),
         rescue: None,
+        traceparent: None,
     }
 }
 
