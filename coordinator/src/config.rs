@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use serde::Deserialize;
+use votum_settings::Bytes;
 use votum_wire::Versions;
 
 use crate::auth::{
@@ -35,6 +36,8 @@ pub struct Config {
     pub lost_after: Duration,
     /// Most open jobs; one more is refused with RESOURCE_EXHAUSTED.
     pub jobs_open_max: usize,
+    /// With less free bytes than this below `data_dir`, no job is received; zero: it is never asked.
+    pub disk_reserve: u64,
     /// After its retention a job's id, request and outcome are known for this long; zero: not at all.
     pub tombstones_kept: Duration,
     /// Where an OpenTelemetry collector takes traces over HTTP; none: they go nowhere.
@@ -109,6 +112,7 @@ struct ConfigFile {
 #[serde(deny_unknown_fields, default)]
 struct JobsFile {
     max_open: Option<usize>,
+    disk_reserve: Option<Bytes>,
     tombstones_kept_ms: Option<u64>,
 }
 
@@ -164,6 +168,7 @@ impl ConfigArgs {
             stop_grace: milliseconds(self.stop_grace_ms, workers.stop_grace_ms, STOP_GRACE_DEFAULT),
             lost_after: milliseconds(self.lost_after_ms, workers.lost_after_ms, LOST_AFTER_DEFAULT),
             jobs_open_max: file.jobs.max_open.unwrap_or(JOBS_OPEN_MAX_DEFAULT),
+            disk_reserve: file.jobs.disk_reserve.map_or(DISK_RESERVE_DEFAULT, |size| size.0),
             tombstones_kept: milliseconds(
                 self.tombstones_kept_ms,
                 file.jobs.tombstones_kept_ms,
@@ -224,6 +229,7 @@ const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(3);
 const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 const LOST_AFTER_DEFAULT: Duration = Duration::from_hours(1);
 const JOBS_OPEN_MAX_DEFAULT: usize = 100_000;
+const DISK_RESERVE_DEFAULT: u64 = 64 << 20;
 const TOMBSTONES_KEPT_DEFAULT: Duration = Duration::from_hours(90 * 24);
 const LAZY_SYNC_DEFAULT: Duration = Duration::from_millis(100);
 

@@ -29,6 +29,7 @@ mod record;
 mod recovery;
 mod replies;
 mod restore;
+mod room;
 mod sentence;
 mod services;
 mod sessions;
@@ -108,6 +109,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         reader: reader.clone(),
         clock,
         tombstones_kept: config.tombstones_kept,
+        room: room::Room { data_dir: config.data_dir.clone(), reserve: config.disk_reserve },
         dialer: secured.dialer.clone(),
     };
     let engine = Observed::new(engine, metrics.clone(), tracer);

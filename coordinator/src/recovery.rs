@@ -550,6 +550,7 @@ pub(crate) mod tests {
 
     pub(crate) fn config(folder: &Path) -> Config {
         Config {
+            disk_reserve: 0,
             listen: ([127, 0, 0, 1], 0).into(),
             data_dir: folder.to_owned(),
             lease: Duration::from_secs(15),

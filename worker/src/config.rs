@@ -21,12 +21,11 @@ use thiserror::Error;
 use votum_ids::{InvalidName, WorkerId};
 use votum_job::RESERVED_LABELS;
 use votum_process::SupervisorProgram;
-
+use votum_settings::{Bytes, Span};
 use votum_wire::Versions;
 
 use crate::{
     account::{Account, AccountError},
-    measure::{Bytes, Span},
     protection::{AuthSection, Protection, ProtectionSettings, TlsSection},
 };
 

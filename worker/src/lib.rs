@@ -33,7 +33,6 @@ mod leftovers;
 mod limits;
 mod link;
 mod logging;
-mod measure;
 mod metrics;
 mod order;
 mod outputs;

@@ -257,6 +257,7 @@ impl JobApi {
         if let Some(tombstone) = self.0.tombstone(&job)? {
             return Err(status::job_id_spent(&job, view::job::removed(tombstone).state));
         }
+        self.0.room.for_a_job()?;
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
         let spec = Box::new(spec);
         let question = Question::Submit { intent, job, spec, submission };

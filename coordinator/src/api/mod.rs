@@ -43,6 +43,7 @@ use crate::{
     record::{Tombstone, job_stream},
     recovery::read_tombstone,
     replies::Replies,
+    room::Room,
     traces::is_traceparent,
     view,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Desk {
     pub(crate) clock: Clock,
     /// How long a job whose records are removed is still known.
     pub(crate) tombstones_kept: Duration,
+    /// Whether the disk has room for another job.
+    pub(crate) room: Room,
     /// Reaches workers.
     pub(crate) dialer: Dialer,
 }

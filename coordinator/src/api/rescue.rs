@@ -43,6 +43,7 @@ impl JobApi {
         let spec = aborted.spec.ok_or_else(|| status::nothing_kept(&from))?;
         let spec_digest = super::jobs::spec_digest(&spec);
         let submission = Submission { uid, by, request, spec_digest, rescue: None, traceparent };
+        self.0.room.for_a_job()?;
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
         let question = Question::Rescue { intent, from: from.clone(), job, submission };
         match self.0.put(question).await? {

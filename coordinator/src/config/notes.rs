@@ -3,7 +3,7 @@
 use votum_settings::{KeyNote, Note};
 
 /// Such keys; a test looks whether one is missing.
-pub(super) const KEYS: [KeyNote; 9] = [
+pub(super) const KEYS: [KeyNote; 10] = [
     flag("otel.endpoint", "otel_endpoint"),
     flag("tls.cert", "tls_cert"),
     flag("tls.key", "tls_key"),
@@ -19,6 +19,11 @@ pub(super) const KEYS: [KeyNote; 9] = [
     help(
         "jobs.max_open",
         "Most open jobs; one more is refused with RESOURCE_EXHAUSTED [default: 100000]",
+    ),
+    help(
+        "jobs.disk_reserve",
+        "With less free space than this below the data directory, no job is received: it is kept \
+         for the records of those that are open [default: 64MiB]",
     ),
 ];
 

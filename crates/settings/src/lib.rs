@@ -4,11 +4,15 @@
 //! Flags, variables, helps and defaults come from clap's command; the keys of
 //! the file are what its type accepts, found by asking for one that it does not.
 
+mod measure;
+
 use std::{fmt::Write as _, fs, io, path::Path};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+
+pub use measure::{Bytes, InvalidMeasure, Span};
 
 /// Something that can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]

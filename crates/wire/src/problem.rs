@@ -381,6 +381,8 @@ reasons! {
     WorkerUnreachable = "WORKER_UNREACHABLE", Unavailable;
     /// As much as is allowed is in progress.
     QuotaExceeded = "QUOTA_EXCEEDED", ResourceExhausted;
+    /// The disk of the coordinator has too little room for another job.
+    StorageLow = "STORAGE_LOW", ResourceExhausted;
     /// The caller's role, or its read token, does not allow it.
     NotAllowed = "NOT_ALLOWED", PermissionDenied;
     /// It is not known who asks.

@@ -549,6 +549,16 @@ pub fn quota_exceeded(what: &str, max: impl Display) -> Status {
         .into()
 }
 
+/// The disk of the coordinator has too little room for another job.
+#[must_use]
+pub fn storage_low(free: impl Display, reserve: impl Display) -> Status {
+    let words = format!(
+        "the coordinator takes no job: {free} is free below its data directory, and {reserve} is \
+         kept for the jobs that are open"
+    );
+    Problem::words(Reason::StorageLow, words).with("free", free).with("reserve", reserve).into()
+}
+
 /// The read token does not allow it.
 #[must_use]
 pub fn not_allowed(what: impl Display) -> Status {

@@ -8,17 +8,17 @@ use thiserror::Error;
 /// A number of bytes, such as `64MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Bytes(pub(crate) u64);
+pub struct Bytes(pub u64);
 
 /// A time, such as `10s` or `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct Span(pub(crate) Duration);
+pub struct Span(pub Duration);
 
 /// A text that is no number with one of the units.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is not a whole number followed by one of {units}")]
-pub(crate) struct InvalidMeasure {
+pub struct InvalidMeasure {
     text: String,
     units: &'static str,
 }
