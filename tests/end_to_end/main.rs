@@ -32,6 +32,7 @@ mod refusing;
 mod releasing;
 mod repeating;
 mod replicating;
+mod requesting;
 mod rescuing;
 mod restarting;
 mod restoring;

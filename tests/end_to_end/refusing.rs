@@ -3,13 +3,14 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
+    time::Duration as Wait,
 };
 
+use prost_types::Duration;
 use tonic::{Code, transport::Endpoint};
 use votum_proto::v1::{
-    Command, FileTarget, InputSpec, JobSpec, OutputSpec, Placement, PublishTarget, Script,
-    SubmitJobRequest, TaskOutputRef, TaskSpec, input_spec::Source,
+    Command, FileTarget, InputSpec, JobSpec, OutputSpec, Placement, PublishTarget, Resources,
+    RetryPolicy, Script, SubmitJobRequest, TaskOutputRef, TaskSpec, input_spec::Source,
     job_service_client::JobServiceClient, publish_target::Target, task_spec::Action,
 };
 use votum_tests::Cluster;
@@ -28,6 +29,24 @@ fn a_bad_job_is_refused_where_it_is_bad_and_changes_nothing() {
         let place = places.first().copied().unwrap_or_default();
         assert!(place.starts_with(case.place), "{}: {places:?}", case.name);
     }
+    assert_nothing_changed(&cluster);
+}
+
+#[test]
+fn a_value_that_is_not_allowed_is_refused_with_its_field() {
+    let cluster = patient();
+    let mut taken = Vec::new();
+    for (name, request) in values() {
+        let Err(status) = submit(&cluster, request) else {
+            taken.push(name);
+            continue;
+        };
+        let problem = Problem::from_status(&status);
+        assert_eq!(problem.code, Code::InvalidArgument, "{name}: {problem:#?}");
+        let place = problem.fields.first().map(|field| field.field.as_str()).unwrap_or_default();
+        assert!(place.starts_with("spec.tasks"), "{name}: {problem:#?}");
+    }
+    assert_eq!(taken, [""; 0]);
     assert_nothing_changed(&cluster);
 }
 
@@ -72,7 +91,7 @@ fn bytes_that_mean_nothing_do_not_disturb_anybody() {
         [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 4096], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0"]
     {
         let mut connection = TcpStream::connect(cluster.address()).unwrap();
-        connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        connection.set_read_timeout(Some(Wait::from_secs(5))).unwrap();
         // The other side may hang up at any byte.
         let _ = connection.write_all(garbage);
         let _ = connection.shutdown(std::net::Shutdown::Write);
@@ -146,6 +165,61 @@ fn cases() -> Vec<Case> {
         case("large", submission([large]), Reason::SpecTooLarge, "spec"),
         case("many", submission(many), Reason::SpecTooLarge, "spec"),
     ]
+}
+
+/// Jobs of one or more tasks with one value each that is not allowed.
+fn values() -> Vec<(String, SubmitJobRequest)> {
+    let mut cases = Vec::new();
+    let mut case = |name: String, tasks: Vec<TaskSpec>| {
+        cases.push((name, submission(tasks)));
+    };
+    for name in ["", ".", "..", "a/b", "a\0b", "a\nb", "é", &"a".repeat(256)] {
+        case(format!("task {name:?}"), vec![task(name)]);
+        let outputs = vec![output(name, "rows.txt")];
+        case(format!("output {name:?}"), vec![TaskSpec { outputs, ..task("t1") }]);
+    }
+    for path in ["/abs", "a/../../x", "a//b", "./a", "a\0b"] {
+        let outputs = vec![output("rows", path)];
+        case(format!("path {path:?}"), vec![TaskSpec { outputs, ..task("t1") }]);
+    }
+    for argv in [vec![], vec![""], vec!["true", "a\0b"]] {
+        let argv: Vec<String> = argv.into_iter().map(str::to_owned).collect();
+        let name = format!("argv {argv:?}");
+        case(
+            name,
+            vec![TaskSpec { action: Some(Action::Command(Command { argv })), ..task("t1") }],
+        );
+    }
+    for (key, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "\0"), ("VOTUM_JOB_ID", "x")]
+    {
+        let env = [(key.to_owned(), value.to_owned())].into();
+        case(format!("variable {key:?}={value:?}"), vec![TaskSpec { env, ..task("t1") }]);
+    }
+    let env = (0..257).map(|number| (format!("V{number}"), String::new())).collect();
+    case("257 variables".to_owned(), vec![TaskSpec { env, ..task("t1") }]);
+    for (seconds, nanos) in [(0, 0), (-1, 0), (i64::MAX, 0), (1, -1), (1, i32::MAX)] {
+        let timeout = Some(Duration { seconds, nanos });
+        case(format!("timeout {seconds} {nanos}"), vec![TaskSpec { timeout, ..task("t1") }]);
+    }
+    for max_attempts in [-1, 101, i32::MAX] {
+        let retry = Some(RetryPolicy { max_attempts, ..RetryPolicy::default() });
+        case(format!("{max_attempts} attempts"), vec![TaskSpec { retry, ..task("t1") }]);
+    }
+    for bytes in [0, -1] {
+        let resources = Some(Resources { memory_bytes: Some(bytes), ..Resources::default() });
+        case(format!("memory {bytes}"), vec![TaskSpec { resources, ..task("t1") }]);
+    }
+    case("policy 99".to_owned(), vec![TaskSpec { on_unreachable: 99, ..task("t1") }]);
+    case("no action".to_owned(), vec![TaskSpec { action: None, ..task("t1") }]);
+    let itself = vec!["t1".to_owned()];
+    case("waits for itself".to_owned(), vec![TaskSpec { depends_on: itself, ..task("t1") }]);
+    case("10,001 tasks".to_owned(), (0..=10_000).map(|i| task(&format!("t{i}"))).collect());
+    let nested = [publishing("t1", "rows"), publishing("t2", "rows/more.txt")].map(|task| {
+        let placement = Placement { worker: "workers/s1".to_owned(), ..Placement::default() };
+        TaskSpec { placement: Some(placement), ..task }
+    });
+    case("a target within another".to_owned(), nested.into());
+    cases
 }
 
 fn submission(tasks: impl IntoIterator<Item = TaskSpec>) -> SubmitJobRequest {

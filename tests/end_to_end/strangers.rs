@@ -14,7 +14,8 @@ use votum_proto::worker::v1::{
 };
 use votum_tests::{Cluster, Timing, eventually, programs};
 use votum_wire::{
-    CoordinatorFrame, FromCoordinator, FromWorker, Hello, Problem, Translate, Versions, Vitals,
+    CoordinatorFrame, FromCoordinator, FromWorker, Hello, Problem, Reason, Translate, Versions,
+    Vitals,
 };
 
 #[test]
@@ -48,7 +49,65 @@ fn a_frame_that_nobody_knows_ends_its_session() {
     }
 }
 
+#[test]
+fn a_session_begins_with_hello_and_has_one() {
+    let cluster = coordinator_alone();
+    cluster.block_on(async {
+        let first = Session::begun(&cluster, beat(1)).await.unwrap_err();
+        assert_eq!(Problem::from_status(&first).reason, Reason::HelloExpected, "{first}");
+        let mut session = Session::opened(&cluster, 1, Versions::OURS).await;
+        session.say(FromWorker::Hello(hello(2, Versions::OURS)).to_proto()).await;
+        session.say(beat(7)).await;
+        let second = session.until_acknowledged().await.unwrap_err();
+        assert_eq!(second.code(), Code::FailedPrecondition, "{second}");
+        assert_eq!(Problem::from_status(&second).reason, Reason::HelloExpected, "{second}");
+        Session::opened(&cluster, 3, Versions::OURS).await;
+    });
+}
+
+#[test]
+fn a_worker_without_a_common_protocol_is_not_admitted() {
+    let cluster = coordinator_alone();
+    let later = Versions::new(OURS + 1, OURS + 2).unwrap();
+    cluster.block_on(async {
+        let greeting = FromWorker::Hello(hello(1, later)).to_proto();
+        let mut session = Session::begun(&cluster, greeting).await.unwrap();
+        let refused = session.next().await.unwrap_err();
+        let problem = Problem::from_status(&refused);
+        assert_eq!(problem.reason, Reason::ProtocolMismatch, "{problem:#?}");
+        assert_eq!(problem.code, Code::FailedPrecondition);
+    });
+    assert_eq!(cluster.block_on(cluster.client().workers()).unwrap(), []);
+}
+
+#[test]
+fn a_later_start_takes_the_session_and_another_installation_does_not() {
+    let cluster = coordinator_alone();
+    cluster.block_on(async {
+        let mut first = Session::opened(&cluster, 1, Versions::OURS).await;
+        let mut other = hello(2, Versions::OURS);
+        other.installation.uid = WorkerUid(Uuid::from_u128(6));
+        let refused =
+            Session::begun(&cluster, FromWorker::Hello(other).to_proto()).await.unwrap_err();
+        assert_eq!(Problem::from_status(&refused).reason, Reason::WorkerNameTaken, "{refused}");
+        first.say(beat(7)).await;
+        assert_eq!(first.until_acknowledged().await.unwrap(), 7, "it is not disturbed");
+
+        let mut second = Session::opened(&cluster, 2, Versions::OURS).await;
+        first.say(beat(8)).await;
+        assert!(
+            timeout(LIMIT, first.incoming.message())
+                .await
+                .is_ok_and(|end| !matches!(end, Ok(Some(_)))),
+            "it is over"
+        );
+        second.say(beat(9)).await;
+        assert_eq!(second.until_acknowledged().await.unwrap(), 9);
+    });
+}
+
 /// A worker's half of a session.
+#[derive(Debug)]
 struct Session {
     outgoing: mpsc::Sender<SessionRequest>,
     incoming: Streaming<SessionResponse>,
@@ -57,16 +116,22 @@ struct Session {
 impl Session {
     /// Introduces a start of a worker's daemon, and waits until it is admitted.
     async fn opened(cluster: &Cluster, start: u128, protocols: Versions) -> Self {
-        let mut client =
-            SessionServiceClient::connect(format!("http://{}", cluster.address())).await.unwrap();
-        let (outgoing, frames) = mpsc::channel(8);
-        outgoing.send(FromWorker::Hello(hello(start, protocols)).to_proto()).await.unwrap();
-        let opened = client.session(ReceiverStream::new(frames)).await.unwrap();
-        let mut session = Self { outgoing, incoming: opened.into_inner() };
+        let greeting = FromWorker::Hello(hello(start, protocols)).to_proto();
+        let mut session = Self::begun(cluster, greeting).await.unwrap();
         let frame = session.next().await.unwrap();
         assert!(matches!(frame, FromCoordinator::Welcome { .. }), "{frame:?}");
         session.say(FromWorker::InventoryEnded.to_proto()).await;
         session
+    }
+
+    /// Opens a session with this frame.
+    async fn begun(cluster: &Cluster, first: SessionRequest) -> Result<Self, Status> {
+        let mut client =
+            SessionServiceClient::connect(format!("http://{}", cluster.address())).await.unwrap();
+        let (outgoing, frames) = mpsc::channel(8);
+        outgoing.send(first).await.unwrap();
+        let opened = client.session(ReceiverStream::new(frames)).await?;
+        Ok(Self { outgoing, incoming: opened.into_inner() })
     }
 
     async fn say(&self, frame: SessionRequest) {

@@ -1,7 +1,8 @@
 //! What was answered as received is there for ever, and once.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
+use tokio::task::JoinSet;
 use votum_client::ClientError;
 use votum_ids::JobId;
 use votum_tests::{JobDraft, Visible, eventually, request};
@@ -63,15 +64,18 @@ fn a_request_id_with_another_spec_is_refused() {
 }
 
 #[test]
-fn twenty_submissions_of_one_request_make_one_job() {
+fn a_thousand_submissions_of_one_request_make_one_job() {
     let cluster = patient();
     let spec = JobDraft::trio("many", "rows.txt", &cluster.runs()).spec();
-    let id = request();
-    let jobs: BTreeSet<_> = thread::scope(|scope| {
-        let submissions: Vec<_> = (0..20)
-            .map(|_| scope.spawn(|| cluster.try_submit(&spec, id).unwrap().job.unwrap().job))
-            .collect();
-        submissions.into_iter().map(|one| one.join().unwrap()).collect()
+    let submission = SubmitJob { spec, job: None, request: Some(request()), validate_only: false };
+    let jobs: BTreeSet<_> = cluster.block_on(async {
+        let mut submissions = JoinSet::new();
+        for _ in 0..1000 {
+            let (client, submission) = (cluster.client().clone(), submission.clone());
+            submissions
+                .spawn(async move { client.submit(&submission).await.unwrap().job.unwrap().job });
+        }
+        submissions.join_all().await.into_iter().collect()
     });
 
     assert_eq!(jobs.len(), 1, "{jobs:?}");

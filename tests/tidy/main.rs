@@ -100,6 +100,20 @@ fn no_marker_of_unfinished_work_is_left() {
 
 /// Says where a second noun may hide; never fails.
 #[test]
+fn the_tests_of_bad_input_that_the_page_names_exist() {
+    let page = std::fs::read_to_string(sources::root().join("docs/testing.md")).unwrap();
+    let section = page.split("## Bad input").nth(1).unwrap().split("\n## ").next().unwrap();
+    let is_name = |word: &&str| word.contains('_') && !word.contains(['.', '/', ' ', '|']);
+    let named: Vec<&str> = section.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 30, "{named:?}");
+    let sources = sources();
+    let exists =
+        |name: &str| sources.iter().any(|source| source.text.contains(&format!("fn {name}()")));
+    let missing: Vec<_> = named.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "the page names tests that are not there: {missing:#?}");
+}
+
+#[test]
 fn long_files_are_an_invitation_to_split() {
     for source in sources() {
         let lines = production_lines(&source.text);
