@@ -4,6 +4,9 @@
 //! and at the end everything heals and every job must come to an end.
 
 mod approvals;
+mod checkpoints;
+mod history;
+mod replicas;
 mod rescuing;
 
 use std::{
@@ -12,18 +15,17 @@ use std::{
 };
 
 use votum_ids::{
-    AttemptId, CheckpointId, Digest, Epoch, FencingToken, JobId, OutputName, TaskId, WorkerId,
+    AttemptId, CheckpointId, Digest, FencingToken, JobId, OutputName, TaskId, WorkerId,
 };
 use votum_job::{
     Assignment, AttemptEnd, AttemptState, FailureKind, Graph, HeldCheckpoint, InputSource,
-    InputSpec, JobSpec, ListedAttempt, ResumePoint,
+    InputSpec, JobSpec, ListedAttempt,
 };
-use votum_schedule::{
-    Action, Drain, Event, LiveAttempts, Outcome, Record, Removal, Rescue, TaskStanding,
-};
+use votum_schedule::{Action, Drain, Event, LiveAttempts, Outcome, Removal, Rescue, TaskStanding};
 
 use self::{
     approvals::{Approvals, People},
+    replicas::{Counts, Replicas},
     rescuing::Copies,
 };
 use crate::{
@@ -45,6 +47,11 @@ fn random_faults_never_break_a_rule() {
     let obstacles: usize = stories.iter().map(|story| story.obstacles).sum();
     assert!(approved > 0 && obstacles > 0, "{approved} jobs approved, {obstacles} obstacles found");
     println!("{approved} jobs offered after an approval, {obstacles} obstacles found");
+    let sum = |count: fn(&Story) -> usize| stories.iter().map(count).sum::<usize>();
+    let (made, lost) = (sum(|story| story.replicas.made), sum(|story| story.replicas.lost));
+    let moved = sum(|story| story.replicas.moved);
+    assert!(made > 0 && lost > 0 && moved > 0, "{made} replicas, {lost} lost, {moved} moved");
+    println!("{made} replicas made, {lost} lost, {moved} times one took a lost holder's place");
 }
 
 #[test]
@@ -73,11 +80,14 @@ struct Story {
     approved: usize,
     /// How often a dry vote has found an obstacle.
     obstacles: usize,
+    /// What became of replicas.
+    replicas: Counts,
 }
 
 fn run(seed: u64, steps: usize, people: People) -> Story {
     let mut chaos = Chaos::new(seed);
     chaos.approvals = Approvals::new(seed, people);
+    chaos.replicas = Replicas::new(seed, people);
     for step in 0..steps {
         chaos.act();
         chaos.think();
@@ -91,6 +101,7 @@ fn run(seed: u64, steps: usize, people: People) -> Story {
         taken_over: chaos.taken_over,
         approved: chaos.approvals.offered,
         obstacles: chaos.approvals.obstacles,
+        replicas: chaos.replicas.counts,
     }
 }
 
@@ -125,6 +136,7 @@ struct Chaos {
     resumed: usize,
     taken_over: usize,
     approvals: Approvals,
+    replicas: Replicas,
     records_checked: usize,
     /// Grows with everything that happens; tells two runs apart.
     story: usize,
@@ -150,6 +162,8 @@ struct SimAttempt {
     consumed: Consumed,
     /// What it copies of an aborted job instead of running its task's program.
     copies: Option<Copies>,
+    /// It copies what another worker has sealed under the same token.
+    replica: bool,
     end: Option<AttemptEnd>,
 }
 
@@ -179,6 +193,7 @@ impl Chaos {
             resumed: 0,
             taken_over: 0,
             approvals: Approvals::new(seed, People::Away),
+            replicas: Replicas::new(seed, People::Away),
             records_checked: 0,
             story: 0,
             incarnations: 0,
@@ -266,6 +281,7 @@ impl Chaos {
             if self.random.below(2) == 0 {
                 line += " replicate yes";
             }
+            line += &self.replicas.wish();
             lines.push(line);
         }
         lines.push("timeout 200h".into());
@@ -431,7 +447,7 @@ impl Chaos {
         let end = match (failure, spec) {
             (None, Some(spec)) => match &attempt.copies {
                 Some(copies) => {
-                    self.taken_over += usize::from(copies.is_some());
+                    self.taken_over += usize::from(copies.is_some() && !attempt.replica);
                     rescuing::copied(copies)
                 }
                 None => sealed(&spec.tasks[&id.task], content(&id.task, &attempt.consumed, salt)),
@@ -452,69 +468,6 @@ impl Chaos {
             let end = self.workers[name].attempts[&id].end.clone().unwrap();
             self.world.step(Event::Ended { worker: name.clone(), attempt: id, end });
         }
-    }
-
-    /// Lets a program save its state.
-    fn save(&mut self, name: &WorkerId) {
-        let runs = |attempt: &SimAttempt| attempt.end.is_none() && attempt.copies.is_none();
-        let Some(attempt) = self.any_attempt(name, runs) else { return };
-        let sim = self.workers.get_mut(name).unwrap();
-        let consumed = sim.attempts[&attempt].consumed.clone();
-        let earlier = self.saved.keys().filter(|id| id.attempt == attempt).count();
-        let sequence = u64::try_from(earlier).unwrap() + 1;
-        let id = CheckpointId { attempt, sequence };
-        self.saved.insert(id.clone(), consumed);
-        let held = held(id, name);
-        sim.checkpoints.insert(held.id.clone(), held.clone());
-        if sim.connected {
-            self.world.step(Event::CheckpointHeld { worker: name.clone(), held });
-        }
-    }
-
-    /// Lets a worker lose a checkpoint, of which it tells at once or with its next inventory.
-    fn lose_checkpoint(&mut self, name: &WorkerId) {
-        let sim = self.workers.get_mut(name).unwrap();
-        let count = sim.checkpoints.len() as u64;
-        if count == 0 {
-            return;
-        }
-        let at = usize::try_from(self.random.below(count)).unwrap();
-        let id = sim.checkpoints.keys().nth(at).unwrap().clone();
-        sim.checkpoints.remove(&id);
-        if sim.connected {
-            self.world.step(Event::CheckpointGone { worker: name.clone(), id });
-        }
-    }
-
-    /// Lists what a worker has saved; what is of a job that is over goes.
-    fn list_checkpoints(&mut self, name: &WorkerId) {
-        let open: BTreeSet<JobId> = self.world.scheduler.jobs().cloned().collect();
-        let sim = self.workers.get_mut(name).unwrap();
-        sim.checkpoints.retain(|id, _| open.contains(&id.attempt.job));
-        for held in sim.checkpoints.values().cloned().collect::<Vec<_>>() {
-            self.world.step(Event::CheckpointHeld { worker: name.clone(), held });
-            if self.random.below(3) == 0 {
-                self.world.settle();
-            }
-            self.serve();
-        }
-    }
-
-    /// Lets a worker copy a checkpoint, if somebody still has it and both are there.
-    fn copy(&mut self, name: &WorkerId, point: &ResumePoint) {
-        assert!(point.holders.iter().all(|holder| holder.worker != *name), "seed {}", self.seed);
-        let has = |name: &WorkerId| {
-            let sim = &self.workers[name];
-            sim.connected && sim.checkpoints.contains_key(&point.id)
-        };
-        let reached = point.holders.iter().any(|holder| has(&holder.worker));
-        let sim = self.workers.get_mut(name).unwrap();
-        if !sim.connected || !reached || self.random.below(4) == 0 {
-            return;
-        }
-        let held = held(point.id.clone(), name);
-        sim.checkpoints.insert(held.id.clone(), held.clone());
-        self.world.step(Event::CheckpointHeld { worker: name.clone(), held });
     }
 
     fn any_attempt(
@@ -689,9 +642,12 @@ impl Chaos {
             }
             _ => None,
         });
-        let copies = self.copies(&assignment);
+        let replica = replicas::is_replica(&assignment);
+        let copies =
+            if replica { Some(self.replicated(&assignment)) } else { self.copies(&assignment) };
         let consumed: Consumed = match &copies {
             None => consumed.collect(),
+            Some(_) if replica => self.read[&assignment.attempt].clone(),
             Some(_) => self.read_before(&assignment.attempt),
         };
         self.read.entry(assignment.attempt.clone()).or_insert_with(|| consumed.clone());
@@ -714,7 +670,8 @@ impl Chaos {
         }
         let sorted = assignment.resume.is_sorted_by(|later, earlier| later.id > earlier.id);
         assert!(sorted, "the last one is not the first choice, seed {}", self.seed);
-        let attempt = SimAttempt { number: assignment.number, consumed, copies, end: None };
+        let number = assignment.number;
+        let attempt = SimAttempt { number, consumed, copies, replica, end: None };
         sim.attempts.entry(assignment.attempt).or_insert(attempt);
     }
 
@@ -740,132 +697,6 @@ impl Chaos {
             assert_eq!(self.world.portrait(), self.world.portrait_of_replay(), "{scene}");
         }
         self.take_actions();
-    }
-
-    /// Checks that no sealed task runs again without a loss or a change (R5).
-    fn check_records(&mut self) {
-        for (_, record) in &self.world.records[self.records_checked..].to_vec() {
-            self.follow_approvals(record);
-            match record {
-                Record::Paused { job, .. } => {
-                    self.paused.insert(job.clone());
-                }
-                Record::Unpaused { job, .. } => {
-                    self.paused.remove(job);
-                }
-                Record::Assigned { attempt, .. } => {
-                    // What runs already, by an assignment that the log lost, goes on.
-                    let adopted = attempt.token.epoch < self.world.epoch;
-                    assert!(
-                        adopted || !self.paused.contains(&attempt.job),
-                        "{attempt} is placed while its job is paused, seed {}:\n{}",
-                        self.seed,
-                        self.world.told
-                    );
-                    let task = (attempt.job.clone(), attempt.task.clone());
-                    let again = self.sealed.contains_key(&task);
-                    assert!(
-                        !again || self.excused.contains_key(&task),
-                        "{attempt} runs again, seed {}:\n{}",
-                        self.seed,
-                        self.world.told
-                    );
-                }
-                Record::Ended { attempt, end: AttemptEnd::Sealed { outputs, .. }, .. } => {
-                    let task = (attempt.job.clone(), attempt.task.clone());
-                    let digests: BTreeMap<_, _> =
-                        outputs.iter().map(|output| (output.name.clone(), output.digest)).collect();
-                    let excuse = self.excused.get(&task);
-                    // One that began before its input was made anew has read what is gone.
-                    if excuse.is_some_and(|since| *since < attempt.token) {
-                        self.excused.remove(&task);
-                    }
-                    let earlier = self.sealed.insert(task, digests.clone());
-                    if earlier.is_some_and(|earlier| earlier != digests) {
-                        for reader in self.readers(&attempt.job, &attempt.task) {
-                            self.excuse(reader, attempt.token);
-                        }
-                    }
-                }
-                Record::Lost { job, staged, attempts, .. } => {
-                    for task in staged {
-                        self.excuse((job.clone(), task.clone()), FIRST);
-                    }
-                    self.lost.extend(attempts.iter().cloned());
-                }
-                Record::CheckpointHeld { held, .. } => {
-                    let first = self.heard.insert(held.id.clone());
-                    assert!(
-                        !first || !self.lost.contains(&held.id.attempt),
-                        "{} counts, and its attempt was given up before, seed {}:\n{}",
-                        held.id,
-                        self.seed,
-                        self.world.told
-                    );
-                }
-                _ => {}
-            }
-        }
-        self.records_checked = self.world.records.len();
-    }
-
-    fn excuse(&mut self, task: (JobId, TaskId), since: FencingToken) {
-        let excuse = self.excused.entry(task).or_insert(since);
-        *excuse = since.max(*excuse);
-    }
-
-    /// Draws the conclusions of the records anew, after some were lost.
-    fn recount(&mut self) {
-        self.sealed.clear();
-        self.paused.clear();
-        self.excused.clear();
-        self.lost.clear();
-        self.heard.clear();
-        self.approvals.clear();
-        self.records_checked = 0;
-        self.check_records();
-    }
-
-    fn readers(&self, job: &JobId, task: &TaskId) -> BTreeSet<(JobId, TaskId)> {
-        let spec = self.world.scheduler.spec(job).unwrap();
-        let mut reached = BTreeSet::new();
-        let mut next = vec![task.clone()];
-        while let Some(source) = next.pop() {
-            for (name, reader) in &spec.tasks {
-                let reads = |input: &InputSpec| matches!(input, InputSpec::TaskOutput { task, .. } if *task == source);
-                if reader.inputs.values().any(reads) && reached.insert((job.clone(), name.clone()))
-                {
-                    next.push(name.clone());
-                }
-            }
-        }
-        reached
-    }
-
-    /// Checks that everything that is to be committed was built on what is to be committed.
-    fn check_consistency(&self, job: &JobId) {
-        let view = self.world.scheduler.job(self.world.now(), job).unwrap();
-        let outputs = |task: &TaskId| {
-            let task = view.tasks.iter().find(|view| view.task == *task).unwrap();
-            match &task.attempts.last().unwrap().outcome {
-                Outcome::Sealed { outputs, .. } => outputs.clone(),
-                other => panic!("{} is {other:?}", task.task),
-            }
-        };
-        for task in &view.tasks {
-            let attempt = task.attempts.last().unwrap();
-            let sim = &self.workers[&attempt.worker];
-            let Some(known) = sim.attempts.get(&attempt.id) else { continue };
-            for ((source, name), digest) in &known.consumed {
-                let now = outputs(source);
-                let now = now.iter().find(|output| output.name == *name).unwrap().digest;
-                assert_eq!(
-                    now, *digest,
-                    "{} read another {source}.{name}, seed {}:\n{}",
-                    attempt.id, self.seed, self.world.told
-                );
-            }
-        }
     }
 
     /// Ends all faults: every job must come to an end, and nothing may be left over.
@@ -938,13 +769,6 @@ impl SimAttempt {
     }
 }
 
-/// Describes the copy of a checkpoint that a worker has.
-fn held(id: CheckpointId, worker: &WorkerId) -> HeldCheckpoint {
-    let content = id.attempt.task.as_str().bytes().fold(3_u8, u8::wrapping_add);
-    let digest = Digest([content.wrapping_add(u8::try_from(id.sequence % 251).unwrap()); 32]);
-    HeldCheckpoint { id, digest, bytes: 100, steps: 0, read_token: format!("of {worker}") }
-}
-
 /// What a task makes of its inputs; a salt stands for all that is not its input.
 fn content(task: &TaskId, consumed: &BTreeMap<(TaskId, OutputName), Digest>, salt: u64) -> u8 {
     let mut content = task.as_str().bytes().fold(7_u8, u8::wrapping_add);
@@ -970,7 +794,5 @@ const SEEDS: u64 = 30;
 /// 329: what had read an output that was lost ended after that had been made anew, otherwise.
 const REGRESSIONS: [u64; 1] = [329];
 const STEPS: usize = 400;
-/// Smaller than any token.
-const FIRST: FencingToken = FencingToken { epoch: Epoch(0), counter: 0 };
 const JOBS_MAX: usize = 6;
 const HEALING_ROUNDS_MAX: usize = 400;
