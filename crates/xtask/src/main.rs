@@ -1,6 +1,7 @@
-//! The repository's own commands: `cargo xtask test`, `lint`, `chaos`, `pictures`, `power-cut`,
-//! `package`.
+//! The repository's own commands: `cargo xtask test`, `lint`, `bench`, `chaos`, `pictures`,
+//! `power-cut`, `package`.
 
+mod bench;
 mod campaign;
 mod install;
 mod lint;
@@ -26,6 +27,8 @@ enum Command {
     Test,
     /// Formatting, clippy with warnings denied, documentation, licences, .proto files.
     Lint,
+    /// Measures Votum beside the limits of the machine and compares it with its goals.
+    Bench(bench::Options),
     /// Tears at a cluster and checks every target: kills alone, or with a duration every kind of
     /// fault on several jobs at once.
     Chaos {
@@ -69,6 +72,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
+        Command::Bench(options) => bench::run(&options),
         Command::Chaos { duration: Some(duration), seed, .. } => campaign::mixed(duration, seed),
         Command::Chaos { rounds, seed, .. } => campaign::chaos(rounds, seed),
         Command::Pictures { into } => campaign::pictures(&into),
