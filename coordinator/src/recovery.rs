@@ -3,7 +3,7 @@
 //! Running it twice does nothing the second time but raise the epoch (V1). A job
 //! whose records cannot be read or replayed is quarantined; the others recover.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::metrics::histogram::Histogram;
@@ -115,7 +115,8 @@ fn open(
     let folder = config.data_dir.join(JOURNAL_FOLDER);
     create_folder(&folder)?;
     let drawn: ClusterId = ClusterId(draw_uuid());
-    let options = Options { lazy_sync: config.lazy_sync, ..Options::new(drawn.0.into_bytes()) };
+    let usual = Options::new(drawn.0.into_bytes());
+    let options = Options { lazy_sync: config.lazy_sync, closing_sync: CLOSING_SYNC, ..usual };
     OnDisk::open_observed(&folder, options, on_durable, timer)
         .with_context(|| format!("cannot open the journal {}", folder.display()))
 }
@@ -329,6 +330,8 @@ fn draw() -> Incarnation {
 
 /// A rescue of a rescue is followed this far.
 const RESCUES_FOLLOWED_MAX: usize = 16;
+/// Whoever follows a job is told of its end after this at the latest; others may join its sync.
+const CLOSING_SYNC: Duration = Duration::from_millis(2);
 /// Below the data directory.
 pub(crate) const JOURNAL_FOLDER: &str = "journal";
 

@@ -26,6 +26,7 @@ struct State {
     frames: Vec<Frame>,
     bytes: usize,
     forced: bool,
+    closing: bool,
     next: Lsn,
     closed: bool,
 }
@@ -33,15 +34,21 @@ struct State {
 /// Whether the committer may wait for something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// Until something arrives, and this long for a forced record to join lazy ones.
-    UntilSomethingArrives(Duration),
+    /// Until something arrives, and then for a forced record to join lazy ones.
+    UntilSomethingArrives {
+        /// Where no stream is closed.
+        lazy: Duration,
+        /// From when one is.
+        closing: Duration,
+    },
     /// Not at all: there is other work.
     None,
 }
 
 impl Backlog {
     pub(crate) fn new(next: Lsn) -> Self {
-        let state = State { frames: Vec::new(), bytes: 0, forced: false, next, closed: false };
+        let (frames, forced, closing) = (Vec::new(), false, false);
+        let state = State { frames, bytes: 0, forced, closing, next, closed: false };
         Self { state: Mutex::new(state), arrived: Condvar::new(), room: Condvar::new() }
     }
 
@@ -52,11 +59,13 @@ impl Backlog {
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         let lsn = state.number();
         let was_idle = state.frames.is_empty();
-        let was_forced = state.forced;
+        let was_pressing = (state.forced, state.closing);
         state.bytes += frame_bytes(&entry);
         state.forced |= entry.urgency == Urgency::Forced;
+        state.closing |= entry.bearing == Bearing::Closes;
         state.frames.push(Frame { lsn, origin: lsn, durable: Lsn::NONE, epoch, sequence, entry });
-        let wakes = was_idle || state.forced != was_forced || state.is_full();
+        let is_pressing = (state.forced, state.closing);
+        let wakes = was_idle || is_pressing != was_pressing || state.is_full();
         drop(state);
         if wakes {
             self.arrived.notify_one();
@@ -72,7 +81,7 @@ impl Backlog {
     pub(crate) fn take(&self, patience: Patience, copies: Vec<Frame>) -> Option<Vec<Frame>> {
         let mut state = match patience {
             Patience::None => self.lock(),
-            Patience::UntilSomethingArrives(lazy) => self.wait(lazy),
+            Patience::UntilSomethingArrives { lazy, closing } => self.wait(lazy, closing),
         };
         if state.closed && state.frames.is_empty() {
             return None;
@@ -83,7 +92,7 @@ impl Backlog {
             frames.push(Frame { lsn, ..copy });
         }
         state.bytes = 0;
-        state.forced = false;
+        (state.forced, state.closing) = (false, false);
         drop(state);
         self.room.notify_all();
         Some(frames)
@@ -95,12 +104,18 @@ impl Backlog {
         self.arrived.notify_one();
     }
 
-    fn wait(&self, lazy: Duration) -> MutexGuard<'_, State> {
+    fn wait(&self, lazy: Duration, closing: Duration) -> MutexGuard<'_, State> {
         let idle = |state: &mut State| state.frames.is_empty() && !state.closed;
         let state = self.arrived.wait_while(self.lock(), idle);
         let state = state.unwrap_or_else(PoisonError::into_inner);
         let lazy_only = |state: &mut State| !state.forced && !state.closed && !state.is_full();
-        let waited = self.arrived.wait_timeout_while(state, lazy, lazy_only);
+        let none_closes = |state: &mut State| lazy_only(state) && !state.closing;
+        let waited = self.arrived.wait_timeout_while(state, lazy, none_closes);
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return state;
+        }
+        let waited = self.arrived.wait_timeout_while(state, closing, lazy_only);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 

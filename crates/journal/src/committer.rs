@@ -32,6 +32,7 @@ pub(crate) struct Committer {
     pub(crate) cluster: [u8; 16],
     pub(crate) segment_bytes: u64,
     pub(crate) lazy_sync: Duration,
+    pub(crate) closing_sync: Duration,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) watermark: Arc<Watermark>,
     pub(crate) tally: Arc<Tally>,
@@ -71,7 +72,8 @@ impl Committer {
             let (patience, copies) = if self.reclaim.is_cleaning() {
                 (Patience::None, self.reclaim.next_copies(&self.catalogue)?)
             } else {
-                (Patience::UntilSomethingArrives(self.lazy_sync), Vec::new())
+                let (lazy, closing) = (self.lazy_sync, self.closing_sync);
+                (Patience::UntilSomethingArrives { lazy, closing }, Vec::new())
             };
             let Some(mut group) = self.backlog.take(patience, copies) else { return Ok(()) };
             if !group.is_empty() {

@@ -11,7 +11,7 @@
 //! | urgency | durable | may be waited for by |
 //! |---|---|---|
 //! | forced | with the next sync, which it causes | any promise to anybody |
-//! | lazy | with the next sync, at most [`Options::lazy_sync`] later | nothing |
+//! | lazy | with the next sync, at most [`Options::lazy_sync`] later; [`Options::closing_sync`] if it closes its stream | nothing |
 //!
 //! | bearing | the stream afterwards |
 //! |---|---|

@@ -33,14 +33,18 @@ pub struct Options {
     pub segment_bytes: u64,
     /// How long a lazy record may wait, from when the committer finds it, for a sync to join.
     pub lazy_sync: Duration,
+    /// The same for a lazy record that closes its stream: somebody may wait for the end. No longer
+    /// than the other one, whatever is set.
+    pub closing_sync: Duration,
 }
 
 impl Options {
-    /// Returns the usual options: segments of 64 MiB, lazy records durable after 100 ms.
+    /// Returns the usual options: segments of 64 MiB, lazy records durable after 100 ms, and those
+    /// that close a stream no sooner.
     #[must_use]
     pub fn new(cluster_if_created: [u8; 16]) -> Self {
         let (segment_bytes, lazy_sync) = (64 << 20, Duration::from_millis(100));
-        Self { cluster_if_created, segment_bytes, lazy_sync }
+        Self { cluster_if_created, segment_bytes, lazy_sync, closing_sync: lazy_sync }
     }
 }
 
@@ -131,6 +135,7 @@ impl OnDisk {
             cluster,
             segment_bytes: bytes_max,
             lazy_sync: options.lazy_sync,
+            closing_sync: options.closing_sync.min(options.lazy_sync),
             backlog: Arc::clone(&backlog),
             watermark: Arc::clone(&watermark),
             tally: Arc::clone(&tally),

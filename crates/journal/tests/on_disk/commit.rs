@@ -100,6 +100,22 @@ fn a_lazy_record_becomes_durable_by_itself() {
 }
 
 #[test]
+fn the_end_of_a_stream_does_not_wait_for_company() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lazy_sync, closing_sync) = (Duration::from_secs(3600), Duration::from_millis(1));
+    let options = Options { lazy_sync, closing_sync, ..Options::new([1; 16]) };
+    let mut opened = OnDisk::open(folder.path(), options, |_| ()).unwrap();
+    let lazy = |bearing| Entry { urgency: Urgency::Lazy, bearing, ..entry("job/a", b"lazy") };
+    opened.journal.append(lazy(Bearing::Continues));
+    let lsn = opened.journal.append(lazy(Bearing::Closes));
+
+    opened.reader.wait_for(lsn);
+
+    let counters = opened.reader.counters();
+    assert_eq!((counters.lazy_records, counters.fdatasyncs), (2, 1));
+}
+
+#[test]
 fn a_full_backlog_holds_writers_back_without_a_deadlock() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { lazy_sync: Duration::from_secs(3600), ..Options::new([1; 16]) };
