@@ -53,6 +53,7 @@ use tokio::{
 };
 use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
+use votum_journal::Reader;
 use votum_metrics::{keep_watchdog, tell_ready, tell_stopping};
 
 use crate::{
@@ -60,6 +61,7 @@ use crate::{
     audit::Audit,
     auth::{GuardLayer, Rates, Reloadable},
     changes::Changes,
+    event::Event,
     metrics::{Counted, Metrics, Observed, RpcMetrics, Scrape},
     perform::Performer,
     question::Question,
@@ -92,13 +94,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (inbox, events) = Inbox::new();
     let sessions = Sessions::new(log, durable.clone());
     let (replies, changes) = (Replies::default(), Changes::default());
-    let performer = Performer {
-        sessions: sessions.clone(),
-        replies: replies.clone(),
-        changes: changes.clone(),
-        webhooks: Webhooks::new(inbox.clone()),
-        recall: Recall::start(reader.clone(), inbox.clone()),
-    };
+    let performer = performer(&sessions, &replies, &changes, &inbox, &reader);
     let fates = Fates::of(metrics.spans.clone());
     let (tracer, export) = Export::start(config.otel_endpoint.as_deref(), log.cluster, fates);
     let performer = Counted::new(performer, metrics.clone(), tracer.clone(), clock);
@@ -150,6 +146,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     sessions.close();
     export.finish().await;
     Ok(())
+}
+
+/// Joins what the engine acts with.
+fn performer(
+    sessions: &Sessions,
+    replies: &Replies,
+    changes: &Changes,
+    inbox: &Inbox<Event>,
+    reader: &Reader,
+) -> Performer {
+    Performer {
+        sessions: sessions.clone(),
+        replies: replies.clone(),
+        changes: changes.clone(),
+        webhooks: Webhooks::new(inbox.clone()),
+        recall: Recall::start(reader.clone(), inbox.clone()),
+    }
 }
 
 /// Says whether the loop answers, which is what a coordinator is for.
