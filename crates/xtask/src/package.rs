@@ -216,6 +216,9 @@ mod tests {
             let unit = root().join("crates/xtask/packaging/systemd").join(package);
             let text = fs::read_to_string(unit).unwrap();
             assert!(text.contains("Type=notify\n") && text.contains("WatchdogSec="), "{package}");
+            // It is a mount of its own, from which a worker could publish nothing.
+            let has_mount = text.lines().any(|line| line.starts_with("StateDirectory="));
+            assert_eq!(has_mount, package == "votum-coordinator.service", "{package}");
             // The programs need not be installed where this is tried.
             let lines =
                 text.lines().map(|line| match line.strip_prefix("ExecStart=/usr/bin/votum-") {
