@@ -13,6 +13,7 @@ mod crowding;
 mod doubting;
 mod exclusive;
 mod fencing;
+mod flooding;
 mod following;
 mod forcing;
 mod guarding;

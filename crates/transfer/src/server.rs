@@ -178,7 +178,8 @@ fn read_piece(file: &File, offset: u64, wanted: usize) -> io::Result<Bytes> {
     Ok(buffer.into())
 }
 
-/// Sends a log from its first part on, and follows it if that is wanted.
+/// Sends a log from its first part on, and follows it if that is wanted; else up to where it ended
+/// when the reading began, so that nobody runs after a task that writes without end.
 async fn send_log<H: Holdings>(
     holdings: Arc<H>,
     mut wanted: ReadLogs,
@@ -186,9 +187,15 @@ async fn send_log<H: Holdings>(
     chunks: mpsc::Sender<Result<ReadLogsResponse, Status>>,
 ) {
     let mut part = first;
+    let until = if wanted.follow { u64::MAX } else { part.end };
     let mut look_again = interval(FOLLOW_INTERVAL);
     look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        if part.offset >= until {
+            return;
+        }
+        let room = usize::try_from(until - part.offset).unwrap_or(usize::MAX);
+        part.data.truncate(room);
         if part.data.is_empty() {
             if part.complete || !wanted.follow {
                 return;
