@@ -31,6 +31,7 @@ mod readopting;
 mod receiver;
 mod refusing;
 mod releasing;
+mod reloading;
 mod repeating;
 mod replicating;
 mod requesting;
