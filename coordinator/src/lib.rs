@@ -18,6 +18,7 @@ mod exchange;
 mod expiry;
 mod figures;
 mod http;
+mod lines;
 mod log;
 mod metrics;
 mod open_job;
@@ -69,7 +70,7 @@ use crate::{
     recovery::Recovered,
     replies::Replies,
     sessions::{SessionApi, Sessions},
-    traces::{Export, Fates},
+    traces::Export,
     webhooks::Webhooks,
 };
 
@@ -95,8 +96,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let sessions = Sessions::new(log, durable.clone());
     let (replies, changes) = (Replies::default(), Changes::default());
     let performer = performer(&sessions, &replies, &changes, &inbox, &reader);
-    let fates = Fates::of(metrics.spans.clone());
-    let (tracer, export) = Export::start(config.otel_endpoint.as_deref(), log.cluster, fates);
+    let (tracer, export) = Export::start(config.otel_endpoint.as_deref(), log.cluster, &metrics);
     let performer = Counted::new(performer, metrics.clone(), tracer.clone(), clock);
     let desk = Desk {
         inbox: inbox.clone(),

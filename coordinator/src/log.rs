@@ -1,7 +1,10 @@
 //! Where log lines go and what they look like.
 
+use std::process::ExitCode;
+
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
+use votum_metrics::{JsonLines, log_panics};
 
 /// How a daemon logs: to standard error.
 #[derive(Debug, Clone, Args)]
@@ -33,8 +36,25 @@ impl LogArgs {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         let installed = match self.log_format {
             LogFormat::Text => log.with_ansi(false).try_init(),
-            LogFormat::Json => log.json().try_init(),
+            LogFormat::Json => {
+                log_panics();
+                log.event_format(JsonLines::default()).try_init()
+            }
         };
         installed.map_err(|error| anyhow::anyhow!(error))
+    }
+
+    /// Says why the daemon has ended, where lines are for programs, and with which code.
+    ///
+    /// # Errors
+    /// Hands on why it has ended where lines are for people.
+    pub fn conclude(&self, ended: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+        match (self.log_format, ended) {
+            (LogFormat::Json, Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), "ends");
+                Ok(ExitCode::FAILURE)
+            }
+            (LogFormat::Text | LogFormat::Json, ended) => ended.map(|()| ExitCode::SUCCESS),
+        }
     }
 }

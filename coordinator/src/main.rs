@@ -1,6 +1,6 @@
 //! The coordinator daemon, and what makes its data directory out of a backup.
 
-use std::io::Write;
+use std::{io::Write, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use votum_coordinator::{ConfigArgs, LogArgs, RestoreArgs, serve};
@@ -26,20 +26,26 @@ enum Command {
     Restore(RestoreArgs),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Some(Command::Restore(restore)) = arguments.command {
         let restored = restore.restore()?;
-        return Ok(writeln!(std::io::stdout(), "{}", restored.sentences())?);
+        writeln!(std::io::stdout(), "{}", restored.sentences())?;
+        return Ok(ExitCode::SUCCESS);
     }
     if arguments.check_config {
         let file = arguments.config.config.clone();
         arguments.config.resolve()?;
         let settings = ConfigArgs::settings(&Arguments::command()).map_err(anyhow::Error::msg)?;
         let text = votum_settings::in_effect(&settings, &matches, file.as_deref())?;
-        return Ok(write!(std::io::stdout(), "{text}")?);
+        write!(std::io::stdout(), "{text}")?;
+        return Ok(ExitCode::SUCCESS);
     }
     arguments.log.install()?;
-    tokio::runtime::Runtime::new()?.block_on(serve(arguments.config.resolve()?))
+    arguments.log.conclude(run(arguments.config))
+}
+
+fn run(config: ConfigArgs) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new()?.block_on(serve(config.resolve()?))
 }

@@ -15,6 +15,6 @@ mod span;
 mod tracer;
 
 pub(crate) use context::{Context, is_traceparent};
-pub(crate) use export::{Export, Fates};
+pub(crate) use export::Export;
 pub(crate) use followed::{Followed, traceparent};
 pub(crate) use tracer::Tracer;

@@ -44,6 +44,7 @@ mod settling;
 mod stopping;
 mod strangers;
 mod submitting;
+mod telling;
 mod tracing;
 mod undoing;
 mod upgrading;

@@ -25,7 +25,7 @@ pub(crate) async fn answer(
     let answer = on_disk(&shell, move |shell| look(shell, request, &not_held)).await;
     drop(permit);
     for Finding { reason, message, .. } in &answer.findings {
-        tracing::warn!(job = %answer.job, reason, message, "stands in the way of a vote");
+        tracing::warn!(job = %answer.job, reason, problem = message, "stands in the way of a vote");
     }
     shell.link.send(FromWorker::DryVoted(Box::new(answer)));
 }

@@ -35,7 +35,7 @@ use crate::{
     SupervisorProgram,
     account::AccountError,
     checkpoint::Replicating,
-    config::{Config, Settings},
+    config::{Config, LogFormat, Settings},
     control,
     event::{Event, Parting},
     gate::Gate,
@@ -61,8 +61,10 @@ use crate::{
 /// `supervisor` must end in [`supervise`](crate::supervise()).
 #[must_use]
 pub fn run(settings: Settings, supervisor: SupervisorProgram) -> ExitCode {
+    let mut logs_json = settings.log_format == Some(LogFormat::Json);
     let served = Config::resolve(settings, supervisor).map_err(Failure::new).and_then(|config| {
         logging::init(&config).map_err(Failure::new)?;
+        logs_json = config.log_format == LogFormat::Json;
         let runtime = tokio::runtime::Runtime::new().map_err(Failure::new)?;
         let served = runtime.block_on(serve(config));
         // A process in an uninterruptible wait must not hold up the end.
@@ -72,7 +74,12 @@ pub fn run(settings: Settings, supervisor: SupervisorProgram) -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.print();
+            if logs_json {
+                logging::init_last_words();
+                tracing::error!(error = %failure, "ends");
+            } else {
+                failure.print();
+            }
             failure.code
         }
     }

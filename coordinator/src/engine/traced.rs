@@ -1,6 +1,6 @@
-//! What the engine tells those who trace its jobs; it knows nothing of what they make of it.
+//! What the engine tells those who trace and log its jobs; it knows nothing of what they make of it.
 
-use votum_ids::JobId;
+use votum_ids::{AttemptId, JobId, WorkerId};
 use votum_machine::Moment;
 
 use super::Engine;
@@ -21,6 +21,12 @@ impl Engine {
     /// Returns the span that whoever handed an open job in has named.
     pub(crate) fn caller_of(&self, job: &JobId) -> Option<&str> {
         self.jobs.get(job)?.submission.traceparent.as_deref()
+    }
+
+    /// Returns who has an attempt, or had it, while its job is open.
+    pub(crate) fn worker_of(&self, attempt: &AttemptId) -> Option<WorkerId> {
+        let task = self.scheduler.task(Moment::START, &attempt.job, &attempt.task)?;
+        task.attempts.into_iter().find(|known| known.id == *attempt).map(|known| known.worker)
     }
 
     /// Returns what is known of an open job that was not followed so far.

@@ -14,6 +14,7 @@ use crate::{
     action::Action,
     engine::Engine,
     event::Event,
+    lines,
     record::{Closing, JobRecord, Record},
     traces::{Tracer, traceparent},
 };
@@ -76,6 +77,7 @@ impl Machine for Observed {
             }
             let kind = |job: &JobId, hook: &TaskId| self.engine.hook_kind(job, hook);
             self.metrics.see_record(now, at, record, kind);
+            lines::recorded(&self.engine, record);
         }
         for action in &reaction.actions {
             self.metrics.see_action(now, action);
@@ -132,6 +134,7 @@ impl Metrics {
             || matches!(record.commit, Some(CoordinatorRecord::Heuristic { .. }));
         if let Some(closing) = record.closing.as_ref().filter(|_| !noted) {
             self.see_closing(at, closing);
+            lines::over(closing);
         }
     }
 

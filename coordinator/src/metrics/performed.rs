@@ -5,7 +5,7 @@ use votum_driver::{Clock, Perform};
 use votum_wire::FromCoordinator;
 
 use super::Metrics;
-use crate::{action::Action, perform::Performer, traces::Tracer};
+use crate::{action::Action, lines, perform::Performer, traces::Tracer};
 
 /// A performer whose actions are counted.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ impl Counted {
                 let took = self.metrics.phases().leave(self.clock.now(), &txn.job);
                 if let Some(took) = took {
                     self.metrics.observe_phase("decide", took);
+                    lines::committed(txn);
                 }
             }
             Message::Abort { .. } => {
@@ -62,6 +63,7 @@ impl Perform<Action> for Counted {
         if let (Action::JobChanged { job }, Some(tracer)) = (&action, &self.tracer) {
             tracer.durable(self.clock.wall(), job);
         }
+        lines::answered(&action);
         self.performer.perform(action);
     }
 }

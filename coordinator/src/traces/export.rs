@@ -7,18 +7,13 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use votum_ids::ClusterId;
 
 use super::{Tracer, span::Span, span::request};
-use crate::webhooks;
+use crate::{metrics::Metrics, webhooks};
 
 /// What became of spans, counted; clones share the counters.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Fates(Family<[(&'static str, &'static str); 1], Counter>);
+pub(crate) struct Fates(pub(super) Family<[(&'static str, &'static str); 1], Counter>);
 
 impl Fates {
-    /// Counts these.
-    pub(crate) fn of(spans: Family<[(&'static str, &'static str); 1], Counter>) -> Self {
-        Self(spans)
-    }
-
     /// Counts one for which there was no room.
     pub(super) fn dropped(&self) {
         self.count("dropped", 1);
@@ -38,9 +33,10 @@ impl Export {
     pub(crate) fn start(
         endpoint: Option<&str>,
         cluster: ClusterId,
-        fates: Fates,
+        metrics: &Metrics,
     ) -> (Option<Tracer>, Self) {
         let Some(endpoint) = endpoint else { return (None, Self(None)) };
+        let fates = Fates(metrics.spans.clone());
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         let (sender, spans) = mpsc::channel(WAITING_MAX);
         let sending = send_all(url, cluster.to_string(), spans, fates.clone());

@@ -1,15 +1,17 @@
-//! What both daemons show to Prometheus and tell systemd: a registry of its own for each, and what every process has.
+//! What both daemons show to Prometheus, tell systemd and log for programs: a registry of its own for each, and what every process has.
 //!
 //! A registry is a value, so several daemons in one process count apart. The
 //! text is OpenMetrics 1.0. No label is ever an id: what a label can say is a
 //! short list that is known when the program is written.
 
 mod flushes;
+mod lines;
 mod process;
 mod store;
 mod supervision;
 
 pub use flushes::FlushTimer;
+pub use lines::{JsonLines, log_panics};
 pub use store::Store;
 pub use supervision::{keep_watchdog, tell_ready, tell_stopping};
 

@@ -11,7 +11,7 @@ use votum_job::{Failure, Usage};
 use super::*;
 use crate::{
     engine::tests::submission,
-    traces::{Fates, Tracer, span::request},
+    traces::{Tracer, export::Fates, span::request},
 };
 
 #[test]
@@ -137,7 +137,7 @@ fn a_round_without_a_decision_ends_with_the_next() {
 fn a_full_queue_costs_spans_and_no_time() {
     let (sender, mut queue) = mpsc::channel(1);
     let family = prometheus_client::metrics::family::Family::default();
-    let tracer = Tracer::new(sender, Fates::of(family.clone()));
+    let tracer = Tracer::new(sender, Fates(family.clone()));
     let span = received_span();
     tracer.tell(vec![span.clone(), span.clone(), span]);
     assert!(queue.try_recv().is_ok());
