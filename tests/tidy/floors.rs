@@ -72,6 +72,7 @@ const FLOORS: [&[&str]; 5] = [
         "votum-journal",
         "votum-proto",
         "votum-crashpoint",
+        "votum-fuzz",
         "votum-xtask",
     ],
     &["votum-job", "votum-commit", "votum-shadow", "votum-process", "votum-driver", "votum-tls"],

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -51,11 +51,15 @@ pub enum RecordError {
 
 /// Reads a file that may be absent.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    let unreadable = |source| RecordError::Read { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(RecordError::Read { path: path.to_owned(), source }),
+        Err(source) => return Err(unreadable(source)),
     };
+    let mut bytes = Vec::new();
+    // What is cut off is no JSON any more, and refused as damaged.
+    file.take(RECORD_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
     let damaged = |source| RecordError::Damaged { path: path.to_owned(), source };
     let envelope: Envelope<Value> = serde_json::from_slice(&bytes).map_err(damaged)?;
     if envelope.format != FORMAT {
@@ -160,6 +164,8 @@ struct Envelope<T> {
 
 /// Of every file written by this version.
 const FORMAT: u32 = 1;
+/// Most bytes that are read of one: a plan carries its environment, which a job bounds at 1 MiB.
+const RECORD_BYTES_MAX: u64 = 8 << 20;
 
 /// No exit record is longer.
 const RESERVED_BYTES: u64 = 4096;

@@ -38,6 +38,20 @@ pub(crate) fn power_cuts(cuts: u32, seed: u64) -> anyhow::Result<()> {
     )
 }
 
+/// Damaged input for whatever reads bytes from outside, each reader for so long.
+pub(crate) fn fuzz(duration: Duration, seed: u64) -> anyhow::Result<()> {
+    say(&format!("fuzz: each reader for {duration:?}, seed {seed}"));
+    let packages = ["votum-wire", "votum-journal", "votum-shadow", "votum-process"];
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    let arguments: Vec<&str> =
+        ["test"].into_iter().chain(packages).chain(["--tests", "fuzz_"]).collect();
+    succeed(
+        cargo(&arguments)
+            .env("VOTUM_FUZZ_SECONDS", duration.as_secs().to_string())
+            .env("VOTUM_SEED", seed.to_string()),
+    )
+}
+
 /// Every view of the page, drawn by a real browser.
 pub(crate) fn pictures(into: &Path) -> anyhow::Result<()> {
     let into = root().join(into);

@@ -57,6 +57,15 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Feeds every reader of bytes from outside with damaged input.
+    Fuzz {
+        /// How long each of them is fed, such as 10m.
+        #[arg(long, value_parser = duration, default_value = "60s")]
+        duration: Duration,
+        /// Decides the damage.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Makes Debian packages of the coordinator, the worker and the command line.
     Package {
         /// Where to.
@@ -77,6 +86,7 @@ fn main() -> anyhow::Result<()> {
         Command::Chaos { rounds, seed, .. } => campaign::chaos(rounds, seed),
         Command::Pictures { into } => campaign::pictures(&into),
         Command::PowerCut { cuts, seed } => campaign::power_cuts(cuts, seed),
+        Command::Fuzz { duration, seed } => campaign::fuzz(duration, seed),
         Command::Package { out, programs } => package::run(programs, &out),
     }
 }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod commit;
+mod fuzzing;
 mod index;
 mod model;
 mod reclaim;

@@ -9,6 +9,7 @@ mod crashing;
 mod discarding;
 mod escaping;
 mod field;
+mod fuzzing;
 mod handing_over;
 mod opening;
 mod publishing;

@@ -66,7 +66,7 @@ where
     let name: &'static str = Box::leak(T::Proto::full_name().into_boxed_str());
     let bytes = value.to_proto().encode_to_vec();
     let reread = move |bytes: &[u8]| {
-        let proto = T::Proto::decode(bytes).expect("the test encodes messages only");
+        let Ok(proto) = T::Proto::decode(bytes) else { return Ok(false) };
         T::from_proto(proto).map(|read| read == value)
     };
     Sample { name, bytes, reread: Box::new(reread) }
