@@ -1,6 +1,6 @@
 //! The long forms of tests whose short forms are part of `cargo xtask test`.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use crate::run::{cargo, root, say, succeed};
 
@@ -24,6 +24,45 @@ pub(crate) fn mixed(duration: Duration, seed: u64) -> anyhow::Result<()> {
             .env("VOTUM_CHAOS_SECONDS", duration.as_secs().to_string())
             .env("VOTUM_SEED", seed.to_string()),
     )
+}
+
+/// Simulated jobs with faults, seed after seed.
+pub(crate) fn simulation(
+    seed: u64,
+    duration: Duration,
+    schedules: Option<u64>,
+) -> anyhow::Result<()> {
+    say(&format!("sim: from seed {seed} on, for {duration:?}"));
+    let mut simulation = simulating("a_campaign_of_seeds_breaks_no_promise", &["--nocapture"]);
+    simulation
+        .env("VOTUM_SEED", seed.to_string())
+        .env("VOTUM_SIM_SECONDS", duration.as_secs().to_string());
+    if let Some(schedules) = schedules {
+        simulation.env("VOTUM_SIM_SCHEDULES", schedules.to_string());
+    }
+    succeed(&mut simulation)
+}
+
+/// The seed that catches each planted bug.
+pub(crate) fn planted(schedules: Option<u64>) -> anyhow::Result<()> {
+    let search = ["--nocapture", "--ignored"];
+    let mut simulation = simulating("planted::the_first_seed_that_catches_each_bug", &search);
+    if let Some(schedules) = schedules {
+        simulation.env("VOTUM_SIM_SCHEDULES", schedules.to_string());
+    }
+    succeed(&mut simulation)
+}
+
+/// Builds the simulation optimised, beside the build that the tests have.
+fn simulating(test: &str, options: &[&str]) -> Command {
+    let test = format!("engine::tests::simulating::{test}");
+    let mut simulation = cargo(&[]);
+    for package in SIMULATED {
+        simulation.args(["--config", &format!("profile.dev.package.{package}.opt-level=2")]);
+    }
+    simulation.args(["test", "--package", "votum-coordinator", "--lib", "--", "--exact", &test]);
+    simulation.args(options);
+    simulation
 }
 
 /// Power cuts under the journal.
@@ -58,3 +97,17 @@ pub(crate) fn pictures(into: &Path) -> anyhow::Result<()> {
     let only = ["test", "--package", "votum-tests", "--test", "page", "every_view_can_be_drawn"];
     succeed(cargo(&[&only[..], &["--", "--nocapture"]].concat()).env("VOTUM_PICTURES", into))
 }
+
+/// What a simulated schedule spends its time in.
+const SIMULATED: [&str; 10] = [
+    "votum-ids",
+    "votum-machine",
+    "votum-job",
+    "votum-commit",
+    "votum-schedule",
+    "votum-settle",
+    "votum-driver",
+    "votum-wire",
+    "votum-worker",
+    "votum-coordinator",
+];

@@ -1,4 +1,4 @@
-//! The repository's own commands: `cargo xtask test`, `lint`, `bench`, `chaos`, `pictures`,
+//! The repository's own commands: `cargo xtask test`, `lint`, `bench`, `chaos`, `sim`, `pictures`,
 //! `power-cut`, `package`.
 
 mod bench;
@@ -41,6 +41,21 @@ enum Command {
         /// Decides everything; printed first.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Plays simulated jobs with everything that can go wrong, on every core; a seed decides each.
+    Sim {
+        /// The first seed; the others follow.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How long, such as 30m.
+        #[arg(long, value_parser = duration, default_value = "60s")]
+        duration: Duration,
+        /// At most so many schedules; 1 tells everything that happens in one.
+        #[arg(long)]
+        schedules: Option<u64>,
+        /// Looks instead for the seed that catches each planted bug.
+        #[arg(long)]
+        planted: bool,
     },
     /// Draws every view of the page, wide and narrow, light and dark, into a folder.
     Pictures {
@@ -85,6 +100,10 @@ fn main() -> anyhow::Result<()> {
         Command::Chaos { duration: Some(duration), seed, .. } => campaign::mixed(duration, seed),
         Command::Chaos { rounds, seed, .. } => campaign::chaos(rounds, seed),
         Command::Pictures { into } => campaign::pictures(&into),
+        Command::Sim { schedules, planted: true, .. } => campaign::planted(schedules),
+        Command::Sim { seed, duration, schedules, .. } => {
+            campaign::simulation(seed, duration, schedules)
+        }
         Command::PowerCut { cuts, seed } => campaign::power_cuts(cuts, seed),
         Command::Fuzz { duration, seed } => campaign::fuzz(duration, seed),
         Command::Package { out, programs } => package::run(programs, &out),
