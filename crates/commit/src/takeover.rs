@@ -92,8 +92,10 @@ impl Participant {
             }
             Phase::Staged | Phase::Finishing { .. } | Phase::Ended(_) => {}
             Phase::Checking(_) => self.phase = Phase::Staged,
-            // Commit is on its way to it as well, and ends what was forced.
-            Phase::Forced { promise, .. } if promise.txn == txn => return Reaction::none(),
+            // Commit is on its way to it as well, and ends what was forced; an abort stays forced.
+            Phase::Forced { promise, .. } if promise.txn == txn && self.has_forced_commit() => {
+                return Reaction::none();
+            }
             Phase::Aborted { .. } | Phase::Forced { .. } => {
                 return reply(Reply::Declined { txn, number });
             }

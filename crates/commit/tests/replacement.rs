@@ -15,26 +15,39 @@ use stage::{Bounds, Bug, Stage};
 
 #[test]
 fn every_promise_survives_a_replacement() {
-    let bounds = Bounds { replacements: 1, worker_crashes: 0, chief_crashes: 0 };
+    let bounds = Bounds { replacements: 1, forced: 0, worker_crashes: 0, chief_crashes: 0 };
     assert_eq!(explore(Stage::new(bounds, None)), 1037);
 }
 
 #[test]
 fn every_promise_survives_a_crash_of_the_coordinator() {
-    let bounds = Bounds { replacements: 1, worker_crashes: 0, chief_crashes: 1 };
+    let bounds = Bounds { replacements: 1, forced: 0, worker_crashes: 0, chief_crashes: 1 };
     assert_eq!(explore(Stage::new(bounds, None)), 17282);
 }
 
 #[test]
 fn every_promise_survives_a_crash_of_a_worker() {
-    let bounds = Bounds { replacements: 1, worker_crashes: 1, chief_crashes: 0 };
+    let bounds = Bounds { replacements: 1, forced: 0, worker_crashes: 1, chief_crashes: 0 };
     assert_eq!(explore(Stage::new(bounds, None)), 19631);
 }
 
 #[test]
 fn whoever_took_over_is_replaced_in_turn() {
-    let bounds = Bounds { replacements: 2, worker_crashes: 0, chief_crashes: 0 };
+    let bounds = Bounds { replacements: 2, forced: 0, worker_crashes: 0, chief_crashes: 0 };
     assert_eq!(explore(Stage::new(bounds, None)), 5938);
+}
+
+#[test]
+fn an_outcome_that_was_forced_meets_a_replacement() {
+    let bounds = Bounds { replacements: 1, forced: 1, worker_crashes: 0, chief_crashes: 0 };
+    assert_eq!(explore(Stage::new(bounds, None)), 13_045);
+}
+
+#[test]
+fn a_forced_outcome_and_a_replacement_survive_a_crash_of_a_worker() {
+    let bounds = Bounds { replacements: 1, forced: 1, worker_crashes: 1, chief_crashes: 0 };
+    // What is farther away is the work of several seconds for each further step.
+    assert_eq!(explore_to(9, Stage::new(bounds, None)), 7_994);
 }
 
 #[test]
@@ -60,17 +73,28 @@ fn the_model_catches_two_publishers() {
 /// Explores everything within the bounds and returns the number of states.
 fn explore(stage: Stage) -> usize {
     let checker = stage.checker().spawn_bfs().join();
+    judge(&checker);
+    checker.assert_properties();
+    checker.unique_state_count()
+}
+
+/// Explores so many steps within the bounds and returns the number of states.
+fn explore_to(depth: usize, stage: Stage) -> usize {
+    let checker = stage.checker().target_max_depth(depth).spawn_bfs().join();
+    judge(&checker);
+    checker.unique_state_count()
+}
+
+fn judge(checker: &impl Checker<Stage>) {
     for (claim, path) in checker.discoveries() {
         if checker.discovery_classification(claim).to_string() == "counterexample" {
             panic!("{claim}, but not after\n  {:#?}", path.into_actions());
         }
     }
-    checker.assert_properties();
-    checker.unique_state_count()
 }
 
 fn catch(bug: Bug, claim: &str) {
-    let bounds = Bounds { replacements: 1, worker_crashes: 0, chief_crashes: 0 };
+    let bounds = Bounds { replacements: 1, forced: 0, worker_crashes: 0, chief_crashes: 0 };
     let checker = Stage::new(bounds, Some(bug)).checker();
     let checker = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     assert!(checker.discoveries().contains_key(claim), "{bug:?} breaks another promise");

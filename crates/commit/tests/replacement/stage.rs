@@ -4,20 +4,22 @@ use std::{collections::BTreeSet, time::Duration};
 
 use stateright::{Model, Property};
 use votum_commit::{
-    Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Installation, Knowledge,
-    LogPosition, LogState, Message, ParticipantAction, ParticipantEvent, ParticipantRecord,
-    Participants, Pledge, Reply, Share, Start, Vote,
+    Coordinator, CoordinatorAction, CoordinatorEvent, CoordinatorRecord, Decision, Forced,
+    Installation, Knowledge, LogPosition, LogState, Message, ParticipantAction, ParticipantEvent,
+    ParticipantRecord, Participants, Pledge, Reply, Share, Start, Vote,
 };
 use votum_ids::{
     ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName, Target,
     TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
-use votum_machine::{Machine, Moment};
+use votum_machine::{Machine, Moment, WallTime};
 
 /// How far histories go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) replacements: u8,
+    /// How many outcomes people force at Alice or Bob while they are in doubt.
+    pub(crate) forced: u8,
     pub(crate) worker_crashes: u8,
     pub(crate) chief_crashes: u8,
 }
@@ -68,6 +70,8 @@ pub(crate) struct Site {
     visible: BTreeSet<u64>,
     /// The coordinator itself has said Commit since the daemon began.
     heard: bool,
+    /// What a person has forced here.
+    forced: Option<Decision>,
 }
 
 /// One state.
@@ -77,7 +81,7 @@ pub(crate) struct World {
     log: Vec<CoordinatorRecord>,
     sites: Vec<Site>,
     net: BTreeSet<Letter>,
-    used: [u8; 3],
+    used: [u8; 4],
     epoch: u64,
     /// A promise that the last step has broken.
     broken: Option<&'static str>,
@@ -90,6 +94,7 @@ pub(crate) enum Turn {
     Work(usize, Work),
     Replace { from: usize, by: usize },
     PeerTells(usize),
+    Force(usize, Decision),
     Tick(usize),
     ChiefTicks,
     WorkerCrashes(usize),
@@ -109,7 +114,7 @@ impl Stage {
             log: Vec::new(),
             sites: (0..NAMES.len()).map(|who| Site::new(who, Vec::new())).collect(),
             net: BTreeSet::new(),
-            used: [0; 3],
+            used: [0; 4],
             epoch: 1,
             broken: None,
         };
@@ -153,12 +158,20 @@ impl Model for Stage {
         for (who, site) in world.sites.iter().enumerate() {
             turns.extend(site.work.iter().cloned().map(|work| Turn::Work(who, work)));
             turns.push(Turn::Tick(who));
-            if world.used[1] < self.bounds.worker_crashes {
+            // Where something is forced as well, whoever may be replaced is enough.
+            let concerned = self.bounds.forced == 0 || who == ALICE;
+            if world.used[1] < self.bounds.worker_crashes && concerned {
                 turns.push(Turn::WorkerCrashes(who));
             }
             let knows = |other: &Site| other.machine.committed().next().is_some();
             if site.machine.in_doubt().next().is_some() && world.sites.iter().any(knows) {
                 turns.push(Turn::PeerTells(who));
+            }
+            let concerned = self.bounds.worker_crashes == 0 || who == ALICE;
+            let in_doubt = site.machine.in_doubt().next().is_some();
+            if in_doubt && world.used[3] < self.bounds.forced && concerned {
+                turns.push(Turn::Force(who, Decision::Commit));
+                turns.push(Turn::Force(who, Decision::Abort));
             }
         }
         if world.used[0] < self.bounds.replacements {
@@ -196,6 +209,11 @@ impl Model for Stage {
                 };
                 next.tell_worker(who, event);
             }
+            Turn::Force(who, outcome) => {
+                next.used[3] += 1;
+                next.sites[who].forced = Some(outcome);
+                next.tell_worker(who, force(outcome));
+            }
             Turn::Tick(who) => next.tell_worker(who, ParticipantEvent::Tick),
             Turn::ChiefTicks => next.tell_chief(self.bug, CoordinatorEvent::Tick),
             Turn::WorkerCrashes(who) => next.crash_worker(who),
@@ -213,6 +231,10 @@ impl Model for Stage {
                 |_, world: &World| !world.is_over() || world.shows_everything(),
             ),
             Property::always(
+                "whoever was forced is noted before it is forgotten",
+                |_, world: &World| !world.is_forgotten() || world.notes_what_was_forced(),
+            ),
+            Property::always(
                 "one publisher is visible once the commit is forgotten",
                 |_, world: &World| !world.is_forgotten() || world.shows_once(),
             ),
@@ -223,6 +245,24 @@ impl Model for Stage {
                 world.sites[ALICE].log.iter().any(stood_down) && world.sites[ALICE].heard
             }),
         ]
+        .into_iter()
+        .chain((self.bounds.forced > 0).then(|| {
+            let claim = "what was shown by force is taken back where another shows it";
+            Property::sometimes(claim, |_, world: &World| {
+                let alice = &world.sites[ALICE];
+                let forced = alice.forced == Some(Decision::Commit) && !alice.heard;
+                forced && alice.log.iter().any(stood_down) && world.is_forgotten()
+            })
+        }))
+        .chain((self.bounds.forced > 0 && self.bounds.worker_crashes == 0).then(|| {
+            let claim = "whoever was forced to abort declines to take over";
+            Property::sometimes(claim, |_, world: &World| {
+                let declines =
+                    |letter: &Letter| matches!(letter, Letter::ToChief(1, Reply::Declined { .. }));
+                world.sites[1].forced == Some(Decision::Abort) && world.net.iter().any(declines)
+            })
+        }))
+        .collect()
     }
 }
 
@@ -231,7 +271,7 @@ impl Site {
         let machine = Participants::replay(installation(who).uid, log.iter().cloned());
         let machine = machine.expect("the log is sound");
         let (work, visible) = (BTreeSet::new(), BTreeSet::new());
-        Self { machine, log, work, visible, heard: false }
+        Self { machine, log, work, visible, heard: false, forced: None }
     }
 }
 
@@ -263,7 +303,33 @@ impl World {
 
     fn shows_everything(&self) -> bool {
         let (who, number) = self.publisher();
-        self.sites[who].visible.contains(&number) && self.sites[1].visible.contains(&0)
+        let bob = &self.sites[1];
+        (self.sites[who].visible.contains(&number) || self.was_forced_to_abort(who, number))
+            && (bob.visible.contains(&0) || bob.forced == Some(Decision::Abort))
+    }
+
+    /// Says whether a person has made somebody break the promise that it publishes under a number.
+    fn was_forced_to_abort(&self, who: usize, number: u64) -> bool {
+        number == 0 && self.sites[who].forced == Some(Decision::Abort)
+    }
+
+    fn notes_what_was_forced(&self) -> bool {
+        let noted = |who: usize| {
+            self.log.iter().any(|record| match record {
+                CoordinatorRecord::Heuristic { holder, .. } => *holder == installation(who),
+                CoordinatorRecord::CommitDecided { .. }
+                | CoordinatorRecord::Replaced { .. }
+                | CoordinatorRecord::Aborting { .. }
+                | CoordinatorRecord::GivenUp { .. }
+                | CoordinatorRecord::CaughtUp { .. }
+                | CoordinatorRecord::Removed { .. }
+                | CoordinatorRecord::Ended { .. } => false,
+            })
+        };
+        let broke = |who: &usize| self.sites[*who].forced == Some(Decision::Abort);
+        // Whoever was replaced has broken nothing: another one publishes.
+        let broke = (0..NAMES.len()).filter(broke);
+        broke.filter(|who| *who != ALICE || self.publisher() == (ALICE, 0)).all(noted)
     }
 
     fn shows_once(&self) -> bool {
@@ -274,7 +340,8 @@ impl World {
             let of_alice = site.visible.iter().filter(|number| at != 1 || **number > 0);
             shown.extend(of_alice.map(|number| (at, *number)));
         }
-        shown == BTreeSet::from([(who, number)])
+        let nobody = shown.is_empty() && self.was_forced_to_abort(who, number);
+        nobody || shown == BTreeSet::from([(who, number)])
     }
 
     fn hand_over(&mut self, who: usize, message: Message) {
@@ -285,6 +352,12 @@ impl World {
     }
 
     fn hear(&mut self, bug: Option<Bug>, from: usize, reply: Reply) {
+        if let (true, Reply::Inquired { txn }) = (self.is_forgotten(), &reply) {
+            // The engine looks a closed job up: it presumes nothing of one that has committed.
+            let message = Message::Undecided { txn: txn.clone() };
+            self.net.insert(Letter::ToWorker(from, message));
+            return;
+        }
         let (publisher, number) = self.publisher();
         let counted = bug == Some(Bug::OldAcknowledgementCounted) && from == ALICE && number > 0;
         let (from, reply) = if let (true, Reply::Acked { txn }) = (counted, &reply) {
@@ -315,7 +388,8 @@ impl World {
         site.work.remove(&work);
         let event = match work {
             Work::Show(number) => {
-                if who == ALICE && number == 0 && !site.heard {
+                let by_force = site.forced == Some(Decision::Commit);
+                if who == ALICE && number == 0 && !site.heard && !by_force {
                     self.broken = Some(PEER);
                 }
                 site.visible.insert(number);
@@ -338,7 +412,8 @@ impl World {
         self.used[1] += 1;
         let visible = std::mem::take(&mut self.sites[who].visible);
         let log = std::mem::take(&mut self.sites[who].log);
-        self.sites[who] = Site { visible, ..Site::new(who, log) };
+        let forced = self.sites[who].forced;
+        self.sites[who] = Site { visible, forced, ..Site::new(who, log) };
         self.tell_worker(who, ParticipantEvent::Sealed { job: job() });
         self.list(who);
     }
@@ -420,7 +495,9 @@ impl World {
                 }
                 // What a peer answers is a turn of its own.
                 ParticipantAction::AskPeer { .. } | ParticipantAction::AnswerPeer { .. } => {}
-                ParticipantAction::Discard { .. } => panic!("nothing is discarded"),
+                ParticipantAction::Discard { .. } => {
+                    panic!("{} discards: {:?}\n{:?}", NAMES[who], self.sites[who].log, self.log)
+                }
                 ParticipantAction::Raise(alarm) => panic!("{alarm}"),
             }
         }
@@ -429,6 +506,12 @@ impl World {
 
 fn stood_down(record: &ParticipantRecord) -> bool {
     matches!(record, ParticipantRecord::StoodDown { .. })
+}
+
+fn force(outcome: Decision) -> ParticipantEvent {
+    let (by, reason, evidence) = ("ana".to_owned(), "tired of it".to_owned(), Vec::new());
+    let (forced, at) = (Forced { by, reason, evidence }, WallTime(1));
+    ParticipantEvent::ForceAsked { job: job(), outcome, forced, at }
 }
 
 fn commit_for(who: usize) -> ParticipantEvent {
