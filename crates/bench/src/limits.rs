@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -37,8 +37,8 @@ pub(crate) fn fdatasync_ms(scratch: &Path, time: Duration) -> anyhow::Result<Opt
     Ok(median_ms(&samples))
 }
 
-/// Returns how many records of 300 bytes 64 writers append each second to a preallocated file,
-/// one of whom writes and syncs for all who wait.
+/// Returns how many records of 300 bytes 64 writers append each second to a preallocated file;
+/// one thread writes and syncs for all who wait.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -46,58 +46,95 @@ pub(crate) fn append_rate(scratch: &Path, time: Duration) -> anyhow::Result<f64>
     let file = tempfile::tempfile_in(scratch)?;
     file.write_all_at(&vec![0; PREALLOCATED], 0)?;
     file.sync_all()?;
-    let group = Arc::new(Group { file, state: Mutex::default(), written: Mutex::default() });
-    let whole = Stopwatch::start();
+    let (group, whole) = (Arc::new(Group::default()), Stopwatch::start());
+    let committed = Arc::clone(&group);
+    let committer = thread::spawn(move || committed.commit(&file));
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| {
             let group = Arc::clone(&group);
             thread::spawn(move || {
                 let mut written = 0_u64;
-                while whole.elapsed() < time {
-                    group.append()?;
+                while whole.elapsed() < time && group.append() {
                     written += 1;
                 }
-                std::io::Result::Ok(written)
+                written
             })
         })
         .collect();
     let mut written = 0;
     for writer in writers {
-        written += writer.join().ok().context("a writer panicked")??;
+        written += writer.join().ok().context("a writer panicked")?;
     }
-    Ok(written as f64 / whole.elapsed().as_secs_f64())
+    let rate = written as f64 / whole.elapsed().as_secs_f64();
+    group.end();
+    committer.join().ok().context("the committer panicked")??;
+    Ok(rate)
 }
 
-/// A file whose writers share their syncs.
+/// Writers that share their syncs.
+#[derive(Default)]
 struct Group {
-    file: File,
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    synced: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
     /// How many records were handed in.
-    state: Mutex<u64>,
-    /// How many are durable; held while somebody writes.
-    written: Mutex<u64>,
+    handed_in: u64,
+    /// How many are durable.
+    durable: u64,
+    /// Nobody hands in or commits any more.
+    is_over: bool,
 }
 
 impl Group {
-    fn append(&self) -> std::io::Result<()> {
-        let lock = |mutex: &Mutex<u64>| -> u64 {
-            *mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-        };
-        let mine = {
-            let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            *state += 1;
-            *state
-        };
-        let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *written >= mine {
-            return Ok(());
+    /// Hands a record in and waits until it is durable; false if it never will be.
+    fn append(&self) -> bool {
+        let mut waiting = self.lock();
+        waiting.handed_in += 1;
+        let mine = waiting.handed_in;
+        self.arrived.notify_one();
+        let is_early = |waiting: &mut Waiting| waiting.durable < mine && !waiting.is_over;
+        let waited = self.synced.wait_while(waiting, is_early);
+        waited.unwrap_or_else(PoisonError::into_inner).durable >= mine
+    }
+
+    /// Writes and syncs whatever has been handed in, until it is over.
+    fn commit(&self, file: &File) -> std::io::Result<()> {
+        let committed = self.commit_all(file);
+        self.end();
+        committed
+    }
+
+    fn commit_all(&self, file: &File) -> std::io::Result<()> {
+        let mut durable = 0;
+        loop {
+            let is_idle = |waiting: &mut Waiting| waiting.handed_in == durable && !waiting.is_over;
+            let waited = self.arrived.wait_while(self.lock(), is_idle);
+            let handed_in = waited.unwrap_or_else(PoisonError::into_inner).handed_in;
+            if handed_in == durable {
+                return Ok(());
+            }
+            let bytes = RECORD.repeat(usize::try_from(handed_in - durable).unwrap_or(1));
+            let room = PREALLOCATED as u64 - bytes.len() as u64;
+            file.write_all_at(&bytes, durable * RECORD.len() as u64 % room)?;
+            file.sync_data()?;
+            durable = handed_in;
+            self.lock().durable = durable;
+            self.synced.notify_all();
         }
-        let all = lock(&self.state);
-        let bytes = RECORD.repeat(usize::try_from(all - *written).unwrap_or(1));
-        let room = PREALLOCATED as u64 - bytes.len() as u64;
-        self.file.write_all_at(&bytes, *written * RECORD.len() as u64 % room)?;
-        self.file.sync_data()?;
-        *written = all;
-        Ok(())
+    }
+
+    fn end(&self) {
+        self.lock().is_over = true;
+        self.arrived.notify_all();
+        self.synced.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
