@@ -1,7 +1,6 @@
 //! How many writes are waited for, counted by the daemons and by `strace` (P12).
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{Read, Write},
     net::TcpStream,
@@ -107,19 +106,19 @@ pub(crate) async fn traced(bench: &mut Bench) -> anyhow::Result<()> {
         committed(&client, ordinary(&source, 0)).await?;
     }
     pause(Duration::from_millis(500)).await;
-    let [mut logs, mut files] = [const { BTreeMap::<bool, f64>::new() }; 2];
+    // Of the coordinator, and of all workers together.
+    let mut counts = [[0.0; KINDS.len()]; 2];
     for (number, (trace, before)) in traces.iter().zip(before).enumerate() {
         let after = syncs(trace)?;
-        let each = |count: u64| count as f64 / f64::from(JOBS_COUNTED);
-        let is_worker = number > 0;
-        *logs.entry(is_worker).or_default() += each(after.logs - before.logs);
-        *files.entry(is_worker).or_default() += each(after.files - before.files);
+        for (kind, count) in counts[number.min(1)].iter_mut().enumerate() {
+            *count += (after[kind] - before[kind]) as f64 / f64::from(JOBS_COUNTED);
+        }
     }
-    let workers = WORKERS.len() as f64;
-    for (name, counts) in [("log", logs), ("file", files)] {
-        for (is_worker, count) in counts {
-            let (who, among) = if is_worker { ("worker", workers) } else { ("coordinator", 1.0) };
-            bench.report.add(&format!("syncs.{name}.{who}"), "syncs", vec![count / among]);
+    for (who, counts, among) in
+        [("coordinator", counts[0], 1.0), ("worker", counts[1], WORKERS.len() as f64)]
+    {
+        for (kind, count) in KINDS.iter().zip(counts) {
+            bench.report.add(&format!("syncs.{kind}.{who}"), "syncs", vec![count / among]);
         }
     }
     bench.report.note(
@@ -129,27 +128,46 @@ pub(crate) async fn traced(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Syncs that a trace holds.
-struct Syncs {
-    logs: u64,
-    files: u64,
-}
-
-fn syncs(trace: &Path) -> anyhow::Result<Syncs> {
+/// Counts the syncs of a trace by [`KINDS`].
+fn syncs(trace: &Path) -> anyhow::Result<[u64; KINDS.len()]> {
     let text = fs::read_to_string(trace).context("strace has written nothing")?;
-    let (logs, files) =
-        text.lines().filter(|line| line.contains("sync")).fold((0, 0), |(logs, files), line| {
-            if line.contains("resumed>") {
-                (logs, files)
-            } else if line.contains("/journal/") {
-                (logs + 1, files)
-            } else {
-                (logs, files + 1)
-            }
-        });
-    Ok(Syncs { logs, files })
+    let mut counts = [0; KINDS.len()];
+    for kind in text.lines().filter_map(kind_of) {
+        counts[kind] += 1;
+    }
+    Ok(counts)
 }
 
+/// Says what a line of a trace syncs; none if it is the end of a call that was counted before.
+fn kind_of(line: &str) -> Option<usize> {
+    let is_call = line.contains("sync") && line.contains("(") && !line.contains("resumed>");
+    is_call.then(|| match line {
+        index if index.contains("/journal/index/") => 1,
+        log if log.contains("/journal/") => 0,
+        _file => 2,
+    })
+}
+
+/// What is synced: the log, the index over it, anything else.
+const KINDS: [&str; 3] = ["log", "index", "file"];
 const SYNCS: &str = "trace=fsync,fdatasync,sync_file_range,syncfs";
 const JOBS_COUNTED: u32 = 20;
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_cut_in_two_counts_once() {
+        let lines = [
+            "7 fdatasync(11</d/journal/00000000000000000001.journal> <unfinished ...>",
+            "8 sync_file_range(12</d/journal/index/db>, 8820, 24, WRITE) = 0",
+            "7 <... fdatasync resumed>) = 0",
+            "9 fsync(20</d/staging/a/t0.1.10/out>) = 0",
+            "9 +++ exited with 0 +++",
+        ];
+        let kinds: Vec<_> = lines.into_iter().map(kind_of).collect();
+        assert_eq!(kinds, [Some(0), Some(1), None, Some(2), None]);
+    }
+}
