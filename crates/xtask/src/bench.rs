@@ -1,6 +1,8 @@
 //! Builds everything as it is released and lets `votum-bench` measure it.
 
-use crate::run::{cargo, say, succeed};
+use std::path::PathBuf;
+
+use crate::run::{cargo, command, root, say, succeed};
 
 /// What is passed on to the measuring program.
 #[derive(Debug, clap::Args)]
@@ -35,8 +37,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     succeed(&mut cargo(&build))?;
     let seed = options.seed.to_string();
-    let mut run = vec!["run", "--release", "--package", "votum-bench", "--"];
-    run.extend(["--out", &options.out, "--seed", &seed]);
+    // Started as it was built: to build it alone would choose other features of what all use.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let program = target.unwrap_or_else(|| root().join("target")).join("release/votum-bench");
+    let mut run = vec!["--out", &options.out, "--seed", &seed];
     if let Some(only) = &options.only {
         run.extend(["--only", only]);
     }
@@ -46,7 +50,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         }
     }
     run.extend(["--peers-dir", &options.peers_dir]);
-    succeed(&mut cargo(&run))
+    succeed(&mut command(&program.to_string_lossy(), &run))
 }
 
 /// The measuring program looks for the others beside itself.
