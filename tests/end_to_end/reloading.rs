@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use ring::digest::{SHA256, digest};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tonic::{
     Code,
     transport::{Channel, Endpoint},
@@ -13,9 +15,9 @@ use tonic::{
 use votum_client::ClientError;
 use votum_ids::JobId;
 use votum_proto::worker::v1::{GetArtifactRequest, artifact_service_client::ArtifactServiceClient};
-use votum_tests::{Cluster, JobDraft, Pki, Timing, access, eventually, programs};
+use votum_tests::{Cluster, JobDraft, Pki, TaskDraft, Timing, access, eventually, programs};
 use votum_tls::{Dialer, Far, TlsFiles};
-use votum_wire::JobState;
+use votum_wire::{JobState, view::WorkerState};
 
 use crate::{open_gate, wait_for_file};
 
@@ -47,9 +49,9 @@ fn a_replaced_certificate_is_shown_and_sessions_go_on() {
 fn a_worker_shows_its_replaced_certificate_to_peers() {
     let (pki, next) = (Pki::made(), Pki::made());
     let (mut cluster, job) = at_work(&pki);
-    let address = cluster.shown("s1").unwrap().artifact_address;
+    let address = address_of(&cluster, "s1");
     replace(&pki, &next, "worker", "s1");
-    let peer = reach(&cluster, next.issue("worker", "s7"), &address);
+    let peer = reach(&cluster, next.issue("worker", "s7"), &address, "s1");
     assert!(!reaches(&cluster, &peer), "not asked to");
     cluster.worker("s1").hang_up();
     eventually("it is trusted by the other authority's alone", LIMIT, || {
@@ -100,6 +102,50 @@ fn a_certificate_of_no_use_changes_nothing_and_is_told() {
     assert_eq!(cluster.ended(&job).state, JobState::Committed);
 }
 
+#[test]
+fn a_certificate_that_is_taken_back_ends_its_connections() {
+    let pki = Pki::made();
+    let mut cluster = Cluster::prepared_with(&programs!(), Timing::PATIENT, &pki);
+    let list = cluster.home().join("refused");
+    fs::write(&list, "# nobody yet\n").unwrap();
+    for daemon in ["coordinator", "s2"] {
+        cluster.daemon(daemon).add_argument(&format!("--tls-refused={}", list.display()));
+    }
+    cluster.start_all();
+    let sue = cluster.client_with(&access(pki.issue("submitter", "sue")));
+    cluster.block_on(sue.workers()).unwrap();
+    let peer = reach(&cluster, pki.issue("worker", "s7"), &address_of(&cluster, "s2"), "s2");
+    assert!(reaches(&cluster, &peer));
+
+    let lost = ["s1", "sue", "s7"].map(|name| fingerprint(&pki, name));
+    fs::write(&list, lost.join("\n")).unwrap();
+    cluster.coordinator().hang_up();
+    cluster.worker("s2").hang_up();
+    eventually("the session of s1 ends", LIMIT, || {
+        (cluster.shown("s1")?.state == WorkerState::Absent).then_some(())
+    });
+    eventually("sue is refused", LIMIT, || cluster.block_on(sue.workers()).err());
+    eventually("a peer is refused by s2", LIMIT, || (!reaches(&cluster, &peer)).then_some(()));
+    let task = TaskDraft::new("greet").on("s3").writes_and_publishes("rows", "rows.txt", 0o644);
+    let job = cluster.submit(&JobDraft::new("others").task(task).spec());
+    assert_eq!(cluster.ended(&job).state, JobState::Committed);
+
+    fs::write(&list, "s1 and sue\n").unwrap();
+    cluster.coordinator().hang_up();
+    eventually("a list of no use is told", LIMIT, || {
+        cluster.coordinator().log().contains("refused certificates cannot be read").then_some(())
+    });
+    assert!(cluster.block_on(sue.workers()).is_err());
+    assert!(cluster.coordinator().log().contains("its certificate is refused"));
+
+    fs::write(&list, "").unwrap();
+    cluster.coordinator().hang_up();
+    eventually("what was given back is taken", LIMIT, || {
+        cluster.block_on(sue.workers()).ok()?;
+        (cluster.shown("s1")?.state == WorkerState::Ready).then_some(())
+    });
+}
+
 /// Starts a cluster with certificates, and a job whose last task waits for a gate.
 fn at_work(pki: &Pki) -> (Cluster, JobId) {
     let mut cluster = Cluster::prepared_with(&programs!(), Timing::PATIENT, pki);
@@ -129,11 +175,23 @@ fn files_of(pki: &Pki, name: &str) -> [PathBuf; 2] {
     ["crt", "key"].map(|ending| folder.join(format!("{name}.{ending}")))
 }
 
-fn reach(cluster: &Cluster, files: TlsFiles, address: &str) -> Channel {
+/// Returns what names a certificate among the refused ones.
+fn fingerprint(pki: &Pki, name: &str) -> String {
+    let [cert, _key] = files_of(pki, name);
+    let certificate = CertificateDer::from_pem_file(cert).unwrap();
+    let bytes = digest(&SHA256, &certificate);
+    bytes.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}
+
+fn address_of(cluster: &Cluster, worker: &str) -> String {
+    cluster.shown(worker).unwrap().artifact_address
+}
+
+fn reach(cluster: &Cluster, files: TlsFiles, address: &str, worker: &str) -> Channel {
     let dialer = Dialer::load(files).unwrap();
     let endpoint = Endpoint::from_shared(dialer.url(address)).unwrap();
     let _entered = cluster.entered();
-    dialer.connect_lazy(&endpoint, Far::Worker("s1"))
+    dialer.connect_lazy(&endpoint, Far::Worker(worker))
 }
 
 /// Says whether a peer gets as far as an answer, which is that it asks for nothing.

@@ -247,8 +247,8 @@ impl Config {
         if let Some(text) = self.labels.keys().find(|name| name.starts_with(RESERVED_LABELS)) {
             return Err(ConfigError::ReservedLabel { text: text.clone() });
         }
-        let tls = &self.protection.tls;
-        if !tls.is_empty() && !self.protection.guards_peers() {
+        let (tls, refused) = (&self.protection.tls, &self.protection.refused);
+        if (!tls.is_empty() || refused.is_some()) && !self.protection.guards_peers() {
             return Err(ConfigError::HalfTls);
         }
         let guarded = self.insecure || self.protection.guards_peers();

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use serde::Deserialize;
 use tokio::signal::unix::Signal;
-use votum_tls::{Clients, Dialer, ServerTls, TlsError, TlsFiles};
+use votum_tls::{Clients, Dialer, Refused, ServerTls, TlsError, TlsFiles};
 
 use crate::session::chain;
 
@@ -14,6 +14,8 @@ use crate::session::chain;
 pub struct Protection {
     /// The worker's certificate, its key, and the authority of all others.
     pub tls: TlsFiles,
+    /// The file of certificates that are refused.
+    pub refused: Option<PathBuf>,
     /// A file with the worker's token, for a coordinator that knows workers by tokens.
     pub token_file: Option<PathBuf>,
 }
@@ -30,6 +32,9 @@ pub struct ProtectionSettings {
     /// Key of the certificate (PEM).
     #[arg(long, env = "VOTUM_WORKER_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+    /// File of certificates that are refused although they hold: a SHA-256 fingerprint a line; read again by SIGHUP.
+    #[arg(long, env = "VOTUM_WORKER_TLS_REFUSED", value_name = "FILE")]
+    pub tls_refused: Option<PathBuf>,
     /// File with this worker's token, for a coordinator that asks workers for tokens.
     #[arg(long, env = "VOTUM_WORKER_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
@@ -42,6 +47,7 @@ pub(crate) struct TlsSection {
     ca: Option<PathBuf>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
+    refused: Option<PathBuf>,
 }
 
 /// The section `[auth]` of the file.
@@ -54,12 +60,13 @@ pub(crate) struct AuthSection {
 impl Protection {
     /// Joins settings with the file.
     pub(crate) fn joined(settings: ProtectionSettings, tls: TlsSection, auth: AuthSection) -> Self {
+        let refused = settings.tls_refused.or(tls.refused);
         let tls = TlsFiles {
             cert: settings.tls_cert.or(tls.cert),
             key: settings.tls_key.or(tls.key),
             ca: settings.tls_ca.or(tls.ca),
         };
-        Self { tls, token_file: settings.token_file.or(auth.token_file) }
+        Self { tls, refused, token_file: settings.token_file.or(auth.token_file) }
     }
 
     /// Says whether those who connect to this worker are known by certificates.
@@ -74,14 +81,20 @@ pub(crate) struct Certificates {
     pub(crate) dialer: Dialer,
     /// None: whoever connects is not asked who it is.
     pub(crate) tls: Option<Arc<ServerTls>>,
+    refused: Option<Arc<Refused>>,
 }
 
 impl Certificates {
     /// Reads them for the first time.
     pub(crate) fn load(protection: &Protection) -> Result<Self, TlsError> {
-        let dialer = Dialer::load(protection.tls.clone())?;
-        let load = || ServerTls::load(protection.tls.clone(), Clients::MustShow).map(Arc::new);
-        Ok(Self { dialer, tls: protection.guards_peers().then(load).transpose()? })
+        let refused = protection.refused.as_deref().map(Refused::load).transpose()?.map(Arc::new);
+        let dialer = Dialer::load(protection.tls.clone())?.refusing(refused.clone());
+        let load = || {
+            let served = ServerTls::load(protection.tls.clone(), Clients::MustShow)?;
+            Ok::<_, TlsError>(Arc::new(served.refusing(refused.clone())))
+        };
+        let tls = protection.guards_peers().then(load).transpose()?;
+        Ok(Self { dialer, tls, refused })
     }
 
     /// Reads them again with each signal, for ever; what is of no use changes nothing.
@@ -95,6 +108,22 @@ impl Certificates {
                     tracing::error!(error, "certificates cannot be read again; the last ones stay");
                 }
             }
+            self.refuse();
+        }
+    }
+
+    /// Reads again which certificates are refused, and ends their connections.
+    fn refuse(&self) {
+        let Some(refused) = &self.refused else { return };
+        match refused.reload() {
+            Ok(count) => tracing::info!(count, "refused certificates are read again"),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(error, "refused certificates cannot be read again; the last stay");
+            }
+        }
+        if let Some(tls) = &self.tls {
+            tls.end_refused();
         }
     }
 }

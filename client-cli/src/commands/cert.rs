@@ -49,7 +49,7 @@ Examples:
   votum cert issue ada --role operator --days 30 --dir ./pki
   votum --tls-ca pki/ca.crt --tls-cert pki/ada.crt --tls-key pki/ada.key list
 
-A worker is called like its certificate. A certificate cannot be taken back: issue short ones.")]
+A worker is called like its certificate. To take one back, put its fingerprint on the list of every\ndaemon: docs/security.md says how. Issue short ones.")]
 pub(crate) struct IssueArgs {
     /// Whom it names.
     #[arg(value_name = "NAME")]

@@ -11,6 +11,8 @@ use votum_tls::{Clients, Limits, TlsFiles};
 pub struct Protection {
     /// What is shown to those who connect, and whose certificates are asked for.
     pub tls: TlsFiles,
+    /// The file of certificates that are refused.
+    pub refused: Option<PathBuf>,
     /// The file of tokens.
     pub tokens: Option<PathBuf>,
 }
@@ -27,6 +29,9 @@ pub struct ProtectionArgs {
     /// Authority of the certificates that clients and workers must show, unless they have tokens.
     #[arg(long, env = "VOTUM_COORDINATOR_TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
+    /// File of certificates that are refused although they hold: a SHA-256 fingerprint a line; read again by SIGHUP.
+    #[arg(long, env = "VOTUM_COORDINATOR_TLS_REFUSED", value_name = "FILE")]
+    pub tls_refused: Option<PathBuf>,
     /// File of tokens: a line name:hash:roles for each, as `votum token new` prints it.
     #[arg(long, env = "VOTUM_COORDINATOR_TOKENS", value_name = "FILE")]
     pub tokens: Option<PathBuf>,
@@ -39,6 +44,7 @@ pub(crate) struct TlsSection {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
+    refused: Option<PathBuf>,
 }
 
 /// The section `[auth]` of the file.
@@ -96,12 +102,13 @@ const REQUESTS_PER_SECOND: u32 = 2000;
 impl Protection {
     /// Joins flags with the file.
     pub(crate) fn joined(args: ProtectionArgs, tls: TlsSection, auth: AuthSection) -> Self {
+        let refused = args.tls_refused.or(tls.refused);
         let tls = TlsFiles {
             cert: args.tls_cert.or(tls.cert),
             key: args.tls_key.or(tls.key),
             ca: args.tls_client_ca.or(tls.client_ca),
         };
-        Self { tls, tokens: args.tokens.or(auth.token_file) }
+        Self { tls, refused, tokens: args.tokens.or(auth.token_file) }
     }
 
     /// Refuses to be open to other machines by mistake.
@@ -147,7 +154,7 @@ mod tests {
         let listen = "192.0.2.1:7070".parse().unwrap();
         let encrypted = Protection {
             tls: TlsFiles { cert: Some("a.crt".into()), key: Some("a.key".into()), ca: None },
-            tokens: None,
+            ..Protection::default()
         };
         let refused = Protection::default().check(listen).unwrap_err().to_string();
         assert!(refused.contains("encryption") && refused.contains("--insecure"), "{refused}");

@@ -3,11 +3,12 @@
 use votum_settings::{KeyNote, Note};
 
 /// Such keys; a test looks whether one is missing.
-pub(super) const KEYS: [KeyNote; 10] = [
+pub(super) const KEYS: [KeyNote; 11] = [
     flag("otel.endpoint", "otel_endpoint"),
     flag("tls.cert", "tls_cert"),
     flag("tls.key", "tls_key"),
     flag("tls.client_ca", "tls_client_ca"),
+    flag("tls.refused", "tls_refused"),
     flag("auth.token_file", "tokens"),
     help("limits.connections", "Most connections at a time [default: 2048]"),
     help("limits.connections_per_address", "Most of them from one address [default: 1024]"),

@@ -16,13 +16,17 @@ use tonic::{
     transport::{Channel, Endpoint, Error},
 };
 
-use crate::{COORDINATOR, Identity, TlsError, TlsFiles, WORKER, worker_host};
+use crate::{
+    COORDINATOR, Identity, Refused, TlsError, TlsFiles, WORKER, refused::Fingerprint,
+    server::taken_back, worker_host,
+};
 
 /// Makes connections; clones share their certificates.
 #[derive(Debug, Clone, Default)]
 pub struct Dialer {
     /// None: everything is sent in clear text.
     tls: Option<Arc<ClientTls>>,
+    refused: Option<Arc<Refused>>,
 }
 
 /// Who is meant to be at the other end.
@@ -47,7 +51,14 @@ impl Dialer {
     /// [`TlsError`] when a file is missing or of no use.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let Some(config) = configured(&files)? else { return Ok(Self::default()) };
-        Ok(Self { tls: Some(Arc::new(ClientTls { files, config: RwLock::new(config) })) })
+        let tls = Some(Arc::new(ClientTls { files, config: RwLock::new(config) }));
+        Ok(Self { tls, refused: None })
+    }
+
+    /// Connects to nobody who shows what is named there; what is connected stays so.
+    #[must_use]
+    pub fn refusing(self, refused: Option<Arc<Refused>>) -> Self {
+        Self { refused, ..self }
     }
 
     /// Reads the files again; connections from then on show what they say.
@@ -95,7 +106,7 @@ impl Dialer {
     pub async fn connect(&self, endpoint: &Endpoint, far: Far<'_>) -> Result<Channel, Error> {
         match &self.tls {
             None => endpoint.connect().await,
-            Some(tls) => endpoint.connect_with_connector(connector(tls, far)).await,
+            Some(tls) => endpoint.connect_with_connector(self.connector(tls, far)).await,
         }
     }
 
@@ -104,23 +115,24 @@ impl Dialer {
     pub fn connect_lazy(&self, endpoint: &Endpoint, far: Far<'_>) -> Channel {
         match &self.tls {
             None => endpoint.connect_lazy(),
-            Some(tls) => endpoint.connect_with_connector_lazy(connector(tls, far)),
+            Some(tls) => endpoint.connect_with_connector_lazy(self.connector(tls, far)),
         }
     }
-}
 
-fn connector(
-    tls: &Arc<ClientTls>,
-    far: Far<'_>,
-) -> impl Service<Uri, Response = TokioIo<TlsStream<TcpStream>>, Error = io::Error, Future: Send>
-+ Send
-+ use<> {
-    let meant = Meant::from(far);
-    let tls = Arc::clone(tls);
-    tower::service_fn(move |uri: Uri| {
-        let (tls, meant) = (Arc::clone(&tls), meant.clone());
-        async move { tls.dial(&uri, &meant).await.map(TokioIo::new) }
-    })
+    fn connector(
+        &self,
+        tls: &Arc<ClientTls>,
+        far: Far<'_>,
+    ) -> impl Service<Uri, Response = TokioIo<TlsStream<TcpStream>>, Error = io::Error, Future: Send>
+    + Send
+    + use<> {
+        let meant = Meant { refused: self.refused.clone(), ..Meant::from(far) };
+        let tls = Arc::clone(tls);
+        tower::service_fn(move |uri: Uri| {
+            let (tls, meant) = (Arc::clone(&tls), meant.clone());
+            async move { tls.dial(&uri, &meant).await.map(TokioIo::new) }
+        })
+    }
 }
 
 /// Who is meant, and how that one is known.
@@ -129,13 +141,16 @@ struct Meant {
     /// Instead of the host of the address.
     host: Option<String>,
     role: &'static str,
+    refused: Option<Arc<Refused>>,
 }
 
 impl From<Far<'_>> for Meant {
     fn from(far: Far<'_>) -> Self {
         match far {
-            Far::Coordinator => Self { host: None, role: COORDINATOR },
-            Far::Worker(name) => Self { host: Some(worker_host(name)), role: WORKER },
+            Far::Coordinator => Self { host: None, role: COORDINATOR, refused: None },
+            Far::Worker(name) => {
+                Self { host: Some(worker_host(name)), role: WORKER, refused: None }
+            }
         }
     }
 }
@@ -159,10 +174,14 @@ impl ClientTls {
     }
 }
 
-/// Refuses a certificate of the cluster that was made for another role. One of another authority,
+/// Refuses a certificate that was taken back, and one of the cluster that was made for another role. One of another authority,
 /// such as a public one, names no role; its host name decides then.
 fn check_role(stream: &TlsStream<TcpStream>, meant: &Meant) -> io::Result<()> {
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let is_refused = |shown| meant.refused.as_ref().is_some_and(|list| list.names(shown));
+    if shown.map(Fingerprint::of).is_some_and(is_refused) {
+        return Err(taken_back());
+    }
     match shown.map(Identity::of) {
         Some(Ok(identity)) if !identity.is(meant.role) => {
             let what = format!("{identity} answers in place of the {}", meant.role);

@@ -41,6 +41,14 @@ pub enum TlsError {
         /// What is wrong.
         source: rustls::Error,
     },
+    /// A line names no certificate.
+    #[error("{path:?} names no SHA-256 fingerprint in line {line}")]
+    NoFingerprint {
+        /// The file.
+        path: PathBuf,
+        /// Counts from 1.
+        line: usize,
+    },
     /// A certificate needs its key, and the other way round.
     #[error("a certificate and its key belong together: only one of them is given")]
     Half,

@@ -65,7 +65,11 @@ pub fn incoming(
     limits: Limits,
 ) -> impl Stream<Item = io::Result<Connection>> + Unpin {
     let (ready, connections) = mpsc::channel(READY_MAX);
-    tokio::spawn(take(listener, tls, Room::new(limits.within_descriptors()), ready));
+    let room = Room::new(limits.within_descriptors());
+    if let Some(tls) = &tls {
+        tls.serves(&room);
+    }
+    tokio::spawn(take(listener, tls, room, ready));
     ReceiverStream::new(connections)
 }
 
@@ -101,9 +105,10 @@ async fn greet(
     ready: Ready,
 ) {
     let greeted = tokio::select! {
-        greeted = timeout(GREETING, shake_hands(stream, tls)) => greeted,
+        greeted = timeout(GREETING, shake_hands(stream, tls.clone())) => greeted,
         () = place.ended() => return,
     };
+    let greeted = greeted.map(|greeted| greeted.and_then(|stream| admitted(stream, tls, &place)));
     match greeted {
         Ok(Ok(stream)) => {
             let peer = Peer { address, identity: stream.identity() };
@@ -124,6 +129,14 @@ async fn shake_hands(stream: TcpStream, tls: Option<Arc<ServerTls>>) -> io::Resu
         }
         Some(tls) => Ok(Carrier::Tls(Box::new(tls.accept(stream).await?))),
     }
+}
+
+/// Refuses whoever shows what is refused.
+fn admitted(stream: Carrier, tls: Option<Arc<ServerTls>>, place: &Place) -> io::Result<Carrier> {
+    if let (Carrier::Tls(shown), Some(tls)) = (&stream, tls) {
+        tls.admit(shown, place)?;
+    }
+    Ok(stream)
 }
 
 /// Who is at the other end; in the extensions of every request of a [`Connection`].

@@ -5,7 +5,8 @@
 //! [`Dialer`] makes connections, in clear text or with TLS, and [`incoming`]
 //! takes them, bounded, with what is known of the peer in each request's
 //! extensions ([`Peer`]). Files are read again on [`ServerTls::reload`] and
-//! [`Dialer::reload`]; connections that stand are not touched by that.
+//! [`Dialer::reload`]; connections that stand are not touched by that. Only what
+//! [`Refused`] names is ended at once.
 
 #[cfg(feature = "authority")]
 mod authority;
@@ -14,6 +15,7 @@ mod error;
 mod files;
 mod identity;
 mod incoming;
+mod refused;
 mod room;
 mod server;
 
@@ -24,6 +26,7 @@ pub use error::TlsError;
 pub use files::TlsFiles;
 pub use identity::{Identity, IdentityError, worker_host};
 pub use incoming::{Connection, Limits, Peer, incoming};
+pub use refused::Refused;
 pub use server::{Clients, ServerTls};
 
 /// The role of a certificate that the coordinator shows.

@@ -17,7 +17,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::Limits;
+use crate::{Limits, Refused, refused::Fingerprint};
 
 /// Everybody who is connected to one server.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Room {
 #[derive(Debug)]
 struct Taken {
     from: IpAddr,
+    /// What it has shown.
+    shown: Option<Fingerprint>,
     /// When it was heard last, as [`Room::heard`] counts; with [`SERVED`] once it has said enough.
     heard: Arc<AtomicU64>,
     /// Dropped to end the connection.
@@ -55,7 +57,7 @@ impl Room {
         } else if taken.len() >= self.limits.connections_max {
             end_most_silent(&mut taken, |_| true);
         }
-        taken.insert(number, Taken { from, heard: Arc::clone(&heard), _until: until });
+        taken.insert(number, Taken { from, shown: None, heard: Arc::clone(&heard), _until: until });
         drop(taken);
         Place { room: Arc::clone(self), number, said: 0, heard, ended }
     }
@@ -63,6 +65,11 @@ impl Room {
     /// Ends whoever was silent the longest, to make room.
     pub(crate) fn end_most_silent(&self) {
         end_most_silent(&mut self.lock(), |_| true);
+    }
+
+    /// Ends whoever has shown what is refused.
+    pub(crate) fn end_refused(&self, refused: &Refused) {
+        self.lock().retain(|_, one| !one.shown.is_some_and(|shown| refused.names(shown)));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Taken>> {
@@ -90,6 +97,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Notes what its connection has shown.
+    pub(crate) fn show(&self, fingerprint: Fingerprint) {
+        if let Some(taken) = self.room.lock().get_mut(&self.number) {
+            taken.shown = Some(fingerprint);
+        }
+    }
+
     /// Notes that so many bytes were heard.
     pub(crate) fn heard(&mut self, bytes: usize) {
         self.said = self.said.saturating_add(bytes);

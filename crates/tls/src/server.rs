@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
 };
 
 use rustls::{
@@ -13,7 +13,11 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{TlsError, TlsFiles};
+use crate::{
+    Refused, TlsError, TlsFiles,
+    refused::Fingerprint,
+    room::{Place, Room},
+};
 
 /// Whether those who connect must show a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,10 @@ pub enum Clients {
 pub struct ServerTls {
     files: TlsFiles,
     clients: Clients,
+    refused: Option<Arc<Refused>>,
     config: RwLock<Arc<ServerConfig>>,
+    /// Where those who have connected are.
+    rooms: Mutex<Vec<Weak<Room>>>,
 }
 
 impl ServerTls {
@@ -39,7 +46,29 @@ impl ServerTls {
     /// [`TlsError`] when a file is missing or of no use.
     pub fn load(files: TlsFiles, clients: Clients) -> Result<Self, TlsError> {
         let config = RwLock::new(configured(&files, clients)?);
-        Ok(Self { files, clients, config })
+        Ok(Self { files, clients, refused: None, config, rooms: Mutex::default() })
+    }
+
+    /// Refuses what is named there, whoever has signed it.
+    #[must_use]
+    pub fn refusing(self, refused: Option<Arc<Refused>>) -> Self {
+        Self { refused, ..self }
+    }
+
+    /// Ends the connections whose certificate has been refused since they were made.
+    pub fn end_refused(&self) {
+        let Some(refused) = &self.refused else { return };
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.retain(|room| room.strong_count() > 0);
+        for room in rooms.iter().filter_map(Weak::upgrade) {
+            room.end_refused(refused);
+        }
+    }
+
+    /// Notes where those will be who connect.
+    pub(crate) fn serves(&self, room: &Arc<Room>) {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        rooms.push(Arc::downgrade(room));
     }
 
     /// Reads the files again; connections from then on see what they say.
@@ -63,6 +92,23 @@ impl ServerTls {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner).clone();
         TlsAcceptor::from(config).accept(stream).await
     }
+
+    /// Says whose place it is; refuses whoever shows what is refused.
+    ///
+    /// The place is known before the list is looked at, so that whoever reads the list again
+    /// meanwhile finds it there.
+    pub(crate) fn admit(&self, stream: &TlsStream<TcpStream>, place: &Place) -> io::Result<()> {
+        let Some(refused) = &self.refused else { return Ok(()) };
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let Some(fingerprint) = shown.map(Fingerprint::of) else { return Ok(()) };
+        place.show(fingerprint);
+        if refused.names(fingerprint) { Err(taken_back()) } else { Ok(()) }
+    }
+}
+
+/// Says that a certificate is of use no longer.
+pub(crate) fn taken_back() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "its certificate is refused by this daemon")
 }
 
 fn configured(files: &TlsFiles, clients: Clients) -> Result<Arc<ServerConfig>, TlsError> {

@@ -3,11 +3,12 @@
 use votum_settings::{KeyNote, Note};
 
 /// Such keys; a test looks whether one is missing.
-pub(super) const KEYS: [KeyNote; 12] = [
+pub(super) const KEYS: [KeyNote; 13] = [
     flag("secrets.dir", "secrets_dir"),
     flag("tls.ca", "tls_ca"),
     flag("tls.cert", "tls_cert"),
     flag("tls.key", "tls_key"),
+    flag("tls.refused", "tls_refused"),
     flag("auth.token_file", "token_file"),
     flag("publish.roots", "publish_roots"),
     flag("tasks.user", "task_user"),
