@@ -39,6 +39,7 @@ mod rescuing;
 mod restarting;
 mod restoring;
 mod resuming;
+mod retiring;
 mod serving;
 mod settling;
 mod stopping;

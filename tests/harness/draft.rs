@@ -275,8 +275,17 @@ impl TaskDraft {
     #[must_use]
     pub fn publishes_if(mut self, target: &str, existing: Existing) -> Self {
         let path = target.to_owned();
-        let target = Target { path, kind: TargetKind::File, mode: None, existing };
+        let kind = TargetKind::File;
+        let target = Target { path, kind, mode: None, existing, generations_kept: None };
         self.spec.outputs.values_mut().next().expect("it has an output").publish = Some(target);
+        self
+    }
+
+    /// Lets so many earlier generations stay at each of its targets.
+    #[must_use]
+    pub fn keeping(mut self, generations: u32) -> Self {
+        let targets = self.spec.outputs.values_mut().filter_map(|output| output.publish.as_mut());
+        targets.for_each(|target| target.generations_kept = Some(generations));
         self
     }
 
@@ -289,7 +298,7 @@ impl TaskDraft {
         let mut task = self.writes(name, target);
         let path = target.to_owned();
         let (kind, existing) = (TargetKind::File, Existing::Replace);
-        let target = Target { path, kind, mode: Some(mode), existing };
+        let target = Target { path, kind, mode: Some(mode), existing, generations_kept: None };
         let spec = task.spec.outputs.get_mut(&output(name)).expect("just declared");
         spec.publish = Some(target);
         task

@@ -120,11 +120,12 @@ pub(crate) fn shadow_target(target: &Target) -> Result<votum_shadow::Target, Unu
         Existing::Replace => votum_shadow::Existing::Replace,
         Existing::Fail => votum_shadow::Existing::Fail,
     };
+    let kept = target.generations_kept;
     Ok(match target.kind {
         TargetKind::File => {
             let mode = target.mode.map(FileMode::new).transpose()?;
-            votum_shadow::Target::File { path, mode, existing }
+            votum_shadow::Target::File { path, mode, existing, kept }
         }
-        TargetKind::Tree => votum_shadow::Target::Tree { path, existing },
+        TargetKind::Tree => votum_shadow::Target::Tree { path, existing, kept },
     })
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
 };
@@ -14,7 +14,7 @@ use votum_ids::{AttemptId, JobId};
 use votum_job::{BACKEND_LABEL, Enforced, TASK_USER_LABEL};
 use votum_machine::{Moment, WallTime};
 use votum_process::Backend;
-use votum_shadow::DiscardError;
+use votum_shadow::{DiscardError, TargetError};
 use votum_wire::{FromWorker, Hello, Vitals};
 
 use crate::{
@@ -164,6 +164,8 @@ async fn discard_attempt(shell: Arc<Shell>, attempt: AttemptId) {
     let id = attempt.clone();
     let discarded = on_disk(&shell, move |shell| {
         forget_order(&run::attempt_dir(&shell.config, &id));
+        // If it is published, then its job is over: nobody else wants what it staged.
+        note_retired(shell.shadow.retire_attempt(&id));
         let discarded = shell.shadow.discard_attempt(&id);
         shell.read_lately.forget(|attempt| *attempt == id);
         discarded
@@ -184,12 +186,27 @@ async fn discard_job(shell: Arc<Shell>, job: JobId) {
         if let Err(error) = shell.shadow.keep_manifests(&id) {
             tracing::warn!(job = %id, error = chain(&error), "cannot keep what was published");
         }
+        note_retired(shell.shadow.retire_job(&id));
         let discarded = shell.shadow.discard_job(&id);
         shell.read_lately.forget(|attempt| attempt.job == id);
         discarded
     })
     .await;
     complain(&job, discarded);
+}
+
+/// What could not be removed goes with a later job at its target, or stays.
+fn note_retired(retired: Result<Vec<PathBuf>, TargetError>) {
+    match retired {
+        Ok(retired) => {
+            for path in retired {
+                tracing::info!(path = %path.display(), "retired an earlier generation");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "cannot retire earlier generations");
+        }
+    }
 }
 
 /// What is being removed is not to be gone on with after a crash.

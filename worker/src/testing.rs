@@ -75,6 +75,7 @@ pub(crate) fn target() -> Target {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     }
 }
 

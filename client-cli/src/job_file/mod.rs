@@ -184,6 +184,7 @@ fn point_at(field: String, problem: &votum_job::Problem) -> (String, Half) {
         | Invalid::TooMuch { .. }
         | Invalid::Attempts { .. }
         | Invalid::Replicas { .. }
+        | Invalid::GenerationsKept { .. }
         | Invalid::OutputOfEffect { .. }
         | Invalid::KeptButUndone { .. }
         | Invalid::HookWithSteps

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use votum_ids::{Existing, OutputName, Target, TargetKind};
-use votum_job::{OutputSpec, REPLICAS_MAX};
+use votum_job::{GENERATIONS_KEPT_MAX, OutputSpec, REPLICAS_MAX};
 
 use super::{
     fields::{Reader, at_key},
@@ -102,7 +102,14 @@ fn target(reader: &mut Reader<'_>, output: &Key, node: &Node) -> Option<Target> 
             _ => Err("`existing` is `replace` or `fail`"),
         })
     });
-    Some(Target { path: path?, kind, mode, existing: existing.unwrap_or_default() })
+    let kept = fields.find("keep_versions").and_then(|node| reader.parsed(node, versions));
+    let existing = existing.unwrap_or_default();
+    Some(Target { path: path?, kind, mode, existing, generations_kept: kept })
+}
+
+fn versions(text: &str) -> Result<u32, String> {
+    let given = text.parse().ok().filter(|given| (1..=GENERATIONS_KEPT_MAX).contains(given));
+    given.ok_or_else(|| format!("`keep_versions` is a number from 1 to {GENERATIONS_KEPT_MAX}"))
 }
 
 fn file_mode(text: &str) -> Result<u32, &'static str> {

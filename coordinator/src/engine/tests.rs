@@ -535,6 +535,7 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     };
     let output = OutputSpec {
         path: "report.html".to_owned(),

@@ -99,6 +99,7 @@ fn copying(source: &str, target: &str) -> TaskSpec {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     };
     let output = OutputSpec {
         path: "file".to_owned(),

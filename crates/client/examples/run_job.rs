@@ -126,6 +126,7 @@ fn output(path: &str, publish: Option<&str>) -> OutputSpec {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     };
     OutputSpec {
         path: path.to_owned(),

@@ -305,6 +305,7 @@ fn pledges() -> Vec<Pledge> {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     };
     vec![Pledge {
         task: TaskId::new("load").expect("it is well formed"),

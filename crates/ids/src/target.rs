@@ -18,6 +18,9 @@ pub struct Target {
     pub mode: Option<u32>,
     /// What something that stands there already means.
     pub existing: Existing,
+    /// How many earlier generations stay beside the visible one; all of them if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generations_kept: Option<u32>,
 }
 
 impl fmt::Display for Target {

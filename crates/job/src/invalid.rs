@@ -248,6 +248,14 @@ pub enum Problem {
         /// How many may be.
         limit: u32,
     },
+    /// The number of earlier generations that a target keeps is out of range.
+    #[error("{given} earlier generations cannot be kept: at least 1, and at most {limit}")]
+    GenerationsKept {
+        /// What was given.
+        given: u32,
+        /// How many may be.
+        limit: u32,
+    },
     /// A task waits for an effect, which an abort could not undo.
     #[error(
         "{effect} is an effect: it cannot be undone, so it runs only after the decision and no \
@@ -378,6 +386,7 @@ impl Problem {
             | Self::Failures { .. }
             | Self::Attempts { .. }
             | Self::Replicas { .. }
+            | Self::GenerationsKept { .. }
             | Self::EffectNeedsTask { .. }
             | Self::NeverBefore { .. }
             | Self::KeptButUndone { .. }

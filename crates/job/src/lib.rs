@@ -53,8 +53,8 @@ pub use self_report::{Amount, Progress, SelfReport, WHOLE};
 pub use signal::{TaskSignal, UnknownSignal};
 pub use size::Size;
 pub use spec::{
-    APPROVAL_DEFAULT, GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec, JobSpec, OnExhausted,
-    OnUnreachable, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program, REPLICAS_MAX,
-    RETENTION_DEFAULT, RetryPolicy, Step, TIMEOUT_DEFAULT, TaskSpec,
+    APPROVAL_DEFAULT, GENERATIONS_KEPT_MAX, GRACE_PERIOD_DEFAULT, INTERPRETER_DEFAULT, InputSpec,
+    JobSpec, OnExhausted, OnUnreachable, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement, Program,
+    REPLICAS_MAX, RETENTION_DEFAULT, RetryPolicy, Step, TIMEOUT_DEFAULT, TaskSpec,
 };
 pub use suggestion::closest;

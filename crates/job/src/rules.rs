@@ -8,8 +8,8 @@ use std::{
 use votum_ids::{JobId, OutputName, Target, TargetKind, TaskId, WorkerId};
 
 use crate::{
-    EffectSpec, EffectWork, HealthCheck, JobSpec, OnUnreachable, Problem, Program, REPLICAS_MAX,
-    RetryPolicy, Size, Step, TaskSpec,
+    EffectSpec, EffectWork, GENERATIONS_KEPT_MAX, HealthCheck, JobSpec, OnUnreachable, Problem,
+    Program, REPLICAS_MAX, RetryPolicy, Size, Step, TaskSpec,
     graph::{Findings, OUTPUTS_MAX, TASKS_MAX},
     paths::{ancestors, check_output_path, check_target_path, trimmed},
 };
@@ -354,6 +354,12 @@ fn check_outputs(task: &TaskId, spec: &TaskSpec, findings: &mut Findings) {
         }
         if let Some(target) = &output.publish {
             findings.add_if(|| field("publish"), check_target_path(&target.path));
+            if let Some(given) = target.generations_kept
+                && !(1..=GENERATIONS_KEPT_MAX).contains(&given)
+            {
+                let problem = Problem::GenerationsKept { given, limit: GENERATIONS_KEPT_MAX };
+                findings.add(field("publish"), problem);
+            }
             let tree = target.kind == TargetKind::Tree;
             if tree != path.ends_with('/') {
                 findings.add(field("path"), Problem::KindMismatch { path: path.into(), tree });

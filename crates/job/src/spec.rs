@@ -321,6 +321,8 @@ impl Default for RetryPolicy {
 
 /// Most workers on which one output lies.
 pub const REPLICAS_MAX: u32 = 5;
+/// Most earlier generations that a target can be told to keep; without a number it keeps all.
+pub const GENERATIONS_KEPT_MAX: u32 = 1000;
 /// Default of [`JobSpec::timeout`].
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_hours(24);
 /// Default of [`JobSpec::retention`].

@@ -53,7 +53,8 @@ fn measure(
     leave: &dyn Fn(&Path) -> std::io::Result<()>,
 ) -> Result<(Duration, Duration, Duration), Box<dyn Error>> {
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
-    let target = Target::Tree { path: TargetPath::new(name)?, existing: Existing::Replace };
+    let target =
+        Target::Tree { path: TargetPath::new(name)?, existing: Existing::Replace, kept: None };
     let declared = Declared {
         name: OutputName::new("site")?,
         path: OutputPath::new("site/")?,

@@ -88,8 +88,10 @@ fn declared() -> Result<Vec<Declared>, Box<dyn Error>> {
         path: TargetPath::new("reports/daily/latest.json")?,
         mode: Some("0644".parse()?),
         existing: Existing::Replace,
+        kept: None,
     };
-    let site = Target::Tree { path: TargetPath::new("site")?, existing: Existing::Replace };
+    let site =
+        Target::Tree { path: TargetPath::new("site")?, existing: Existing::Replace, kept: None };
     let output = |name, path, target| {
         Ok::<_, Box<dyn Error>>(Declared {
             name: OutputName::new(name)?,

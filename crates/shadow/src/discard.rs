@@ -1,7 +1,7 @@
 //! Removes what is not wanted, whatever an untrusted program made of it.
 //!
-//! Nothing below a publish root is ever removed here: a generation outlives
-//! its attempt. Nothing is synced either: bytes that come back after a power
+//! Nothing of a job that is published is removed with its staging: a generation
+//! outlives its attempt. Nothing is synced either: bytes that come back after a power
 //! cut belong to nobody, and [`Shadow::sweep`] takes them again.
 
 use std::{

@@ -6,6 +6,10 @@ use votum_ids::{AttemptId, CheckpointId, Epoch, FencingToken, JobId, OutputName,
 pub(crate) const VOTUM: &str = ".votum";
 /// Below [`VOTUM`]: the immutable contents that targets point to.
 pub(crate) const GENERATIONS: &str = "gen";
+/// Below [`VOTUM`]: which generations each target has had, by the time their jobs were over.
+pub(crate) const TARGETS: &str = "targets";
+/// Of a target: a link whose text is its path below the root, for people.
+pub(crate) const TARGET_TEXT: &str = "path";
 /// Of an attempt: scratch of the program, its working directory.
 pub(crate) const WORK: &str = "work";
 /// Of an attempt: where the program leaves its outputs.
@@ -112,6 +116,11 @@ impl Generation {
         format!("{}.manifest.json", self.name())
     }
 
+    /// Names what is left of it while it is being removed, within [`VOTUM`].
+    pub(crate) fn name_retired(&self) -> String {
+        format!("retired.{}.{}", self.job, self.name())
+    }
+
     /// Returns where the folder of its job lies below its publish root.
     pub(crate) fn shelf_path(&self) -> String {
         format!("{VOTUM}/{GENERATIONS}/{}", self.job)
@@ -135,6 +144,38 @@ impl Generation {
     }
 }
 
+/// Names a generation below the folder of all of them.
+pub(crate) fn generation_path(generation: &Generation) -> String {
+    format!("{}/{}", generation.job, generation.name())
+}
+
+/// Reads back which generation of its own root the text of a link leads to.
+pub(crate) fn parse_generation(link_text: &[u8]) -> Option<Generation> {
+    if !leads_to_generation(link_text) {
+        return None;
+    }
+    let text = std::str::from_utf8(link_text).ok()?;
+    let mut parts = text.rsplitn(3, '/');
+    let (task, output) = parts.next()?.split_once('.')?;
+    let generation = Generation {
+        task: TaskId::new(task).ok()?,
+        output: OutputName::new(output).ok()?,
+        job: JobId::new(parts.next()?).ok()?,
+    };
+    text.ends_with(&generation.path()).then_some(generation)
+}
+
+/// Names the folder of a target, whatever its path has in it.
+pub(crate) fn target_name(below_root: &str) -> String {
+    let digest = blake3::hash(below_root.as_bytes()).to_hex();
+    digest[..TARGET_NAME_CHARS].to_owned()
+}
+
+/// Returns where the folder of a target lies below its publish root.
+pub(crate) fn target_path(below_root: &str) -> String {
+    format!("{VOTUM}/{TARGETS}/{}", target_name(below_root))
+}
+
 /// Tells whether a link's text leads to a generation of its own root.
 pub(crate) fn leads_to_generation(link_text: &[u8]) -> bool {
     let mut text = link_text;
@@ -146,6 +187,9 @@ pub(crate) fn leads_to_generation(link_text: &[u8]) -> bool {
         .and_then(|rest| rest.strip_prefix(GENERATIONS.as_bytes()))
         .is_some_and(|rest| rest.starts_with(b"/"))
 }
+
+/// Of the digest of a target's path: enough that no two are ever the same.
+const TARGET_NAME_CHARS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -178,8 +222,16 @@ mod tests {
         let generation = Generation::new(&attempt(), &OutputName::new("rows").unwrap());
         assert_eq!(generation.link_text(2), "../../.votum/gen/sales-7/load_rows.rows");
         assert!(leads_to_generation(generation.link_text(0).as_bytes()));
+        for depth in 0..3 {
+            let text = generation.link_text(depth);
+            assert_eq!(parse_generation(text.as_bytes()), Some(generation.clone()));
+        }
         for text in ["/etc/passwd", ".votum/gen", "x/.votum/gen/a", "../.votum/other/a"] {
             assert!(!leads_to_generation(text.as_bytes()), "{text}");
+        }
+        for text in [".votum/gen/a/b", ".votum/gen/a/b.c/d", "/.votum/gen/a/b.c", ".votum/gen/b.c"]
+        {
+            assert_eq!(parse_generation(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -15,6 +15,7 @@
 //! <checkpoints>/<job>/<task>/<epoch>.<counter>.<n>  a checkpoint: whole, or not there
 //! <root>/.votum/gen/<job>/<task>.<output>           a generation: immutable
 //! <root>/.votum/gen/<job>/<task>.<output>.before    what stood at the target before
+//! <root>/.votum/targets/<digest>/<n>                links to the generations of one target
 //! <root>/<target>                                   a link to its generation
 //! ```
 //!
@@ -28,7 +29,9 @@
 //! - A reader of a target finds the earlier content or the later one, at every
 //!   instant; a directory that it has opened stays as it is.
 //! - Whatever stood at a target is kept. Nothing below a root is ever removed,
-//!   except links of this crate's own making.
+//!   except links of this crate's own making, what is taken back in favour of
+//!   another publisher, and earlier generations that their target does not keep
+//!   ([`Shadow::retire_job`]).
 //! - Whatever an untrusted program leaves, nothing outside its own folder is
 //!   read or changed on its account: links, pipes, devices, hard links and the
 //!   like are refused by name, and every path is resolved below a descriptor.
@@ -76,6 +79,7 @@ mod published;
 mod read;
 mod rehearse;
 mod restore;
+mod retire;
 mod seal;
 mod shadow;
 mod site;

@@ -5,6 +5,7 @@
 //! what is kept here; without it, bytes can only be read at their target.
 
 use std::{
+    ffi::CString,
     fs::File,
     io::{Read, Write},
     os::fd::OwnedFd,
@@ -23,6 +24,7 @@ use crate::{
     layout::{self, Generation},
     manifest::ENTRIES_MAX,
     seal::{SEALED_BYTES_MAX, Sealed, SealedOutput},
+    site::Site,
 };
 
 impl Shadow {
@@ -33,14 +35,7 @@ impl Shadow {
     /// # Errors
     /// [`StorageError`] when the filesystem refuses.
     pub fn keep_manifests(&self, job: &JobId) -> Result<(), StorageError> {
-        let folder = match open_dir(&self.staging().dir, job.as_str()) {
-            Ok(folder) => folder,
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(fault("open", job.as_str())(errno)),
-        };
-        for name in names(&folder, ENTRIES_MAX).map_err(fault("list", job.as_str()))? {
-            let attempt = name.to_str().ok().and_then(|name| layout::parse_attempt(job, name));
-            let Some(attempt) = attempt else { continue };
+        for attempt in self.attempts_staged(job)? {
             for output in self.sealed(&attempt)?.into_iter().flat_map(|sealed| sealed.outputs) {
                 self.keep_manifest(&attempt, output)?;
             }
@@ -48,22 +43,48 @@ impl Shadow {
         Ok(())
     }
 
+    /// Lists the attempts of a job that have something staged.
+    pub(crate) fn attempts_staged(&self, job: &JobId) -> Result<Vec<AttemptId>, StorageError> {
+        let folder = match open_dir(&self.staging().dir, job.as_str()) {
+            Ok(folder) => folder,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(errno) => return Err(fault("open", job.as_str())(errno)),
+        };
+        let names = names(&folder, ENTRIES_MAX).map_err(fault("list", job.as_str()))?;
+        let attempt = |name: &CString| layout::parse_attempt(job, name.to_str().ok()?);
+        Ok(names.iter().filter_map(attempt).collect())
+    }
+
+    /// Says whether this very output of an attempt is published in a root.
+    pub(crate) fn is_standing(
+        &self,
+        site: &Site<'_>,
+        generation: &Generation,
+        output: &SealedOutput,
+    ) -> Result<bool, StorageError> {
+        let path = generation.path();
+        let shelf = match open_dir(&site.root.dir, &generation.shelf_path()) {
+            Ok(shelf) => shelf,
+            // Nothing of the job was published there.
+            Err(Errno::NOENT) => return Ok(false),
+            Err(errno) => return Err(fault("open", &path)(errno)),
+        };
+        let standing = look(&shelf, &generation.name()).map_err(fault("look at", &path))?;
+        Ok(standing.is_some_and(|stat| inode(&stat) == output.inode))
+    }
+
     fn keep_manifest(&self, attempt: &AttemptId, output: SealedOutput) -> Result<(), StorageError> {
         let Some(target) = &output.publishes else { return Ok(()) };
         let Ok(site) = self.site(target.path()) else { return Ok(()) };
         let generation = Generation::new(attempt, &output.name);
+        if !self.is_standing(&site, &generation, &output)? {
+            return Ok(());
+        }
         let shown = generation.path();
         let failed = |doing| fault(doing, &shown);
-        let shelf = match open_dir(&site.root.dir, &generation.shelf_path()) {
-            Ok(shelf) => shelf,
-            // Nothing of the job was published there.
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(failed("open")(errno)),
-        };
-        let standing = look(&shelf, &generation.name()).map_err(failed("look at"))?;
-        let is_it = standing.is_some_and(|stat| inode(&stat) == output.inode);
+        let shelf = open_dir(&site.root.dir, &generation.shelf_path()).map_err(failed("open"))?;
         let kept = generation.name_of_manifest();
-        if !is_it || look(&shelf, &kept).map_err(failed("look at"))?.is_some() {
+        if look(&shelf, &kept).map_err(failed("look at"))?.is_some() {
             return Ok(());
         }
         let sealed = Sealed { attempt: attempt.clone(), outputs: vec![output] };

@@ -21,6 +21,9 @@ pub enum Target {
         /// What to do about what stands there.
         #[serde(default)]
         existing: Existing,
+        /// How many earlier generations stay; all of them if it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<u32>,
     },
     /// The output is a directory.
     Tree {
@@ -29,6 +32,9 @@ pub enum Target {
         /// What to do about what stands there.
         #[serde(default)]
         existing: Existing,
+        /// How many earlier generations stay; all of them if it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<u32>,
     },
 }
 
@@ -46,6 +52,14 @@ impl Target {
     pub fn existing(&self) -> Existing {
         match self {
             Self::File { existing, .. } | Self::Tree { existing, .. } => *existing,
+        }
+    }
+
+    /// Returns how many earlier generations stay, if that is limited.
+    #[must_use]
+    pub fn generations_kept(&self) -> Option<u32> {
+        match self {
+            Self::File { kept, .. } | Self::Tree { kept, .. } => *kept,
         }
     }
 

@@ -40,7 +40,7 @@ impl Shadow {
     ) -> Result<Published, PublishError> {
         let site = self.site(target.path())?;
         let shelf = Shelf::open(&site.root.dir, Generation::new(attempt, &output.name))?;
-        let _lock = shelf.lock()?;
+        let _lock = lock(&shelf.votum, &shelf.generation.path())?;
         shelf.claim(number)?;
         self.publish_keeping(attempt, output, target)
     }
@@ -63,7 +63,7 @@ impl Shadow {
         let site = self.site(target.path())?;
         let generation = Generation::new(attempt, &output.name);
         let shelf = Shelf::open(&site.root.dir, generation)?;
-        let lock = shelf.lock()?;
+        let lock = lock(&shelf.votum, &shelf.generation.path())?;
         if shelf.claims()?.into_iter().any(|claim| claim > number) {
             return Ok(());
         }
@@ -96,17 +96,17 @@ impl Shadow {
     }
 }
 
-impl Shelf {
-    /// Keeps others from claiming and taking back at the same time, until it is dropped.
-    fn lock(&self) -> Result<OwnedFd, StorageError> {
-        let path = self.generation.path();
-        let failed = |doing| fault(doing, &path);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let lock = fs::openat(&self.votum, ".", flags, Mode::empty()).map_err(failed("open"))?;
-        fs::flock(&lock, FlockOperation::LockExclusive).map_err(failed("lock"))?;
-        Ok(lock)
-    }
+/// Keeps others from claiming, taking back and retiring in a root at the same time, until it is
+/// dropped.
+pub(crate) fn lock(votum: &OwnedFd, shown: &str) -> Result<OwnedFd, StorageError> {
+    let failed = |doing| fault(doing, shown);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let lock = fs::openat(votum, ".", flags, Mode::empty()).map_err(failed("open"))?;
+    fs::flock(&lock, FlockOperation::LockExclusive).map_err(failed("lock"))?;
+    Ok(lock)
+}
 
+impl Shelf {
     /// Notes durably who publishes here.
     fn claim(&self, number: u64) -> Result<(), StorageError> {
         let name = self.generation.name_of_claim(number);

@@ -5,7 +5,7 @@ use votum_proto::v1;
 
 use crate::{
     Fault, Malformed, Translate,
-    translate::{Numbered, enumerated_if_any, numbered, set},
+    translate::{Numbered, enumerated_if_any, number, numbered, set},
 };
 
 impl Translate for Target {
@@ -13,12 +13,21 @@ impl Translate for Target {
 
     fn to_proto(&self) -> v1::PublishTarget {
         let (path, existing) = (self.path.clone(), self.existing.number());
+        let keep_versions =
+            self.generations_kept.map(|kept| i32::try_from(kept).unwrap_or(i32::MAX));
         let target = match self.kind {
             TargetKind::File => {
                 let mode = self.mode.map(|mode| format!("{mode:04o}")).unwrap_or_default();
-                v1::publish_target::Target::File(v1::FileTarget { path, mode, existing })
+                v1::publish_target::Target::File(v1::FileTarget {
+                    path,
+                    mode,
+                    existing,
+                    keep_versions,
+                })
             }
-            TargetKind::Tree => v1::publish_target::Target::Tree(v1::TreeTarget { path, existing }),
+            TargetKind::Tree => {
+                v1::publish_target::Target::Tree(v1::TreeTarget { path, existing, keep_versions })
+            }
         };
         v1::PublishTarget { target: Some(target) }
     }
@@ -29,12 +38,14 @@ impl Translate for Target {
                 kind: TargetKind::File,
                 mode: read_mode("file.mode", &file.mode)?,
                 existing: read_existing("file.existing", file.existing)?,
+                generations_kept: read_kept("file.keep_versions", file.keep_versions)?,
                 path: file.path,
             }),
             v1::publish_target::Target::Tree(tree) => Ok(Self {
                 kind: TargetKind::Tree,
                 mode: None,
                 existing: read_existing("tree.existing", tree.existing)?,
+                generations_kept: read_kept("tree.keep_versions", tree.keep_versions)?,
                 path: tree.path,
             }),
         }
@@ -45,6 +56,10 @@ numbered!(Existing, v1::ExistingPolicy { Replace = Replace, Fail = Fail });
 
 fn read_existing(field: &str, number: i32) -> Result<Existing, Malformed> {
     Ok(enumerated_if_any(field, number)?.unwrap_or_default())
+}
+
+fn read_kept(field: &str, given: Option<i32>) -> Result<Option<u32>, Malformed> {
+    given.map(|given| number(field, given)).transpose()
 }
 
 fn read_mode(field: &str, text: &str) -> Result<Option<u32>, Malformed> {

@@ -547,6 +547,7 @@ fn target() -> Target {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The shapes of what a task reads and writes.
 
-use votum_job::REPLICAS_MAX;
+use votum_job::{GENERATIONS_KEPT_MAX, REPLICAS_MAX};
 
 use super::super::shape::{Holds, Name, Shape, field, must};
 
@@ -78,6 +78,12 @@ pub(crate) const PUBLISH: Shape = Shape {
             Holds::Choice(&["replace", "fail"]),
             "what happens to something that stands there already: `replace` it, or `fail`: the worker votes No",
             "`replace`",
+        ),
+        field(
+            "keep_versions",
+            Holds::Whole(1, GENERATIONS_KEPT_MAX),
+            "how many earlier versions stay beside the visible one, 1 to 1000; see [Earlier versions](#earlier-versions)",
+            "all",
         ),
     ],
     one_of: &["file", "tree"],

@@ -63,6 +63,7 @@ pub(crate) fn share(worker: usize, number: u8, updates: bool) -> Share {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     });
     let pledge = Pledge {
         task: TaskId::new(ROLES[worker]).expect("roles are names"),

@@ -526,6 +526,7 @@ fn share(who: usize) -> Share {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     };
     let pledge = Pledge {
         task: TaskId::new(NAMES[who]).expect("roles are names"),

@@ -547,6 +547,7 @@ impl World {
             kind: TargetKind::File,
             mode: None,
             existing: Existing::Replace,
+            generations_kept: None,
         });
         let pledge = Pledge {
             task: TaskId::new(who).expect("roles are names"),

@@ -508,7 +508,13 @@ fn edit<'a>(spec: &'a mut JobSpec, name: &str) -> &'a mut TaskSpec {
 }
 
 fn publish(spec: &mut JobSpec, name: &str, path: &str, target: &str, kind: TargetKind) {
-    let target = Target { path: target.into(), kind, mode: None, existing: Existing::Replace };
+    let target = Target {
+        path: target.into(),
+        kind,
+        mode: None,
+        existing: Existing::Replace,
+        generations_kept: None,
+    };
     edit(spec, name).outputs.insert(output("rows"), output_spec(path, Some(target)));
 }
 

@@ -161,6 +161,7 @@ fn output_spec(name: &str, publish: Option<String>) -> OutputSpec {
             kind: TargetKind::File,
             mode: None,
             existing: Existing::Replace,
+            generations_kept: None,
         }),
     }
 }

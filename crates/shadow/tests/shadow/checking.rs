@@ -225,8 +225,11 @@ fn an_occupied_target_fails_if_the_job_says_so() {
     let field = Field::new();
     let alice = attempt("sales", 1);
     let sealed = field.seal_site(&alice, &[("a", "1")]);
-    let empty_only =
-        Target::Tree { path: TargetPath::new("site").unwrap(), existing: Existing::Fail };
+    let empty_only = Target::Tree {
+        path: TargetPath::new("site").unwrap(),
+        existing: Existing::Fail,
+        kept: None,
+    };
     let pledges = [pledge(&alice, &sealed.outputs[0], empty_only)];
     let check = || field.shadow.check(std::slice::from_ref(&sealed), &pledges, Depth::Quick);
     check().unwrap();

@@ -128,8 +128,8 @@ fn crash_points() -> Vec<String> {
         let names = text.split("crash_point!(\"").skip(1);
         points.extend(names.map(|rest| rest.split('"').next().unwrap().to_owned()));
     }
-    // Those of checkpoints have a test and a program of their own.
-    points.retain(|point| !point.contains("checkpoint"));
+    // Those of checkpoints and of retiring have tests and programs of their own.
+    points.retain(|point| !point.contains("checkpoint") && !point.contains("retire"));
     points.sort();
     points
 }

@@ -87,11 +87,16 @@ pub(crate) fn declared(output: &str, path: &str) -> Declared {
 }
 
 pub(crate) fn file_at(path: &str) -> Target {
-    Target::File { path: TargetPath::new(path).unwrap(), mode: None, existing: Existing::Replace }
+    Target::File {
+        path: TargetPath::new(path).unwrap(),
+        mode: None,
+        existing: Existing::Replace,
+        kept: None,
+    }
 }
 
 pub(crate) fn tree_at(path: &str) -> Target {
-    Target::Tree { path: TargetPath::new(path).unwrap(), existing: Existing::Replace }
+    Target::Tree { path: TargetPath::new(path).unwrap(), existing: Existing::Replace, kept: None }
 }
 
 pub(crate) fn pledge(attempt: &AttemptId, output: &SealedOutput, target: Target) -> Pledge {

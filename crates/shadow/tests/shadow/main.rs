@@ -14,6 +14,7 @@ mod handing_over;
 mod opening;
 mod publishing;
 mod rehearsing;
+mod retiring;
 mod sealing;
 mod syncing;
 mod withdrawing;

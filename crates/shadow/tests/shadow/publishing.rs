@@ -69,6 +69,7 @@ fn a_file_gets_the_mode_of_its_target() {
         path: TargetPath::new("latest.json").unwrap(),
         mode: Some("0640".parse::<FileMode>().unwrap()),
         existing: Existing::Replace,
+        kept: None,
     };
     for _ in 0..2 {
         let published = field.shadow.publish(&alice, &sealed.outputs[0], &target).unwrap();

@@ -297,6 +297,7 @@ fn dry_vote_request() -> DryVoteRequest {
         kind: TargetKind::Tree,
         mode: None,
         existing: Existing::Fail,
+        generations_kept: Some(7),
     };
     let planned = Candidate { target: Some(target), sealed: None, ..candidate.clone() };
     let candidates = vec![candidate, planned];
@@ -473,6 +474,7 @@ fn load() -> TaskSpec {
             kind,
             mode,
             existing: Existing::Fail,
+            generations_kept: Some(3),
         }),
     };
     let from_fetch =
@@ -918,8 +920,10 @@ fn pledges() -> Vec<Pledge> {
         replaceable: target.is_some(),
         target,
     };
-    let target =
-        |kind, mode, existing| Some(Target { path: "sales/rows".to_owned(), kind, mode, existing });
+    let target = |kind, mode, existing| {
+        let path = "sales/rows".to_owned();
+        Some(Target { path, kind, mode, existing, generations_kept: None })
+    };
     vec![
         pledge(None),
         pledge(target(TargetKind::File, None, Existing::Replace)),

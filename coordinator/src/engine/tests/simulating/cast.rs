@@ -213,6 +213,7 @@ fn published(name: &str, replicas: u32) -> OutputSpec {
         kind: TargetKind::File,
         mode: None,
         existing: Existing::Replace,
+        generations_kept: None,
     };
     OutputSpec {
         path: name.to_owned(),
