@@ -6,7 +6,7 @@ use votum_commit::{Heuristic, Installation};
 use votum_driver::Awaits;
 use votum_ids::{JobId, TxnId, WorkerId, WorkerUid};
 use votum_wire::{
-    Behind, FromCoordinator, QuarantinedStream, Subject, Versions,
+    Behind, CaseName, FromCoordinator, QuarantinedStream, Subject, Versions,
     view::{JobState, JobView, WorkerState, WorkerView},
 };
 
@@ -60,6 +60,13 @@ pub(crate) enum Action {
         /// What was forced.
         heuristic: Box<Heuristic>,
     },
+    /// Look up whether the journal knows how a job ended; comes back as `LookedUp`.
+    LookUp {
+        /// The job.
+        job: JobId,
+    },
+    /// Start again from the log, as after a restart of the daemon.
+    StartAgain,
     /// Wake whoever watches the job.
     JobChanged {
         /// The job.
@@ -80,6 +87,8 @@ impl Awaits for Action {
             | Self::Reply { .. }
             | Self::Recall { .. }
             | Self::RecallForced { .. }
+            | Self::LookUp { .. }
+            | Self::StartAgain
             | Self::JobChanged { .. } => true,
             Self::Send { .. } | Self::Post(_) | Self::Raise { .. } => false,
         }
@@ -243,6 +252,14 @@ pub(crate) enum Refusal {
         subject: Subject,
         /// What it allows.
         legal: Vec<&'static str>,
+    },
+    /// Something has to be known, or settled, before a person can decide the case.
+    #[error("{case} cannot be decided yet: {why}")]
+    NotSettled {
+        /// The case.
+        case: CaseName,
+        /// What is missing.
+        why: String,
     },
     /// Nobody waits for the worker to publish anything of the job.
     #[error("{worker} cannot be given up for {job}: {why}")]

@@ -20,8 +20,11 @@ mod recall;
 mod replacing;
 mod rescue;
 mod resume;
+mod rulings;
 mod settling;
+mod stale;
 mod steer;
+mod testimony;
 mod traced;
 mod txns;
 mod vitals;
@@ -38,6 +41,7 @@ use votum_wire::{FromCoordinator, FromWorker, Hello, JobState, Versions, view::J
 
 use departed::Departed;
 use quarantine::Quarantine;
+use testimony::Testimony;
 use vitals::AllVitals;
 
 use crate::{
@@ -63,6 +67,7 @@ pub(crate) struct Engine {
     jobs: BTreeMap<JobId, OpenJob>,
     requests: BTreeMap<RequestId, KnownRequest>,
     quarantine: Quarantine,
+    testimony: Testimony,
     pending: VecDeque<Pending>,
     departed: Departed,
     /// Committed jobs whose publishers can be replaced, and who of the holders has declined.
@@ -114,6 +119,10 @@ enum Pending {
     },
     /// The tombstone of a closed job stands.
     Forget(Closing),
+    /// Something has happened that may end a quarantined job whose commit a person has confirmed.
+    Conclude {
+        job: JobId,
+    },
     /// A job that took over what this one keeps has committed.
     Superseded {
         job: JobId,
@@ -166,6 +175,7 @@ impl Machine for Engine {
                 self.place_forced(&mut turn, &from, *heuristic, place);
             }
             Event::Recalled { from, txn, past } => self.recalled(&mut turn, from, txn, past),
+            Event::LookedUp { job, ended } => self.looked_up(job, ended),
             Event::Tick => match self.pending.pop_front() {
                 Some(pending) => self.take_up(&mut turn, pending),
                 None => self.tick(&mut turn),
@@ -204,6 +214,7 @@ impl Engine {
             jobs: BTreeMap::new(),
             requests: BTreeMap::new(),
             quarantine: Quarantine::default(),
+            testimony: Testimony::default(),
             pending: VecDeque::new(),
             departed: Departed::default(),
             awaited: BTreeMap::new(),
@@ -226,7 +237,11 @@ impl Engine {
                     turn.close(closing);
                 }
             }
-            Pending::LogFoundStale { by } => turn.log_found_stale(by),
+            Pending::LogFoundStale { by } => {
+                self.remember_staged();
+                turn.log_found_stale(by);
+            }
+            Pending::Conclude { job } => self.conclude(turn, &job),
             Pending::Settle(event) => self.settle(turn, event),
             Pending::Superseded { job } => self.supersede(turn, job),
             Pending::Forget(closing) => self.forget(turn, closing),
@@ -341,6 +356,9 @@ impl Engine {
 
     fn welcome(&mut self, turn: &mut Turn, hello: Hello, protocol: u32) {
         let worker = hello.installation.worker.clone();
+        if let Some(seen) = hello.seen {
+            self.testimony.see(seen.epoch);
+        }
         let met = CoordinatorEvent::Met { from: hello.installation.clone(), seen: hello.seen };
         self.commit(turn, met);
         let joined = votum_settle::Event::Joined { host: settling::host(&hello.installation) };
@@ -408,10 +426,8 @@ impl Engine {
             }
             // Its Release came while it was publishing once more, and was ignored.
             FromWorker::Commit(
-                Reply::Acked { txn } | Reply::TookOver { txn, .. } | Reply::StoodDown { txn, .. },
-            ) if !self.knows(&txn.job) => {
-                self.release_leftover(&worker, txn.job);
-            }
+                reply @ (Reply::Acked { .. } | Reply::TookOver { .. } | Reply::StoodDown { .. }),
+            ) if !self.knows(&reply.txn().job) => self.done_when_closed(turn, &from, &reply),
             FromWorker::Commit(Reply::Forced(heuristic)) => self.forced(turn, from, heuristic),
             FromWorker::Commit(Reply::Inquired { txn }) => self.inquired(turn, from, txn),
             FromWorker::Commit(reply) => {

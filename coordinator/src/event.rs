@@ -104,6 +104,13 @@ pub(crate) enum Event {
         /// What was found.
         past: Past,
     },
+    /// It was looked up whether the journal knows how a job ended.
+    LookedUp {
+        /// The job.
+        job: JobId,
+        /// Whether it does.
+        ended: bool,
+    },
     /// Time has passed.
     Tick,
 }

@@ -183,6 +183,7 @@ mod tests {
             commit: None,
             prepared: None,
             settle: None,
+            ruling: None,
             closing: None,
         };
         Record::Job(Box::new(record))
@@ -202,6 +203,7 @@ mod tests {
             commit: None,
             prepared: None,
             settle: None,
+            ruling: None,
             closing,
         };
         Record::Job(Box::new(record))
@@ -217,6 +219,7 @@ mod tests {
             uid: submission().uid,
             retention,
             round: None,
+            mixed: false,
         }
     }
 

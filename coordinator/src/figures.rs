@@ -23,13 +23,14 @@ pub(crate) struct Figures {
 
 impl Figures {
     /// Counts the open cases of every kind.
-    pub(crate) fn cases_by_kind(&self) -> [(&'static str, u64); 4] {
+    pub(crate) fn cases_by_kind(&self) -> [(&'static str, u64); 5] {
         let count = |kind: CaseKind| self.cases.iter().filter(|one| **one == kind).count() as u64;
         [
             ("effect", count(CaseKind::Effect)),
             ("compensation", count(CaseKind::Compensation)),
             ("lost_participant", count(CaseKind::LostParticipant)),
             ("quarantine", count(CaseKind::Quarantine)),
+            ("stale_log", count(CaseKind::StaleLog)),
         ]
     }
 }

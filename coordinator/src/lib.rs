@@ -50,7 +50,9 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::{
     net::TcpListener,
+    runtime::Runtime,
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
 use tonic::transport::Server;
 use votum_driver::{Clock, Driver, Inbox};
@@ -76,9 +78,33 @@ use crate::{
 
 /// Runs a coordinator until it is told to stop by SIGTERM or SIGINT.
 ///
+/// Once a person has trusted a stale log it starts again from that log, in the same process.
+///
 /// # Errors
 /// When the journal cannot be opened, the address cannot be used, or the server fails.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    loop {
+        let runtime = Runtime::new().context("cannot start the runtime")?;
+        let ended = runtime.block_on(serve(config.clone()))?;
+        // With it goes whatever still reads the journal.
+        drop(runtime);
+        match ended {
+            Ended::Stopped => return Ok(()),
+            Ended::Again => tracing::info!("starts again from its log"),
+        }
+    }
+}
+
+/// Why a coordinator has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It shall start again from its log.
+    Again,
+}
+
+async fn serve(config: Config) -> anyhow::Result<Ended> {
     let clock = Clock::start();
     let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let secured = Reloadable::load(&config.protection)?;
@@ -95,7 +121,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (inbox, events) = Inbox::new();
     let sessions = Sessions::new(log, durable.clone());
     let (replies, changes) = (Replies::default(), Changes::default());
-    let performer = performer(&sessions, &replies, &changes, &inbox, &reader);
+    let (again, wanted) = watch::channel(false);
+    let performer = performer(&sessions, &replies, &changes, &inbox, &reader, again);
     let (tracer, export) = Export::start(config.otel_endpoint.as_deref(), log.cluster, &metrics);
     let performer = Counted::new(performer, metrics.clone(), tracer.clone(), clock);
     let desk = Desk {
@@ -134,18 +161,39 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .serve_with_incoming(incoming);
     tokio::spawn(secured.with_each(hangup));
     tell_ready();
+    let ended = until_ended(server, driver, &desk, clock, wanted).await?;
+    // Leaving drops the journal, which commits what was appended and closes its index.
+    sessions.close();
+    export.finish().await;
+    Ok(ended)
+}
+
+/// Serves until there is a reason to end.
+async fn until_ended(
+    server: impl Future<Output = Result<(), tonic::transport::Error>>,
+    driver: impl Future,
+    desk: &Desk,
+    clock: Clock,
+    mut wanted: watch::Receiver<bool>,
+) -> anyhow::Result<Ended> {
     tokio::select! {
         served = server => served.context("the server failed")?,
         _journal = driver => anyhow::bail!("the loop ended by itself"),
         stopped = stopped() => stopped?,
-        never = keep_watchdog(clock, async || answers(&desk).await) => never,
+        () = asked_again(&mut wanted) => return Ok(Ended::Again),
+        never = keep_watchdog(clock, async || answers(desk).await) => never,
     }
     tell_stopping();
     tracing::info!("stopping");
-    // Leaving drops the journal, which commits what was appended and closes its index.
-    sessions.close();
-    export.finish().await;
-    Ok(())
+    Ok(Ended::Stopped)
+}
+
+/// Waits until the coordinator shall start again, and lets the answer go out that says so.
+async fn asked_again(wanted: &mut watch::Receiver<bool>) {
+    if wanted.wait_for(|again| *again).await.is_err() {
+        return std::future::pending().await; // The loop has ended, which is told elsewhere.
+    }
+    let _ = tokio::time::timeout(ANSWER_GRACE, std::future::pending::<()>()).await;
 }
 
 /// Joins what the engine acts with.
@@ -155,6 +203,7 @@ fn performer(
     changes: &Changes,
     inbox: &Inbox<Event>,
     reader: &Reader,
+    again: watch::Sender<bool>,
 ) -> Performer {
     Performer {
         sessions: sessions.clone(),
@@ -162,6 +211,7 @@ fn performer(
         changes: changes.clone(),
         webhooks: Webhooks::new(inbox.clone()),
         recall: Recall::start(reader.clone(), inbox.clone()),
+        again,
     }
 }
 
@@ -184,5 +234,7 @@ async fn stopped() -> anyhow::Result<()> {
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a try may take before the connection counts as broken.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// An answer is on its way this long after it was given.
+const ANSWER_GRACE: Duration = Duration::from_millis(500);
 /// Most calls at a time on one connection.
 const STREAMS_MAX: u32 = 64;

@@ -3,7 +3,7 @@
 use std::{io::Write, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use votum_coordinator::{ConfigArgs, LogArgs, RestoreArgs, serve};
+use votum_coordinator::{ConfigArgs, LogArgs, RestoreArgs, run};
 
 /// Coordinates all-or-nothing jobs across many machines.
 #[derive(Debug, Parser)]
@@ -43,9 +43,5 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     arguments.log.install()?;
-    arguments.log.conclude(run(arguments.config))
-}
-
-fn run(config: ConfigArgs) -> anyhow::Result<()> {
-    tokio::runtime::Runtime::new()?.block_on(serve(config.resolve()?))
+    arguments.log.conclude(arguments.config.resolve().and_then(|config| run(&config)))
 }

@@ -97,6 +97,10 @@ impl OpenJob {
             if let Some(settle) = &record.settle {
                 open.note_try(settle);
             }
+            if let (Some(_), Some(closing)) = (&record.ruling, &record.closing) {
+                open.over.get_or_insert(closing.decision);
+                open.decided.get_or_insert(*at);
+            }
         }
         Some(open)
     }
@@ -272,9 +276,18 @@ mod tests {
                 commit: None,
                 prepared: None,
                 settle: None,
+                ruling: None,
                 closing: None,
             },
-            JobRecord { job: job(), schedule: None, commit, prepared, settle: None, closing: None },
+            JobRecord {
+                job: job(),
+                schedule: None,
+                commit,
+                prepared,
+                settle: None,
+                ruling: None,
+                closing: None,
+            },
         ];
         // As the journal holds them.
         let records = records.map(|record| {

@@ -1,5 +1,6 @@
 //! Actions become frames, answers and wake-ups.
 
+use tokio::sync::watch;
 use votum_driver::Perform;
 
 use crate::{
@@ -20,6 +21,8 @@ pub(crate) struct Performer {
     pub(crate) webhooks: Webhooks,
     /// Where it is looked up what became of a job.
     pub(crate) recall: Recall,
+    /// Set once the coordinator shall start again from its log.
+    pub(crate) again: watch::Sender<bool>,
 }
 
 impl Perform<Action> for Performer {
@@ -37,6 +40,10 @@ impl Perform<Action> for Performer {
             // One too many is dropped: whoever is in doubt asks again.
             Action::Recall { from, txn } => self.recall.look_up(from, txn),
             Action::RecallForced { from, heuristic } => self.recall.find_place(from, heuristic),
+            Action::LookUp { job } => self.recall.find_end(job),
+            Action::StartAgain => {
+                self.again.send_replace(true);
+            }
             Action::JobChanged { job } => self.changes.wake(&job),
             Action::Raise { alarm } => tracing::error!(%alarm, "the protocol excludes this"),
         }

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Heuristic, Share, readable_commit};
+use votum_commit::{
+    Cause, CoordinatorRecord, Decision, Forced, Heuristic, Pledge, Share, readable_commit,
+};
 use votum_driver::{Stamped, decode};
-use votum_ids::{Epoch, JobId, TxnId, WorkerId};
+use votum_ids::{AttemptId, Epoch, JobId, TxnId, WorkerId};
 use votum_journal::{Stored, Urgency};
 use votum_machine::WallTime;
 use votum_schedule::Scheduler;
@@ -18,7 +20,7 @@ use votum_wire::{
 
 use crate::{
     open_job::OpenJob,
-    record::{JobRecord, Record},
+    record::{JobRecord, Record, Ruled, Ruling},
 };
 
 /// Everything that is known of a quarantined job.
@@ -49,6 +51,10 @@ pub(crate) struct Quarantined {
     pub commit: Option<(TxnId, Vec<Share>)>,
     /// Whether a record that can be read says that it had ended: nothing is owed to anybody.
     pub closed: bool,
+    /// What that record says it came to.
+    pub ended_as: Option<Decision>,
+    /// What a person has decided about it, if that was done.
+    pub ruling: Option<Stamped<Ruling>>,
     /// What workers list of it since the coordinator's start.
     pub listed: BTreeMap<WorkerId, Listing>,
 }
@@ -66,6 +72,10 @@ pub(crate) struct Listing {
     pub prepared: Option<TxnId>,
     /// The round that it was told to commit.
     pub committed: Option<TxnId>,
+    /// What it has to publish of that round, or has published.
+    pub pledges: Vec<Pledge>,
+    /// Every attempt that it lists.
+    pub attempts: BTreeSet<AttemptId>,
 }
 
 /// A record that cannot follow those before it.
@@ -102,6 +112,11 @@ pub(crate) fn read(
     if damages.is_empty() { Ok(records) } else { Err(damages) }
 }
 
+/// Returns the records of a job that can be read, whatever lies between them.
+pub(crate) fn readable(job: &JobId, stored: &[Stored]) -> Vec<Stamped<JobRecord>> {
+    stored.iter().filter_map(|record| read_one(job, record).ok()).collect()
+}
+
 /// Describes a record of a stream that cannot be read or replayed.
 pub(crate) fn damage(stored: &[Stored], at: usize, mut problem: String) -> RecordDamage {
     let known = stored.get(at);
@@ -128,11 +143,18 @@ impl Quarantined {
     ) -> Self {
         let numbers: BTreeSet<u64> = damages.iter().map(|damage| damage.number).collect();
         let readable = |(number, record)| {
-            let record = (!numbers.contains(&number)).then(|| read_one(&job, record).ok())??;
-            Some((number, record))
+            let record = read_one(&job, record).ok()?;
+            // What a person ruled about a job that the log does not know begins with no receipt.
+            let rules = record.record.ruling.is_some();
+            (rules || !numbers.contains(&number)).then_some((number, record))
         };
         let readable: Vec<(u64, Stamped<JobRecord>)> =
             (1..).zip(stored).filter_map(readable).collect();
+        let last = |stamped: &Stamped<JobRecord>| stamped.record.closing.clone();
+        let closing = readable.iter().find_map(|(_, stamped)| last(stamped));
+        let ruling = readable.iter().rev().find_map(|(_, Stamped { at, record })| {
+            Some(Stamped { at: *at, record: record.ruling.clone()? })
+        });
         let before = readable.iter().zip(1..).take_while(|((number, _), at)| number == at);
         let before: Vec<Stamped<JobRecord>> =
             before.map(|((_, record), _)| record.clone()).collect();
@@ -151,7 +173,9 @@ impl Quarantined {
             last_recorded: before.last().map(|stamped| stamped.at),
             first_readable: readable.first().map(|(_, stamped)| stamped.at),
             commit: readable_commit(&job, decisions.iter().map(|told| told.record.clone())),
-            closed: readable.iter().any(|(_, stamped)| stamped.record.closing.is_some()),
+            closed: closing.is_some(),
+            ended_as: closing.map(|closing| closing.decision),
+            ruling,
             job,
             open,
             schedule,
@@ -168,8 +192,30 @@ impl Quarantined {
         self.commit = readable_commit(&self.job, told);
     }
 
+    /// Notes what a person has decided about it.
+    pub(crate) fn rule(&mut self, at: WallTime, ruling: Ruling) {
+        self.records += 1;
+        self.ruling = Some(Stamped { at, record: ruling });
+    }
+
+    /// Says whether a person has decided that it has committed, and that is carried out.
+    pub(crate) fn is_ruled_committed(&self) -> bool {
+        self.ruling.as_ref().is_some_and(|ruling| ruling.record.ruled == Ruled::Commit)
+    }
+
+    /// Says whether any record of it that can be read tells of a commit.
+    pub(crate) fn tells_of_commit(&self) -> bool {
+        let commits = |told: &Stamped<CoordinatorRecord>| {
+            matches!(told.record, CoordinatorRecord::CommitDecided { .. })
+        };
+        self.decisions.iter().any(commits)
+    }
+
     /// Returns the decision that can be read, unless what can be read contradicts itself.
     pub(crate) fn decision(&self) -> Option<Decision> {
+        if self.ruling.is_some() && self.ended_as.is_some() {
+            return self.ended_as;
+        }
         if self.commit.is_some() {
             return Some(Decision::Commit);
         }
@@ -264,6 +310,25 @@ impl Quarantined {
         known
     }
 
+    /// Says what follows from its end and is not done for it: nobody can say what was begun.
+    pub(crate) fn left_undone(&self) -> Vec<String> {
+        let Some(spec) = self.open.as_ref().map(|open| &open.spec) else {
+            return vec!["whether it has effects or compensations cannot be read".to_owned()];
+        };
+        let names = |names: Vec<&str>| names.join(", ");
+        let effects: Vec<&str> = spec.effects.keys().map(|effect| effect.as_str()).collect();
+        let undone = spec.tasks.iter().filter(|(_, task)| task.compensate.is_some());
+        let undone: Vec<&str> = undone.map(|(task, _)| task.as_str()).collect();
+        let mut texts = Vec::new();
+        if !effects.is_empty() {
+            texts.push(format!("its effects are not begun by its end: {}", names(effects)));
+        }
+        if !undone.is_empty() {
+            texts.push(format!("these are not compensated by its end: {}", names(undone)));
+        }
+        texts
+    }
+
     /// Says in a few words which records cannot be read.
     pub(crate) fn problem(&self) -> String {
         let numbers: Vec<String> =
@@ -280,7 +345,8 @@ impl Quarantined {
 }
 
 impl Listing {
-    fn words(&self) -> String {
+    /// Says what is listed, in a few words.
+    pub(crate) fn words(&self) -> String {
         let mut words = Vec::new();
         if self.live > 0 {
             words.push(format!("{} that run", attempts(self.live)));
@@ -297,6 +363,9 @@ impl Listing {
         if let Some(txn) = &self.committed {
             words.push(format!("the commit of {txn}"));
         }
+        if words.is_empty() {
+            return "lists nothing of it".to_owned();
+        }
         format!("lists {}", words.join(", "))
     }
 }
@@ -312,6 +381,7 @@ pub(crate) fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord
         Record::EpochStarted { .. }
         | Record::LogFoundStale { .. }
         | Record::Restored { .. }
+        | Record::LogTrusted { .. }
         | Record::Registered(_)
         | Record::Ordered { .. }
         | Record::Forgotten(_)
@@ -328,7 +398,7 @@ pub(crate) fn read_one(job: &JobId, stored: &Stored) -> Result<Stamped<JobRecord
         record.settle.as_ref().map(votum_settle::Record::job),
         record.closing.as_ref().map(|closing| &closing.job),
     ];
-    if parts == [None; 4] {
+    if parts == [None; 4] && record.ruling.is_none() {
         return Err("it says nothing about the job".to_owned());
     }
     let parts = parts.into_iter().chain([Some(&record.job)]);

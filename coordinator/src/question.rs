@@ -113,6 +113,15 @@ pub(crate) enum Question {
         /// Why.
         reason: String,
     },
+    /// A person decides the case of a stale log as a whole.
+    TrustLog {
+        /// What shall become of it.
+        action: votum_wire::CaseAction,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// An operator gives up a lost participant that a decided commit waits for.
     Force {
         /// The job.

@@ -9,6 +9,7 @@ use votum_journal::Reader;
 
 use crate::{
     event::{Event, Past, Place},
+    open_job::OpenJob,
     quarantine,
     record::{Closing, JobRecord, job_stream},
     recovery::read_tombstone,
@@ -25,6 +26,8 @@ enum Inquiry {
     Past { from: Installation, txn: TxnId },
     /// Where something that was forced belongs.
     Place { from: Installation, heuristic: Box<Heuristic> },
+    /// Whether the journal knows how a job ended.
+    End { job: JobId },
 }
 
 impl Recall {
@@ -42,6 +45,13 @@ impl Recall {
                         let place = place(&reader, &from, &heuristic);
                         Event::ForcedRecalled { from, heuristic, place }
                     }
+                    Inquiry::End { job } => match has_ended(&reader, &job) {
+                        Ok(ended) => Event::LookedUp { job, ended },
+                        Err(error) => {
+                            tracing::error!(%job, %error, "cannot look a job up");
+                            continue;
+                        }
+                    },
                 };
                 if !inbox.send(found).await {
                     return;
@@ -59,6 +69,11 @@ impl Recall {
     /// Asks where something that was forced belongs; one too many is dropped, and told again.
     pub(crate) fn find_place(&self, from: Installation, heuristic: Box<Heuristic>) {
         self.ask(Inquiry::Place { from, heuristic });
+    }
+
+    /// Asks whether the journal knows how a job ended; one too many is dropped.
+    pub(crate) fn find_end(&self, job: JobId) {
+        self.ask(Inquiry::End { job });
     }
 
     fn ask(&self, inquiry: Inquiry) {
@@ -89,8 +104,12 @@ fn place(reader: &Reader, from: &Installation, heuristic: &Heuristic) -> Place {
             return Place::Unreadable;
         }
     };
-    let Ok(records) = quarantine::read(job, &stored) else { return Place::Unreadable };
-    place_in(&records, from, heuristic)
+    let read = quarantine::read(job, &stored);
+    let damaged = read.is_err();
+    // Of a job that a person has settled its end can be read, whatever else cannot.
+    let records = read.unwrap_or_else(|_damages| quarantine::readable(job, &stored));
+    let place = place_in(&records, from, heuristic);
+    if damaged && place == Place::Gone { Place::Unreadable } else { place }
 }
 
 /// Finds it among the records of the job.
@@ -106,8 +125,15 @@ pub(crate) fn place_in(
     if records.iter().any(|stamped| noted(&stamped.record)) {
         return Place::Noted;
     }
-    let closing = records.iter().find_map(|stamped| stamped.record.closing.clone());
-    closing.map_or(Place::Gone, |closing| Place::Closed(Box::new(closing)))
+    let closing = records.iter().rev().find_map(|stamped| stamped.record.closing.clone());
+    let Some(mut closing) = closing else { return Place::Gone };
+    if let Some(mut open) = OpenJob::replay(records) {
+        let (holder, heuristic) = (from.clone(), heuristic.clone());
+        let told = CoordinatorRecord::Heuristic { holder, heuristic };
+        open.note(closing.received, None, Some(&told));
+        closing.mixed |= open.is_mixed();
+    }
+    Place::Closed(Box::new(closing))
 }
 
 /// Says what it means for a round which one has committed, if one has; it may be unknown which.
@@ -122,12 +148,25 @@ pub(crate) fn compare(committed: Option<Option<TxnId>>, txn: &TxnId) -> Past {
 /// Returns which round of a job has committed.
 fn committed(reader: &Reader, job: &JobId) -> anyhow::Result<Option<Option<TxnId>>> {
     let stored = reader.read(&job_stream(job))?;
-    let Ok(records) = quarantine::read(job, &stored) else {
-        anyhow::bail!("its records cannot all be read");
+    let records = match quarantine::read(job, &stored) {
+        Ok(records) => records,
+        // Of a job that a person has settled its end can be read.
+        Err(_damages) => {
+            let records = quarantine::readable(job, &stored);
+            let ended = records.iter().any(|stamped| stamped.record.closing.is_some());
+            anyhow::ensure!(ended, "its records cannot all be read");
+            records
+        }
     };
     let tombstone = if records.is_empty() { read_tombstone(reader, job)? } else { None };
     let buried = tombstone.and_then(|found| round_of(&found.closing));
     Ok(records.iter().find_map(|stamped| round(&stamped.record)).or(buried))
+}
+
+/// Says whether the journal knows a job that is not open.
+fn has_ended(reader: &Reader, job: &JobId) -> anyhow::Result<bool> {
+    let known = !reader.read(&job_stream(job))?.is_empty();
+    Ok(known || read_tombstone(reader, job)?.is_some())
 }
 
 /// Returns which round a record says has committed.
@@ -203,8 +242,9 @@ mod tests {
 
     fn closed(decision: Decision) -> Record {
         let closing = Some(closing(decision));
-        let (schedule, commit, prepared, settle) = (None, None, None, None);
-        let record = JobRecord { job: job(), schedule, commit, prepared, settle, closing };
+        let (schedule, commit, prepared) = (None, None, None);
+        let (settle, ruling) = (None, None);
+        let record = JobRecord { job: job(), schedule, commit, prepared, settle, ruling, closing };
         Record::Job(Box::new(record))
     }
 
@@ -218,6 +258,7 @@ mod tests {
             uid: submission().uid,
             retention: Duration::from_secs(3600),
             round: (decision == Decision::Commit).then(|| txn(1)),
+            mixed: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
-use votum_commit::{CoordinatorRecord, Decision};
+use votum_commit::{CoordinatorRecord, Decision, Forced};
 use votum_driver::Durable;
 use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, TxnId, WorkerId};
 use votum_journal::{Bearing, KeyChange, Stream};
@@ -35,6 +35,13 @@ pub(crate) enum Record {
         last: u64,
         /// The epoch of the next start: higher than any that the lost journal may have reached.
         next_epoch: Epoch,
+    },
+    /// A person has settled what a stale log may lack: it counts as complete and current (C6).
+    LogTrusted {
+        /// By whom, why, and what was known.
+        trusted: Forced,
+        /// Higher than any epoch that a worker had seen by then.
+        above: Epoch,
     },
     /// A worker introduced itself differently than before.
     Registered(Registration),
@@ -78,9 +85,33 @@ pub(crate) struct JobRecord {
     /// What the settlement decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<votum_settle::Record>,
+    /// What a person has decided where the log does not tell enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
     /// Present in the last record of the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
+}
+
+/// What a person has decided about a job of which the log does not tell enough (C6, V3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ruling {
+    /// What.
+    pub ruled: Ruled,
+    /// By whom, why, and what was known.
+    pub forced: Forced,
+}
+
+/// What becomes of such a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ruled {
+    /// It has committed.
+    Commit,
+    /// It aborts.
+    Abort,
+    /// Nothing was decided about it: it goes on.
+    Resume,
 }
 
 /// How a job ended, as the index keeps it.
@@ -104,6 +135,9 @@ pub(crate) struct Closing {
     /// The round that committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<TxnId>,
+    /// Whether a participant stands otherwise than was decided, and stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
 }
 
 /// What is known of a job whose records are gone; a few hundred bytes in the index, none in memory.
@@ -149,9 +183,10 @@ impl Durable for Record {
 
     fn stream(&self) -> Stream {
         match self {
-            Self::EpochStarted { .. } | Self::LogFoundStale { .. } | Self::Restored { .. } => {
-                cluster_stream()
-            }
+            Self::EpochStarted { .. }
+            | Self::LogFoundStale { .. }
+            | Self::Restored { .. }
+            | Self::LogTrusted { .. } => cluster_stream(),
             Self::Registered(registration) => worker_stream(&registration.worker),
             Self::Ordered { worker, .. } => order_stream(worker),
             Self::Job(record) => job_stream(&record.job),
@@ -167,6 +202,7 @@ impl Durable for Record {
             Self::EpochStarted { .. }
             | Self::LogFoundStale { .. }
             | Self::Restored { .. }
+            | Self::LogTrusted { .. }
             | Self::Registered(_)
             | Self::Ordered { .. } => true,
             // The records that it stands for go later in the same log, so never without it.
@@ -175,6 +211,7 @@ impl Durable for Record {
                 record.schedule.as_ref().is_some_and(votum_schedule::Record::forced)
                     || record.commit.as_ref().is_some_and(CoordinatorRecord::forced)
                     || record.settle.as_ref().is_some_and(votum_settle::Record::forced)
+                    || record.ruling.is_some()
             }
         }
     }
@@ -185,7 +222,10 @@ impl Durable for Record {
                 Bearing::Restates
             }
             Self::Job(record) if record.closing.is_some() => Bearing::Closes,
-            Self::Job(_) | Self::LogFoundStale { .. } | Self::Restored { .. } => Bearing::Continues,
+            Self::Job(_)
+            | Self::LogFoundStale { .. }
+            | Self::Restored { .. }
+            | Self::LogTrusted { .. } => Bearing::Continues,
             Self::Buried(_) => Bearing::Closes,
             Self::Forgotten(_) | Self::Crumbled { .. } => Bearing::Forgets,
         }
@@ -201,9 +241,12 @@ impl Durable for Record {
             | Self::Restored { .. } => {
                 vec![put(STALE_KEY.to_vec(), &true)]
             }
+            // The start after it says so too: it stands when this record is gone.
+            Self::LogTrusted { .. } | Self::EpochStarted { stale: false, .. } => {
+                vec![KeyChange::Remove { key: STALE_KEY.to_vec() }]
+            }
             // Forgetting a stream drops its keys with it.
-            Self::EpochStarted { stale: false, .. }
-            | Self::Registered(_)
+            Self::Registered(_)
             | Self::Ordered { .. }
             | Self::Forgotten(_)
             | Self::Crumbled { .. } => Vec::new(),
@@ -227,6 +270,9 @@ impl JobRecord {
             keys.push(put(list_key(closing.received, &closing.job), &listed));
             let expiry = at.after(closing.retention);
             keys.push(put(expiry_key(expiry, &closing.job), closing));
+            if closing.mixed {
+                keys.push(put(mixed_key(&closing.job), &true));
+            }
         }
         keys
     }
@@ -289,6 +335,11 @@ pub(crate) fn expiry_key(expiry: WallTime, job: &JobId) -> Vec<u8> {
     format!("{EXPIRY_KEYS}{:016x}/{job}", expiry.0).into_bytes()
 }
 
+/// Returns the key by which a closed job that is mixed is counted; it goes with the job's records.
+fn mixed_key(job: &JobId) -> Vec<u8> {
+    format!("{MIXED_KEYS}{job}").into_bytes()
+}
+
 fn put(key: Vec<u8>, value: &impl Serialize) -> KeyChange {
     let value = serde_json::to_vec(value).expect("index values have string keys only");
     KeyChange::Put { key, value }
@@ -311,5 +362,7 @@ const TOMBSTONE_KEYS: &str = "tombstone/";
 pub(crate) const CRUMBLING_KEYS: &str = "crumbling/";
 /// Prefix of the list of jobs.
 pub(crate) const LIST_KEYS: &str = "jobs/";
+/// Prefix of what counts the closed jobs that are mixed.
+pub(crate) const MIXED_KEYS: &str = "mixed/";
 /// Prefix of the order in which retention ends.
 pub(crate) const EXPIRY_KEYS: &str = "expiry/";

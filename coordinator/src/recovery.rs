@@ -164,6 +164,12 @@ impl Past {
                     past.next = past.next.max(next_epoch);
                     continue;
                 }
+                Ok(Stamped { record: Record::LogTrusted { above, .. }, .. }) => {
+                    past.stale = false;
+                    // Whatever workers had seen before was compared by then.
+                    past.epoch = past.epoch.max(above);
+                    continue;
+                }
                 Ok(Stamped {
                     record:
                         Record::Registered(_)
@@ -230,6 +236,7 @@ fn replay(engine: &mut Engine, reader: &Reader, streams: &[Stream]) -> anyhow::R
         engine.quarantine(found);
     }
     engine.forget_removed();
+    engine.remember_stale_log();
     engine.resume_rescues(|job| came_to(reader, job, RESCUES_FOLLOWED_MAX));
     Ok(())
 }
@@ -504,6 +511,8 @@ pub(crate) mod tests {
             | Action::Post(_)
             | Action::Recall { .. }
             | Action::RecallForced { .. }
+            | Action::LookUp { .. }
+            | Action::StartAgain
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")
@@ -534,6 +543,7 @@ pub(crate) mod tests {
             commit: None,
             prepared: None,
             settle: None,
+            ruling: None,
             closing: None,
         };
         Record::Job(Box::new(record))

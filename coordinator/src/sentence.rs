@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use votum_commit::Decision;
+use votum_commit::{Decision, Forced};
 use votum_ids::WorkerId;
 use votum_machine::Moment;
 use votum_schedule::{Scheduler, WorkerState};
@@ -11,7 +11,11 @@ use votum_wire::{
     view::{JobState, JobView, ParticipantView, TaskState},
 };
 
-use crate::{quarantine::Quarantined, view};
+use crate::{
+    quarantine::Quarantined,
+    record::{Ruled, Ruling},
+    view,
+};
 
 /// Returns the sentence.
 pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
@@ -101,8 +105,26 @@ fn by_force(forced: Vec<&ForcedView>) -> String {
     format!("outputs are visible on {names} that a person made it publish")
 }
 
+/// Says what a person has ruled about a job of which the log does not tell enough.
+pub(crate) fn of_ruling(ruling: &Ruling) -> String {
+    let Forced { by, reason, .. } = &ruling.forced;
+    let what = match ruling.ruled {
+        Ruled::Commit => "settled as committed",
+        Ruled::Abort => "settled as aborted",
+        Ruled::Resume => "let go on",
+    };
+    format!("{what} by {by}: {reason}")
+}
+
 /// Returns the sentence about a job whose records cannot all be read.
 pub(crate) fn of_quarantined(quarantined: &Quarantined, view: &JobView) -> String {
+    let problem = match &quarantined.open {
+        Some(_) => quarantined.problem(),
+        None => "what was submitted is not known".to_owned(),
+    };
+    if let Some(ruling) = &quarantined.ruling {
+        return format!("{}; {problem}", of_ruling(&ruling.record));
+    }
     let problem = quarantined.problem();
     if quarantined.closed {
         return format!("{problem}; the job had ended before");

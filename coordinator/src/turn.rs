@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use votum_commit::CoordinatorRecord;
-use votum_ids::{JobId, WorkerId};
+use votum_commit::{CoordinatorRecord, Forced};
+use votum_ids::{Epoch, JobId, WorkerId};
 use votum_machine::{Moment, Reaction, WallTime};
 
 use crate::{
     action::{Action, Answer},
-    record::{Closing, JobRecord, Record, Tombstone},
+    record::{Closing, JobRecord, Record, Ruling, Tombstone},
     replies::ReplyId,
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct Turn {
     commit: Option<CoordinatorRecord>,
     prepared: Option<WallTime>,
     settle: Option<votum_settle::Record>,
+    ruling: Option<(JobId, Ruling)>,
     closing: Option<Closing>,
     alone: Option<Record>,
     actions: Vec<Action>,
@@ -36,6 +37,7 @@ impl Turn {
             commit: None,
             prepared: None,
             settle: None,
+            ruling: None,
             closing: None,
             alone: None,
             actions: Vec::new(),
@@ -64,6 +66,11 @@ impl Turn {
         self.settle = Some(record);
     }
 
+    /// Notes what a person has decided about a job of which the log does not tell enough.
+    pub(crate) fn ruling(&mut self, job: JobId, ruling: Ruling) {
+        self.ruling = Some((job, ruling));
+    }
+
     /// Notes that the job of this step is over.
     pub(crate) fn close(&mut self, closing: Closing) {
         self.closing = Some(closing);
@@ -87,6 +94,11 @@ impl Turn {
     /// Notes that a worker has seen the log further than it goes; nothing else happens in this step.
     pub(crate) fn log_found_stale(&mut self, by: WorkerId) {
         self.alone = Some(Record::LogFoundStale { by });
+    }
+
+    /// Notes that a stale log counts as complete; nothing else happens in this step.
+    pub(crate) fn log_trusted(&mut self, trusted: Forced, above: Epoch) {
+        self.alone = Some(Record::LogTrusted { trusted, above });
     }
 
     /// Adds an action.
@@ -166,13 +178,16 @@ impl Turn {
         let settle = self.settle.take();
         let of_settle = settle.as_ref().map(votum_settle::Record::job);
         let of_schedule = schedule.as_ref().and_then(votum_schedule::Record::job);
-        let job = of_schedule.or(of_commit).or(of_settle)?.clone();
+        let of_ruling = self.ruling.as_ref().map(|(job, _)| job);
+        let of_closing = self.closing.as_ref().map(|closing| &closing.job);
+        let job = of_schedule.or(of_commit).or(of_settle).or(of_ruling).or(of_closing)?.clone();
         Some(Record::Job(Box::new(JobRecord {
             job,
             schedule,
             commit,
             prepared: self.prepared,
             settle,
+            ruling: self.ruling.take().map(|(_, ruling)| ruling),
             closing: self.closing.take(),
         })))
     }

@@ -8,7 +8,7 @@ use std::{
 
 use votum_client::Until;
 use votum_ids::{JobId, WorkerId};
-use votum_tests::{Cluster, JobDraft, Visible, eventually};
+use votum_tests::{Cluster, Exposition, JobDraft, Visible, eventually};
 use votum_wire::{
     CaseAction, CaseName, ForcedKind, JobState, JobView, Reason, case::GetCase,
     forced::ForceParticipant, operation::DeleteWorker, txn::TxnStage,
@@ -81,6 +81,14 @@ fn a_worker_that_never_comes_back_leaves_its_job_mixed() {
     cluster.coordinator().kill();
     cluster.coordinator().start();
     assert!(cluster.ended(&job).is_mixed(), "its history says so for ever");
+    // It is closed, and counts for as long as its record is kept.
+    let counted = |count: u64| {
+        let scraped = Exposition::of(cluster.address()).ok()?.value("votum_jobs_mixed");
+        (cluster.counters().mixed == count && scraped == count as f64).then_some(())
+    };
+    eventually("it counts as mixed", LIMIT, || counted(1));
+    cluster.block_on(cluster.client().delete_job(&job)).unwrap();
+    eventually("nothing counts as mixed", LIMIT, || counted(0));
 }
 
 #[test]
@@ -134,6 +142,7 @@ fn an_abort_that_is_forced_in_doubt_leaves_a_commit_mixed() {
     cluster.wait_until_staging_is_empty();
     assert!(matches!(cluster.visible(&job, "rows.txt"), Visible::Mixed(_)));
     assert!(cluster.ended(&job).is_mixed(), "its history says so for ever");
+    assert_eq!(cluster.counters().mixed, 1, "also after its end");
     let nothing = told(&on_s3(&cluster, &["list"], &job));
     assert!(nothing.contains("in doubt about nothing"), "{nothing}");
 }
@@ -182,6 +191,7 @@ fn a_commit_that_is_forced_stays_visible_when_the_job_aborts() {
     cluster.wait_until_staging_is_empty();
     assert!(file.exists(), "nobody takes it back");
     assert!(cluster.ended(&job).is_mixed(), "its history says so for ever");
+    assert_eq!(cluster.counters().mixed, 1, "it was told after the end of the job");
 }
 
 /// Brings a trio so far that everybody but s3 has published, s3 is in doubt, and nobody else runs.

@@ -47,6 +47,7 @@ mod strangers;
 mod submitting;
 mod telling;
 mod tracing;
+mod trusting;
 mod undoing;
 mod upgrading;
 

@@ -103,7 +103,7 @@ fn a_backup_that_breaks_off_is_none_and_harms_nobody() {
 }
 
 /// Hands in a job whose last task waits for a gate, and waits until it does.
-fn gated(cluster: &Cluster, name: &str, gate: &str) -> JobId {
+pub(crate) fn gated(cluster: &Cluster, name: &str, gate: &str) -> JobId {
     let wait = wait_for_file(cluster, gate);
     let draft = JobDraft::trio_with(name, &format!("{name}.txt"), &cluster.runs(), &wait);
     let job = cluster.submit(&draft.spec());
@@ -118,7 +118,7 @@ fn load(cluster: &Cluster, number: usize) -> JobId {
     cluster.submit(&draft.spec())
 }
 
-fn backed_up(cluster: &Cluster, file: &Path) -> Result<BackupEnd, ClientError> {
+pub(crate) fn backed_up(cluster: &Cluster, file: &Path) -> Result<BackupEnd, ClientError> {
     let (bytes, end) = cluster.block_on(async {
         let mut backup = cluster.client().backup().await?;
         let mut bytes = Vec::new();
@@ -133,12 +133,12 @@ fn backed_up(cluster: &Cluster, file: &Path) -> Result<BackupEnd, ClientError> {
     Ok(end)
 }
 
-fn lose_disk(cluster: &mut Cluster) {
+pub(crate) fn lose_disk(cluster: &mut Cluster) {
     cluster.coordinator().kill();
     fs::remove_dir_all(data_dir(cluster)).unwrap();
 }
 
-fn restore(cluster: &Cluster, file: &Path) -> Result<String, String> {
+pub(crate) fn restore(cluster: &Cluster, file: &Path) -> Result<String, String> {
     let restored = RestoreArgs::new(file.to_owned(), data_dir(cluster)).restore();
     restored.map(|done| done.sentences()).map_err(|error| format!("{error:#}"))
 }

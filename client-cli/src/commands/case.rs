@@ -31,11 +31,12 @@ pub(crate) enum CaseCommand {
 /// Show one case: all that the log knows, and what may be done.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  votum case show nightly-sales/announce\n  votum case show nightly-sales/worker:s3"
+    after_help = "Examples:\n  votum case show nightly-sales/announce\n  votum case show nightly-sales/worker:s3\n  votum case show log:stale"
 )]
 pub(crate) struct ShowArgs {
     /// A job and its effect, the task whose compensation it is, `worker:W`
-    /// for a lost worker, or `log:damaged` for a quarantined job.
+    /// for a lost worker, `log:damaged` for a quarantined job, or `log:stale`
+    /// for one whose decision a stale log may lack; `log:stale` alone for that log.
     #[arg(value_name = "JOB/SUBJECT")]
     case: String,
 }
@@ -44,7 +45,8 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Args)]
 #[command(after_help = RESOLVE_HELP)]
 pub(crate) struct ResolveArgs {
-    /// A job and its effect, the task whose compensation it is, or `worker:W` for a lost worker.
+    /// A job and its effect, the task whose compensation it is, `worker:W` for a lost worker,
+    /// `log:damaged` or `log:stale`; `log:stale` alone for the coordinator's log.
     #[arg(value_name = "JOB/SUBJECT")]
     case: String,
     /// What shall become of it.
@@ -64,6 +66,14 @@ enum Action {
     Done,
     /// It stays undone.
     GiveUp,
+    /// The job has committed: what is left of its commit is carried out.
+    Commit,
+    /// The job aborts.
+    Abort,
+    /// Nothing was decided about the job: it goes on.
+    Resume,
+    /// The coordinator's log counts as complete.
+    Trust,
 }
 
 impl From<Action> for CaseAction {
@@ -72,6 +82,10 @@ impl From<Action> for CaseAction {
             Action::Retry => Self::Retry,
             Action::Done => Self::Done,
             Action::GiveUp => Self::GiveUp,
+            Action::Commit => Self::Commit,
+            Action::Abort => Self::Abort,
+            Action::Resume => Self::Resume,
+            Action::Trust => Self::Trust,
         }
     }
 }
@@ -123,11 +137,22 @@ async fn resolve(args: &ResolveArgs, context: &Context) -> Outcome {
         CaseAction::Retry => "is tried again, with a fresh budget and the same key",
         CaseAction::Done => "is closed: it counts as done",
         CaseAction::GiveUp => match name.subject {
-            Subject::Hook(_) | Subject::Log => "is closed: it stays undone",
+            Subject::Hook(_) | Subject::Log | Subject::Stale => "is closed: it stays undone",
             Subject::Worker(_) => "is closed: the job ends without its outputs and is MIXED",
         },
+        CaseAction::Commit => "is closed: the job has committed",
+        CaseAction::Abort => "is closed: the job aborts",
+        CaseAction::Resume => "is closed: the job goes on once the log is trusted",
+        CaseAction::Trust => "is closed: the coordinator starts again from its log, as complete",
     };
-    let job = &name.job;
+    let Some(job) = &name.job else {
+        context.screen.result(&match context.screen.format {
+            Format::Json => serde_json::json!({ "name": name.resource() }).to_string(),
+            Format::Name => name.to_string(),
+            Format::Table => format!("{name} {words}\n  how it stands:  votum status"),
+        })?;
+        return Ok(Exit::Done);
+    };
     context.screen.result(&match context.screen.format {
         Format::Json => context.screen.encode(&client.job(job).await?.to_proto()),
         Format::Name => name.to_string(),
@@ -138,21 +163,27 @@ async fn resolve(args: &ResolveArgs, context: &Context) -> Outcome {
 
 /// Finds the case that is meant; its job may be named as everywhere.
 async fn named(client: &Client, text: &str) -> Result<CaseName, Fault> {
+    let stale_log = CaseName::stale_log();
+    if text == stale_log.to_string() {
+        return Ok(stale_log);
+    }
     let Some((job, subject)) = text.split_once('/') else {
         let words = format!("{text:?} is not of the form JOB/SUBJECT, such as nightly-sales/load");
         return Err(Fault::usage(words).hint("open cases:  votum case list"));
     };
     let wrong = |error: votum_ids::InvalidName| Fault::usage(error.to_string());
     let subject: Subject = subject.parse().map_err(wrong)?;
-    Ok(CaseName { job: job_name::resolve(client, job).await?, subject })
+    Ok(CaseName { job: Some(job_name::resolve(client, job).await?), subject })
 }
 
 fn explain(fault: Fault, wanted: &GetCase) -> Fault {
     let name = &wanted.name;
     if fault.is(&Reason::CaseNotFound) {
+        let command = name.job.as_ref().map(|job| format!("votum show {job}"));
+        let command = command.unwrap_or_else(|| "votum status".to_owned());
         return fault
             .hint("open cases:     votum case list")
-            .hint(format!("how it stands:  votum show {}", name.job));
+            .hint(format!("how it stands:  {command}"));
     }
     if fault.is(&Reason::IllegalResolution) {
         return fault.hint(format!("what is known:  votum case show {name}"));
@@ -173,5 +204,7 @@ Examples:
   votum case resolve @last/announce retry --reason 'the receiver is mended'
   votum case resolve nightly-sales/load done --reason 'slot 7 released by hand'
   votum case resolve nightly-sales/announce give-up --reason 'nobody reads it any more'
+  votum case resolve nightly-sales/log:stale abort --reason 'it is handed in again'
+  votum case resolve log:stale trust --reason 'every worker is here and every job is settled'
 
 `votum case show` names the actions that the log allows; nothing else is accepted.";

@@ -5,7 +5,6 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Subcommand};
 use rustix::process::{Signal, set_parent_process_death_signal};
-use tokio::runtime::Runtime;
 use votum_coordinator::{ConfigArgs, LogArgs};
 use votum_worker::{Settings, SupervisorProgram};
 
@@ -69,9 +68,7 @@ pub(crate) fn run(command: Internal) -> ExitCode {
 
 fn coordinate(settings: ConfigArgs, log: &LogArgs) -> anyhow::Result<()> {
     log.install()?;
-    let config = settings.resolve()?;
-    let runtime = Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(votum_coordinator::serve(config))
+    votum_coordinator::run(&settings.resolve()?)
 }
 
 /// A killed `votum dev` leaves no daemons behind. Where the system cannot promise that, they

@@ -58,25 +58,30 @@ fn actions(case: &CaseView) -> Table {
     let mut table = Table::bare();
     let CaseName { job, subject } = &case.name;
     for action in &case.actions {
-        let word = action.word();
-        let resolve = format!("votum case resolve {job}/{subject} {word} --reason TEXT");
-        let (label, command) = match (action, subject) {
-            (CaseAction::Retry, _) => ("try again:", resolve),
-            (CaseAction::Done, _) => ("it is done:", resolve),
-            (CaseAction::GiveUp, Subject::Hook(_) | Subject::Log) => ("leave it undone:", resolve),
-            (CaseAction::GiveUp, Subject::Worker(worker)) => (
+        let resolve = format!("votum case resolve {} {} --reason TEXT", case.name, action.word());
+        let (label, command) = match (action, subject, job) {
+            (CaseAction::Retry, ..) => ("try again:", resolve),
+            (CaseAction::Done, ..) => ("it is done:", resolve),
+            (CaseAction::GiveUp, Subject::Worker(worker), Some(job)) => (
                 "end without it:",
                 format!("votum txn force {job} --worker {worker} --reason TEXT --confirm {job}"),
             ),
+            (CaseAction::GiveUp, ..) => ("leave it undone:", resolve),
+            (CaseAction::Commit, ..) => ("it has committed:", resolve),
+            (CaseAction::Abort, ..) => ("abort it:", resolve),
+            (CaseAction::Resume, ..) => ("let it go on:", resolve),
+            (CaseAction::Trust, ..) => ("trust the log:", resolve),
         };
         table.row([cell(label).tone(Tone::Soft), cell(command)]);
     }
     if case.actions.is_empty() {
-        let words = "the log allows no action; `votum show` says what helps";
-        table.row([cell(words), cell("")]);
+        table.row([cell("nothing is allowed as things stand; \"Last\" says why"), cell("")]);
     }
-    let show = format!("votum show {job}");
-    table.row([cell("the job:").tone(Tone::Soft), cell(show)]);
+    let (label, show) = match job {
+        None => ("other cases:", "votum case list".to_owned()),
+        Some(job) => ("the job:", format!("votum show {job}")),
+    };
+    table.row([cell(label).tone(Tone::Soft), cell(show)]);
     table
 }
 
@@ -88,6 +93,8 @@ fn reason_words(reason: &str) -> &'static str {
         "OUTCOME_UNKNOWN" => "nobody can say whether a try took effect",
         "LOST_PARTICIPANT" => "it is the only one that can publish what it has promised",
         "QUARANTINED" => "what cannot be read may be its decision",
+        "LOG_STALE" => "what the log lacks may be a decision",
+        "NOT_IN_LOG" => "a worker has it, and the log does not know it",
         "NO_WORKER" => "no worker will ever take it",
         _ => "",
     }

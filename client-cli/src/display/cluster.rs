@@ -166,8 +166,8 @@ pub(crate) fn status(
     ]);
     let mut out = table.text(paint);
     if view.log_stale {
-        let words = "a worker knows a newer log than this coordinator's; nothing is decided until \
-                     the right log is in place";
+        let words = "this coordinator's log may lack decisions; nothing is decided from it until \
+                     a person has settled that:  votum case list";
         // Writing into a String cannot fail.
         let _ = writeln!(out, "{} {words}", paint.text(Tone::Bad, "STALE LOG"));
     }
@@ -199,15 +199,15 @@ fn job_counts(view: &ClusterView) -> String {
         })
         .map(|(state, count)| format!("{count} {}", state.word().to_lowercase().replace('_', " ")))
         .collect();
-    if counts.is_empty() {
-        return "none".to_owned();
-    }
-    let mixed = (view.mixed > 0).then(|| format!("{} of them MIXED", view.mixed));
-    let counts = counts.into_iter().chain(mixed).collect::<Vec<_>>().join(", ");
-    match view.kept {
+    let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+    let counts = match view.kept {
         0 => counts,
         1 => format!("{counts} (1 aborted job keeps what it staged)"),
         kept => format!("{counts} ({kept} aborted jobs keep what they staged)"),
+    };
+    match view.mixed {
+        0 => counts,
+        mixed => format!("{counts}; {mixed} MIXED, those that are closed included"),
     }
 }
 

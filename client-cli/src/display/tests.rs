@@ -394,10 +394,10 @@ fn the_cluster_fits_on_one_screen() {
         "
 coordinator  127.0.0.1:7070  v0.1.0  epoch 12  up 1d
 workers      2 ready, 1 lost
-open jobs    1 running, 412 committed, 1 of them MIXED (2 aborted jobs keep what they staged)
+open jobs    1 running, 412 committed (2 aborted jobs keep what they staged); 1 MIXED, those that are closed included
 cases        2 open
 journal      7 forced records in 5 syncs, 4.1 KiB written, index caught up
-STALE LOG a worker knows a newer log than this coordinator's; nothing is decided until the right log is in place
+STALE LOG this coordinator's log may lack decisions; nothing is decided from it until a person has settled that:  votum case list
 QUARANTINED job/nightly-1: record 3 of 9 cannot be read",
     );
 }

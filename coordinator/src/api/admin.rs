@@ -18,7 +18,9 @@ use votum_wire::{
 };
 
 use super::Desk;
-use crate::{action::Answer, backup::Outgoing, question::Question, sessions::LogIdentity};
+use crate::{
+    action::Answer, backup::Outgoing, question::Question, record::MIXED_KEYS, sessions::LogIdentity,
+};
 
 /// The service for operators.
 #[derive(Debug)]
@@ -115,7 +117,7 @@ impl AdminService for AdminApi {
             workers: cluster.workers,
             log_stale: cluster.stale,
             quarantined: cluster.quarantined,
-            mixed: cluster.mixed,
+            mixed: cluster.mixed + self.desk.closed_mixed(),
             journal: JournalView {
                 forced_records: counters.forced_records,
                 syncs: counters.fdatasyncs,
@@ -130,6 +132,20 @@ impl AdminService for AdminApi {
             answered: Some(self.desk.clock.wall()),
         };
         Ok(Response::new(view.to_proto()))
+    }
+}
+
+impl Desk {
+    /// Counts the closed jobs that are mixed, as long as their records are kept; at most
+    /// [`MIXED_MAX`].
+    pub(crate) fn closed_mixed(&self) -> u64 {
+        match self.reader.scan(MIXED_KEYS.as_bytes(), None, MIXED_MAX) {
+            Ok(found) => found.len() as u64,
+            Err(error) => {
+                tracing::error!(%error, "cannot count the closed jobs that are mixed");
+                0
+            }
+        }
     }
 }
 
@@ -159,6 +175,8 @@ fn send_backup(
     Ok(())
 }
 
+/// Most closed jobs that are counted as mixed.
+const MIXED_MAX: usize = 10_000;
 /// So many backups at a time.
 const BACKUPS_MAX: usize = 2;
 /// So many parts wait to be taken; a part has up to 256 KiB.

@@ -56,7 +56,10 @@ impl CaseService for CaseApi {
     ) -> Result<Response<ResolveCaseResponse>, Status> {
         let by = caller(&request);
         let ResolveCase { name: CaseName { job, subject }, action, reason } = read(request)?;
-        let question = Question::Resolve { job, subject, action, by, reason };
+        let question = match job {
+            Some(job) => Question::Resolve { job, subject, action, by, reason },
+            None => Question::TrustLog { action, by, reason },
+        };
         let Answer::Resolved = self.0.ask(question).await? else {
             return Err(status::shutting_down());
         };

@@ -357,11 +357,14 @@ mod tests {
             uid: uuid::Uuid::nil(),
             retention: Duration::from_secs(3600),
             round: None,
+            mixed: false,
         };
         let record = |schedule, closing| {
-            let (commit, prepared, settle) = (None, None, None);
+            let (commit, prepared) = (None, None);
+            let (settle, ruling) = (None, None);
             let job = job.clone();
-            Record::Job(Box::new(JobRecord { job, schedule, commit, prepared, settle, closing }))
+            let record = JobRecord { job, schedule, commit, prepared, settle, ruling, closing };
+            Record::Job(Box::new(record))
         };
         [record(Some(received), None), record(None, Some(closing))]
     }

@@ -145,6 +145,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::IllegalResolution { job, subject, legal } => {
             status::illegal_resolution(&case_name(job, subject), legal)
         }
+        Refusal::NotSettled { case, why } => status::not_settled(case, why),
         Refusal::NothingOwed { job, worker, why } => status::nothing_owed(job, worker, why),
         Refusal::NotDecided { job, state } => status::not_decided(job, *state),
         Refusal::AbortRecorded { job, state } => status::abort_recorded(job, *state),
@@ -183,7 +184,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
 }
 
 fn case_name(job: &JobId, subject: &Subject) -> CaseName {
-    CaseName { job: job.clone(), subject: subject.clone() }
+    CaseName { job: Some(job.clone()), subject: subject.clone() }
 }
 
 /// Reads a request whose every fault is a malformed field.

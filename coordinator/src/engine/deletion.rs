@@ -105,6 +105,8 @@ mod tests {
             | Action::Post(_)
             | Action::Recall { .. }
             | Action::RecallForced { .. }
+            | Action::LookUp { .. }
+            | Action::StartAgain
             | Action::Raise { .. } => None,
         });
         answer.expect("a question is answered in its step")
@@ -120,6 +122,7 @@ mod tests {
             uid: Uuid::nil(),
             retention: Duration::from_secs(600),
             round: None,
+            mixed: false,
         };
         let tombstone = Tombstone {
             closing: closing.clone(),

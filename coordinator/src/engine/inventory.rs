@@ -18,7 +18,8 @@ impl Engine {
     /// Only its questions are answered at once: what it says next may be that it has the answer.
     pub(super) fn inventory(&mut self, turn: &mut Turn, from: Installation, page: Inventory) {
         let worker = from.worker.clone();
-        self.note_listing(&worker, &page);
+        self.note_unreadable(&worker, &page);
+        self.hear(turn, &worker, &page);
         for listed in page.attempts {
             let Some(listed) = self.list_try(&from, listed) else { continue };
             let job = &listed.attempt.job;
@@ -71,6 +72,7 @@ impl Engine {
     /// Lets each machine draw its conclusions, after the last entry.
     pub(super) fn inventory_ended(&mut self, from: &Installation) {
         self.tell_owed(from);
+        self.heard_in_full(from);
         let worker = from.worker.clone();
         let event = votum_schedule::Event::InventoryEnded { worker };
         self.pending.push_back(Pending::Schedule(event));
@@ -83,6 +85,7 @@ impl Engine {
     pub(super) fn forget_listing(&mut self, lister: &WorkerId) {
         use votum_schedule::Event;
         self.forget_damages(lister);
+        self.forget_testimony(lister);
         self.pending.retain(|pending| match pending {
             Pending::Schedule(
                 Event::Listed { worker, .. }
@@ -98,6 +101,7 @@ impl Engine {
             | Pending::Commit(_)
             | Pending::Release { .. }
             | Pending::Returned { .. }
+            | Pending::Conclude { .. }
             | Pending::Asked { .. }
             | Pending::Forget(_)
             | Pending::Superseded { .. }

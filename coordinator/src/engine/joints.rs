@@ -205,6 +205,7 @@ impl Engine {
             uid: open.submission.uid,
             retention: open.spec.retention,
             round: open.round.clone(),
+            mixed: open.is_mixed(),
         };
         self.departed.keep(closing.clone(), given_up);
         turn.close(closing);

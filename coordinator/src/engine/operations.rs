@@ -58,9 +58,6 @@ impl Engine {
     /// Says why a worker cannot be removed; none: it can.
     fn keep(&self, view: &WorkerView) -> Option<Refusal> {
         let worker = view.registration.worker.clone();
-        if self.commit.is_stale() {
-            return Some(Refusal::LogStale);
-        }
         if view.connected {
             let (running, holding) = (view.running.len(), view.holds.len());
             return Some(Refusal::WorkerConnected { worker, running, holding });

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use votum_commit::CoordinatorRecord;
 use votum_ids::{JobId, WorkerId};
-use votum_job::AttemptState;
 use votum_machine::{Machine, Moment, WallTime};
 use votum_schedule::{Record, Registration};
 use votum_wire::{
@@ -56,12 +55,6 @@ impl Engine {
         self.quarantine.streams.insert(stream, problem);
     }
 
-    /// Returns what is known of the job, if it is quarantined.
-    #[cfg(test)]
-    pub(crate) fn quarantined(&self, job: &JobId) -> Option<&Quarantined> {
-        self.quarantine.jobs.get(job)
-    }
-
     /// Says whether records of the job cannot be read.
     pub(super) fn is_quarantined(&self, job: &JobId) -> bool {
         self.quarantine.jobs.contains_key(job)
@@ -81,9 +74,16 @@ impl Engine {
         Some(view::job::quarantined(self.anchor, found, stage))
     }
 
-    /// Shows quarantined jobs as cases, by name: what can be read, and that no action is legal.
+    /// Shows quarantined jobs as cases, by name: what can be read, and what may be done.
     pub(super) fn quarantine_cases(&self) -> Vec<CaseView> {
-        self.quarantine.jobs.values().map(|found| self.quarantine_case(found)).collect()
+        let jobs = self.quarantine.jobs.values();
+        jobs.filter(|found| found.ruling.is_none()).map(|one| self.quarantine_case(one)).collect()
+    }
+
+    /// Shows the case of one quarantined job that nobody has ruled about.
+    pub(super) fn quarantine_case_of(&self, job: &JobId) -> Option<CaseView> {
+        let found = self.quarantine.jobs.get(job).filter(|found| found.ruling.is_none())?;
+        Some(self.quarantine_case(found))
     }
 
     fn quarantine_case(&self, found: &Quarantined) -> CaseView {
@@ -97,14 +97,18 @@ impl Engine {
             };
             evidence.push(EvidenceView { at: self.anchor, text });
         }
+        for text in found.left_undone() {
+            evidence.push(EvidenceView { at: self.anchor, text });
+        }
+        let scope = self.scope_of_quarantined(found);
         CaseView {
             name: CaseName::log(found.job.clone()),
             kind: CaseKind::Quarantine,
             reason: QUARANTINED.to_owned(),
-            message: view.map_or_else(|| found.problem(), |view| view.state_message),
+            message: format!("{}; {}", found.problem(), scope.why),
             since: self.anchor,
             evidence,
-            actions: Vec::new(),
+            actions: scope.actions,
         }
     }
 
@@ -129,28 +133,39 @@ impl Engine {
         found.is_some_and(|found| found.holders().contains_key(worker))
     }
 
-    /// Notes what a worker lists of quarantined jobs, and what it cannot read itself.
-    pub(super) fn note_listing(&mut self, worker: &WorkerId, page: &Inventory) {
-        let mut note = |job: &JobId, note: &dyn Fn(&mut Listing)| {
-            if let Some(found) = self.quarantine.jobs.get_mut(job) {
-                note(found.listed.entry(worker.clone()).or_default());
-            }
-        };
-        for listed in &page.attempts {
-            note(&listed.attempt.job, &|known| match listed.state {
-                AttemptState::Live => known.live += 1,
-                AttemptState::Ended(_) => known.ended += 1,
-            });
-        }
-        for held in &page.checkpoints {
-            note(&held.id.attempt.job, &|known| known.checkpoints += 1);
-        }
-        for txn in &page.prepared {
-            note(&txn.job, &|known| known.prepared = Some(txn.clone()));
-        }
-        for round in &page.committed {
-            note(&round.txn.job, &|known| known.committed = Some(round.txn.clone()));
-        }
+    /// Returns what a worker lists of a quarantined job.
+    pub(super) fn quarantined_listing(
+        &mut self,
+        job: &JobId,
+        worker: &WorkerId,
+    ) -> Option<&mut Listing> {
+        let found = self.quarantine.jobs.get_mut(job)?;
+        Some(found.listed.entry(worker.clone()).or_default())
+    }
+
+    /// Returns what is known of the job, if it is quarantined.
+    pub(crate) fn quarantined_of(&self, job: &JobId) -> Option<&Quarantined> {
+        self.quarantine.jobs.get(job)
+    }
+
+    /// Returns what is known of the job, to add to it.
+    pub(super) fn quarantined_mut(&mut self, job: &JobId) -> Option<&mut Quarantined> {
+        self.quarantine.jobs.get_mut(job)
+    }
+
+    /// Lets go of a quarantined job that a person has settled.
+    pub(super) fn take_quarantined(&mut self, job: &JobId) -> Option<Quarantined> {
+        self.quarantine.jobs.remove(job)
+    }
+
+    /// Returns the quarantined jobs whose commit a person has confirmed.
+    pub(super) fn ruled_committed(&self) -> Vec<JobId> {
+        let ruled = self.quarantine.jobs.values().filter(|found| found.is_ruled_committed());
+        ruled.map(|found| found.job.clone()).collect()
+    }
+
+    /// Notes of which jobs a worker cannot read its own records.
+    pub(super) fn note_unreadable(&mut self, worker: &WorkerId, page: &Inventory) {
         for UnreadableJob { job, problem } in &page.unreadable {
             let known = self.quarantine.workers.entry(worker.clone()).or_default();
             if known.len() < UNREADABLE_MAX {

@@ -31,6 +31,7 @@ impl Engine {
             Question::Resolve { job, subject, action, by, reason } => {
                 self.resolve_case(turn, job, subject, action, by, reason)
             }
+            Question::TrustLog { action, by, reason } => self.trust_log(turn, action, by, reason),
             Question::Force { job, worker, by, reason } => {
                 self.force(turn, &job, &worker, by, reason)
             }

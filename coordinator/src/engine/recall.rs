@@ -13,6 +13,9 @@ impl Engine {
     /// Presumption is for what nobody remembers: a job that is not open, or over for everybody else,
     /// is looked up first.
     pub(super) fn inquired(&mut self, turn: &mut Turn, from: Installation, txn: TxnId) {
+        if self.commit.is_stale() && self.peers_know(&txn) {
+            return; // Silence sends it to its peers.
+        }
         match self.jobs.get(&txn.job).map(|open| open.over) {
             None if self.may_judge(&txn.job) => turn.act(Action::Recall { from, txn }),
             // It was given up, and comes back (C14).

@@ -201,7 +201,8 @@ impl Engine {
             | Pending::Returned { .. }
             | Pending::LogFoundStale { .. }
             | Pending::Forget(_)
-            | Pending::Asked { .. } => false,
+            | Pending::Asked { .. }
+            | Pending::Conclude { .. } => false,
         })
     }
 

@@ -10,7 +10,7 @@ use super::{Engine, Pending};
 use crate::{
     open_job::OpenJob,
     quarantine::Contradiction,
-    record::{JobRecord, KnownRequest},
+    record::{JobRecord, KnownRequest, Ruled},
 };
 
 impl Engine {
@@ -34,6 +34,10 @@ impl Engine {
             return Ok(());
         }
         let open = OpenJob::replay(&records).ok_or_else(Contradiction::no_receipt)?;
+        let rulings = records.iter().filter_map(|stamped| stamped.record.ruling.as_ref());
+        if rulings.into_iter().any(|ruling| ruling.ruled == Ruled::Resume) {
+            self.testimony.vouch(job.clone());
+        }
         for (number, Stamped { at, record }) in records.iter().enumerate() {
             if let Some(schedule) = &record.schedule {
                 let replayed = self.scheduler.replay(*at, schedule);

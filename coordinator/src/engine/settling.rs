@@ -176,7 +176,8 @@ impl Engine {
     /// Shows every case, by job and subject.
     pub(super) fn cases(&self, now: Moment) -> Vec<CaseView> {
         let hooks = self.hook_cases().into_iter();
-        hooks.chain(self.lost_participants(now)).chain(self.quarantine_cases()).collect()
+        let jobs = hooks.chain(self.lost_participants(now)).chain(self.quarantine_cases());
+        jobs.chain(self.stale_cases(now)).collect()
     }
 
     /// Shows the cases of effects and compensations, by job and name.
@@ -200,12 +201,9 @@ impl Engine {
                 let worker = worker.clone();
                 return self.resolve_lost(turn, job, worker, action, by, reason);
             }
-            // What cannot be read may be the decision: nothing that a person could do is provable.
-            Subject::Log if self.is_quarantined(&job) => {
-                let legal = Vec::new();
-                return Answer::Refused(Refusal::IllegalResolution { job, subject, legal });
+            Subject::Log | Subject::Stale => {
+                return self.rule(turn, job, subject, action, by, reason);
             }
-            Subject::Log => return Answer::Refused(Refusal::NoCase { job, subject }),
         };
         let Some(case) = self.settlement.case(&job, &hook) else {
             return Answer::Refused(Refusal::NoCase { job, subject });
@@ -213,11 +211,11 @@ impl Engine {
         if self.commit.is_stale() {
             return Answer::Refused(Refusal::LogStale);
         }
-        let resolution = resolution(action);
-        if !case.legal.contains(&resolution) {
+        let wanted = resolution(action).filter(|wanted| case.legal.contains(wanted));
+        let Some(resolution) = wanted else {
             let legal = case.legal.iter().map(|legal| legal.word()).collect();
             return Answer::Refused(Refusal::IllegalResolution { job, subject, legal });
-        }
+        };
         self.settle(turn, Settle::ResolutionAsked { job, hook, resolution, by, reason });
         Answer::Resolved
     }
@@ -237,11 +235,12 @@ fn started(given_out: GivenOut) -> Started {
     Started { task, attempts, host: Host { worker, uid } }
 }
 
-fn resolution(action: CaseAction) -> Resolution {
+fn resolution(action: CaseAction) -> Option<Resolution> {
     match action {
-        CaseAction::Retry => Resolution::Retry,
-        CaseAction::Done => Resolution::Done,
-        CaseAction::GiveUp => Resolution::GiveUp,
+        CaseAction::Retry => Some(Resolution::Retry),
+        CaseAction::Done => Some(Resolution::Done),
+        CaseAction::GiveUp => Some(Resolution::GiveUp),
+        CaseAction::Commit | CaseAction::Abort | CaseAction::Resume | CaseAction::Trust => None,
     }
 }
 

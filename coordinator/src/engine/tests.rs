@@ -23,6 +23,7 @@ use votum_wire::{Inventory, view::JobState};
 
 mod quarantining;
 mod rescuing;
+mod ruling;
 mod simulating;
 
 use super::*;
@@ -184,6 +185,7 @@ fn a_note_after_its_end_does_not_bring_a_job_back() {
         commit: None,
         prepared: None,
         settle: None,
+        ruling: None,
         closing: None,
     };
     let mut records: Vec<_> = world.records.into_iter().collect();
@@ -291,6 +293,7 @@ fn an_expired_job_never_takes_an_open_one_along() {
         uid: Uuid::nil(),
         retention: Duration::from_secs(600),
         round: None,
+        mixed: false,
     };
     let expired = Event::Expired { closing, tombstone: None };
     assert_eq!(world.step(expired).record, None);
@@ -501,10 +504,14 @@ pub(crate) fn engine(epoch: Epoch) -> Engine {
 }
 
 fn engine_at(epoch: Epoch, anchor: WallTime) -> Engine {
+    engine_of(epoch, anchor, LogState::Whole)
+}
+
+fn engine_of(epoch: Epoch, anchor: WallTime, log: LogState) -> Engine {
     let cluster = ClusterId(Uuid::nil());
     let incarnation = Incarnation(Uuid::from_u128(u128::from(epoch.0)));
     let held = LogPosition { cluster, epoch: Epoch(0), start: incarnation, lsn: 0 };
-    let start = Start { cluster, epoch, incarnation, held, log: LogState::Whole };
+    let start = Start { cluster, epoch, incarnation, held, log };
     let scheduler = Scheduler::new(votum_schedule::Config::default(), epoch, anchor);
     let lease = Lease {
         length: Duration::from_secs(15),
@@ -628,6 +635,7 @@ fn a_tombstone_stands_before_what_it_stands_for_goes() {
         uid: Uuid::nil(),
         retention: Duration::from_secs(600),
         round: None,
+        mixed: false,
     };
     let tombstone = crate::record::Tombstone {
         closing: closing.clone(),

@@ -43,6 +43,7 @@ impl Engine {
         if let Some(open) = self.jobs.get_mut(&reply.txn().job) {
             open.exchange.hear(at, from, reply);
         }
+        self.heard_of_commit(from, reply);
     }
 
     /// Notes what a participant is told, for people.

@@ -134,6 +134,8 @@ pub(crate) const ROUTES: &[Route] = &[
     post("jobs/{job}/txn", "force", "/votum.v1.TxnService/ForceParticipant"),
     get("txns", "", "/votum.v1.TxnService/ListTxns"),
     get("cases", "", "/votum.v1.CaseService/ListCases"),
+    get("cases/{subject}", "", "/votum.v1.CaseService/GetCase"),
+    post("cases/{subject}", "resolve", "/votum.v1.CaseService/ResolveCase"),
     get("jobs/{job}/cases/{subject}", "", "/votum.v1.CaseService/GetCase"),
     post("jobs/{job}/cases/{subject}", "resolve", "/votum.v1.CaseService/ResolveCase"),
     get("workers", "", "/votum.v1.WorkerService/ListWorkers"),

@@ -132,7 +132,7 @@ impl Metrics {
         );
         registry.register(
             "votum_jobs_mixed",
-            "Open jobs that committed without a participant that was given up",
+            "Jobs, open or closed, of which a participant stands otherwise than was decided",
             mixed.clone(),
         );
         registry.register(

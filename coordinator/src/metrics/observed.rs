@@ -107,6 +107,7 @@ impl Metrics {
             | Event::Crumbled { .. }
             | Event::Recalled { .. }
             | Event::ForcedRecalled { .. }
+            | Event::LookedUp { .. }
             | Event::Tick => {}
         }
     }
@@ -230,6 +231,8 @@ impl Metrics {
             | Action::Post(_)
             | Action::Recall { .. }
             | Action::RecallForced { .. }
+            | Action::LookUp { .. }
+            | Action::StartAgain
             | Action::JobChanged { .. } => {}
         }
     }

@@ -58,7 +58,7 @@ impl Scrape {
         for (kind, count) in figures.cases_by_kind() {
             gauges.cases.get_or_create(&[("kind", kind)]).set(whole(count));
         }
-        gauges.mixed.set(whole(figures.cluster.mixed));
+        gauges.mixed.set(whole(figures.cluster.mixed + self.desk.closed_mixed()));
         gauges.kept.set(whole(figures.cluster.kept));
         gauges.log_stale.set(i64::from(figures.cluster.stale));
         gauges.unreadable_streams.set(whole(figures.cluster.quarantined.len() as u64));

@@ -10,7 +10,7 @@ use votum_machine::WallTime;
 use votum_settle::{Record as SettleRecord, Trial};
 use votum_wire::history::EventView;
 
-use crate::{quarantine, record::JobRecord, view::fact};
+use crate::{quarantine, record::JobRecord, sentence, view::fact};
 
 /// Returns the events of a job; a record that cannot be read is one that says so.
 ///
@@ -109,6 +109,10 @@ impl History {
         }
         if let Some(settle) = &record.settle {
             self.add(stored, at, of_settle(settle));
+        }
+        if let Some(ruling) = &record.ruling {
+            let words = sentence::of_ruling(ruling);
+            self.add(stored, at, Fact::new("settled", words).by(&ruling.forced.by));
         }
         // What is noted of a job that is closed closes nothing.
         if record.closing.is_some() && !std::mem::replace(&mut self.closed, true) {

@@ -18,7 +18,7 @@ use votum_wire::{
 use crate::{
     open_job::{ForcedOutcome, OpenJob},
     quarantine::{Contradiction, Quarantined},
-    record::{JobRecord, Tombstone},
+    record::{JobRecord, Ruled, Tombstone},
     sentence,
     view::{
         approval::{approval, dry_vote},
@@ -71,7 +71,7 @@ pub(crate) fn closed(
 ) -> Result<JobView, Contradiction> {
     let mut scheduler = Scheduler::new(votum_schedule::Config::default(), Epoch(u64::MAX), anchor);
     let mut open = OpenJob::replay(records).ok_or_else(Contradiction::no_receipt)?;
-    let fate = Fate { state: state(None, &open, false, false), ..Fate::of(None, &open) };
+    let mut fate = Fate { state: state(None, &open, false, false), ..Fate::of(None, &open) };
     let mut settlement = Settlement::new(anchor);
     for (number, Stamped { at, record }) in records.iter().enumerate() {
         if let Some(schedule) = &record.schedule {
@@ -86,9 +86,22 @@ pub(crate) fn closed(
     // What was noted later ended nothing.
     let closing = records.iter().find(|stamped| stamped.record.closing.is_some());
     open.ended = open.ended.or_else(|| closing.or(records.last()).map(|stamped| stamped.at));
+    let ruling = records.iter().rev().find_map(|stamped| stamped.record.ruling.as_ref());
+    if ruling.is_some_and(|ruling| ruling.ruled == Ruled::Commit) && fate.participants.is_empty() {
+        // A person has seen that it had committed: what was staged is visible.
+        let tasks = scheduler.job(Moment::START, job).map(|view| view.tasks).unwrap_or_default();
+        let holders: BTreeSet<WorkerId> = tasks.into_iter().filter_map(|it| it.worker).collect();
+        let published =
+            |worker| ParticipantView { worker, vote: Some(Vote::Yes), acknowledged: true };
+        fate.participants = holders.into_iter().map(published).collect();
+    }
     let mut view = picture(anchor, Moment::START, job, &open, &scheduler, &fate);
     view.hooks = hooks(anchor, job, &open, &settlement);
     view.state_message = sentence::of(Moment::START, &view, &scheduler);
+    // Who aborted it and why is its cause.
+    if let Some(ruling) = ruling.filter(|ruling| ruling.ruled != Ruled::Abort) {
+        view.state_message = format!("{}; {}", view.state_message, sentence::of_ruling(ruling));
+    }
     Ok(view)
 }
 
@@ -176,7 +189,11 @@ pub(crate) fn quarantined(
         Some(open) => picture(anchor, Moment::START, job, open, &quarantined.schedule, &fate),
         None => unknown(anchor, quarantined, &fate),
     };
-    view.state = JobState::Quarantined;
+    view.state = match quarantined.ended_as.filter(|_| quarantined.ruling.is_some()) {
+        Some(Decision::Commit) => JobState::Committed,
+        Some(Decision::Abort) => JobState::Aborted,
+        None => JobState::Quarantined,
+    };
     view.decided = view.decision.and(decided);
     view.state_message = sentence::of_quarantined(quarantined, &view);
     let holders = quarantined.holders().into_iter();

@@ -227,6 +227,15 @@ impl Coordinator {
         Reaction::perform([CoordinatorAction::Raise(Alarm::StaleLog { by })])
     }
 
+    /// Does what a person has settled about a job of which the log does not tell enough.
+    fn settle(&mut self, job: &JobId, step: impl FnOnce(&mut Transaction) -> Reaction) -> Reaction {
+        let Some(transaction) = self.open.get_mut(job) else { return Reaction::none() };
+        let due = transaction.due();
+        let reaction = step(transaction);
+        self.agenda.move_deadline(job, due, transaction.due());
+        reaction
+    }
+
     /// Steps one transaction and keeps the agenda; a job that is not open has ended.
     fn pass(&mut self, now: Moment, job: &JobId, event: Event) -> Reaction {
         let Some(transaction) = self.open.get_mut(job) else { return Reaction::none() };
@@ -286,6 +295,15 @@ impl Machine for Coordinator {
             }
             CoordinatorEvent::Replace { job, from, to } => {
                 self.pass(now, &job, Event::Replace { from, to })
+            }
+            CoordinatorEvent::AbortSettled { job, cause } => {
+                self.settle(&job, |transaction| transaction.settle_abort(now, cause))
+            }
+            CoordinatorEvent::EndSettled { job } => {
+                self.quarantined.remove(&job);
+                let due = self.open.remove(&job).and_then(|transaction| transaction.due());
+                self.agenda.move_deadline(&job, due, None);
+                Reaction::none()
             }
             CoordinatorEvent::Stopped { job } => self.pass(now, &job, Event::Stopped),
             CoordinatorEvent::Tick => match self.agenda.most_urgent(now) {

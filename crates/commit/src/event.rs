@@ -100,6 +100,19 @@ pub enum CoordinatorEvent {
         /// Who publishes what instead.
         to: Vec<Share>,
     },
+    /// A person aborts a job of which a stale log does not tell enough (C6); ignored once it is
+    /// decided.
+    AbortSettled {
+        /// The job.
+        job: JobId,
+        /// Why, and who.
+        cause: Cause,
+    },
+    /// A person has closed a job of which the log does not tell enough: it is forgotten.
+    EndSettled {
+        /// The job.
+        job: JobId,
+    },
     /// An aborted job has nothing left that runs: it may be forgotten.
     Stopped {
         /// The job.

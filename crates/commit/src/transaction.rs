@@ -452,6 +452,11 @@ impl Transaction {
         }
     }
 
+    /// Aborts at a person's word, whatever the log may lack; ignored once it is decided.
+    pub(crate) fn settle_abort(&mut self, now: Moment, cause: Cause) -> Reaction {
+        if self.is_undecided() { self.abort(now, cause) } else { Reaction::none() }
+    }
+
     /// Returns when it next wants a tick.
     pub(crate) fn due(&self) -> Option<Moment> {
         match &self.phase {

@@ -44,6 +44,8 @@ pub enum CaseKind {
     LostParticipant,
     /// Records of the job cannot be read.
     Quarantine,
+    /// The log may lack what was recorded last: of a job, or of all.
+    StaleLog,
 }
 
 impl CaseKind {
@@ -55,6 +57,7 @@ impl CaseKind {
             Self::Compensation => "compensation",
             Self::LostParticipant => "lost participant",
             Self::Quarantine => "quarantined job",
+            Self::StaleLog => "stale log",
         }
     }
 }
@@ -73,6 +76,7 @@ numbered!(CaseKind, v1::CaseKind {
     Compensation = Compensation,
     LostParticipant = LostParticipant,
     Quarantine = Quarantine,
+    StaleLog = StaleLog,
 });
 
 /// One thing that the log knows.

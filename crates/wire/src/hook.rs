@@ -142,11 +142,27 @@ pub enum CaseAction {
     Done,
     /// It stays undone.
     GiveUp,
+    /// The job has committed: what is left of its commit is carried out.
+    Commit,
+    /// The job aborts.
+    Abort,
+    /// Nothing was decided about the job: it goes on.
+    Resume,
+    /// The coordinator's log counts as complete.
+    Trust,
 }
 
 impl CaseAction {
     /// Every action.
-    pub const ALL: [Self; 3] = [Self::Retry, Self::Done, Self::GiveUp];
+    pub const ALL: [Self; 7] = [
+        Self::Retry,
+        Self::Done,
+        Self::GiveUp,
+        Self::Commit,
+        Self::Abort,
+        Self::Resume,
+        Self::Trust,
+    ];
 
     /// Returns the word for people and programs.
     #[must_use]
@@ -155,6 +171,10 @@ impl CaseAction {
             Self::Retry => "retry",
             Self::Done => "done",
             Self::GiveUp => "give-up",
+            Self::Commit => "commit",
+            Self::Abort => "abort",
+            Self::Resume => "resume",
+            Self::Trust => "trust",
         }
     }
 }
@@ -182,7 +202,15 @@ numbered!(HookState, v1::HookState {
     Closed = Closed,
 });
 numbered!(TrialOutcome, v1::TrialOutcome { Done = Done, Failed = Failed, Unknown = Unknown });
-numbered!(CaseAction, v1::CaseAction { Retry = Retry, Done = Done, GiveUp = GiveUp });
+numbered!(CaseAction, v1::CaseAction {
+    Retry = Retry,
+    Done = Done,
+    GiveUp = GiveUp,
+    Commit = Commit,
+    Abort = Abort,
+    Resume = Resume,
+    Trust = Trust,
+});
 numbered!(Trigger, v1::EffectTrigger { Commit = Commit, Abort = Abort, End = End });
 numbered!(OnUnknown, v1::UnknownPolicy { Repeat = Repeat, Park = Park });
 

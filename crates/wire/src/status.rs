@@ -174,11 +174,22 @@ pub fn illegal_resolution(case: &CaseName, legal: &[&str]) -> Status {
     } else {
         format!("the log allows only this: {}", legal.join(", "))
     };
-    Problem::words(Reason::IllegalResolution, &words)
-        .with("job", &case.job)
-        .with("case", &case.subject)
-        .precondition(case.resource(), words)
-        .into()
+    illegal(case, words)
+}
+
+/// The case cannot be decided yet; `why` says what is missing.
+#[must_use]
+pub fn not_settled(case: &CaseName, why: &str) -> Status {
+    illegal(case, format!("{case} cannot be decided yet: {why}"))
+}
+
+fn illegal(case: &CaseName, words: String) -> Status {
+    let problem = Problem::words(Reason::IllegalResolution, &words).with("case", &case.subject);
+    let problem = match &case.job {
+        Some(job) => problem.with("job", job),
+        None => problem,
+    };
+    problem.precondition(case.resource(), words).into()
 }
 
 /// The decision on the job does not wait for this worker, so that it cannot be given up (H1).

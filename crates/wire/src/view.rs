@@ -597,7 +597,7 @@ pub struct ClusterView {
     pub quarantined: Vec<QuarantinedStream>,
     /// What the journal did since the start.
     pub journal: JournalView,
-    /// How many open jobs are MIXED.
+    /// How many jobs are MIXED, those included that are closed and whose record is kept.
     pub mixed: u64,
     /// What became of the journal's index at the start.
     pub index: IndexState,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use votum_coordinator::{ConfigArgs, LogArgs, serve};
+use votum_coordinator::{ConfigArgs, LogArgs, run};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -13,17 +13,16 @@ struct Arguments {
     log: LogArgs,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     arguments.log.install()?;
-    arguments.log.conclude(run(arguments.config).await)
+    arguments.log.conclude(coordinate(arguments.config))
 }
 
-async fn run(config: ConfigArgs) -> anyhow::Result<()> {
+fn coordinate(config: ConfigArgs) -> anyhow::Result<()> {
     let mut config = config.resolve()?;
     if let Some(protocols) = votum_tests::played_protocols() {
         config.protocols = protocols;
     }
-    serve(config).await
+    run(&config)
 }

@@ -80,14 +80,15 @@ fn nothing_is_done_with_a_quarantined_job_and_its_id_stays_taken() {
 }
 
 #[test]
-fn a_quarantined_job_is_a_case_that_allows_no_action() {
+fn a_quarantined_job_is_a_case_with_its_evidence() {
     let (stored, _attempt) = committed();
     let decided = &stored[..=decision_at(&stored)];
     let mut engine = restarted(&damage(decided, 1, b"nothing"));
     let cases = engine.cases(Moment::START);
     let [case] = cases.as_slice() else { panic!("{cases:?}") };
     assert_eq!(case.name.to_string(), "sales-1/log:damaged");
-    assert_eq!((case.reason.as_str(), case.actions.as_slice()), ("QUARANTINED", &[][..]));
+    let legal = [votum_wire::CaseAction::Commit];
+    assert_eq!((case.reason.as_str(), case.actions.as_slice()), ("QUARANTINED", &legal[..]));
     for known in ["record 2 of", "COMMIT of round 1.1 can be read", "s1 is told the commit"] {
         assert!(case.evidence.iter().any(|one| one.text.contains(known)), "{known}: {case:#?}");
     }
@@ -103,7 +104,7 @@ fn a_quarantined_job_is_a_case_that_allows_no_action() {
     assert_eq!(refused.record, None);
     assert!(matches!(
         steered(&refused),
-        Answer::Refused(Refusal::IllegalResolution { legal, .. }) if legal.is_empty()
+        Answer::Refused(Refusal::IllegalResolution { legal, .. }) if legal == &["commit"]
     ));
 }
 
@@ -175,7 +176,7 @@ fn a_record_of_another_job_is_never_taken_for_one_of_this() {
     let text = String::from_utf8(stored[0].payload.clone()).unwrap();
     let other = text.replace("sales-1", "rents-1");
     let engine = restarted(&damage(&stored[..3], 0, other.as_bytes()));
-    let found = engine.quarantined(&job()).unwrap();
+    let found = engine.quarantined_of(&job()).unwrap();
     assert_eq!(found.damages[0].problem, "it speaks of another job, rents-1");
     assert_eq!(found.damages[0].kind.as_deref(), Some("received"));
     assert!(engine.view(Moment::START, &JobId::new("rents-1").unwrap()).is_none());
@@ -192,7 +193,7 @@ fn no_damage_to_one_record_stops_a_start_or_discards_anything() {
         for content in contents {
             let damaged = damage(&stored[..=decided], at, &content);
             let mut engine = restarted(&damaged);
-            if engine.quarantined(&job()).is_none() {
+            if engine.quarantined_of(&job()).is_none() {
                 continue; // It can still be read: it says something else, and that is replayed.
             }
             quarantined += 1;
@@ -216,7 +217,7 @@ fn no_damage_to_one_record_stops_a_start_or_discards_anything() {
 }
 
 /// Returns the records of a job from its receipt to its end, and its attempt.
-fn committed() -> (Vec<Stored>, AttemptId) {
+pub(super) fn committed() -> (Vec<Stored>, AttemptId) {
     let mut world = World::new();
     let _received = world.submit("sales", "s1");
     let attempt = world.started_attempt();
@@ -225,44 +226,48 @@ fn committed() -> (Vec<Stored>, AttemptId) {
     world.frame(FromWorker::Commit(Reply::Voted { txn: txn.clone(), vote: Vote::Yes }));
     world.frame(FromWorker::Commit(Reply::Acked { txn }));
     let of_job = world.records.iter().filter(|(_, record)| matches!(record, Record::Job(_)));
-    let stored = of_job.zip(1..).map(|((at, record), lsn)| {
-        let entry = votum_driver::entry(*at, record);
-        let (urgency, version, payload) = (entry.urgency, entry.version, entry.payload);
-        Stored { lsn: Lsn(lsn), epoch: 1, urgency, version, payload }
-    });
+    let stored = of_job.zip(1..).map(|((at, record), lsn)| stored(*at, record, lsn));
     (stored.collect(), attempt)
 }
 
-fn decision_at(stored: &[Stored]) -> usize {
+/// Returns a record as the journal holds it.
+pub(super) fn stored(at: WallTime, record: &Record, lsn: u64) -> Stored {
+    let entry = votum_driver::entry(at, record);
+    let (urgency, version, payload) = (entry.urgency, entry.version, entry.payload);
+    Stored { lsn: Lsn(lsn), epoch: 1, urgency, version, payload }
+}
+
+pub(super) fn decision_at(stored: &[Stored]) -> usize {
     let decides =
         |stored: &Stored| String::from_utf8_lossy(&stored.payload).contains("commit_decided");
     stored.iter().position(decides).unwrap()
 }
 
 /// Replaces the content of one record.
-fn damage(stored: &[Stored], at: usize, content: &[u8]) -> Vec<Stored> {
+pub(super) fn damage(stored: &[Stored], at: usize, content: &[u8]) -> Vec<Stored> {
     let mut stored = stored.to_vec();
     stored[at].payload = content.to_vec();
     stored
 }
 
 /// Takes the job up in a second start.
-fn taken_up(stored: &[Stored]) -> Engine {
+pub(super) fn taken_up(stored: &[Stored]) -> Engine {
     let mut engine = engine(Epoch(2));
     if let Some(found) = take_up(&mut engine, &job(), stored) {
         engine.quarantine(found);
     }
+    engine.remember_stale_log();
     engine
 }
 
 /// Takes the job up in a second start, and meets its worker.
-fn restarted(stored: &[Stored]) -> Engine {
+pub(super) fn restarted(stored: &[Stored]) -> Engine {
     let mut engine = taken_up(stored);
     settle(&mut engine, Event::SessionOpened(hello()));
     engine
 }
 
-fn settle(engine: &mut Engine, event: Event) -> Settled {
+pub(super) fn settle(engine: &mut Engine, event: Event) -> Settled {
     let mut settled = Settled { records: Vec::new(), actions: Vec::new() };
     let mut next = Some(event);
     let mut steps_left = 1_000;
@@ -277,11 +282,11 @@ fn settle(engine: &mut Engine, event: Event) -> Settled {
     settled
 }
 
-fn frame(frame: FromWorker) -> Event {
+pub(super) fn frame(frame: FromWorker) -> Event {
     Event::Frame { from: installation(), frame }
 }
 
-fn frames(settled: &Settled) -> Vec<FromCoordinator> {
+pub(super) fn frames(settled: &Settled) -> Vec<FromCoordinator> {
     let frame = |action: &Action| match action {
         Action::Send { frame, .. } | Action::SendDurable { frame, .. } => Some(frame.clone()),
         _ => None,
@@ -289,7 +294,7 @@ fn frames(settled: &Settled) -> Vec<FromCoordinator> {
     settled.actions.iter().filter_map(frame).collect()
 }
 
-fn listed(attempt: AttemptId) -> votum_job::ListedAttempt {
+pub(super) fn listed(attempt: AttemptId) -> votum_job::ListedAttempt {
     let state = votum_job::AttemptState::Ended(sealed());
     votum_job::ListedAttempt { attempt, number: 1, state }
 }

@@ -197,6 +197,7 @@ fn closed(decision: Decision) -> JobRecord {
         uid: Uuid::nil(),
         retention: Duration::ZERO,
         round: None,
+        mixed: false,
     };
     record(None, Some(CoordinatorRecord::Ended { job: id() }), Some(closing))
 }
@@ -206,7 +207,7 @@ fn record(
     commit: Option<CoordinatorRecord>,
     closing: Option<Closing>,
 ) -> JobRecord {
-    JobRecord { job: id(), schedule, commit, prepared: None, settle: None, closing }
+    JobRecord { job: id(), schedule, commit, prepared: None, settle: None, ruling: None, closing }
 }
 
 fn assigned(counter: u32, name: &str) -> Noted {

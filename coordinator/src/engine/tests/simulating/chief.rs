@@ -125,7 +125,7 @@ impl World {
                 let held = self.oracle.hear(reply, &answer, closed.as_ref());
                 self.keep_promise(held);
             }
-            Action::JobChanged { .. } => {}
+            Action::JobChanged { .. } | Action::LookUp { .. } | Action::StartAgain => {}
         }
     }
 

@@ -108,7 +108,7 @@ impl World {
         let now = self.chief.now(self.stage.time);
         let cases = self.chief.machine.cases(now);
         for case in cases {
-            let CaseName { job, subject } = case.name;
+            let CaseName { job: Some(job), subject } = case.name else { continue };
             let action = match &subject {
                 Subject::Hook(hook) => {
                     let known = &self.stage.ledger.known;
@@ -123,7 +123,7 @@ impl World {
                     }
                 }
                 Subject::Worker(worker) if self.gives_up(worker) => CaseAction::GiveUp,
-                Subject::Worker(_) | Subject::Log => continue,
+                Subject::Worker(_) | Subject::Log | Subject::Stale => continue,
             };
             let (by, reason) = ("ana".to_owned(), "looked".to_owned());
             self.attended = self.stage.time + PATIENCE;
