@@ -272,6 +272,19 @@ fn a_nul_is_refused_where_it_stands() {
 }
 
 #[test]
+fn an_expression_in_a_script_is_refused_with_its_variable() {
+    let text = "version: 1\nname: a\nparams: { load-date: today }\ntasks:\n  t:\n    run: ./load ${{ params.load-date }}\n";
+    let (code, told) = piped(text.as_bytes());
+    assert_eq!(code, Some(2));
+    assert!(told.contains("`${{ params.load-date }}` is not replaced in a script"), "{told}");
+    assert!(told.contains("\"$VOTUM_PARAM_LOAD_DATE\""), "{told}");
+    assert!(told.contains("--> <stdin>:6:"), "{told}");
+    // What another program means by it is none of Votum's business.
+    let other = text.replace("params.load-date }}", "secrets.TOKEN }}");
+    assert_eq!(piped(other.as_bytes()).0, Some(0));
+}
+
+#[test]
 fn deep_nesting_is_refused_in_every_syntax() {
     let deep = "[".repeat(50_000);
     for (format, begin) in [("yaml", "labels: "), ("toml", "labels = "), ("json", "{\"labels\": ")]

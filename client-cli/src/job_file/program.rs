@@ -58,6 +58,10 @@ pub(super) fn one(
     match (fields.find("run"), fields.find("command")) {
         (Some(run), None) => {
             let text = reader.text(run)?.to_owned();
+            if let Some(found) = expression(&text) {
+                reader.report(not_replaced(run, &found));
+                return None;
+            }
             let interpreter = match fields.find("interpreter") {
                 None => INTERPRETER_DEFAULT.map(str::to_owned).to_vec(),
                 Some(node) => words(reader, node)?,
@@ -86,6 +90,32 @@ pub(super) fn one(
             None
         }
     }
+}
+
+/// Returns the first expression in a script that would be replaced elsewhere, such as
+/// `params.date`.
+fn expression(script: &str) -> Option<String> {
+    script.split("${{").skip(1).find_map(|rest| {
+        let inner = rest.split("}}").next()?.trim();
+        let kinds = ["params.", "inputs.", "outputs.", "job.id"];
+        kinds.iter().any(|kind| inner.starts_with(kind)).then(|| inner.to_owned())
+    })
+}
+
+/// A script is run as it stands: what it is to know is in its environment.
+fn not_replaced(run: &Node, expression: &str) -> Problem {
+    let variable = match expression.split_once('.') {
+        Some(("params", name)) => format!("VOTUM_PARAM_{}", suffix(name)),
+        Some(("inputs", name)) => format!("VOTUM_INPUT_{}", suffix(name)),
+        Some(("outputs", name)) => format!("VOTUM_OUTPUT_{}", suffix(name)),
+        _ => "VOTUM_JOB_ID".to_owned(),
+    };
+    Problem::new(run.at, format!("`${{{{ {expression} }}}}` is not replaced in a script"))
+        .help(format!("write \"${variable}\": the script finds it in its environment"))
+}
+
+fn suffix(name: &str) -> String {
+    name.trim().to_uppercase().replace(['-', '.'], "_")
 }
 
 /// Reads an argument vector; parameters are put in word by word, so none can become two.
