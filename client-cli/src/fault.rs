@@ -112,6 +112,26 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// Returns what to try, by what the connection failed with. The words are those of rustls, h2 and
+/// the system; where none is known, the coordinator may simply not run.
+fn why_unreachable(last: &str, address: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| last.contains(word));
+    if says(&["BadSignature", "UnknownIssuer", "NotValidForName", "invalid peer certificate"]) {
+        "its certificate is of another authority or name:  --tls-ca FILE".to_owned()
+    } else if says(&["CertificateRequired", "CertificateUnknown", "operation was canceled"]) {
+        "it may want a certificate of whoever asks:  --tls-cert FILE --tls-key FILE".to_owned()
+    } else if says(&["h2 protocol error", "http2 error", "InvalidContentType", "corrupt message"]) {
+        match address.starts_with("https") {
+            true => "it may not speak TLS there:  http:// in the address".to_owned(),
+            false => "it may speak TLS there:  --tls-ca FILE".to_owned(),
+        }
+    } else if address.contains("127.0.0.1:7070") {
+        "is it running?  votum dev  starts one on this machine, for trying out".to_owned()
+    } else {
+        "is the coordinator running there?".to_owned()
+    }
+}
+
 impl From<ClientError> for Fault {
     fn from(error: ClientError) -> Self {
         let message = error.to_string();
@@ -123,7 +143,7 @@ impl From<ClientError> for Fault {
             ClientError::Unavailable { address, last } => {
                 Self::new(Exit::Unreachable, last.reason.as_str(), format!("{message}: {last}"))
                     .with("address", &address)
-                    .hint("is it running?  votum dev  starts one on this machine")
+                    .hint(why_unreachable(&last.to_string(), &address))
                     .hint("another one:     --address URL  or  VOTUM_ADDRESS")
             }
             ClientError::TimedOut { address, .. } => {
@@ -209,5 +229,28 @@ fn code_of(exit: Exit) -> &'static str {
         Exit::Unreachable => "UNAVAILABLE",
         Exit::Cancelled | Exit::Interrupted => "CANCELLED",
         Exit::TimedOut => "DEADLINE_EXCEEDED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_try_follows_from_what_the_connection_failed_with() {
+        let clear = "http://10.0.0.1:7070";
+        let tls = "https://10.0.0.1:7070";
+        for (last, address, hint) in [
+            ("invalid peer certificate: UnknownIssuer", tls, "--tls-ca"),
+            ("invalid peer certificate: BadSignature", tls, "--tls-ca"),
+            ("operation was canceled", tls, "--tls-cert"),
+            ("h2 protocol error: http2 error", clear, "it may speak TLS"),
+            ("received corrupt message of type InvalidContentType", tls, "it may not speak TLS"),
+            ("tcp connect error", clear, "is the coordinator running there?"),
+            ("tcp connect error", "http://127.0.0.1:7070", "votum dev"),
+        ] {
+            let told = why_unreachable(last, address);
+            assert!(told.contains(hint), "{last} at {address}: {told}");
+        }
     }
 }
