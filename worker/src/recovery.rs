@@ -74,7 +74,10 @@ pub(crate) fn recover(config: &Config, clock: Clock) -> Result<Recovered, Recove
         move |source| RecoveryError::Directory { path, source }
     };
     for dir in [&config.data_dir, &config.attempts_dir()] {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        // What lies above may hold what others read: only the folder itself is private.
+        let above = dir.parent().map_or(Ok(()), fs::create_dir_all);
+        let made =
+            above.and_then(|()| fs::DirBuilder::new().recursive(true).mode(0o700).create(dir));
         made.map_err(in_dir(dir))?;
     }
     let (sender, durable) = watch::channel(Lsn::NONE);
