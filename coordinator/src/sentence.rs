@@ -48,8 +48,8 @@ pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
             let (outputs, workers) = view::job::published(view);
             let visible = match outputs {
                 0 => "committed; it publishes nothing".to_owned(),
-                1 => format!("1 output is visible on {}", listed(workers)),
-                _ => format!("{outputs} outputs are visible on {}", listed(workers)),
+                1 => format!("1 output became visible on {}", listed(workers)),
+                _ => format!("{outputs} outputs became visible on {}", listed(workers)),
             };
             let visible = if outputs == 0 && view.is_mixed() {
                 "no output is visible".to_owned()

@@ -171,7 +171,7 @@ fn state_words(view: &JobView) -> String {
         JobState::Committed if outcome::published(view).next().is_none() => {
             "it publishes nothing".to_owned()
         }
-        JobState::Committed => "every output is visible".to_owned(),
+        JobState::Committed => "every output became visible".to_owned(),
         JobState::Aborted => "nothing became visible on any worker".to_owned(),
         JobState::Received
         | JobState::Running

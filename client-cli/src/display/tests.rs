@@ -139,7 +139,7 @@ fn a_committed_job_says_what_is_visible_where() {
         &job::screen(&samples::committed(), at(500), Paint::Off),
         "
 Job       nightly-sales-k3f9x2ab  (00000000-0000-0000-0000-000001a1f3c2)  by ana, 8m ago, took 6m 44s
-State     COMMITTED  every output is visible
+State     COMMITTED  every output became visible
 Decision  COMMIT recorded 2026-11-21 01:06:43Z, applied by s1, s2, s3
 Votes     s1 read-only   s2 yes   s3 yes
 

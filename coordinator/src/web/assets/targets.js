@@ -12,7 +12,7 @@ export function targetsView({ main, signal, connection }) {
   const list = h("div", { class: "list" });
   const foot = h("div", { class: "pages" });
   document.title = "Targets · Votum";
-  main.append(h("h1", {}, "Targets"), h("p", { class: "muted" }, "What readers find on each worker, and which job put it there. Read from committed jobs, newest first."),
+  main.append(h("h1", {}, "Targets"), h("p", { class: "muted" }, "What readers find on each worker, and which job put it there. Read from the committed jobs that are still kept, newest first: where the newest was deleted, an earlier one stands here."),
     h("div", { class: "filters" }, field), list, foot);
   const found = new Map();
   let seen = 0;
