@@ -52,7 +52,6 @@ use crate::{
     name = "votum",
     version,
     about,
-    disable_version_flag = true,
     arg_required_else_help = true,
     after_help = EXAMPLES,
     max_term_width = 100

@@ -32,6 +32,9 @@ pub(crate) struct ApproveArgs {
     /// Only if this is what it has staged; `votum show` tells it.
     #[arg(long, value_name = "ETAG")]
     etag: Option<String>,
+    /// Although the last dry vote has found what makes the vote fail.
+    #[arg(long)]
+    despite_findings: bool,
 }
 
 /// Reject what a job has staged: it aborts, and nothing of it becomes visible.
@@ -56,17 +59,21 @@ pub(crate) async fn approve(args: &ApproveArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
     let job = job_name::resolve(&client, &args.job).await?;
     let before = client.job(&job).await?;
+    if let Some(found) = before.dry_vote.as_ref().filter(|last| !last.is_clean())
+        && !args.despite_findings
+    {
+        let things = crate::display::amount::count(found.count(), "thing");
+        let words = format!("the last dry vote of {job} has found {things} that would abort it");
+        return Err(Fault::new(Exit::Refused, "DRY_VOTE_FINDINGS", words)
+            .hint(format!("look and mend:  votum dryvote {job}"))
+            .hint("approve it all the same:  --despite-findings"));
+    }
     let (reason, etag) = (args.reason.clone(), seen(args.etag.as_ref(), &before));
     let wish = ApproveJob { job: job.clone(), verdict: Verdict::Approve, reason, etag };
     let view = client.approve(&wish).await.map_err(|error| explained(error, &job))?;
-    let mut words = format!("approved {job}: its workers vote on what it has staged");
-    if let Some(found) = before.dry_vote.as_ref().filter(|last| !last.is_clean()) {
-        words.push_str(&format!(
-            "\nthe last dry vote had found {}",
-            crate::display::amount::count(found.count(), "thing")
-        ));
-    }
-    words.push_str(&format!("\n  follow:  votum watch {job}"));
+    let words = format!(
+        "approved {job}: its workers vote on what it has staged\n  follow:  votum watch {job}"
+    );
     tell(context, &view, &words)?;
     Ok(Exit::Done)
 }
