@@ -196,7 +196,7 @@ pub(crate) enum Refusal {
         job: JobId,
     },
     /// The job is decided: nothing of it can be held or tried again.
-    #[error("{job} is {}; nothing of it is run any more", .state.word())]
+    #[error("{job} is {}: no task of it is run any more", .state.word())]
     Decided {
         /// The job.
         job: JobId,

@@ -140,7 +140,7 @@ pub fn over_already(job: &JobId, state: JobState) -> Status {
 /// The job is decided, so that nothing of it can be held or tried again.
 #[must_use]
 pub fn decided(job: &JobId, state: JobState) -> Status {
-    let words = format!("{job} is {}; nothing of it is run any more", state.word());
+    let words = format!("{job} is {}: no task of it is run any more", state.word());
     of_job(Reason::AlreadyDecided, job, words).with("state", state.word()).into()
 }
 
