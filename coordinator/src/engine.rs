@@ -229,6 +229,11 @@ impl Engine {
     fn take_up(&mut self, turn: &mut Turn, pending: Pending) {
         match pending {
             Pending::Schedule(event) => self.schedule(turn, event),
+            // Its transaction ended while the question waited, so nothing may be presumed of it
+            // (C6). Whoever is still in doubt asks again.
+            Pending::Commit(CoordinatorEvent::Received {
+                reply: Reply::Inquired { txn }, ..
+            }) if self.commit.phase(&txn.job).is_none() => {}
             Pending::Commit(event) => self.commit(turn, event),
             Pending::Release { worker, job } => turn.act(release(worker, job)),
             Pending::Returned { from, attempt, comeback } => {

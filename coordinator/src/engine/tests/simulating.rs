@@ -172,6 +172,17 @@ fn a_seed_executed_twice_gives_the_same_trace() {
     }
 }
 
+/// Seeds of campaigns that found a defect, which was mended since.
+#[test]
+fn seeds_that_broke_a_promise_once_break_none() {
+    for seed in [
+        // Whoever was given up came back, listed its commit twice, and was told ABORT (C6).
+        901_005,
+    ] {
+        run(&Play::of(seed));
+    }
+}
+
 /// The short form of `cargo xtask sim`, which runs the same for longer.
 #[test]
 fn a_campaign_of_seeds_breaks_no_promise() {
