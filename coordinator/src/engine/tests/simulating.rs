@@ -172,13 +172,9 @@ fn a_seed_executed_twice_gives_the_same_trace() {
     }
 }
 
-/// Seeds of campaigns that found a defect, which was mended since.
 #[test]
 fn seeds_that_broke_a_promise_once_break_none() {
-    for seed in [
-        // Whoever was given up came back, listed its commit twice, and was told ABORT (C6).
-        901_005,
-    ] {
+    for (seed, _found) in BROKE_ONCE {
         run(&Play::of(seed));
     }
 }
@@ -236,6 +232,9 @@ const ENDINGS: [Ending; 5] = [
     Ending::Cancelled(130),
 ];
 
+/// Seeds that found a defect, and which.
+const BROKE_ONCE: [(u64, &str); 1] =
+    [(901_005, "whoever was given up came back, listed its commit twice, and was told ABORT (C6)")];
 const SEEDS: u64 = 30;
 
 /// So many schedules are played where no campaign is asked for, and not for longer than this.
