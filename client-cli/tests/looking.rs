@@ -166,5 +166,37 @@ fn examined(cluster: &Cluster) {
     );
 }
 
+#[test]
+fn a_log_tells_when_its_lines_were_written() {
+    let cluster = Cluster::start();
+    let gate = cluster.folder.path().join("gate");
+    let file = cluster.job_file(&format!(
+        "version: 1\nname: talks\ntasks:\n  talk: {{ worker: s1, \
+         run: 'echo one; until [ -e {} ]; do sleep 0.1; done; echo two' }}\n",
+        gate.display()
+    ));
+    assert_eq!(code(&cluster.run(&["submit", &file, "-o", "name"])), Some(0));
+    let logs = |more: &[&str]| text(&cluster.run(&[&["logs", "talks/talk"], more].concat()));
+    assert!((0..2_000).any(|_| logs(&[]) == "one\n"), "it never said anything");
+    let seen = jiff::Timestamp::now();
+    let passed = || jiff::Timestamp::now().duration_since(seen).as_millis();
+    assert!((0..20_000).any(|_| logs(&["--tail", "0"]).is_empty() && passed() > GAP_MS));
+    fs::write(gate, "").unwrap();
+    assert_eq!(code(&cluster.run(&["wait", "talks", "--timeout", "1m"])), Some(0));
+
+    assert_eq!(logs(&["--since", "1h"]), "one\ntwo\n");
+    // What was written in the second before is told as well.
+    let since = format!("{}ms", passed() - 1_500);
+    assert_eq!(logs(&["--since", &since]), "two\n");
+    let timed = logs(&["--timestamps", "--prefix"]);
+    let lines: Vec<(&str, &str)> = timed.lines().map(|line| line.split_at(20)).collect();
+    assert_eq!(lines.len(), 2, "{timed}");
+    assert_eq!((lines[0].1, lines[1].1), (" talk/1 | one", " talk/1 | two"));
+    assert!(lines[0].0 < lines[1].0 && lines[0].0.ends_with('Z'), "{timed}");
+    cluster.stop();
+}
+
+/// Between two lines, by far more than a command takes to begin.
+const GAP_MS: i128 = 6_000;
 /// Each look takes a program's start, and a worker beats every few seconds.
 const LOOKS_MAX: u32 = 500;

@@ -247,6 +247,8 @@ fn logs(cluster: &Cluster, job: &JobId, stream: LogStream) -> String {
         follow: false,
         tail_lines: None,
         stream: Some(stream),
+        since: None,
+        timed: false,
     };
     let mut logs = cluster.client().logs(wanted);
     let mut text = Vec::new();

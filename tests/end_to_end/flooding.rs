@@ -75,7 +75,8 @@ fn read(cluster: &Cluster, wanted: &TailLogs) -> u64 {
 
 fn wanted(job: &JobId, tail_lines: Option<u32>, follow: bool) -> TailLogs {
     let stream = Some(LogStream::Stdout);
-    TailLogs { scope: Scope::job(job.clone()), follow, tail_lines, stream }
+    let scope = Scope::job(job.clone());
+    TailLogs { scope, follow, tail_lines, stream, since: None, timed: false }
 }
 
 /// Follows logs and never reads them.

@@ -80,7 +80,9 @@ fn what_is_tried_around_the_decision_has_logs_too() {
         let task = TaskScope { task: TaskId::new(task).unwrap(), number: None };
         let scope = Scope { job: job.clone(), task: Some(task) };
         let stream = Some(LogStream::Stdout);
-        let mut logs = cluster.client().logs(TailLogs { scope, follow, tail_lines: None, stream });
+        let wanted =
+            TailLogs { scope, follow, tail_lines: None, stream, since: None, timed: false };
+        let mut logs = cluster.client().logs(wanted);
         let mut texts = BTreeMap::new();
         while let Some(piece) = cluster.block_on(logs.next()) {
             let LogPiece { attempt, data, .. } = piece.unwrap();
@@ -120,6 +122,8 @@ fn a_silent_worker_hides_no_log_of_another() {
         follow: false,
         tail_lines: None,
         stream: None,
+        since: None,
+        timed: false,
     });
     let piece = cluster.block_on(logs.next()).unwrap().unwrap();
     let refused = cluster.block_on(logs.next()).unwrap();
@@ -156,6 +160,8 @@ fn follow(cluster: &Cluster, job: &JobId) -> Followed {
         follow: true,
         tail_lines: None,
         stream: Some(LogStream::Stdout),
+        since: None,
+        timed: false,
     };
     let mut logs = cluster.client().logs(wanted);
     let (sender, pieces) = mpsc::channel(1024);

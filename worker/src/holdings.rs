@@ -8,9 +8,10 @@ use std::{
 };
 
 use votum_ids::{AttemptId, CheckpointId, OutputName};
+use votum_machine::WallTime;
 use votum_process::output;
 use votum_shadow::{Manifest, ReadError, Sealed, StorageError, TreePath};
-use votum_transfer::{Denied, Holdings, LogPart};
+use votum_transfer::{Denied, Holdings, LogPart, LogWritten};
 use votum_wire::{ArtifactId, ArtifactPart, LogStream};
 
 use crate::{
@@ -145,12 +146,40 @@ impl Holdings for Shell {
         }
         // Looked at first: what ends in between is read to its end by the next call.
         let complete = exit_file(&dir).try_exists()? || !self.runs.contains(attempt);
-        let stream = match stream {
-            LogStream::Stdout => output::LogStream::Stdout,
-            LogStream::Stderr => output::LogStream::Stderr,
-        };
+        let stream = log_stream(stream);
         let piece = output::read(&dir, stream, offset, bytes_max)?;
         Ok(LogPart { offset: piece.offset, data: piece.data, end: piece.end, complete })
+    }
+
+    fn log_written(
+        &self,
+        attempt: &AttemptId,
+        stream: LogStream,
+        offset: u64,
+    ) -> Result<Option<LogWritten>, Denied> {
+        let dir = attempt_dir(&self.config, attempt);
+        let written = votum_process::written(&dir, log_stream(stream), offset)?;
+        Ok(written.map(|written| LogWritten { at: WallTime(written.at_ms), until: written.until }))
+    }
+
+    fn log_since(
+        &self,
+        attempt: &AttemptId,
+        stream: LogStream,
+        since: WallTime,
+    ) -> Result<Option<u64>, Denied> {
+        let dir = attempt_dir(&self.config, attempt);
+        if !dir.try_exists()? {
+            return Err(Denied::NotHeld);
+        }
+        Ok(votum_process::first_since(&dir, log_stream(stream), since.0)?)
+    }
+}
+
+fn log_stream(stream: LogStream) -> output::LogStream {
+    match stream {
+        LogStream::Stdout => output::LogStream::Stdout,
+        LogStream::Stderr => output::LogStream::Stderr,
     }
 }
 

@@ -1,10 +1,14 @@
 //! `votum logs`: what tasks wrote.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use votum_client::Client;
 use votum_ids::TaskId;
+use votum_machine::WallTime;
 use votum_wire::{
     LogStream, TaskView,
     names::{Scope, TaskScope},
@@ -16,13 +20,15 @@ use crate::{
     display::log_lines::{Line, LogLines, Prefix},
     exit::Exit,
     fault::{Fault, Outcome},
-    follow, job_name,
+    follow,
+    job_file::duration,
+    job_name, screen,
 };
 
 /// Print what tasks wrote.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  votum logs @last -f\n  votum logs nightly-sales/load --tail 20\n  votum logs nightly-sales/load/2 --stream err"
+    after_help = "Examples:\n  votum logs @last -f\n  votum logs nightly-sales/load --tail 20\n  votum logs nightly-sales/load/2 --stream err\n  votum logs nightly-sales --since 10m --timestamps"
 )]
 pub(crate) struct LogsArgs {
     /// A job, one task or effect of it, or one attempt of that, counted from 1. What undoes a task
@@ -38,6 +44,12 @@ pub(crate) struct LogsArgs {
     /// Only one stream.
     #[arg(long, value_name = "STREAM")]
     stream: Option<Which>,
+    /// Only what was written within this long, such as `10m`, to the second by the worker's clock.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    since: Option<Duration>,
+    /// Put before each line when it was begun, in UTC, to the second by the worker's clock.
+    #[arg(long)]
+    timestamps: bool,
     /// Put the attempt before each line, also where only one is shown.
     #[arg(long)]
     prefix: bool,
@@ -68,9 +80,11 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
             Which::Out => LogStream::Stdout,
             Which::Err => LogStream::Stderr,
         }),
+        since: args.since.map(ago),
+        timed: args.timestamps,
     };
     let mut pieces = client.logs(request);
-    let mut lines = LogLines::new(prefix);
+    let mut lines = LogLines::new(prefix, args.timestamps);
     loop {
         let piece = tokio::select! {
             piece = pieces.next() => piece,
@@ -86,6 +100,11 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
     }
     print(lines.rest())?;
     Ok(Exit::Done)
+}
+
+fn ago(since: Duration) -> WallTime {
+    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    WallTime(screen::now().0.saturating_sub(millis))
 }
 
 /// Returns how many attempts there are of the task that is meant.

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use votum_machine::WallTime;
 use votum_wire::{HookKind, LogPiece, LogStream, names::AttemptName};
+
+use super::amount;
 
 /// Puts pieces together to lines.
 #[derive(Debug)]
 pub(crate) struct LogLines {
     prefix: Prefix,
+    /// Whether the time stands before each line as well.
+    timed: bool,
     /// Whose bytes were passed on as they are, and whether a line of them is open on a stream.
     bare: Option<(AttemptName, LogStream, bool)>,
     open: BTreeMap<(AttemptName, LogStream), Open>,
@@ -34,19 +39,22 @@ pub(crate) struct Line {
 #[derive(Debug, Default)]
 struct Open {
     bytes: Vec<u8>,
+    /// When the line was begun.
+    begun: Option<WallTime>,
     next: u64,
 }
 
 impl LogLines {
     /// Begins without pieces.
-    pub(crate) fn new(prefix: Prefix) -> Self {
-        Self { prefix, bare: None, open: BTreeMap::new() }
+    pub(crate) fn new(prefix: Prefix, timed: bool) -> Self {
+        Self { prefix, timed, bare: None, open: BTreeMap::new() }
     }
 
     /// Takes a piece and returns the lines that it completes.
     pub(crate) fn push(&mut self, piece: LogPiece) -> Vec<Line> {
-        let LogPiece { attempt, stream, offset, data } = piece;
+        let LogPiece { attempt, stream, offset, data, written } = piece;
         let mut lines = self.tell_apart(&attempt);
+        let look = Look { prefix: self.prefix, timed: self.timed };
         let open = self.open.entry((attempt.clone(), stream)).or_default();
         if open.next != 0 && offset > open.next {
             let missing = format!("({} bytes were dropped)", offset - open.next);
@@ -56,21 +64,28 @@ impl LogLines {
                     let bytes = format!("{missing}\n").into_bytes();
                     Line { stream: LogStream::Stderr, bytes }
                 }
-                Prefix::Attempt => prefixed(&attempt, stream, missing.as_bytes()),
+                Prefix::Attempt => look.line(&attempt, stream, written, missing.as_bytes()),
             });
         }
         open.next = offset + data.len() as u64;
-        if self.prefix == Prefix::None {
+        if self.prefix == Prefix::None && !self.timed {
             let is_open = !data.ends_with(b"\n");
             self.bare = Some((attempt, stream, is_open));
             lines.push(Line { stream, bytes: data.to_vec() });
             return lines;
         }
         for part in data.split_inclusive(|&byte| byte == b'\n') {
+            if open.bytes.is_empty() {
+                open.begun = written;
+            }
             open.bytes.extend_from_slice(part);
             if open.bytes.ends_with(b"\n") || open.bytes.len() > LINE_BYTES_MAX {
-                lines.push(prefixed(&attempt, stream, &std::mem::take(&mut open.bytes)));
+                let bytes = std::mem::take(&mut open.bytes);
+                lines.push(look.line(&attempt, stream, open.begun, &bytes));
             }
+        }
+        if self.prefix == Prefix::None {
+            self.bare = Some((attempt, stream, false));
         }
         lines
     }
@@ -88,25 +103,53 @@ impl LogLines {
 
     /// Returns what was begun and never ended by a line break.
     pub(crate) fn rest(&mut self) -> Vec<Line> {
+        let look = Look { prefix: self.prefix, timed: self.timed };
         let open = std::mem::take(&mut self.open);
         open.into_iter()
             .filter(|(_, open)| !open.bytes.is_empty())
-            .map(|((attempt, stream), open)| prefixed(&attempt, stream, &open.bytes))
+            .map(|((attempt, stream), open)| look.line(&attempt, stream, open.begun, &open.bytes))
             .collect()
     }
 }
 
-/// With a prefix everything goes to one stream, in the order in which it came.
-fn prefixed(attempt: &AttemptName, stream: LogStream, line: &[u8]) -> Line {
-    let mark = match stream {
-        LogStream::Stdout => '|',
-        LogStream::Stderr => '!',
-    };
-    let undoes = if attempt.hook == Some(HookKind::Compensation) { "undo " } else { "" };
-    let mut bytes = format!("{undoes}{}/{} {mark} ", attempt.task, attempt.number).into_bytes();
-    bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
-    bytes.push(b'\n');
-    Line { stream: LogStream::Stdout, bytes }
+/// What stands before a line.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    prefix: Prefix,
+    timed: bool,
+}
+
+impl Look {
+    /// Writes a line. With a prefix everything goes to one stream, in the order in which it came.
+    fn line(
+        self,
+        attempt: &AttemptName,
+        stream: LogStream,
+        begun: Option<WallTime>,
+        line: &[u8],
+    ) -> Line {
+        let time = match (self.timed, begun) {
+            (false, _) => String::new(),
+            (true, Some(begun)) => format!("{} ", amount::time(begun)),
+            (true, None) => format!("{:20} ", "-"),
+        };
+        let mark = match stream {
+            LogStream::Stdout => '|',
+            LogStream::Stderr => '!',
+        };
+        let undoes = if attempt.hook == Some(HookKind::Compensation) { "undo " } else { "" };
+        let (head, stream) = match self.prefix {
+            Prefix::None => (time, stream),
+            Prefix::Attempt => {
+                let (task, number) = (&attempt.task, attempt.number);
+                (format!("{time}{undoes}{task}/{number} {mark} "), LogStream::Stdout)
+            }
+        };
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        bytes.push(b'\n');
+        Line { stream, bytes }
+    }
 }
 
 /// A longer line is broken.
@@ -123,7 +166,7 @@ mod tests {
             hook: None,
             number: 1,
         };
-        LogPiece { attempt, stream, offset, data: text.as_bytes().into() }
+        LogPiece { attempt, stream, offset, data: text.as_bytes().into(), written: None }
     }
 
     fn texts(lines: Vec<Line>) -> Vec<String> {
@@ -132,7 +175,7 @@ mod tests {
 
     #[test]
     fn two_tasks_never_write_into_one_line() {
-        let mut lines = LogLines::new(Prefix::Attempt);
+        let mut lines = LogLines::new(Prefix::Attempt, false);
         assert_eq!(
             texts(lines.push(piece("load", LogStream::Stdout, 0, "one\nha"))),
             ["load/1 | one\n"]
@@ -150,14 +193,30 @@ mod tests {
 
     #[test]
     fn a_last_line_without_an_end_is_shown() {
-        let mut lines = LogLines::new(Prefix::Attempt);
+        let mut lines = LogLines::new(Prefix::Attempt, false);
         assert!(lines.push(piece("load", LogStream::Stdout, 0, "done")).is_empty());
         assert_eq!(texts(lines.rest()), ["load/1 | done\n"]);
     }
 
     #[test]
+    fn each_line_tells_when_it_was_begun() {
+        let at = |offset, seconds: u64, text| {
+            let written = Some(WallTime(1_795_222_800_000 + seconds * 1_000));
+            LogPiece { written, ..piece("load", LogStream::Stderr, offset, text) }
+        };
+        let mut lines = LogLines::new(Prefix::None, true);
+        let first = lines.push(at(0, 0, "one\ntw"));
+        assert_eq!(first[0].stream, LogStream::Stderr);
+        assert_eq!(texts(first), ["2026-11-21 01:00:00Z one\n"]);
+        assert_eq!(texts(lines.push(at(6, 5, "o\n"))), ["2026-11-21 01:00:00Z two\n"]);
+        let mut unknown = piece("load", LogStream::Stdout, 0, "three\n");
+        unknown.attempt.number = 2;
+        assert_eq!(texts(lines.push(unknown)), ["-                    load/2 | three\n"]);
+    }
+
+    #[test]
     fn dropped_bytes_are_told() {
-        let mut lines = LogLines::new(Prefix::Attempt);
+        let mut lines = LogLines::new(Prefix::Attempt, false);
         lines.push(piece("load", LogStream::Stdout, 0, "a\n"));
         let shown = texts(lines.push(piece("load", LogStream::Stdout, 10, "b\n")));
         assert_eq!(shown, ["load/1 | (8 bytes were dropped)\n", "load/1 | b\n"]);
@@ -165,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_single_task_is_passed_on_byte_by_byte() {
-        let mut lines = LogLines::new(Prefix::None);
+        let mut lines = LogLines::new(Prefix::None, false);
         let shown = lines.push(piece("load", LogStream::Stderr, 0, "no end"));
         assert_eq!(shown, [Line { stream: LogStream::Stderr, bytes: b"no end".to_vec() }]);
         assert!(lines.rest().is_empty());
@@ -178,7 +237,7 @@ mod tests {
             piece.attempt.number = 2;
             piece
         };
-        let mut lines = LogLines::new(Prefix::None);
+        let mut lines = LogLines::new(Prefix::None, false);
         assert_eq!(texts(lines.push(piece("load", LogStream::Stdout, 0, "a\nhal"))), ["a\nhal"]);
         assert_eq!(texts(lines.push(second("b\n"))), ["\n", "load/2 | b\n"]);
         let late = texts(lines.push(piece("load", LogStream::Stdout, 5, "f\n")));
@@ -187,7 +246,7 @@ mod tests {
 
     #[test]
     fn dropped_bytes_of_a_single_task_are_told_beside_its_output() {
-        let mut lines = LogLines::new(Prefix::None);
+        let mut lines = LogLines::new(Prefix::None, false);
         lines.push(piece("load", LogStream::Stdout, 0, "a\n"));
         let shown = lines.push(piece("load", LogStream::Stdout, 10, "b\n"));
         let (note, line) = (&shown[0], &shown[1]);

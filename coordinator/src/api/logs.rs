@@ -7,6 +7,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use votum_ids::{AttemptId, TaskId, WorkerId};
+use votum_machine::WallTime;
 use votum_proto::v1::TailLogsResponse;
 use votum_wire::{
     HookKind, HookState, Problem, Translate,
@@ -204,13 +205,13 @@ async fn pass_on(
     wanted: &TailLogs,
     pieces: &Pieces,
 ) -> Result<(), Status> {
-    let mut place = Place { offset: 0, tail_lines: wanted.tail_lines };
+    let mut place = Place { offset: 0, tail_lines: wanted.tail_lines, since: wanted.since };
     let mut failures = 0;
     while !pieces.is_closed() {
         // Known before the reading, so that what is read then is everything.
         let over = !wanted.follow || is_over();
         let before = place.offset;
-        match read_on(desk, source, wanted.follow, &mut place, pieces).await {
+        match read_on(desk, source, wanted, &mut place, pieces).await {
             Ok(()) if over => return Ok(()),
             Ok(()) => {}
             Err(_) if place.offset > before => failures = 0,
@@ -230,13 +231,15 @@ struct Place {
     offset: u64,
     /// Only until the first piece has come: after it, everything is wanted.
     tail_lines: Option<u32>,
+    /// Likewise.
+    since: Option<WallTime>,
 }
 
 /// Passes on what follows, until the worker has no more or cannot be reached.
 async fn read_on(
     desk: &Desk,
     source: &Source,
-    follow: bool,
+    wanted: &TailLogs,
     place: &mut Place,
     pieces: &Pieces,
 ) -> Result<(), Status> {
@@ -246,8 +249,10 @@ async fn read_on(
         attempt: source.attempt.clone(),
         stream: source.stream,
         offset: place.offset,
-        follow,
+        follow: wanted.follow,
         tail_lines: place.tail_lines,
+        since: place.since,
+        timed: wanted.timed,
     };
     let answer = keeper.read_logs(request.to_proto()).await;
     let mut chunks = match answer {
@@ -262,11 +267,11 @@ async fn read_on(
     };
     // The worker's daemon may end in the middle of its answer.
     while let Some(chunk) = chunks.message().await.map_err(|_| unreachable())? {
-        let LogChunk { offset, data } =
+        let LogChunk { offset, data, written } =
             LogChunk::from_proto(chunk).map_err(|malformed| status::malformed(&malformed))?;
-        *place = Place { offset: offset + data.len() as u64, tail_lines: None };
+        *place = Place { offset: offset + data.len() as u64, tail_lines: None, since: None };
         let attempt = source.name.clone();
-        let piece = LogPiece { attempt, stream: source.stream, offset, data };
+        let piece = LogPiece { attempt, stream: source.stream, offset, data, written };
         if pieces.send(Ok(piece.to_proto())).await.is_err() {
             return Ok(());
         }

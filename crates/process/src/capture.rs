@@ -12,7 +12,10 @@ use std::{
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use crate::output::{LogStream, part_path};
+use crate::{
+    output::{LogStream, part_path},
+    times::{Times, now_ms},
+};
 
 /// One pipe and the log it is drained into.
 pub(crate) struct Capture {
@@ -73,6 +76,7 @@ struct Log {
     written: u64,
     /// Where the parts of the end begin, oldest first.
     tail: Vec<u64>,
+    times: Times,
 }
 
 impl Log {
@@ -86,10 +90,12 @@ impl Log {
             room: 2 * unit,
             written: 0,
             tail: Vec::new(),
+            times: Times::create(dir, stream),
         })
     }
 
     fn append(&mut self, mut bytes: &[u8]) {
+        self.times.note(self.written, now_ms());
         while !bytes.is_empty() && self.file.is_some() {
             if self.room == 0 {
                 self.rotate();

@@ -85,6 +85,7 @@ mod start;
 mod stop;
 mod supervised;
 mod supervisor;
+mod times;
 mod user;
 
 pub use adopt::{Found, find, launched_since_boot};
@@ -97,4 +98,5 @@ pub use record::RecordError;
 pub use start::{StartError, start};
 pub use supervised::{Supervised, SupervisionError};
 pub use supervisor::supervise;
+pub use times::{Written, first_since, written};
 pub use user::TaskUser;

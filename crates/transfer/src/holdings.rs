@@ -4,6 +4,7 @@ use std::{fs::File, io, sync::Arc};
 
 use thiserror::Error;
 use votum_ids::AttemptId;
+use votum_machine::WallTime;
 use votum_shadow::{Manifest, TreePath};
 use votum_wire::{ArtifactId, LogStream};
 
@@ -33,6 +34,8 @@ pub trait Holdings: Send + Sync + 'static {
 
     /// Reads at most `bytes_max` bytes of a log from `offset` on.
     ///
+    /// What it returns may have been written over any time; see [`Holdings::log_written`].
+    ///
     /// # Errors
     /// [`Denied::NotHeld`] if no log of the attempt is kept.
     fn read_log(
@@ -42,6 +45,30 @@ pub trait Holdings: Send + Sync + 'static {
         offset: u64,
         bytes_max: usize,
     ) -> Result<LogPart, Denied>;
+
+    /// Returns when the byte at `offset` was written, to the second, and where what was written
+    /// later begins; none if that is not known.
+    ///
+    /// # Errors
+    /// [`Denied::NotHeld`] if no log of the attempt is kept.
+    fn log_written(
+        &self,
+        attempt: &AttemptId,
+        stream: LogStream,
+        offset: u64,
+    ) -> Result<Option<LogWritten>, Denied>;
+
+    /// Returns the first offset of a log that was written at `since` or later, as far as that is
+    /// known; none if nothing was.
+    ///
+    /// # Errors
+    /// [`Denied::NotHeld`] if no log of the attempt is kept.
+    fn log_since(
+        &self,
+        attempt: &AttemptId,
+        stream: LogStream,
+        since: WallTime,
+    ) -> Result<Option<u64>, Denied>;
 }
 
 /// A part of a log.
@@ -55,6 +82,15 @@ pub struct LogPart {
     pub end: u64,
     /// Whether the attempt had ended before the log was read, so that it does not grow.
     pub complete: bool,
+}
+
+/// When a part of a log was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogWritten {
+    /// To the second.
+    pub at: WallTime,
+    /// Where what was written later begins, if anything was.
+    pub until: Option<u64>,
 }
 
 /// Why something is not served.

@@ -13,7 +13,7 @@ mod server;
 mod tail;
 
 pub use fetch::{Broken, FetchError, Source, fetch};
-pub use holdings::{Denied, Holdings, LogPart};
+pub use holdings::{Denied, Holdings, LogPart, LogWritten};
 pub use manifest::BadManifest;
 pub use server::{ArtifactServer, artifact_service};
 

@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use votum_machine::WallTime;
 use votum_proto::worker::v1::{
     GetArtifactRequest, GetArtifactResponse, ReadArtifactRequest, ReadArtifactResponse,
     ReadLogsRequest, ReadLogsResponse,
@@ -104,6 +105,19 @@ impl<H: Holdings> ArtifactService for ArtifactServer<H> {
         request: Request<ReadLogsRequest>,
     ) -> Result<Response<Self::ReadLogsStream>, Status> {
         let mut wanted = ReadLogs::from_proto(request.into_inner())?;
+        if let Some(since) = wanted.since {
+            let ReadLogs { attempt, stream, .. } = wanted.clone();
+            let first = self.blocking(move |holdings| {
+                let first = holdings.log_since(&attempt, stream, since);
+                first.map_err(|denied| no_log(&attempt, &denied))
+            });
+            // Nothing yet: what comes is later than all that is there.
+            let first = match first.await? {
+                Some(first) => first,
+                None => self.log_end(&wanted).await?,
+            };
+            wanted.offset = wanted.offset.max(first);
+        }
         if let Some(lines) = wanted.tail_lines {
             let ReadLogs { attempt, stream, offset, .. } = wanted.clone();
             wanted.offset = self
@@ -122,6 +136,11 @@ impl<H: Holdings> ArtifactService for ArtifactServer<H> {
 }
 
 impl<H: Holdings> ArtifactServer<H> {
+    async fn log_end(&self, wanted: &ReadLogs) -> Result<u64, Status> {
+        let end = ReadLogs { offset: u64::MAX, ..wanted.clone() };
+        Ok(read_log(&self.holdings, &end).await?.0.end)
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&H) -> Result<T, Status> + Send + 'static,
@@ -183,10 +202,10 @@ fn read_piece(file: &File, offset: u64, wanted: usize) -> io::Result<Bytes> {
 async fn send_log<H: Holdings>(
     holdings: Arc<H>,
     mut wanted: ReadLogs,
-    first: LogPart,
+    first: (LogPart, Option<WallTime>),
     chunks: mpsc::Sender<Result<ReadLogsResponse, Status>>,
 ) {
-    let mut part = first;
+    let (mut part, mut written) = first;
     let until = if wanted.follow { u64::MAX } else { part.end };
     let mut look_again = interval(FOLLOW_INTERVAL);
     look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -206,12 +225,12 @@ async fn send_log<H: Holdings>(
             }
         } else {
             wanted.offset = part.offset + part.data.len() as u64;
-            let chunk = LogChunk { offset: part.offset, data: part.data.into() };
+            let chunk = LogChunk { offset: part.offset, data: part.data.into(), written };
             if chunks.send(Ok(chunk.to_proto())).await.is_err() {
                 return;
             }
         }
-        part = match read_log(&holdings, &wanted).await {
+        (part, written) = match read_log(&holdings, &wanted).await {
             Ok(next) => next,
             Err(status) => {
                 // Whoever has gone away needs no answer.
@@ -222,14 +241,31 @@ async fn send_log<H: Holdings>(
     }
 }
 
-async fn read_log<H: Holdings>(holdings: &Arc<H>, wanted: &ReadLogs) -> Result<LogPart, Status> {
+/// Reads a part of a log; if times are wanted, one that was written within a second, and when.
+async fn read_log<H: Holdings>(
+    holdings: &Arc<H>,
+    wanted: &ReadLogs,
+) -> Result<(LogPart, Option<WallTime>), Status> {
     let (holdings, wanted) = (Arc::clone(holdings), wanted.clone());
-    let read = move || {
-        holdings
-            .read_log(&wanted.attempt, wanted.stream, wanted.offset, LOG_CHUNK_BYTES)
-            .map_err(|denied| no_log(&wanted.attempt, &denied))
-    };
+    let read =
+        move || read_part(&*holdings, &wanted).map_err(|denied| no_log(&wanted.attempt, &denied));
     spawn_blocking(read).await.map_err(|error| panicked(&error))?
+}
+
+fn read_part<H: Holdings>(
+    holdings: &H,
+    wanted: &ReadLogs,
+) -> Result<(LogPart, Option<WallTime>), Denied> {
+    let (attempt, stream) = (&wanted.attempt, wanted.stream);
+    let mut part = holdings.read_log(attempt, stream, wanted.offset, LOG_CHUNK_BYTES)?;
+    if !wanted.timed || part.data.is_empty() {
+        return Ok((part, None));
+    }
+    let written = holdings.log_written(attempt, stream, part.offset)?;
+    if let Some(until) = written.and_then(|written| written.until) {
+        part.data.truncate(usize::try_from(until - part.offset).unwrap_or(usize::MAX));
+    }
+    Ok((part, written.map(|written| written.at)))
 }
 
 fn refused(artifact: &ArtifactId, denied: &Denied) -> Status {

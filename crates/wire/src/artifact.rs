@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use votum_ids::AttemptId;
+use votum_machine::WallTime;
 use votum_proto::worker::v1 as pb;
 
 use crate::{
     ArtifactId, LogStream, Malformed, Translate,
+    time::{read_timestamp_if_any, timestamp},
     translate::{Numbered, enumerated, read},
 };
 
@@ -85,6 +87,10 @@ pub struct ReadLogs {
     pub follow: bool,
     /// Only the last lines, if they begin after the offset.
     pub tail_lines: Option<u32>,
+    /// Only what was written then or later, to the second.
+    pub since: Option<WallTime>,
+    /// Each piece shall have been written within a second, and say when.
+    pub timed: bool,
 }
 
 impl Translate for ReadLogs {
@@ -97,6 +103,8 @@ impl Translate for ReadLogs {
             offset: self.offset,
             follow: self.follow,
             tail_lines: self.tail_lines,
+            since_time: self.since.map(timestamp),
+            timed: self.timed,
         }
     }
 
@@ -107,6 +115,8 @@ impl Translate for ReadLogs {
             offset: proto.offset,
             follow: proto.follow,
             tail_lines: proto.tail_lines,
+            since: read_timestamp_if_any("since_time", proto.since_time)?,
+            timed: proto.timed,
         })
     }
 }
@@ -118,16 +128,23 @@ pub struct LogChunk {
     pub offset: u64,
     /// Raw bytes.
     pub data: Bytes,
+    /// When they were written, to the second, if that is known.
+    pub written: Option<WallTime>,
 }
 
 impl Translate for LogChunk {
     type Proto = pb::ReadLogsResponse;
 
     fn to_proto(&self) -> pb::ReadLogsResponse {
-        pb::ReadLogsResponse { offset: self.offset, data: self.data.clone() }
+        pb::ReadLogsResponse {
+            offset: self.offset,
+            data: self.data.clone(),
+            write_time: self.written.map(timestamp),
+        }
     }
 
     fn from_proto(proto: pb::ReadLogsResponse) -> Result<Self, Malformed> {
-        Ok(Self { offset: proto.offset, data: proto.data })
+        let written = read_timestamp_if_any("write_time", proto.write_time)?;
+        Ok(Self { offset: proto.offset, data: proto.data, written })
     }
 }

@@ -370,6 +370,10 @@ pub struct TailLogs {
     pub tail_lines: Option<u32>,
     /// Only one stream.
     pub stream: Option<LogStream>,
+    /// Only what was written then or later, to the second.
+    pub since: Option<WallTime>,
+    /// Each piece shall have been written within a second, and say when.
+    pub timed: bool,
 }
 
 numbered!(LogStream, v1::LogStream { Stdout = Stdout, Stderr = Stderr });
@@ -383,6 +387,8 @@ impl Translate for TailLogs {
             follow: self.follow,
             tail_lines: self.tail_lines.map(|lines| i32::try_from(lines).unwrap_or(i32::MAX)),
             stream: self.stream.map_or(0, Numbered::number),
+            since_time: self.since.map(timestamp),
+            timed: self.timed,
         }
     }
 
@@ -392,6 +398,8 @@ impl Translate for TailLogs {
             follow: proto.follow,
             tail_lines: proto.tail_lines.map(|lines| number("tail_lines", lines)).transpose()?,
             stream: enumerated_if_any("stream", proto.stream)?,
+            since: read_timestamp_if_any("since_time", proto.since_time)?,
+            timed: proto.timed,
         })
     }
 }
@@ -405,6 +413,7 @@ impl Translate for LogPiece {
             stream: self.stream.number(),
             offset: crate::translate::count(self.offset),
             data: self.data.clone(),
+            write_time: self.written.map(timestamp),
         }
     }
 
@@ -414,6 +423,7 @@ impl Translate for LogPiece {
             stream: enumerated("stream", proto.stream)?,
             offset: number("offset", proto.offset)?,
             data: proto.data,
+            written: read_timestamp_if_any("write_time", proto.write_time)?,
         })
     }
 }

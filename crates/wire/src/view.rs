@@ -664,6 +664,8 @@ pub struct LogPiece {
     pub offset: u64,
     /// Raw bytes; not always UTF-8.
     pub data: Bytes,
+    /// When they were written, to the second, if that is known.
+    pub written: Option<WallTime>,
 }
 
 /// Tells standard output from standard error.

@@ -290,12 +290,13 @@ fn piece(from: usize, to: usize) -> TailLogsResponse {
     let data = LOG.as_bytes()[from..to].into();
     let task = votum_ids::TaskId::new("load").unwrap();
     let attempt = AttemptName { job: JobId::new("sales-1").unwrap(), task, hook: None, number: 1 };
-    LogPiece { attempt, stream: LogStream::Stdout, offset: from as u64, data }.to_proto()
+    let (stream, offset) = (LogStream::Stdout, from as u64);
+    LogPiece { attempt, stream, offset, data, written: None }.to_proto()
 }
 
 pub(crate) fn all_logs() -> TailLogs {
     let scope = Scope::job(JobId::new("sales-1").unwrap());
-    TailLogs { scope, follow: false, tail_lines: None, stream: None }
+    TailLogs { scope, follow: false, tail_lines: None, stream: None, since: None, timed: false }
 }
 
 pub(crate) fn job(id: &str, state: JobState) -> JobView {

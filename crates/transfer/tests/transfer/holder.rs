@@ -16,12 +16,13 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Status, transport::Server};
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, OutputName, TaskId, WorkerId};
+use votum_machine::WallTime;
 use votum_proto::worker::v1::artifact_service_client::ArtifactServiceClient;
 use votum_shadow::{Declared, Manifest, OutputPath, Presence, ReadError, Sealed, Shadow, TreePath};
-use votum_transfer::{Denied, Holdings, LogPart, Source, artifact_service};
+use votum_transfer::{Denied, Holdings, LogPart, LogWritten, Source, artifact_service};
 use votum_wire::{
     ArtifactId, ArtifactPart, LogStream, Translate,
-    artifact::{ReadArtifact, ReadLogs},
+    artifact::{LogChunk, ReadArtifact, ReadLogs},
 };
 
 /// What the holder does wrong.
@@ -35,6 +36,8 @@ pub(crate) enum Mischief {
 }
 
 /// The log that grows while it is read.
+/// What is written from this offset on was written a second later.
+pub(crate) const LATER: u64 = 88_880;
 pub(crate) const GROWING: [&str; 3] = ["begun\n", "going on\n", "ended\n"];
 
 /// A running holder.
@@ -109,13 +112,19 @@ impl Holder {
     }
 
     pub(crate) async fn log(&self, wanted: &ReadLogs) -> Result<String, Status> {
-        let mut service = self.service().await;
-        let mut chunks = service.read_logs(wanted.to_proto()).await?.into_inner();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = chunks.message().await? {
-            bytes.extend_from_slice(&chunk.data);
-        }
+        let chunks = self.log_chunks(wanted).await?;
+        let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.data).collect();
         Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    pub(crate) async fn log_chunks(&self, wanted: &ReadLogs) -> Result<Vec<LogChunk>, Status> {
+        let mut service = self.service().await;
+        let mut stream = service.read_logs(wanted.to_proto()).await?.into_inner();
+        let mut chunks = Vec::new();
+        while let Some(chunk) = stream.message().await? {
+            chunks.push(LogChunk::from_proto(chunk).unwrap());
+        }
+        Ok(chunks)
     }
 
     /// Lets the second log grow to its end, while somebody reads it.
@@ -207,6 +216,29 @@ impl Holdings for Shelf {
         let rest = &log.as_bytes()[usize::try_from(offset).unwrap()..];
         let data = rest[..rest.len().min(bytes_max)].to_vec();
         Ok(LogPart { offset, data, end, complete })
+    }
+
+    fn log_written(
+        &self,
+        _attempt: &AttemptId,
+        _stream: LogStream,
+        offset: u64,
+    ) -> Result<Option<LogWritten>, Denied> {
+        let (at, until) = if offset < LATER { (1_000, Some(LATER)) } else { (2_000, None) };
+        Ok(Some(LogWritten { at: WallTime(at), until }))
+    }
+
+    fn log_since(
+        &self,
+        _attempt: &AttemptId,
+        _stream: LogStream,
+        since: WallTime,
+    ) -> Result<Option<u64>, Denied> {
+        Ok(match since.0 {
+            0..=1_000 => Some(0),
+            1_001..=2_000 => Some(LATER),
+            2_001.. => None,
+        })
     }
 }
 

@@ -4,14 +4,18 @@
 
 mod holder;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use tonic::Code;
 use votum_ids::Digest;
+use votum_machine::WallTime;
 use votum_shadow::Shadow;
 use votum_tls::Dialer;
 use votum_transfer::{FetchError, Source, fetch};
-use votum_wire::{LogStream, artifact::ReadLogs};
+use votum_wire::{
+    LogStream,
+    artifact::{LogChunk, ReadLogs},
+};
 
 use crate::holder::{Holder, Mischief, attempt, output};
 
@@ -129,8 +133,34 @@ async fn the_last_lines_of_a_log_are_sent() {
         offset: 0,
         follow: false,
         tail_lines: Some(2),
+        since: None,
+        timed: false,
     };
     assert_eq!(holder.log(&logs).await.unwrap(), "line 9998\nline 9999\n");
+}
+
+#[tokio::test]
+async fn a_log_since_a_time_begins_where_that_was_written() {
+    let holder = Holder::start(&tree(), Mischief::None).await;
+    let logs = |since, timed| ReadLogs {
+        attempt: attempt(1),
+        stream: LogStream::Stdout,
+        offset: 0,
+        follow: false,
+        tail_lines: None,
+        since: Some(WallTime(since)),
+        timed,
+    };
+    let whole = holder.log(&logs(0, false)).await.unwrap();
+    assert_eq!(holder.log(&logs(1_500, false)).await.unwrap(), whole[88_880..]);
+    assert_eq!(holder.log(&logs(2_001, false)).await.unwrap(), "");
+    let chunks = holder.log_chunks(&logs(0, true)).await.unwrap();
+    let times: BTreeSet<_> =
+        chunks.iter().map(|chunk| (chunk.offset >= 88_880, chunk.written)).collect();
+    assert_eq!(times, [(false, Some(WallTime(1_000))), (true, Some(WallTime(2_000)))].into());
+    let crosses =
+        |chunk: &LogChunk| chunk.offset < 88_880 && chunk.offset + chunk.data.len() as u64 > 88_880;
+    assert!(!chunks.iter().any(crosses), "a piece is of one time");
 }
 
 #[tokio::test]
@@ -142,6 +172,8 @@ async fn a_followed_log_ends_with_its_attempt() {
         offset: 0,
         follow: true,
         tail_lines: None,
+        since: None,
+        timed: false,
     };
     let (text, ()) = tokio::join!(holder.log(&logs), holder.go_on_and_end());
     assert_eq!(text.unwrap(), holder::GROWING.concat());
@@ -156,6 +188,8 @@ async fn a_log_that_is_not_kept_is_not_found() {
         offset: 0,
         follow: true,
         tail_lines: Some(1),
+        since: None,
+        timed: false,
     };
     assert_eq!(holder.log(&logs).await.unwrap_err().code(), Code::NotFound);
 }

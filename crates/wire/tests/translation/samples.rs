@@ -103,8 +103,14 @@ pub(crate) fn samples() -> Vec<Sample> {
             offset: 9,
             follow: true,
             tail_lines: Some(0),
+            since: Some(WallTime(1_800_000_000_080)),
+            timed: true,
         }),
-        sample(LogChunk { offset: 9, data: "x\n".into() }),
+        sample(LogChunk {
+            offset: 9,
+            data: "x\n".into(),
+            written: Some(WallTime(1_800_000_000_090)),
+        }),
         sample(DrainWorker {
             worker: worker_id(),
             time_limit: Some(Duration::from_secs(9)),
@@ -176,12 +182,15 @@ fn of_jobs() -> Vec<Sample> {
             follow: true,
             tail_lines: Some(0),
             stream: Some(LogStream::Stdout),
+            since: Some(WallTime(1_800_000_000_080)),
+            timed: true,
         }),
         sample(LogPiece {
             attempt: attempt_name(),
             stream: LogStream::Stdout,
             offset: 3,
             data: "y".into(),
+            written: Some(WallTime(1_800_000_000_090)),
         }),
     ]
 }
