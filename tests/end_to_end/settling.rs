@@ -88,7 +88,8 @@ fn an_exhausted_effect_is_a_case_that_a_person_decides() {
     let case = cluster.block_on(client.case(&asked(&job, "announce"))).unwrap();
     assert_eq!(case.reason, "RETRIES_EXHAUSTED");
     assert!(case.message.contains("no receiver"), "{}", case.message);
-    assert_eq!(case.actions, CaseAction::ALL);
+    let legal = [CaseAction::Retry, CaseAction::Done, CaseAction::GiveUp];
+    assert_eq!(case.actions, legal);
     assert!(case.evidence.iter().any(|one| one.text.contains("try 2")), "{case:#?}");
     let case = cluster.block_on(client.case(&asked(&job, "kept"))).unwrap();
     assert_eq!(case.reason, "OUTCOME_UNKNOWN");
