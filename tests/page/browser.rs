@@ -200,7 +200,11 @@ impl Browser {
         let event = &message["params"];
         let complains = match message["method"].as_str() {
             Some("Runtime.exceptionThrown" | "Page.javascriptDialogOpening") => true,
-            Some("Log.entryAdded") => event["entry"]["level"] == "error",
+            // Interfaces that come and go on this machine end requests; the page asks again.
+            Some("Log.entryAdded") => {
+                let text = event["entry"]["text"].as_str().unwrap_or_default();
+                event["entry"]["level"] == "error" && !text.contains("ERR_NETWORK_CHANGED")
+            }
             Some("Runtime.consoleAPICalled") => event["type"] == "error",
             Some(_) | None => false,
         };
