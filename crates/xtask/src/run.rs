@@ -41,14 +41,38 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs a command to its end and fails if it does.
 pub(crate) fn succeed(command: &mut Command) -> anyhow::Result<()> {
-    say(&format!("{command:?}"));
-    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
+    let line = line(command);
+    say(&line);
+    let status = command.status().with_context(|| format!("cannot start {line}"))?;
+    ensure!(status.success(), "{line} ended with {status}");
     Ok(())
+}
+
+/// Returns a command as a person would type it: what is set for it, the program, its arguments.
+fn line(command: &Command) -> String {
+    let set = command.get_envs().filter_map(|(name, value)| {
+        Some(format!("{}={}", name.to_string_lossy(), value?.to_string_lossy()))
+    });
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = [program].into_iter().chain(command.get_args());
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Tells the person at the terminal.
 #[expect(clippy::print_stdout, reason = "a command for people")]
 pub(crate) fn say(text: &str) {
     println!("xtask: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_told_as_one_would_type_it() {
+        let mut command = command("/usr/bin/cargo", &["test", "--workspace"]);
+        command.env("VOTUM_SEED", "7").env_remove("CARGO_PKG_NAME");
+        assert_eq!(line(&command), "VOTUM_SEED=7 cargo test --workspace");
+    }
 }
