@@ -124,6 +124,18 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A test that failed has not stopped it; one that did leaves nothing to ask.
+        if self.process.try_wait().is_ok_and(|ended| ended.is_none())
+            && let Some(pid) = Pid::from_raw(self.process.id().cast_signed())
+        {
+            let _ended_meanwhile = kill_process(pid, Signal::TERM);
+            let _code = self.process.wait();
+        }
+    }
+}
+
 /// Returns the command line, without what the environment says.
 pub(crate) fn votum() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_votum"));
