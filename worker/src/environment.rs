@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use votum_ids::{JobId, OutputName};
-use votum_job::{Assignment, Expression, Role};
+use votum_job::{Assignment, Expression, Role, mangled};
 use votum_machine::WallTime;
 
 use crate::tools::path_with;
@@ -80,14 +80,14 @@ pub(crate) fn environment(
     set("WORK_DIR", text(&places.work_dir));
     set("OUTPUT_DIR", text(&places.output_dir));
     for (name, path) in &places.outputs {
-        set(&format!("OUTPUT_{}", suffix(name.as_str())), text(path));
+        set(&format!("OUTPUT_{}", mangled(name.as_str())), text(path));
     }
     set("INPUTS_DIR", text(&places.inputs_dir));
     for (name, path) in &places.inputs {
-        set(&format!("INPUT_{}", suffix(name.as_str())), text(path));
+        set(&format!("INPUT_{}", mangled(name.as_str())), text(path));
     }
     for (name, value) in &assignment.params {
-        set(&format!("PARAM_{}", suffix(name)), value.clone());
+        set(&format!("PARAM_{}", mangled(name)), value.clone());
     }
     set("JOB_ID", attempt.job.to_string());
     set("JOB_NAME", assignment.job_name.clone());
@@ -116,12 +116,6 @@ pub(crate) fn environment(
         set("UNDOES", undoes.join(" "));
     }
     env
-}
-
-/// Makes a name the end of a variable's name.
-fn suffix(name: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    name.chars().map(letter).collect()
 }
 
 fn rfc_3339(time: WallTime) -> String {

@@ -1,7 +1,7 @@
 //! What a task of a job file runs: a script, a command, or steps of them.
 
 use votum_ids::StepName;
-use votum_job::{INTERPRETER_DEFAULT, Program, STEPS_MAX, Step};
+use votum_job::{INTERPRETER_DEFAULT, Program, STEPS_MAX, Step, mangled};
 
 use super::{
     Problem,
@@ -105,17 +105,13 @@ fn expression(script: &str) -> Option<String> {
 /// A script is run as it stands: what it is to know is in its environment.
 fn not_replaced(run: &Node, expression: &str) -> Problem {
     let variable = match expression.split_once('.') {
-        Some(("params", name)) => format!("VOTUM_PARAM_{}", suffix(name)),
-        Some(("inputs", name)) => format!("VOTUM_INPUT_{}", suffix(name)),
-        Some(("outputs", name)) => format!("VOTUM_OUTPUT_{}", suffix(name)),
+        Some(("params", name)) => format!("VOTUM_PARAM_{}", mangled(name)),
+        Some(("inputs", name)) => format!("VOTUM_INPUT_{}", mangled(name)),
+        Some(("outputs", name)) => format!("VOTUM_OUTPUT_{}", mangled(name)),
         _ => "VOTUM_JOB_ID".to_owned(),
     };
     Problem::new(run.at, format!("`${{{{ {expression} }}}}` is not replaced in a script"))
         .help(format!("write \"${variable}\": the script finds it in its environment"))
-}
-
-fn suffix(name: &str) -> String {
-    name.trim().to_uppercase().replace(['-', '.'], "_")
 }
 
 /// Reads an argument vector; parameters are put in word by word, so none can become two.

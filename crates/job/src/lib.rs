@@ -47,7 +47,7 @@ pub use report_line::{MalformedLine, ReportLine};
 pub use resources::{BACKEND_LABEL, Enforced, RESERVED_LABELS, Resources, TASK_USER_LABEL};
 pub use rules::{
     ATTEMPTS_MAX, DISPLAY_NAME_BYTES_MAX, DURATION_MAX, HEALTH_FAILURES_MAX, SCRIPT_BYTES_MAX,
-    SPEC_BYTES_MAX, STEPS_MAX, VARIABLES_MAX,
+    SPEC_BYTES_MAX, STEPS_MAX, VARIABLES_MAX, mangled,
 };
 pub use self_report::{Amount, Progress, SelfReport, WHOLE};
 pub use signal::{TaskSignal, UnknownSignal};

@@ -379,8 +379,9 @@ pub(crate) fn check_no_nul(text: &str) -> Result<(), Problem> {
     if text.contains('\0') { Err(Problem::ContainsNul) } else { Ok(()) }
 }
 
-/// Turns a name into the end of an environment variable's name.
-fn mangled(name: &str) -> String {
+/// Turns a name into the end of an environment variable's name: `load-date` into `LOAD_DATE`.
+#[must_use]
+pub fn mangled(name: &str) -> String {
     name.to_ascii_uppercase().replace(['-', '.'], "_")
 }
 

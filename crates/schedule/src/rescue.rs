@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use votum_ids::{AttemptId, Digest, JobId, OutputName, TaskId, WorkerId, WorkerUid};
 use votum_job::{
-    Assignment, FailureKind, InputSource, InputSpec, Program, ResolvedInput, StagedOutput, TaskSpec,
+    Assignment, FailureKind, InputSource, InputSpec, Program, ResolvedInput, StagedOutput,
+    TaskSpec, mangled,
 };
 
 use crate::{
@@ -217,7 +218,7 @@ fn digest(outputs: &[StagedOutput], name: &OutputName) -> Option<Digest> {
 /// Makes a program that copies each input to the output of the same name, links as they are.
 pub(crate) fn copying(outputs: &[StagedOutput]) -> Program {
     let copy = |output: &StagedOutput| {
-        let variable = output.name.as_str().to_uppercase().replace('-', "_");
+        let variable = mangled(output.name.as_str());
         format!("cp -R -H -p \"$VOTUM_INPUT_{variable}\" \"$VOTUM_OUTPUT_{variable}\"\n")
     };
     let text = outputs.iter().map(copy).collect();

@@ -87,7 +87,7 @@ impl Bench {
 }
 
 fn variable(kind: &str, name: &str) -> String {
-    format!("VOTUM_{kind}_{}", name.to_uppercase().replace(['-', '.'], "_"))
+    format!("VOTUM_{kind}_{}", votum_job::mangled(name))
 }
 
 fn write(path: PathBuf, text: &str) {
