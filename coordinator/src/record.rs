@@ -10,6 +10,8 @@ use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
 use votum_schedule::{Orders, Registration};
 
+use crate::open_job::OpenJob;
+
 /// A fact of the coordinator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,6 +140,43 @@ pub(crate) struct Closing {
     /// Whether a participant stands otherwise than was decided, and stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixed: bool,
+}
+
+impl Closing {
+    /// Closes an open job.
+    pub(crate) fn of(job: JobId, open: &OpenJob, decision: Decision, round: Option<TxnId>) -> Self {
+        Self {
+            job,
+            display_name: open.spec.display_name.clone(),
+            decision,
+            received: open.received,
+            request: open.submission.request,
+            uid: open.submission.uid,
+            retention: open.spec.retention,
+            round,
+            mixed: open.is_mixed(),
+        }
+    }
+
+    /// Closes a job of which little more than its id is known.
+    pub(crate) fn of_stranger(
+        job: JobId,
+        received: WallTime,
+        decision: Decision,
+        round: Option<TxnId>,
+    ) -> Self {
+        Self {
+            job,
+            display_name: String::new(),
+            decision,
+            received,
+            request: RequestId(Uuid::nil()),
+            uid: Uuid::nil(),
+            retention: UNKNOWN_RETENTION,
+            round,
+            mixed: false,
+        }
+    }
 }
 
 /// What is known of a job whose records are gone; a few hundred bytes in the index, none in memory.
@@ -345,6 +384,8 @@ fn put(key: Vec<u8>, value: &impl Serialize) -> KeyChange {
     KeyChange::Put { key, value }
 }
 
+/// How long the record of a job is kept of whose spec nothing is known.
+const UNKNOWN_RETENTION: Duration = Duration::from_hours(24 * 7);
 /// There while the log is known to be stale.
 pub(crate) const STALE_KEY: &[u8] = b"stale";
 /// Prefix of the streams of jobs.

@@ -196,17 +196,7 @@ impl Engine {
         for action in self.scheduler.step(turn.now(), closed).actions {
             self.on_schedule_action(turn, action);
         }
-        let closing = Closing {
-            job: job.clone(),
-            display_name: open.spec.display_name.clone(),
-            decision,
-            received: open.received,
-            request: open.submission.request,
-            uid: open.submission.uid,
-            retention: open.spec.retention,
-            round: open.round.clone(),
-            mixed: open.is_mixed(),
-        };
+        let closing = Closing::of(job.clone(), &open, decision, open.round.clone());
         self.departed.keep(closing.clone(), given_up);
         turn.close(closing);
     }

@@ -3,17 +3,13 @@
 //! Nothing is presumed. A commit that anybody knows leaves no choice; without one an abort needs the
 //! word of every worker. What was ruled is durable before anybody is told.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use uuid::Uuid;
 use votum_commit::{
     Cause, CoordinatorEvent, CoordinatorRecord, Decision, Evidence, Forced, Installation, Message,
     Share, Stage,
 };
-use votum_ids::{AttemptId, JobId, RequestId, TxnId, WorkerId};
+use votum_ids::{AttemptId, JobId, TxnId, WorkerId};
 use votum_machine::Machine;
 use votum_wire::{CaseAction, CaseName, CaseView, EvidenceView, FromCoordinator, Subject};
 
@@ -260,17 +256,7 @@ impl Engine {
                 let cause = cause(&ruling.forced);
                 turn.commit_record(CoordinatorRecord::Aborting { job: job.clone(), cause });
                 let now = self.anchor.at(turn.now());
-                turn.close(Closing {
-                    job,
-                    display_name: String::new(),
-                    decision: Decision::Abort,
-                    received: now,
-                    request: RequestId(Uuid::nil()),
-                    uid: Uuid::nil(),
-                    retention: UNKNOWN_RETENTION,
-                    round: None,
-                    mixed: false,
-                });
+                turn.close(Closing::of_stranger(job, now, Decision::Abort, None));
             }
             Ruled::Resume => {}
         }
@@ -320,28 +306,11 @@ impl Engine {
         let round = found.commit.as_ref().map(|(txn, _)| txn.clone());
         let round = round.filter(|_| decision == Decision::Commit);
         let closing = match &found.open {
-            Some(open) => Closing {
-                job: job.clone(),
-                display_name: open.spec.display_name.clone(),
-                decision,
-                received: open.received,
-                request: open.submission.request,
-                uid: open.submission.uid,
-                retention: open.spec.retention,
-                round,
-                mixed: open.is_mixed(),
-            },
-            None => Closing {
-                job: job.clone(),
-                display_name: String::new(),
-                decision,
-                received: found.first_readable.unwrap_or(now),
-                request: RequestId(Uuid::nil()),
-                uid: Uuid::nil(),
-                retention: UNKNOWN_RETENTION,
-                round,
-                mixed: false,
-            },
+            Some(open) => Closing::of(job.clone(), open, decision, round),
+            None => {
+                let received = found.first_readable.unwrap_or(now);
+                Closing::of_stranger(job.clone(), received, decision, round)
+            }
         };
         if let Some(open) = &found.open {
             let spec_digest = open.submission.spec_digest;
@@ -380,7 +349,5 @@ pub(super) fn waits_for(workers: &[WorkerId]) -> String {
 
 /// Why a job aborted that a person has settled, for programs.
 const SETTLED: &str = "SETTLED";
-/// How long the record of a job is kept of whose spec nothing is known.
-const UNKNOWN_RETENTION: Duration = Duration::from_hours(24 * 7);
 /// Most workers that a sentence names.
 const NAMES_MAX: usize = 4;
