@@ -30,7 +30,6 @@ mod record;
 mod recovery;
 mod replies;
 mod restore;
-mod room;
 mod sentence;
 mod services;
 mod sessions;
@@ -60,7 +59,7 @@ use votum_journal::Reader;
 use votum_metrics::{keep_watchdog, tell_ready, tell_stopping};
 
 use crate::{
-    api::{AdminApi, Bounds, Desk},
+    api::{AdminApi, Bounds, Desk, Room},
     audit::Audit,
     auth::{GuardLayer, Rates, Reloadable},
     changes::Changes,
@@ -132,7 +131,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         reader: reader.clone(),
         clock,
         tombstones_kept: config.tombstones_kept,
-        room: room::Room { data_dir: config.data_dir.clone(), reserve: config.disk_reserve },
+        room: Room { data_dir: config.data_dir.clone(), reserve: config.disk_reserve },
         dialer: secured.dialer.clone(),
     };
     let engine = Observed::new(engine, metrics.clone(), tracer);

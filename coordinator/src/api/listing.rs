@@ -384,7 +384,7 @@ mod tests {
             reader: recovered.reader.clone(),
             clock,
             tombstones_kept: Duration::from_secs(3600),
-            room: crate::room::Room { data_dir: std::env::temp_dir(), reserve: 0 },
+            room: crate::api::Room { data_dir: std::env::temp_dir(), reserve: 0 },
             dialer: votum_tls::Dialer::default(),
         }
     }

@@ -13,6 +13,7 @@ mod listing;
 mod logs;
 mod outputs;
 mod rescue;
+mod room;
 mod steer;
 mod txns;
 mod watch;
@@ -21,6 +22,7 @@ mod workers;
 pub(crate) use admin::{AdminApi, Bounds};
 pub(crate) use cases::CaseApi;
 pub(crate) use jobs::JobApi;
+pub(crate) use room::Room;
 pub(crate) use txns::TxnApi;
 pub(crate) use workers::WorkerApi;
 
@@ -43,7 +45,6 @@ use crate::{
     record::{Tombstone, job_stream},
     recovery::read_tombstone,
     replies::Replies,
-    room::Room,
     traces::is_traceparent,
     view,
 };
