@@ -32,6 +32,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("sealed");
 
+    // One that was given up, and whose remains only the end of the job takes.
+    let spare =
+        AttemptId { token: FencingToken { epoch: Epoch(1), counter: 2 }, ..attempt.clone() };
+    if shadow.reopen(&spare).is_err() {
+        shadow.stage(&spare)?;
+    }
+
     // A worker keeps in its journal that it has voted; here a file does.
     let voted = base.join(format!("{job}.voted"));
     if !voted.exists() {
@@ -47,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     shadow.discard_attempt(&attempt)?;
+    shadow.discard_job(&attempt.job)?;
     println!("done");
     Ok(())
 }

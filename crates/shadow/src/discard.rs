@@ -52,6 +52,18 @@ impl Shadow {
     /// # Errors
     /// [`DiscardError`] when something cannot be removed; try again.
     pub fn discard_job(&self, job: &JobId) -> Result<(), DiscardError> {
+        let failed = |doing| fault(doing, job.as_str());
+        match open_dir(&self.staging().dir, job.as_str()) {
+            Ok(dir) => {
+                for name in names(&dir, ENTRIES_MAX).map_err(failed("list"))? {
+                    remove_tree(&dir, &name)?;
+                }
+                crash_point!("shadow.discard.before_job");
+            }
+            Err(Errno::NOENT) => return Ok(()),
+            // What is no folder goes like one.
+            Err(_) => {}
+        }
         Ok(remove_tree(&self.staging().dir, &c_name(job.as_str()))?)
     }
 }

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use rustix::{
+    fs::{self, AtFlags},
+    io::Errno,
+};
 use votum_ids::{AttemptId, JobId};
 
 use crate::{
@@ -38,7 +42,8 @@ pub struct Swept {
 impl Shadow {
     /// Asks about every attempt that has something staged, and removes what is unwanted.
     ///
-    /// Nothing is decided here: no answer is ever assumed.
+    /// Nothing is decided here: no answer is ever assumed. The empty folder of a job holds nothing
+    /// and goes.
     ///
     /// # Errors
     /// [`StorageError`] when the staging directory cannot be listed. A single
@@ -65,7 +70,16 @@ impl Shadow {
             swept.foreign.push(job.as_str().into());
             return Ok(());
         };
-        for name in sorted_names(&dir, job.as_str())? {
+        let names = sorted_names(&dir, job.as_str())?;
+        if names.is_empty() {
+            // A crash came between its last attempt and the folder. If somebody stages just now,
+            // it is not empty any more, and stays.
+            return match fs::unlinkat(&self.staging().dir, job.as_str(), AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+                Err(errno) => Err(fault("remove", job.as_str())(errno)),
+            };
+        }
+        for name in names {
             let Some(attempt) = layout::parse_attempt(job, &name) else {
                 swept.foreign.push(PathBuf::from(job.as_str()).join(name));
                 continue;

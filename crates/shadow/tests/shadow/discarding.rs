@@ -115,6 +115,16 @@ fn a_sweep_keeps_what_nobody_calls_unwanted() {
     assert_eq!((again.removed.len(), again.kept.len()), (0, 2));
 }
 
+#[test]
+fn a_sweep_takes_the_empty_folder_of_a_job() {
+    let field = Field::new();
+    // A crash between the last attempt of a job and its folder leaves this.
+    fs::create_dir(field.shadow.staging_dir().join("sales")).unwrap();
+    let swept = field.shadow.sweep(&|_| Verdict::Keep).unwrap();
+    assert!(swept.foreign.is_empty() && swept.kept.is_empty(), "{swept:?}");
+    assert_eq!(picture(field.shadow.staging_dir()).len(), 0);
+}
+
 /// Makes directories deeper than any path can name.
 fn dig(top: &Path, depth: usize) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
