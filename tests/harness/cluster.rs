@@ -595,9 +595,11 @@ fn worker_arguments(name: &str, coordinator: &str, artifacts: &str, base: &Path)
     ]
 }
 
+/// Returns what lies below a folder, however deep: whoever reads of it wants to know what it is.
 fn entries_below(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.flat_map(|path| [vec![path.clone()], entries_below(&path)].concat()).collect()
 }
 
 /// The workers of every cluster.
