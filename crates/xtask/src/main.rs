@@ -7,6 +7,7 @@ mod install;
 mod lint;
 mod package;
 mod run;
+mod stuck;
 mod test;
 
 use std::{path::PathBuf, time::Duration};

@@ -1,8 +1,12 @@
 //! Runs every test and ends with one line that counts them, those that could not run included.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     process::Stdio,
+    sync::mpsc::{RecvTimeoutError, sync_channel},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, ensure};
@@ -10,6 +14,7 @@ use anyhow::{Context, ensure};
 use crate::{
     install,
     run::{cargo, say, succeed},
+    stuck,
 };
 
 /// Installs, builds, runs, counts.
@@ -20,12 +25,29 @@ pub(crate) fn run() -> anyhow::Result<()> {
     say(&format!("{tests:?}"));
     let mut child = tests.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().expect("the output is piped");
+    let (print, printed) = sync_channel(LINES_MAX);
+    let reader =
+        thread::spawn(move || BufReader::new(output).lines().try_for_each(|line| print.send(line)));
     let mut tally = Tally::default();
-    for line in BufReader::new(output).lines() {
-        let line = line.context("cannot read what the tests print")?;
-        tally.count(&line);
-        echo(&line);
+    loop {
+        match printed.recv_timeout(SILENCE_MAX) {
+            Ok(line) => {
+                let line = line.context("cannot read what the tests print")?;
+                tally.count(&line);
+                echo(&line);
+            }
+            // Cargo counts a program that was killed as failed, and goes on with the next.
+            Err(RecvTimeoutError::Timeout) => {
+                let slow: Vec<_> = tally.slow.iter().map(String::as_str).collect();
+                let minutes = SILENCE_MAX.as_secs() / 60;
+                say(&format!("STUCK: nothing for {minutes} min; running: {}", slow.join(", ")));
+                stuck::end_below(child.id())?;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
     }
+    // It ends with what the tests print, as the channel has.
+    let _everything_was_read = reader.join();
     let status = child.wait().context("cannot wait for cargo")?;
     tally.summarise();
     ensure!(status.success(), "tests failed");
@@ -38,6 +60,8 @@ struct Tally {
     passed: u64,
     failed: u64,
     not_run: Vec<String>,
+    /// Tests that run for more than a minute already.
+    slow: BTreeSet<String>,
 }
 
 impl Tally {
@@ -45,6 +69,13 @@ impl Tally {
     fn count(&mut self, line: &str) {
         if let Some(reason) = line.trim_start().strip_prefix("NOT RUN: ") {
             self.not_run.push(reason.to_owned());
+        }
+        if let Some(test) = line.strip_prefix("test ") {
+            if let Some(test) = test.strip_suffix(" has been running for over 60 seconds") {
+                self.slow.insert(test.to_owned());
+            } else if let Some((test, _)) = test.split_once(" ... ") {
+                self.slow.remove(test);
+            }
         }
         let Some(result) = line.strip_prefix("test result: ") else { return };
         for part in result.split([';', '.']) {
@@ -75,9 +106,23 @@ fn echo(line: &str) {
     println!("{line}");
 }
 
+/// Lines that wait to be passed on; the tests wait behind them.
+const LINES_MAX: usize = 1024;
+/// Many times what the longest test takes: whoever says nothing for so long stands still.
+const SILENCE_MAX: Duration = Duration::from_secs(600);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slow_tests_are_known_until_they_end() {
+        let mut tally = Tally::default();
+        tally.count("test a::long_one has been running for over 60 seconds");
+        tally.count("test longer has been running for over 60 seconds");
+        tally.count("test a::long_one ... ok");
+        assert_eq!(tally.slow, BTreeSet::from(["longer".to_owned()]));
+    }
 
     #[test]
     fn results_of_several_programs_add_up() {
