@@ -57,27 +57,33 @@ pub(crate) async fn again_and_again(
     let mut live = Live::default();
     let mut look = interval(LOOK_AGAIN);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = look.tick() => {}
-            () = interrupted() => return Ok(Exit::Interrupted),
-        }
-        let text = what().await?;
-        match context.screen.terminal() {
-            Some(size) => {
-                let lines = text.lines().take(size.height.saturating_sub(1));
-                live.draw(&lines.map(str::to_owned).collect::<Vec<_>>())?;
+    let looking = unless_interrupted(async {
+        loop {
+            look.tick().await;
+            let text = what().await?;
+            match context.screen.terminal() {
+                Some(size) => {
+                    let lines = text.lines().take(size.height.saturating_sub(1));
+                    live.draw(&lines.map(str::to_owned).collect::<Vec<_>>())?;
+                }
+                None => context.screen.result(&text)?,
             }
-            None => context.screen.result(&text)?,
         }
-    }
+    });
+    looking.await.unwrap_or(Ok(Exit::Interrupted))
 }
 
-/// Returns when somebody presses Ctrl-C.
-pub(crate) async fn interrupted() {
-    // Without the signal nobody can press it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+/// Does something to its end, or returns nothing as soon as somebody presses Ctrl-C.
+///
+/// Listens once for all of it. Whoever begins to listen anew at each turn of a loop does not hear
+/// what comes between two turns, and never ends.
+#[expect(clippy::disallowed_methods, reason = "it is the one place that listens")]
+pub(crate) async fn unless_interrupted<T>(what: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        // Without the signal nobody can press it.
+        Ok(()) = tokio::signal::ctrl_c() => None,
+        done = what => Some(done),
     }
 }
 
@@ -87,6 +93,14 @@ pub(crate) async fn following(
     job: &JobId,
     context: &Context,
 ) -> Result<Option<JobView>, Fault> {
+    unless_interrupted(shown_to_the_end(client, job, context)).await.transpose()
+}
+
+async fn shown_to_the_end(
+    client: &Client,
+    job: &JobId,
+    context: &Context,
+) -> Result<JobView, Fault> {
     let mut views = client.watch(job);
     let mut picture = Picture::new(context.screen);
     let mut redraw = interval(REDRAW);
@@ -97,9 +111,9 @@ pub(crate) async fn following(
                 Some(view) => {
                     let view = view?;
                     let ended = view.state.is_final() || view.is_held_back();
-                    picture.show(view)?;
+                    picture.show(&view)?;
                     if ended {
-                        return Ok(picture.last);
+                        return Ok(view);
                     }
                 }
                 None => {
@@ -109,7 +123,6 @@ pub(crate) async fn following(
                 }
             },
             _ = redraw.tick() => picture.redraw()?,
-            () = interrupted() => return Ok(None),
         }
     }
 }
@@ -158,13 +171,13 @@ impl Picture {
         Self { screen, live: Live::default(), last: None }
     }
 
-    fn show(&mut self, view: JobView) -> Result<(), Fault> {
+    fn show(&mut self, view: &JobView) -> Result<(), Fault> {
         if tells_changes(&self.screen) {
-            for line in timeline::changes(self.last.as_ref(), &view, screen::now()) {
+            for line in timeline::changes(self.last.as_ref(), view, screen::now()) {
                 self.screen.result(&line)?;
             }
         }
-        self.last = Some(view);
+        self.last = Some(view.clone());
         self.redraw()
     }
 
@@ -180,3 +193,30 @@ impl Picture {
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Often enough for a light to wander.
 const REDRAW: Duration = Duration::from_millis(120);
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::{task::yield_now, time::timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ctrl_c_is_heard_while_something_is_done() {
+        let busy = unless_interrupted(async {
+            // Nobody is asked between the first look and this, as while a line is written.
+            yield_now().await;
+            kill_process(getpid(), Signal::INT).unwrap();
+            loop {
+                yield_now().await;
+            }
+        });
+        let heard: Result<Option<()>, _> = timeout(Duration::from_secs(60), busy).await;
+        assert!(heard.is_ok_and(|done| done.is_none()));
+    }
+
+    #[tokio::test]
+    async fn what_is_done_first_is_returned() {
+        assert_eq!(unless_interrupted(async { 7 }).await, Some(7));
+    }
+}

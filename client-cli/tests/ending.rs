@@ -7,14 +7,14 @@ mod cluster;
 use std::{
     fs,
     path::Path,
-    process::{Child, Output, Stdio},
+    process::{Child, Output},
     thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use self::cluster::{Cluster, code, text, votum};
+use self::cluster::{Cluster, code, ended, text};
 
 #[test]
 fn a_commit_held_back_and_then_forced_tells_by_exit_codes() {
@@ -123,17 +123,10 @@ fn the_first_of_several_jobs_is_enough_if_any_is_wanted() {
 
 /// Begins a command, and presses Ctrl-C as soon as it listens.
 fn interrupted(cluster: &Cluster, arguments: &[&str]) -> Output {
-    let child = votum()
-        .args(arguments)
-        .env("VOTUM_ADDRESS", format!("http://{}", cluster.address()))
-        .env("XDG_STATE_HOME", cluster.folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = cluster.begin(arguments);
     until(|| listens(&child));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    child.wait_with_output().unwrap()
+    ended(child)
 }
 
 /// Says whether a process has taken the signal of Ctrl-C into its own hands.

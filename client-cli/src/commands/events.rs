@@ -47,25 +47,22 @@ pub(crate) async fn run(args: &EventsArgs, context: &Context) -> Outcome {
         context.screen.remark(&format!("no events\n  why:  votum show {job}"))?;
     }
     print(events, true, context)?;
-    if args.follow { follow(&client, &job, last, context).await } else { Ok(Exit::Done) }
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    let following = follow::unless_interrupted(further(&client, &job, last, context));
+    following.await.unwrap_or(Ok(Exit::Interrupted))
 }
 
-async fn follow(client: &Client, job: &JobId, mut last: u64, context: &Context) -> Outcome {
+async fn further(client: &Client, job: &JobId, mut last: u64, context: &Context) -> Outcome {
     let mut views = client.watch(job);
-    loop {
-        let view = tokio::select! {
-            view = views.next() => view,
-            () = follow::interrupted() => return Ok(Exit::Interrupted),
-        };
-        if let Some(view) = view {
-            view?;
-        } else {
-            return Ok(Exit::Done);
-        }
+    while let Some(view) = views.next().await {
+        view?;
         let events = client.events(job, last).await?;
         last = events.last().map_or(last, |event| event.id);
         print(events, false, context)?;
     }
+    Ok(Exit::Done)
 }
 
 fn print(events: Vec<EventView>, headed: bool, context: &Context) -> Result<(), Fault> {

@@ -63,7 +63,9 @@ pub(crate) async fn run(args: &ListArgs, context: &Context) -> Outcome {
     let wanted = wanted(args);
     let limit = if args.all { usize::MAX } else { args.limit };
     if args.watch {
-        return watched(&context.client(Patience::Endless)?, &wanted, limit, context).await;
+        let client = context.client(Patience::Endless)?;
+        let watching = follow::unless_interrupted(watched(&client, &wanted, limit, context));
+        return watching.await.unwrap_or(Ok(Exit::Interrupted));
     }
     let client = context.client(Patience::Short)?;
     let jobs = client.jobs(&wanted, Detail::Basic, limit).await?;
@@ -101,10 +103,7 @@ async fn watched(client: &Client, wanted: &Wanted, limit: usize, context: &Conte
     let mut live = Live::default();
     let mut first = true;
     loop {
-        let change = tokio::select! {
-            change = watch.next() => change?,
-            () = follow::interrupted() => return Ok(Exit::Interrupted),
-        };
+        let change = watch.next().await?;
         let screen = &context.screen;
         if let Some(size) = screen.terminal() {
             let room = limit.min(size.height.saturating_sub(2).max(1));

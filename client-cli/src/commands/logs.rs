@@ -85,21 +85,15 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
     };
     let mut pieces = client.logs(request);
     let mut lines = LogLines::new(prefix, args.timestamps);
-    loop {
-        let piece = tokio::select! {
-            piece = pieces.next() => piece,
-            () = follow::interrupted() => {
-                print(lines.rest())?;
-                return Ok(Exit::Interrupted);
-            }
-        };
-        match piece {
-            Some(piece) => print(lines.push(piece?))?,
-            None => break,
+    let printing = follow::unless_interrupted(async {
+        while let Some(piece) = pieces.next().await {
+            print(lines.push(piece?))?;
         }
-    }
+        Ok::<_, Fault>(Exit::Done)
+    });
+    let ended = printing.await.unwrap_or(Ok(Exit::Interrupted))?;
     print(lines.rest())?;
-    Ok(Exit::Done)
+    Ok(ended)
 }
 
 fn ago(since: Duration) -> WallTime {

@@ -118,6 +118,16 @@ pub(crate) async fn run(args: &WaitArgs, context: &Context) -> Outcome {
     for name in &args.jobs {
         names.push(job_name::resolve(&client, name).await?);
     }
+    match follow::unless_interrupted(awaited(args, &client, &names, context)).await {
+        Some(outcome) => outcome,
+        None => {
+            context.screen.remark("stopped waiting; the jobs go on")?;
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+async fn awaited(args: &WaitArgs, client: &Client, names: &[JobId], context: &Context) -> Outcome {
     let mut waiting = JoinSet::new();
     for (place, job) in names.iter().enumerate() {
         let (client, job, wanted) = (client.clone(), job.clone(), args.wanted);
@@ -128,11 +138,7 @@ pub(crate) async fn run(args: &WaitArgs, context: &Context) -> Outcome {
     loop {
         let came = tokio::select! {
             came = waiting.join_next() => came,
-            () = &mut over => return Err(not_yet(&names, &exits, context.global.timeout)),
-            () = follow::interrupted() => {
-                context.screen.remark("stopped waiting; the jobs go on")?;
-                return Ok(Exit::Interrupted);
-            }
+            () = &mut over => return Err(not_yet(names, &exits, context.global.timeout)),
         };
         let Some(came) = came else { break };
         let (place, waited) = came.map_err(std::io::Error::other)?;

@@ -7,6 +7,9 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::mpsc::{RecvTimeoutError, sync_channel},
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -89,11 +92,19 @@ impl Cluster {
 
     /// Runs a command against it.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        ended(self.begin(arguments))
+    }
+
+    /// Starts a command against it.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
         votum()
             .args(arguments)
             .env("VOTUM_ADDRESS", self.told("coordinator", 2))
             .env("XDG_STATE_HOME", self.folder.path())
-            .output()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap()
     }
 
@@ -118,9 +129,9 @@ impl Cluster {
 
     /// Ends it, and returns its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        let pid = Pid::from_raw(self.process.id().cast_signed()).unwrap();
+        let pid = Pid::from_child(&self.process);
         kill_process(pid, Signal::TERM).unwrap();
-        self.process.wait().unwrap().code()
+        watched_over(pid, || self.process.wait()).unwrap().code()
     }
 }
 
@@ -142,6 +153,29 @@ pub(crate) fn votum() -> Command {
     command.env_remove("VOTUM_OUTPUT").env_remove("VOTUM_ADDRESS");
     command
 }
+
+/// Returns what a command said, which has to end by itself.
+pub(crate) fn ended(command: Child) -> Output {
+    watched_over(Pid::from_child(&command), || command.wait_with_output()).unwrap()
+}
+
+/// Waits for a process to end; one that does not is killed, so that its test fails and is told
+/// instead of standing still.
+fn watched_over<T>(process: Pid, wait: impl FnOnce() -> T) -> T {
+    let (over, is_over) = sync_channel::<()>(0);
+    let watch = thread::spawn(move || {
+        if is_over.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+            kill_process(process, Signal::KILL).unwrap();
+        }
+    });
+    let ended = wait();
+    drop(over);
+    watch.join().unwrap();
+    ended
+}
+
+/// Far longer than any command of a test takes, also on a machine that has much else to do.
+const LONGEST: Duration = Duration::from_secs(240);
 
 /// Returns how a command ended.
 pub(crate) fn code(output: &Output) -> Option<i32> {
