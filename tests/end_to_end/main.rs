@@ -45,6 +45,7 @@ mod settling;
 mod stopping;
 mod strangers;
 mod submitting;
+mod syncing;
 mod telling;
 mod tracing;
 mod trusting;

@@ -15,7 +15,7 @@ use std::{
 use tokio::task::JoinSet;
 use votum_ids::AttemptId;
 use votum_job::{Assignment, Failure, FailureKind};
-use votum_process::{Ended, Exit, Found, Supervised, SupervisionError, find, launched_since_boot};
+use votum_process::{Ended, Exit, Found, Supervised, SupervisionError, find};
 use votum_shadow::{Shadow, Verdict};
 
 use crate::{
@@ -129,7 +129,7 @@ async fn look(
         (Found::Ended(ended), Standing::UnderWay | Standing::Unrecorded)
             if ended.exit != Exit::Vanished =>
         {
-            match order_of_ended(&dir, id, standing).await {
+            match order_of(&dir, id).await {
                 Ok(order) => {
                     let event = conclude(&dir, &ended, &order.spec.resources);
                     let elapsed = ended.elapsed;
@@ -149,30 +149,15 @@ async fn look(
 }
 
 /// Reads what the attempt was told to do; an order that cannot be read is none.
+///
+/// An attempt that no record knows may have been discarded in part: its order went first
+/// then. No power cut can have brought it back, which would have ended the proof as well.
 async fn order_of(dir: &Path, id: &AttemptId) -> Result<Box<Assignment>, String> {
     let dir = dir.to_owned();
     match blocking(move || order::read(&dir)).await {
         Ok(Some(order)) if order.attempt == *id => Ok(Box::new(order)),
         Ok(Some(_) | None) => Err(format!("{UNPROVEN}; its order was not found")),
         Err(error) => Err(format!("{UNPROVEN}; {}", chain(&error))),
-    }
-}
-
-/// Reads what an attempt was told to do that has ended.
-///
-/// One that no record knows may have been discarded in part. Its order went
-/// first then, as long as no power cut brought it back.
-async fn order_of_ended(
-    dir: &Path,
-    id: &AttemptId,
-    standing: Standing,
-) -> Result<Box<Assignment>, String> {
-    let launched = dir.to_owned();
-    let since_boot = blocking(move || launched_since_boot(&launched));
-    if standing == Standing::UnderWay || since_boot.await.unwrap_or(false) {
-        order_of(dir, id).await
-    } else {
-        Err(UNPROVEN.to_owned())
     }
 }
 
@@ -231,4 +216,4 @@ impl Leftovers {
 }
 
 const UNPROVEN: &str = "the worker's daemon began again, and nothing proved what became of it";
-const NEVER_RAN: &str = "the worker's daemon began again before its program ran";
+const NEVER_RAN: &str = "the worker's daemon began again, and nothing shows that its program ran";

@@ -1,7 +1,8 @@
 //! The order to run an attempt, kept beside it for the daemon's next start (R6).
 //!
-//! It is durable before the program starts, so whoever finds the program
-//! running finds also what it was told to do: its outputs, its limits, its time.
+//! It is there before the program starts, so whoever finds the program running
+//! finds also what it was told to do: its outputs, its limits, its time. After a
+//! power cut nobody goes on with anything, so it is not synced.
 
 use std::{
     fs::{self, File},
@@ -34,8 +35,7 @@ pub(crate) enum OrderError {
     },
 }
 
-/// Writes the order durably, except for the entry of its name: the launch, which follows
-/// into the same directory, makes that durable with its own.
+/// Writes the order, whole or not at all unless the power is cut.
 pub(crate) fn write(dir: &Path, order: &Assignment) -> Result<(), OrderError> {
     let path = dir.join(ORDER);
     let aside = dir.join(ORDER_ASIDE);
@@ -46,7 +46,7 @@ pub(crate) fn write(dir: &Path, order: &Assignment) -> Result<(), OrderError> {
     private.write(true).create(true).truncate(true).mode(0o600);
     let written = private
         .open(&aside)
-        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(&text))
         .and_then(|()| fs::rename(&aside, &path));
     written.map_err(|source| OrderError::Storage { path, source })
 }
@@ -65,8 +65,7 @@ pub(crate) fn read(dir: &Path) -> Result<Option<Assignment>, OrderError> {
 
 /// Removes the order: what becomes of the attempt from here on, nobody goes on with it.
 ///
-/// What was removed comes back only with a power cut, after which an exit proves
-/// nothing without a record.
+/// What was removed comes back only with a power cut, after which no exit proves anything.
 pub(crate) fn forget(dir: &Path) -> Result<(), OrderError> {
     // A crash while it was written has left the other one.
     for path in [ORDER, ORDER_ASIDE].map(|name| dir.join(name)) {

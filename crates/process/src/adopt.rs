@@ -6,9 +6,9 @@ use votum_ids::AttemptId;
 
 use crate::{
     exit::{Ended, Exit},
-    identity::{BootId, Claim, IDENTITY, Identity, Taken},
+    identity::{BootId, Claim, IDENTITY, Identity},
     launch::{LAUNCH, Plan},
-    record::{self, RecordError},
+    record::{self, RecordError, Taken},
     remains::Remains,
     supervised::{Supervised, SupervisionError, blocking},
 };
@@ -20,7 +20,7 @@ pub enum Found {
     Running(Supervised),
     /// It is over, and none of its processes is left.
     Ended(Ended),
-    /// Its task was not run and never will be in this directory.
+    /// Its task was not run since the machine was booted, and never will be in this directory.
     NeverStarted,
 }
 
@@ -52,20 +52,6 @@ pub async fn find(dir: &Path, attempt: &AttemptId) -> Result<Found, SupervisionE
     }
 }
 
-/// Says whether the attempt whose files lie in `dir` was launched since the machine was booted.
-///
-/// No power was cut since: whatever any process wrote before it ended is there,
-/// synced or not.
-///
-/// # Errors
-/// [`RecordError`] if its plan or the boot's id cannot be read.
-pub fn launched_since_boot(dir: &Path) -> Result<bool, RecordError> {
-    let path = dir.join(LAUNCH);
-    let boot = BootId::of_this_boot();
-    let boot = boot.map_err(|source| RecordError::Read { path: path.clone(), source })?;
-    Ok(record::read::<Plan>(&path)?.is_some_and(|plan| plan.boot == boot))
-}
-
 /// What the files and the process table say.
 enum Evidence {
     Ended(Ended),
@@ -76,9 +62,6 @@ enum Evidence {
 }
 
 fn examine(dir: &Path, attempt: &AttemptId) -> Result<Evidence, SupervisionError> {
-    if let Some(ended) = Ended::read(dir, attempt)? {
-        return Ok(Evidence::Ended(ended));
-    }
     let Some(plan) = record::read::<Plan>(&dir.join(LAUNCH))? else {
         return Ok(Evidence::NeverStarted);
     };
@@ -86,8 +69,11 @@ fn examine(dir: &Path, attempt: &AttemptId) -> Result<Evidence, SupervisionError
     let unwatchable =
         |source: io::Error| SupervisionError::Watch { attempt: attempt.clone(), source };
     if BootId::of_this_boot().map_err(unwatchable)? != plan.boot {
-        // It may have run: what was not synced does not tell.
+        // It may have run, and even have recorded its exit: what it wrote was not synced.
         return Ok(Evidence::Ended(Ended::without_usage(Exit::Vanished)));
+    }
+    if let Some(ended) = Ended::read(dir, attempt)? {
+        return Ok(Evidence::Ended(ended));
     }
     match claim_of(dir)? {
         Claim::Void => Ok(Evidence::NeverStarted),

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use serde::{Deserialize, Serialize};
 use votum_ids::AttemptId;
 
-use crate::record::{Aside, RecordError};
+use crate::record::{Aside, RecordError, Taken};
 
 /// Tells one process from every other since the machine was booted.
 ///
@@ -53,23 +53,8 @@ pub(crate) enum Claim {
 impl Claim {
     /// Takes the attempt; says whether anybody had taken it before.
     pub(crate) fn take(&self, dir: &Path) -> Result<Taken, RecordError> {
-        match Aside::new(&dir.join(IDENTITY))?.write(self)?.publish_first()? {
-            Some(published) => {
-                published.until_reboot();
-                Ok(Taken::Here)
-            }
-            None => Ok(Taken::Before),
-        }
+        Aside::new(&dir.join(IDENTITY))?.write(self)?.publish_first()
     }
-}
-
-/// Whose claim stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// The one that was made.
-    Here,
-    /// An earlier one.
-    Before,
 }
 
 /// Who supervises.

@@ -36,7 +36,7 @@ pub fn renew(file: &Path, length: impl FnOnce() -> Duration) -> Result<(), Recor
     let now = uptime().map_err(unwritable)?;
     let until_ms = milliseconds(now.saturating_add(length()));
     let boot = BootId::of_this_boot().map_err(unwritable)?;
-    Aside::new(file)?.write(&Term { boot, until_ms })?.publish()?.until_reboot();
+    Aside::new(file)?.write(&Term { boot, until_ms })?.publish()?;
     Ok(())
 }
 

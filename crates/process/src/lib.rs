@@ -12,28 +12,30 @@
 //!
 //! | file | written by | when | synced |
 //! |---|---|---|---|
-//! | `launch.json` | daemon | before the supervisor is spawned | yes |
+//! | `launch.json` | daemon | before the supervisor is spawned | its content |
 //! | `identity.json` | supervisor, once for ever | before the task is spawned | no |
 //! | `task.json` | supervisor | when the task was spawned | no |
-//! | `exit.json` | supervisor | when no process of the attempt is left | yes |
+//! | `exit.json` | supervisor | when no process of the attempt is left | no |
 //! | `stdout.log`, `stderr.log` | supervisor | while the task writes | no |
 //! | `supervisor.log` | supervisor | when something is wrong with it | no |
 //!
-//! The files that are not synced matter only until the next boot, and
-//! `launch.json` says of which boot it is. What [`find`] concludes from them:
+//! All of them matter only until the next boot: what a program wrote is not
+//! synced when it ends, so after a power cut an exit 0 would vouch for bytes
+//! that may be gone. `launch.json` says of which boot it is; its content is
+//! synced so that it says so whenever it is there. What [`find`] concludes:
 //!
-//! | `exit.json` | `launch.json` | `identity.json` | its supervisor | |
+//! | `launch.json` | `exit.json` | `identity.json` | its supervisor | |
 //! |---|---|---|---|---|
-//! | there | | | | ended as recorded |
-//! | – | – | | | never started |
-//! | – | of an earlier boot | | | vanished |
-//! | – | of this boot | – | | never started, once the name is taken |
-//! | – | of this boot | there | alive | running: adopted |
-//! | – | of this boot | there | gone | vanished, once its processes are gone |
+//! | – | | | | never started, or forgotten in a power cut |
+//! | of an earlier boot | | | | vanished |
+//! | of this boot | there | | | ended as recorded |
+//! | of this boot | – | – | | never started, once the name is taken |
+//! | of this boot | – | there | alive | running: adopted |
+//! | of this boot | – | there | gone | vanished, once its processes are gone |
 //!
 //! *Taken*: `identity.json` is created by whoever comes first. A daemon that
 //! finds none writes one that names nobody, so that a supervisor which is late
-//! must give up. "Never started" is therefore a fact and not a guess.
+//! must give up. Within a boot "never started" is therefore a fact and not a guess.
 //!
 //! *Gone*: the supervisor is a child subreaper, so every process of the
 //! attempt is its descendant, however often it forked or changed its session.
@@ -88,7 +90,7 @@ mod supervisor;
 mod times;
 mod user;
 
-pub use adopt::{Found, find, launched_since_boot};
+pub use adopt::{Found, find};
 pub use cgroup::{Backend, Cgroups, Limits};
 pub use exit::{Ended, Exit, SpawnFailure};
 pub use identity::{Identity, Stamp};

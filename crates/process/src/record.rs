@@ -102,29 +102,27 @@ impl Aside {
         self.checked(written)
     }
 
+    /// Makes the content durable, so that no power cut leaves a part of it under its name.
     pub(crate) fn sync(self) -> Result<Self, RecordError> {
         let synced = self.file.sync_all();
         self.checked(synced)
     }
 
-    /// Gives the file its name; whoever had the name loses it.
-    pub(crate) fn publish(self) -> Result<Published, RecordError> {
+    /// Gives the file its name until a power cut; whoever had the name loses it.
+    pub(crate) fn publish(self) -> Result<(), RecordError> {
         let renamed = fs::rename(&self.at, &self.path);
-        self.checked(renamed).map(|aside| Published { path: aside.path })
+        self.checked(renamed).map(|_| ())
     }
 
-    /// Gives the file its name if nobody has it; `None` if somebody does.
-    pub(crate) fn publish_first(self) -> Result<Option<Published>, RecordError> {
+    /// Gives the file its name until a power cut if nobody has it.
+    pub(crate) fn publish_first(self) -> Result<Taken, RecordError> {
         match renameat_with(CWD, &self.at, CWD, &self.path, RenameFlags::NOREPLACE) {
             Err(rustix::io::Errno::EXIST) => {
                 // It goes with the attempt's directory if it cannot go now.
                 let _ = fs::remove_file(&self.at);
-                Ok(None)
+                Ok(Taken::Before)
             }
-            renamed => {
-                let aside = self.checked(renamed.map_err(io::Error::from))?;
-                Ok(Some(Published { path: aside.path }))
-            }
+            renamed => self.checked(renamed.map_err(io::Error::from)).map(|_| Taken::Here),
         }
     }
 
@@ -136,23 +134,13 @@ impl Aside {
     }
 }
 
-/// A file that has its name, which a power cut may still take away.
-#[must_use]
-pub(crate) struct Published {
-    path: PathBuf,
-}
-
-impl Published {
-    /// Makes the name durable.
-    pub(crate) fn sync(self) -> Result<(), RecordError> {
-        let dir = self.path.parent().expect("an attempt's files lie in its directory");
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(|source| RecordError::Write { path: self.path, source })
-    }
-
-    /// Leaves the name to the file system: the file means nothing after a boot.
-    pub(crate) fn until_reboot(self) {}
+/// Whose file has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The one that was written.
+    Here,
+    /// An earlier one.
+    Before,
 }
 
 /// The outermost form of every file: a program refuses a format it does not know.
@@ -182,8 +170,7 @@ mod tests {
         let first = Aside::new(&path).unwrap().write(&1).unwrap().publish_first().unwrap();
         let second = Aside::new(&path).unwrap().write(&2).unwrap().publish_first().unwrap();
 
-        assert!(first.is_some());
-        assert!(second.is_none());
+        assert_eq!((first, second), (Taken::Here, Taken::Before));
         assert_eq!(read::<u32>(&path).unwrap(), Some(1));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -15,7 +15,7 @@ use votum_crashpoint::crash_point;
 use crate::{
     identity::{BootId, Claim, IDENTITY},
     launch::{LAUNCH, Launch, Plan, SUPERVISOR_LOG, SupervisorProgram},
-    record::{self, Aside, RecordError},
+    record::{self, Aside, RecordError, Taken},
     supervised::{Supervised, blocking, gone, watched},
 };
 
@@ -99,8 +99,8 @@ fn write_plan(dir: &Path, launch: Launch) -> Result<(), StartError> {
     let boot = BootId::of_this_boot().map_err(StartError::Io)?;
     let aside = Aside::new(&dir.join(LAUNCH))?.write(&Plan { boot, launch })?.sync()?;
     match aside.publish_first()? {
-        Some(published) => Ok(published.sync()?),
-        None => Err(StartError::StartedBefore { dir: dir.to_owned() }),
+        Taken::Here => Ok(()),
+        Taken::Before => Err(StartError::StartedBefore { dir: dir.to_owned() }),
     }
 }
 

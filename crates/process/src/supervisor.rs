@@ -30,13 +30,13 @@ use crate::{
     capture::Capture,
     cgroup::{Groups, LimitError},
     exit::{EXIT, Ended, Exit, ExitRecord, SpawnFailure},
-    identity::{BootId, Claim, Identity, Stamp, TASK, Taken},
+    identity::{BootId, Claim, Identity, Stamp, TASK},
     launch::{LAUNCH, Launch, Plan, StopSignal},
     lease::Lease,
     memory_peak::MemoryPeak,
     output::LogStream,
     processes::{Process, add_descendants, ticks, uptime},
-    record::{self, Aside, RecordError},
+    record::{self, Aside, RecordError, Taken},
 };
 
 /// Is the supervisor: runs the attempt planned in `dir` and returns when it is over.
@@ -72,7 +72,7 @@ fn run(dir: &Path) -> Result<(), SupervisorError> {
     };
     crash_point!("process.before_exit_record");
     let record = ExitRecord { attempt: plan.launch.attempt, ended };
-    Ok(exit_file.write(&record)?.sync()?.publish()?.sync()?)
+    Ok(exit_file.write(&record)?.publish()?)
 }
 
 /// Leaves the daemon's session, and becomes the parent of every orphan below.
@@ -103,7 +103,7 @@ fn claim(dir: &Path, plan: &Plan) -> Result<(), SupervisorError> {
 
 fn note_task(dir: &Path, task: Pid) -> Result<Stamp, SupervisorError> {
     let stamp = stamp_of(task).map_err(SupervisorError::Process)?;
-    Aside::new(&dir.join(TASK))?.write(&stamp)?.publish()?.until_reboot();
+    Aside::new(&dir.join(TASK))?.write(&stamp)?.publish()?;
     Ok(stamp)
 }
 

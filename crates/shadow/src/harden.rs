@@ -1,13 +1,16 @@
-//! Makes what was found in an output read-only, the worker's own, and durable.
+//! Makes what was found in an output read-only and the worker's own, and hands it to be synced.
 //!
-//! Files are taken by several lanes at once: each lane waits for the disk most
-//! of the time, and syncs that overlap share one commit of the filesystem.
+//! Files are taken by several lanes at once. A large one is synced while it is
+//! hashed; small ones are handed on, so that all of an attempt wait for the disk together.
 
 use std::{
     fs::File,
     os::fd::{AsFd, OwnedFd},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -19,15 +22,16 @@ use rustix::{
 use votum_ids::Digest;
 
 use crate::{
-    beneath::{kind, open_dir, open_file, sync_dir},
+    beneath::{kind, open_dir, open_file},
     content::read_through,
     fault::{SYNC, StorageError, fault},
     manifest::{DIRECTORY_MODE, FILE_MODE_MASK},
     path::{Form, TreePath},
+    syncs::Syncs,
     walk::{FileIdentity, Found, Refusal, Thing, WalkError, plain_file},
 };
 
-/// A file that is read-only, hashed and durable.
+/// A file that is read-only and hashed.
 #[derive(Debug)]
 pub(crate) struct Hardened {
     pub(crate) mode: u32,
@@ -36,10 +40,13 @@ pub(crate) struct Hardened {
 }
 
 /// Hardens the files among what was found; returns them in the order found.
+///
+/// They are durable when `syncs` has finished.
 pub(crate) fn harden_files(
     base: &OwnedFd,
     shown: &Path,
     found: &[Found],
+    syncs: &mut Syncs,
 ) -> Result<Vec<Hardened>, WalkError> {
     let files: Vec<(&TreePath, &FileIdentity)> = found
         .iter()
@@ -49,11 +56,12 @@ pub(crate) fn harden_files(
         })
         .collect();
     let next = AtomicUsize::new(0);
+    let syncs = Mutex::new(syncs);
     let lane = || {
         let mut buffer = Vec::new();
         let mut done = Vec::new();
         while let Some((at, (path, identity))) = take(&next, &files) {
-            match harden(base, shown, path, identity, &mut buffer) {
+            match harden(base, shown, path, identity, &mut buffer, &syncs) {
                 Ok(hardened) => done.push((at, hardened)),
                 Err(error) => {
                     // The other lanes need not begin anything either.
@@ -91,6 +99,7 @@ fn harden(
     path: &TreePath,
     seen: &FileIdentity,
     buffer: &mut Vec<u8>,
+    syncs: &Mutex<&mut Syncs>,
 ) -> Result<Hardened, WalkError> {
     let shown = shown.join(path.as_str());
     let refused = |refusal| WalkError::Refused { path: shown.clone(), refusal };
@@ -113,48 +122,70 @@ fn harden(
         fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fault("restrict", &shown))?;
     }
     let file = File::from(file);
-    let (digest, length) = read_through(&file, buffer).map_err(|source| StorageError {
-        doing: "read",
-        path: shown.clone(),
-        source,
-    })?;
-    fs::fsync(&file).map_err(fault(SYNC, &shown))?;
+    let mut read = || {
+        read_through(&file, buffer).map_err(|source| StorageError {
+            doing: "read",
+            path: shown.clone(),
+            source,
+        })
+    };
+    let is_large = seen.size >= LARGE_BYTES;
+    let (digest, length) = if is_large {
+        // Nobody writes to it any more, so the disk need not wait for the hash.
+        thread::scope(|scope| {
+            let synced = scope.spawn(|| fs::fsync(&file).map_err(fault(SYNC, &shown)));
+            let read = read();
+            synced.join().expect("a sync does not panic").and(read)
+        })?
+    } else {
+        read()?
+    };
     let stat = fs::fstat(&file).map_err(fault("look at", &shown))?;
     let identity = FileIdentity::of(&stat);
     if identity.size != length || identity.modified != seen.modified {
         return Err(refused(Refusal::Changed));
     }
+    if !is_large {
+        syncs.lock().unwrap_or_else(PoisonError::into_inner).add(file, &shown)?;
+    }
     Ok(Hardened { mode, digest, identity })
 }
 
-/// Hardens directories, those deep inside first, and the tree's own at last.
+/// Hardens directories, and the tree's own.
 pub(crate) fn harden_directories<'a>(
     base: &OwnedFd,
     form: Form,
-    directories: impl DoubleEndedIterator<Item = &'a TreePath>,
+    directories: impl Iterator<Item = &'a TreePath>,
+    syncs: &mut Syncs,
 ) -> Result<(), StorageError> {
-    // The walk finds a directory before what is in it.
-    for path in directories.rev() {
+    for path in directories {
         let dir = open_dir(base, path.as_str()).map_err(fault("open", path.as_str()))?;
-        harden_directory(&dir, path.as_str())?;
+        harden_directory(dir, path.as_str(), syncs)?;
     }
     match form {
-        Form::Tree => harden_directory(base, "the output's directory"),
+        Form::Tree => {
+            let dir = open_dir(base, ".").map_err(fault("open", WHOLE_TREE))?;
+            harden_directory(dir, WHOLE_TREE, syncs)
+        }
         Form::File => Ok(()),
     }
 }
 
-/// Makes a directory the worker's own to write to, and durable.
-pub(crate) fn harden_directory(dir: &OwnedFd, shown: &str) -> Result<(), StorageError> {
-    let stat = fs::fstat(dir).map_err(fault("look at", shown))?;
-    own(dir, &stat).map_err(fault("own", shown))?;
+/// Makes a directory the worker's own to write to; it is durable when `syncs` has finished.
+pub(crate) fn harden_directory(
+    dir: OwnedFd,
+    shown: &str,
+    syncs: &mut Syncs,
+) -> Result<(), StorageError> {
+    let stat = fs::fstat(&dir).map_err(fault("look at", shown))?;
+    own(&dir, &stat).map_err(fault("own", shown))?;
     // Only the worker may write to it, and it must be able to: a directory
     // that moves to another parent has its own `..` rewritten.
     if stat.st_mode & 0o7777 != DIRECTORY_MODE {
         let mode = Mode::from_raw_mode(DIRECTORY_MODE);
-        fs::fchmod(dir, mode).map_err(fault("restrict", shown))?;
+        fs::fchmod(&dir, mode).map_err(fault("restrict", shown))?;
     }
-    sync_dir(dir).map_err(fault(SYNC, shown))
+    syncs.add(dir, shown)
 }
 
 /// Makes the worker the owner, so that no later program of the same user as
@@ -174,5 +205,9 @@ fn has_capabilities(file: &OwnedFd) -> Result<bool, Errno> {
     }
 }
 
-/// How many files of an output are hashed and synced at a time.
+/// How many files of an output are hashed at a time.
 const LANES: usize = 8;
+/// A file of this many bytes is worth a thread of its own for its sync.
+const LARGE_BYTES: u64 = 4 << 20;
+/// What an output's own directory is called when something is wrong with it.
+const WHOLE_TREE: &str = "the output's directory";

@@ -85,6 +85,7 @@ mod shadow;
 mod site;
 mod staging;
 mod sweep;
+mod syncs;
 mod target;
 mod verify;
 mod walk;

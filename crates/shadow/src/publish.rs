@@ -24,6 +24,7 @@ use crate::{
     manifest::DIRECTORY_MODE,
     seal::SealedOutput,
     site::{Ground, TargetError},
+    syncs::Syncs,
     target::Target,
     verify::{Depth, Mismatch, Modes, verify},
 };
@@ -85,8 +86,9 @@ impl Shadow {
         crash_point!("shadow.publish.after_generation_dir");
 
         let moved = self.move_in(attempt, output, &shelf)?;
-        shelf.set_mode(target)?;
-        shelf.sync()?;
+        let mut syncs = Syncs::default();
+        shelf.set_mode(target, &mut syncs)?;
+        shelf.sync(syncs)?;
         crash_point!("shadow.publish.after_generation_fsync");
 
         let ground = site.occupy()?;
@@ -233,7 +235,7 @@ impl Shelf {
     }
 
     /// Gives a published file the permission bits that the job asks for.
-    fn set_mode(&self, target: &Target) -> Result<(), StorageError> {
+    fn set_mode(&self, target: &Target, syncs: &mut Syncs) -> Result<(), StorageError> {
         let mode = match target {
             Target::File { mode: Some(mode), .. } => Mode::from_raw_mode(mode.bits()),
             Target::File { mode: None, .. } | Target::Tree { .. } => return Ok(()),
@@ -242,16 +244,17 @@ impl Shelf {
         let file =
             open_file(&self.folder, &self.generation.name()).map_err(fault("open", &path))?;
         fs::fchmod(&file, mode).map_err(fault("set the mode of", &path))?;
-        fs::fsync(&file).map_err(fault(SYNC, &path))?;
         crash_point!("shadow.publish.after_mode");
-        Ok(())
+        syncs.add(file, &path)
     }
 
     /// Makes the generation durable before any link leads to it.
-    fn sync(&self) -> Result<(), StorageError> {
-        sync_dir(&self.folder)
-            .and_then(|()| sync_dir(&self.all))
-            .map_err(fault(SYNC, &self.generation.path()))
+    fn sync(&self, mut syncs: Syncs) -> Result<(), StorageError> {
+        let path = self.generation.path();
+        for dir in [&self.folder, &self.all] {
+            syncs.add(open_dir(dir, ".").map_err(fault("open", &path))?, &path)?;
+        }
+        syncs.finish()
     }
 
     /// Lets the target lead to the generation, in one step.

@@ -21,13 +21,14 @@ use votum_ids::{AttemptId, Digest, OutputName};
 
 use crate::{
     Shadow, Staging,
-    beneath::{look, open_dir, open_file, open_for_writing, sync_dir},
+    beneath::{look, open_dir, open_file, open_for_writing},
     discard::{prune, remove_tree},
-    fault::{SYNC, StorageError, fault},
+    fault::{StorageError, fault},
     harden::{harden_directories, harden_directory, harden_files},
     layout,
     manifest::{Content, Entry, Manifest},
     path::{Form, OutputPath, Relation, TreePath},
+    syncs::Syncs,
     target::Target,
     walk::{Budget, FileIdentity, Found, Refusal, Thing, WalkError, walk_file, walk_tree},
 };
@@ -123,16 +124,21 @@ impl Staging {
             budget.next_output(declared.max_bytes);
             collected.extend(collect(&out, declared, &mut budget)?);
         }
-        let outputs = collected.into_iter().map(fix).collect::<Result<Vec<_>, _>>()?;
-        close_parents(&out, &outputs)?;
+        let mut syncs = Syncs::default();
+        let outputs = collected
+            .into_iter()
+            .map(|collected| fix(collected, &mut syncs))
+            .collect::<Result<Vec<_>, _>>()?;
+        close_parents(&out, &outputs, &mut syncs)?;
+        let sealed = Sealed { attempt: self.attempt.clone(), outputs };
+        write_aside(&folder, &sealed, &mut syncs)?;
+        syncs.finish()?;
         crash_point!("shadow.seal.after_sync");
 
-        let sealed = Sealed { attempt: self.attempt.clone(), outputs };
-        write_down(&folder, &sealed)?;
-        let job = open_dir(&self.shadow.staging().dir, self.attempt.job.as_str());
-        job.and_then(sync_dir)
-            .and_then(|()| sync_dir(&self.shadow.staging().dir))
-            .map_err(fault(SYNC, self.attempt.job.as_str()))?;
+        // The list has its name only when all it lists is durable, and so is it itself.
+        fs::renameat(&folder, layout::SEALED_DRAFT, &folder, layout::SEALED)
+            .map_err(fault("name", layout::SEALED))?;
+        self.sync_way()?;
         crash_point!("shadow.seal.after_manifest");
 
         let kept: Vec<_> = sealed.outputs.iter().map(|output| output.path.path()).collect();
@@ -145,6 +151,16 @@ impl Staging {
         let _ = prune(&out, None, &kept);
         crash_point!("shadow.seal.after_prune");
         Ok(sealed)
+    }
+
+    /// Makes the names on the way to what the attempt left durable.
+    fn sync_way(&self) -> Result<(), StorageError> {
+        let (staging, job) = (&self.shadow.staging().dir, self.attempt.job.as_str());
+        let mut syncs = Syncs::default();
+        for path in [&*layout::attempt_path(&self.attempt), job, "."] {
+            syncs.add(open_dir(staging, path).map_err(fault("open", path))?, path)?;
+        }
+        syncs.finish()
     }
 }
 
@@ -325,19 +341,20 @@ fn collect<'a>(
     Ok(Some(Collected { declared, base, inode, found }))
 }
 
-/// Makes one output read-only, hashed and durable.
-fn fix(collected: Collected<'_>) -> Result<SealedOutput, SealError> {
+/// Makes one output read-only and hashed; it is durable when `syncs` has finished.
+fn fix(collected: Collected<'_>, syncs: &mut Syncs) -> Result<SealedOutput, SealError> {
     let Collected { declared, base, inode, found } = collected;
     let shown = Path::new(declared.path.path().as_str());
     let shown = match declared.path.form() {
         Form::File => shown.parent().unwrap_or(Path::new("")),
         Form::Tree => shown,
     };
-    let mut fixed = harden_files(&base, shown, &found)
+    let mut fixed = harden_files(&base, shown, &found, syncs)
         .map_err(|error| SealError::of(declared, error))?
         .into_iter();
     let directories = found.iter().filter(|found| matches!(found.thing, Thing::Directory));
-    harden_directories(&base, declared.path.form(), directories.map(|found| &found.path))?;
+    let directories = directories.map(|found| &found.path);
+    harden_directories(&base, declared.path.form(), directories, syncs)?;
 
     let mut entries: Vec<(Entry, Option<FileIdentity>)> = found
         .into_iter()
@@ -369,8 +386,13 @@ fn fix(collected: Collected<'_>) -> Result<SealedOutput, SealError> {
     })
 }
 
-/// Makes the way from the outputs up to the output directory the worker's own and durable.
-fn close_parents(out: &OwnedFd, outputs: &[SealedOutput]) -> Result<(), StorageError> {
+/// Makes the way from the outputs up to the output directory the worker's own; it is durable
+/// when `syncs` has finished.
+fn close_parents(
+    out: &OwnedFd,
+    outputs: &[SealedOutput],
+    syncs: &mut Syncs,
+) -> Result<(), StorageError> {
     let mut parents = BTreeSet::new();
     for output in outputs {
         let mut path = output.path.path().parent();
@@ -379,16 +401,16 @@ fn close_parents(out: &OwnedFd, outputs: &[SealedOutput]) -> Result<(), StorageE
             parents.insert(parent);
         }
     }
-    // A directory sorts before what is in it.
-    for parent in parents.iter().rev() {
+    for parent in &parents {
         let dir = open_dir(out, parent.as_str()).map_err(fault("open", parent.as_str()))?;
-        harden_directory(&dir, parent.as_str())?;
+        harden_directory(dir, parent.as_str(), syncs)?;
     }
-    harden_directory(out, layout::OUT)
+    let dir = open_dir(out, ".").map_err(fault("open", layout::OUT))?;
+    harden_directory(dir, layout::OUT, syncs)
 }
 
-/// Writes beside the outputs what they consist of, all of it or nothing.
-fn write_down(folder: &OwnedFd, sealed: &Sealed) -> Result<(), StorageError> {
+/// Writes beside the outputs what they consist of, under a name that means nothing yet.
+fn write_aside(folder: &OwnedFd, sealed: &Sealed, syncs: &mut Syncs) -> Result<(), StorageError> {
     // The program could write here too: whatever it put there is in the way.
     for name in [c"sealed.json", c"sealed.json.new"] {
         remove_tree(folder, name)?;
@@ -397,11 +419,9 @@ fn write_down(folder: &OwnedFd, sealed: &Sealed) -> Result<(), StorageError> {
     let file = open_for_writing(folder.as_fd(), draft).map_err(fault("make", draft))?;
     let mut file = File::from(file);
     let text = serde_json::to_vec(sealed).expect("a sealed attempt has no map and no float");
-    let failed = |doing| move |source| StorageError { doing, path: draft.into(), source };
-    file.write_all(&text).map_err(failed("write"))?;
-    file.sync_all().map_err(failed(SYNC))?;
-    fs::renameat(folder, draft, folder, layout::SEALED).map_err(fault("name", layout::SEALED))?;
-    sync_dir(folder).map_err(fault(SYNC, layout::SEALED))
+    let failed = |source| StorageError { doing: "write", path: draft.into(), source };
+    file.write_all(&text).map_err(failed)?;
+    syncs.add(file, draft)
 }
 
 /// The list of the most entries, with room to spare.

@@ -23,6 +23,7 @@ use crate::{
     layout,
     manifest::DIRECTORY_MODE,
     path::{TargetPath, TreePath},
+    syncs::Syncs,
 };
 
 impl Shadow {
@@ -166,11 +167,13 @@ impl Site<'_> {
 
     /// Makes every directory from the ground up to the root durable.
     pub(crate) fn sync_way(&self, ground: &Ground) -> Result<(), TargetError> {
+        let mut syncs = Syncs::default();
         for place in ground.below_root.ancestors() {
             let text = place.to_str().filter(|text| !text.is_empty()).unwrap_or(".");
-            open_dir(&self.root.dir, text).and_then(sync_dir).map_err(self.fault(SYNC))?;
+            let dir = open_dir(&self.root.dir, text).map_err(self.fault(SYNC))?;
+            syncs.add(dir, self.path.as_str()).map_err(TargetError::Storage)?;
         }
-        Ok(())
+        syncs.finish().map_err(TargetError::Storage)
     }
 
     /// Opens the innermost parent that exists; returns the names that do not.

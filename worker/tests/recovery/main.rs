@@ -122,6 +122,31 @@ async fn what_ended_while_no_daemon_lived_is_reported() {
 }
 
 #[tokio::test]
+async fn an_exit_before_a_power_cut_seals_nothing() {
+    let mut world = World::new().await;
+    let daemon = world.start_daemon();
+    let mut session = world.session().await;
+    session.say(start(&world.until_gate("printf hello > \"$VOTUM_OUTPUT_ROWS\""))).await;
+    session.started().await;
+    drop(daemon);
+    world.open_gate();
+    let exit = world.attempt_dir().join("exit.json");
+    until(|| exit.exists()).await;
+    // The machine was booted: names are there, bytes that nobody synced are not.
+    let launch = world.attempt_dir().join("launch.json");
+    let mut plan: serde_json::Value = serde_json::from_slice(&fs::read(&launch).unwrap()).unwrap();
+    plan["body"]["boot"] = "another".into();
+    fs::write(&launch, plan.to_string()).unwrap();
+    let rows = world.staging().join(job().as_str()).join("load.1.1/out/rows.csv");
+    fs::write(&rows, "").unwrap();
+
+    let _daemon = world.start_daemon();
+    let session = world.session().await;
+
+    assert_eq!(session.listed_failure().kind, FailureKind::Interrupted);
+}
+
+#[tokio::test]
 async fn an_adopted_program_is_stopped_on_request() {
     let mut world = World::new().await;
     let daemon = world.start_daemon();

@@ -1,4 +1,4 @@
-//! What reaches the disk, and in which order.
+//! What waits for the disk, and what does not.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,7 @@ use votum_process::{Exit, SupervisorProgram, start};
 use crate::world::{Attempt, PROGRAM};
 
 #[tokio::test]
-async fn an_exit_is_synced_before_it_has_a_name() {
+async fn only_the_plan_of_an_attempt_is_synced() {
     if Command::new("strace").arg("-V").output().is_err() {
         println!("NOT RUN: strace is missing");
         return;
@@ -35,12 +35,8 @@ async fn an_exit_is_synced_before_it_has_a_name() {
     };
     assert_eq!(ended.exit, Exit::Code(42));
     let trace = fs::read_to_string(trace).unwrap();
-    let steps = ["identity.json\"", "execve(\"/usr/bin/sh\"", "fsync(", "exit.json\"", "fsync("];
-    let mut rest = trace.as_str();
-    for step in steps {
-        let at = rest.find(step).unwrap_or_else(|| panic!("{step} is missing in\n{trace}"));
-        rest = &rest[at + step.len()..];
-    }
-    let dir = attempt.dir();
-    assert!(rest.contains(&format!("{}>", dir.display())), "the directory was not synced\n{trace}");
+    assert!(trace.contains("exit.json\""), "the exit has its name\n{trace}");
+    // What a program leaves is not synced when it ends: an exit that outlived a power cut
+    // would vouch for bytes that may be gone.
+    assert!(!trace.contains("sync("), "the supervisor waits for no disk\n{trace}");
 }

@@ -142,6 +142,22 @@ async fn an_attempt_of_an_earlier_boot_has_vanished() {
 }
 
 #[tokio::test]
+async fn an_exit_of_an_earlier_boot_proves_nothing() {
+    let attempt = Attempt::of_script("exit 0");
+    attempt.start().await.exited().await.unwrap();
+    edit(&attempt.dir().join("launch.json"), |body| body["boot"] = json!("another"));
+
+    let whole = attempt.find().await;
+    // A power cut may leave the name of a file that was not synced, and nothing in it.
+    fs::write(attempt.dir().join("exit.json"), "").unwrap();
+    let empty = attempt.find().await;
+
+    for found in [whole, empty] {
+        assert!(matches!(found, Found::Ended(ended) if ended.exit == Exit::Vanished));
+    }
+}
+
+#[tokio::test]
 async fn a_late_supervisor_finds_its_attempt_void() {
     let attempt = Attempt::of_script("touch ran");
     let mut daemon = armed_daemon(&attempt, "process.after_launch_file");
