@@ -109,7 +109,7 @@ impl Engine {
         };
         let named = |holder: &&Installation| holder.worker == worker;
         if let Some(holder) = unacked.iter().find(named) {
-            return if self.is_lost(holder) {
+            return if self.holds_back(&job, holder) {
                 Ok(holder.clone())
             } else {
                 Err(Refusal::WorkerNotLost { job, worker })
@@ -127,14 +127,15 @@ impl Engine {
         })
     }
 
-    /// Returns the lost participants that a decided commit waits for.
+    /// Returns the participants that a decided commit waits for in vain: they are lost, or have
+    /// declined to take another's place.
     pub(super) fn held_back_by(&self, job: &JobId) -> Vec<Installation> {
         if self.is_quarantined(job) {
             return Vec::new(); // That is a case of its own, which allows no action.
         }
         match self.commit.phase(job).map(|standing| standing.stage) {
             Some(Stage::Delivering { unacked, .. }) => {
-                unacked.into_iter().filter(|holder| self.is_lost(holder)).collect()
+                unacked.into_iter().filter(|holder| self.holds_back(job, holder)).collect()
             }
             Some(
                 Stage::Working
@@ -145,6 +146,10 @@ impl Engine {
             )
             | None => Vec::new(),
         }
+    }
+
+    fn holds_back(&self, job: &JobId, holder: &Installation) -> bool {
+        self.is_lost(holder) || self.has_declined_alone(job, holder)
     }
 
     /// Says whether an installation is lost (R2), or not even known any more.
@@ -170,16 +175,22 @@ impl Engine {
         let lost = known.map(|known| {
             self.anchor.at(known.heard.after(self.lease.length).after(self.lease.stop_grace))
         });
-        let pledges = self.commit.promised(job, holder).map(|share| share.pledges.as_slice());
-        let missing = pledges.into_iter().flatten().filter(|pledge| pledge.target.is_some());
+        let owed = self.commit.owed(job, holder);
+        let missing = owed.iter().flat_map(|share| &share.pledges);
+        let missing = missing.filter(|pledge| pledge.target.is_some());
         let missing: Vec<String> = missing.map(|pledge| place(holder, pledge)).collect();
+        let stands = if self.is_lost(holder) {
+            "is lost"
+        } else {
+            "holds nothing of what it shall publish in the place of another"
+        };
         let evidence = self.evidence(now, job, holder).into_iter();
         CaseView {
             name: CaseName::worker(job.clone(), holder.worker.clone()),
             kind: CaseKind::LostParticipant,
             reason: LOST_PARTICIPANT.to_owned(),
             message: format!(
-                "COMMIT is decided and {} is lost; missing: {}",
+                "COMMIT is decided and {} {stands}; missing: {}",
                 holder.worker,
                 missing.join(", ")
             ),

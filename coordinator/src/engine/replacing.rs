@@ -61,9 +61,10 @@ impl Engine {
         for pledge in owed.filter(|pledge| pledge.target.is_some()) {
             let token = pledge.token;
             let able = self.scheduler.replica_holders(job, &pledge.task, token, TAKE_OVER_SINCE);
-            let able = able.into_iter().map(installed);
-            let (holder, address) =
-                able.into_iter().find(|(one, _)| one != from && !declined.contains(one))?;
+            let mut able = able.into_iter().map(installed);
+            let (holder, address) = able.find(|(one, _)| {
+                one != from && !declined.contains(one) && !self.commit.is_barred(job, one)
+            })?;
             let share = shares.entry(holder.clone());
             let share = share.or_insert_with(|| Share { holder, address, pledges: Vec::new() });
             share.pledges.push(pledge);
@@ -93,6 +94,14 @@ impl Engine {
         let (moved, Installation { worker, uid }) = (moved.collect(), from);
         let event = votum_schedule::Event::PublisherReplaced { job, worker, uid, moved };
         self.schedule(turn, event);
+    }
+
+    /// Says whether a holder of a replica has declined to publish it in the place of another, and
+    /// nobody else can.
+    pub(super) fn has_declined_alone(&self, job: &JobId, holder: &Installation) -> bool {
+        self.awaited.get(job).is_some_and(|declined| {
+            declined.contains(holder) && self.takers(job, holder, declined).is_none()
+        })
     }
 
     /// Lets somebody else publish what a holder of a replica turned out not to have.

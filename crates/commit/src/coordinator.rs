@@ -103,6 +103,14 @@ impl Coordinator {
             .map_or_else(Vec::new, |delivery| delivery.owed_by(by).into_values().cloned().collect())
     }
 
+    /// Says whether an installation was forced to abort a job that is committed, so that it can
+    /// take nobody's place.
+    #[must_use]
+    pub fn is_barred(&self, job: &JobId, holder: &Installation) -> bool {
+        let delivery = self.open.get(job).and_then(Transaction::delivery);
+        delivery.is_some_and(|delivery| delivery.is_barred(holder))
+    }
+
     /// Returns every installation that still owes something to a committed job.
     #[must_use]
     pub fn owing(&self, job: &JobId) -> BTreeSet<Installation> {

@@ -32,6 +32,8 @@ pub(crate) struct Delivery {
     untold: BTreeSet<(Installation, u64)>,
     /// Who is waited for no longer, and still has not acknowledged (C14).
     pub(crate) given_up: BTreeSet<Installation>,
+    /// Who was forced to abort what it promised: it never publishes anything of the round.
+    barred: BTreeSet<Installation>,
     pub(crate) due: Option<Moment>,
 }
 
@@ -50,6 +52,8 @@ enum Stands {
     Done,
     /// Somebody else took its place in turn.
     Replaced,
+    /// Whoever was asked never does it, and nobody is waited for.
+    Forgone,
 }
 
 /// What an acknowledgement comes to.
@@ -66,8 +70,8 @@ impl Delivery {
     pub(crate) fn begin(now: Moment, txn: TxnId, shares: Shares) -> Self {
         let unacked = shares.keys().cloned().collect();
         let (takeovers, untold) = (BTreeMap::new(), BTreeSet::new());
-        let given_up = BTreeSet::new();
-        Self { txn, shares, unacked, takeovers, untold, given_up, due: Some(now) }
+        let (given_up, barred) = (BTreeSet::new(), BTreeSet::new());
+        Self { txn, shares, unacked, takeovers, untold, given_up, barred, due: Some(now) }
     }
 
     /// Waits no longer for a participant; the next tick ends the delivery if it was the last.
@@ -87,7 +91,12 @@ impl Delivery {
     /// Applies the record that a participant is waited for no longer.
     pub(crate) fn forgo(&mut self, holder: Installation) {
         self.unacked.remove(&holder);
-        self.given_up.insert(holder);
+        let barred = self.is_barred(&holder);
+        self.given_up.insert(holder.clone());
+        if barred {
+            // It has said that it never publishes; nothing is left to hear from it.
+            self.release(&holder);
+        }
     }
 
     /// Applies the record that nothing is owed to a participant that was given up, or replaced.
@@ -96,12 +105,34 @@ impl Delivery {
         self.untold.retain(|(untold, _)| untold != holder);
     }
 
+    /// Applies the record that an installation that was given up never publishes what it owes.
+    pub(crate) fn forget(&mut self, holder: &Installation) {
+        self.release(holder);
+        self.part(holder);
+    }
+
+    /// Waits for good no longer for what an installation that was given up took over.
+    fn release(&mut self, holder: &Installation) {
+        if self.given_up.remove(holder) {
+            let taken = self.takeovers.values_mut().filter(|one| one.share.holder == *holder);
+            for taken in taken.filter(|one| one.stands == Stands::Owed) {
+                taken.stands = Stands::Forgone;
+            }
+        }
+    }
+
+    /// Says whether somebody was forced to abort, and so never publishes anything of the round.
+    pub(crate) fn is_barred(&self, holder: &Installation) -> bool {
+        self.barred.contains(holder)
+    }
+
     /// Applies the record of what was forced at a participant: whoever was forced to abort what it
     /// promised in this round never publishes it, and is not waited for.
     pub(crate) fn hear_forced(&mut self, holder: &Installation, heuristic: &Heuristic) {
         if heuristic.txn == self.txn && heuristic.outcome == Decision::Abort {
             self.unacked.remove(holder);
-            self.given_up.remove(holder);
+            self.release(holder);
+            self.barred.insert(holder.clone());
         }
     }
 
@@ -169,7 +200,8 @@ impl Delivery {
         let lost: BTreeSet<Pledge> = owed.values().flat_map(|share| published(share)).collect();
         let taken: BTreeSet<Pledge> = to.iter().flat_map(published).collect();
         let apart = to.iter().map(|share| share.pledges.len()).sum::<usize>() == taken.len();
-        let others = to.iter().all(|share| share.holder != *from);
+        let able = |holder: &Installation| holder != from && !self.is_barred(holder);
+        let others = to.iter().all(|share| able(&share.holder));
         (!owed.is_empty() && lost == taken && apart && others).then(|| {
             CoordinatorRecord::Replaced {
                 txn: self.txn.clone(),

@@ -59,8 +59,8 @@ pub enum CoordinatorRecord {
         /// Who.
         holder: Installation,
     },
-    /// The installation of a participant that had been given up was removed for good: it is
-    /// told nothing any more (C14).
+    /// A participant that had been given up never publishes, since its installation was removed
+    /// for good or it has declined: it is told nothing any more (C14).
     Removed {
         /// The deciding round.
         txn: TxnId,

@@ -280,20 +280,11 @@ fn next_decided(
                 found: Recorded::Replaced,
             })
         }
-        (
-            Decided::Commit(mut delivery),
-            Record::CaughtUp { txn, holder } | Record::Removed { txn, holder },
-        ) if delivery.txn == txn && delivery.left_out().contains(&holder) => {
-            delivery.part(&holder);
-            Ok(Decided::Commit(delivery))
+        (decided, Record::CaughtUp { txn, holder }) => {
+            next_parted(decided, &txn, &holder, Delivery::part, Recorded::CaughtUp)
         }
-        (
-            Decided::Owing(mut delivery),
-            Record::CaughtUp { txn, holder } | Record::Removed { txn, holder },
-        ) if delivery.txn == txn && delivery.left_out().contains(&holder) => {
-            delivery.part(&holder);
-            let over = delivery.left_out().is_empty();
-            Ok(if over { Decided::Ended } else { Decided::Owing(delivery) })
+        (decided, Record::Removed { txn, holder }) => {
+            next_parted(decided, &txn, &holder, Delivery::forget, Recorded::Removed)
         }
         (decided, Record::Heuristic { holder, heuristic }) => {
             next_forced(decided, holder, heuristic)
@@ -312,6 +303,35 @@ fn next_decided(
             after,
             found: Recorded::from(&record),
         }),
+    }
+}
+
+/// Returns what it makes of a committed job that somebody left out is to be told nothing any more.
+fn next_parted(
+    decided: Decided,
+    txn: &TxnId,
+    holder: &Installation,
+    part: impl Fn(&mut Delivery, &Installation),
+    found: Recorded,
+) -> Result<Decided, CorruptTransaction> {
+    let after = decided.recorded();
+    let follows =
+        |delivery: &Delivery| delivery.txn == *txn && delivery.left_out().contains(holder);
+    match decided {
+        Decided::Commit(mut delivery) if follows(&delivery) => {
+            part(&mut delivery, holder);
+            Ok(Decided::Commit(delivery))
+        }
+        Decided::Owing(mut delivery) if follows(&delivery) => {
+            part(&mut delivery, holder);
+            let over = delivery.left_out().is_empty();
+            Ok(if over { Decided::Ended } else { Decided::Owing(delivery) })
+        }
+        Decided::Commit(_)
+        | Decided::Owing(_)
+        | Decided::Abort { .. }
+        | Decided::Ended
+        | Decided::Nothing => Err(CorruptTransaction { job: txn.job.clone(), at: 0, after, found }),
     }
 }
 

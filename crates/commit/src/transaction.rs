@@ -255,12 +255,15 @@ impl Transaction {
             Event::Declined { txn, number, by }
                 if txn == delivery.txn && delivery.owed_by(&by).contains_key(&number) =>
             {
+                if delivery.given_up.contains(&by) {
+                    return self.forget(by);
+                }
                 let (job, holder) = (self.job.clone(), by);
                 Reaction::perform([CoordinatorAction::Declined { job, holder }])
             }
             Event::Replace { from, to } => self.replace(now, &from, &to),
             Event::Removed { holder } if delivery.left_out().contains(&holder) => {
-                self.part(holder, |txn, holder| CoordinatorRecord::Removed { txn, holder })
+                self.forget(holder)
             }
             Event::Forced { heuristic, by } => self.hear_forced(now, heuristic, by),
             Event::GiveUpAsked { holder, forced } if delivery.owing().contains(&holder) => {
@@ -702,20 +705,25 @@ impl Transaction {
 
     /// Owes nothing any more to one that has done what is left of the commit.
     fn catch_up(&mut self, holder: Installation) -> Reaction {
-        self.part(holder, |txn, holder| CoordinatorRecord::CaughtUp { txn, holder })
-    }
-
-    /// Owes nothing any more to one that had been given up, or replaced.
-    fn part(
-        &mut self,
-        holder: Installation,
-        record: impl Fn(TxnId, Installation) -> CoordinatorRecord,
-    ) -> Reaction {
         let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
             return Reaction::none();
         };
         delivery.part(&holder);
-        let record = record(delivery.txn.clone(), holder);
+        let record = CoordinatorRecord::CaughtUp { txn: delivery.txn.clone(), holder };
+        self.owe_less(record)
+    }
+
+    /// Owes nothing any more to one that had been given up or replaced, and never publishes.
+    fn forget(&mut self, holder: Installation) -> Reaction {
+        let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &mut self.phase else {
+            return Reaction::none();
+        };
+        delivery.forget(&holder);
+        let record = CoordinatorRecord::Removed { txn: delivery.txn.clone(), holder };
+        self.owe_less(record)
+    }
+
+    fn owe_less(&mut self, record: CoordinatorRecord) -> Reaction {
         if matches!(&self.phase, Phase::Owing(delivery) if delivery.left_out().is_empty()) {
             self.phase = Phase::Ended;
         }

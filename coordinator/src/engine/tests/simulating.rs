@@ -233,8 +233,10 @@ const ENDINGS: [Ending; 5] = [
 ];
 
 /// Seeds that found a defect, and which.
-const BROKE_ONCE: [(u64, &str); 1] =
-    [(901_005, "whoever was given up came back, listed its commit twice, and was told ABORT (C6)")];
+const BROKE_ONCE: [(u64, &str); 2] = [
+    (901_005, "whoever was given up came back, listed its commit twice, and was told ABORT (C6)"),
+    (4_002_713, "somebody forced to abort was to take another's place, and was waited for (C14)"),
+];
 const SEEDS: u64 = 30;
 
 /// So many schedules are played where no campaign is asked for, and not for longer than this.

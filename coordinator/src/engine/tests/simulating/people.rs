@@ -145,7 +145,9 @@ impl World {
 
     /// Says whether the operator gives up a worker that may come back: some do.
     fn gives_up(&self, worker: &WorkerId) -> bool {
-        self.sites[worker].lost || self.stage.play.seed.is_multiple_of(3)
+        // Whoever is there and has a case never does what is waited for.
+        let is_there = !self.chief.machine.scheduler.is_lost(worker);
+        self.sites[worker].lost || is_there || self.stage.play.seed.is_multiple_of(3)
     }
 
     fn remove_the_lost(&mut self) -> bool {
