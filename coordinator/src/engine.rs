@@ -6,6 +6,7 @@
 //! because replay and the next inventory ask again.
 
 mod approving;
+mod crossing;
 mod deletion;
 mod departed;
 mod figures;
@@ -39,6 +40,7 @@ use votum_schedule::{Registration, Scheduler, Submission};
 use votum_settle::Settlement;
 use votum_wire::{FromCoordinator, FromWorker, Hello, JobState, Versions, view::JobView};
 
+use crossing::Crossings;
 use departed::Departed;
 use quarantine::Quarantine;
 use testimony::Testimony;
@@ -78,6 +80,7 @@ pub(crate) struct Engine {
     dry_voters: BTreeMap<JobId, Vec<ReplyId>>,
     lease: Lease,
     vitals: AllVitals,
+    crossings: Crossings,
 }
 
 /// What a worker is told when it is admitted.
@@ -127,6 +130,8 @@ enum Pending {
     Superseded {
         job: JobId,
     },
+    /// The turn of a job that waits for another's vote may have come.
+    Uncross,
 }
 
 impl Machine for Engine {
@@ -222,6 +227,7 @@ impl Engine {
             dry_voters: BTreeMap::new(),
             lease,
             vitals: AllVitals::default(),
+            crossings: Crossings::default(),
         }
     }
 
@@ -249,6 +255,7 @@ impl Engine {
             Pending::Conclude { job } => self.conclude(turn, &job),
             Pending::Settle(event) => self.settle(turn, event),
             Pending::Superseded { job } => self.supersede(turn, job),
+            Pending::Uncross => self.uncross(turn),
             Pending::Forget(closing) => self.forget(turn, closing),
             Pending::Asked { reply, question } => self.ask(turn, reply, question),
         }
@@ -476,6 +483,9 @@ impl Engine {
         };
         if let Some(why) = self.about_publishers(job) {
             view.state_message = format!("{}; {why}", view.state_message);
+        }
+        if let Some(why) = self.about_crossing(job) {
+            view.state_message = why;
         }
         if self.commit.is_stale() && !view.state.is_final() {
             view.state_message = format!("{}; {STALE}", view.state_message);

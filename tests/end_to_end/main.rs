@@ -9,6 +9,7 @@ mod attending;
 mod committing;
 mod containing;
 mod counting;
+mod crossing;
 mod crowding;
 mod doubting;
 mod exclusive;

@@ -105,6 +105,7 @@ impl Engine {
             | Pending::Asked { .. }
             | Pending::Forget(_)
             | Pending::Superseded { .. }
+            | Pending::Uncross
             | Pending::LogFoundStale { .. } => true,
         });
     }

@@ -64,10 +64,9 @@ impl Engine {
             Asked::DryVoted { job, came_to } => self.dry_voted(turn, &job, came_to),
             Asked::AllStaged { job, holdings, prepare_timeout } => {
                 let shares = holdings.into_iter().map(share).collect();
-                let event = CoordinatorEvent::AllStaged { job, shares, prepare_timeout };
-                self.commit(turn, event);
+                self.all_staged(turn, job, shares, prepare_timeout);
             }
-            Asked::Withdraw { job } => self.commit(turn, CoordinatorEvent::Withdrawn { job }),
+            Asked::Withdraw { job } => self.unstaged(turn, job),
             Asked::Fail { job, reason, message } => {
                 let cause = Cause { reason, message, by: "votum".to_owned() };
                 self.commit(turn, CoordinatorEvent::AbortAsked { job, cause });
@@ -86,7 +85,9 @@ impl Engine {
         if turn.has_commit_record() {
             return self.pending.push_back(Pending::Commit(event));
         }
+        let about = event.job().cloned();
         let reaction = self.commit.step(turn.now(), event);
+        self.look_behind(about.as_ref());
         let committed =
             |action: &CoordinatorAction| matches!(action, CoordinatorAction::Committed { .. });
         let catches_up = |record: &CoordinatorRecord| {
@@ -140,6 +141,7 @@ impl Engine {
             CoordinatorAction::Committing { txn } => {
                 turn.changed(&txn.job);
                 self.await_publishers(&txn.job);
+                self.note_committing(&txn.job);
                 self.schedule(turn, votum_schedule::Event::Committing { job: txn.job });
             }
             CoordinatorAction::Aborting { job, cause } => {
@@ -179,6 +181,7 @@ impl Engine {
         let closed = votum_settle::Event::Closed { job: job.clone() };
         let _nothing = self.settlement.step(turn.now(), closed);
         let Some(open) = self.jobs.remove(job) else { return };
+        self.leave_crossing(job);
         self.kept.remove(job);
         // What was taken over is visible: nobody rescues it once more.
         if let (Some(rescue), Decision::Commit) = (&open.submission.rescue, decision) {

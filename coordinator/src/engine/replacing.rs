@@ -86,6 +86,7 @@ impl Engine {
     pub(super) fn publisher_replaced(&mut self, turn: &mut Turn, txn: TxnId, from: Installation) {
         let job = txn.job;
         turn.changed(&job);
+        self.note_delivering(&job);
         let moved = self.commit.takers(&job).into_iter().flat_map(|share| {
             let Installation { worker, uid } = share.holder;
             let tasks: BTreeSet<_> = share.pledges.into_iter().map(|one| one.task).collect();

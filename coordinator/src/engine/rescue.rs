@@ -202,6 +202,7 @@ impl Engine {
             | Pending::LogFoundStale { .. }
             | Pending::Forget(_)
             | Pending::Asked { .. }
+            | Pending::Uncross
             | Pending::Conclude { .. } => false,
         })
     }

@@ -86,6 +86,7 @@ impl Engine {
         self.jobs.insert(job.clone(), open);
         if delivers {
             self.watch_publishers(job);
+            self.note_delivering(job);
         }
         Ok(())
     }

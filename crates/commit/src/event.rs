@@ -122,6 +122,29 @@ pub enum CoordinatorEvent {
     Tick,
 }
 
+impl CoordinatorEvent {
+    /// Returns the one job that the event is about, if there is one.
+    #[must_use]
+    pub fn job(&self) -> Option<&JobId> {
+        match self {
+            Self::Opened { job, .. }
+            | Self::KeepsStaged { job }
+            | Self::AllStaged { job, .. }
+            | Self::Withdrawn { job }
+            | Self::AbortAsked { job, .. }
+            | Self::GiveUpAsked { job, .. }
+            | Self::Removed { job, .. }
+            | Self::Replace { job, .. }
+            | Self::AbortSettled { job, .. }
+            | Self::EndSettled { job }
+            | Self::Stopped { job } => Some(job),
+            Self::Received { reply, .. } => Some(&reply.txn().job),
+            Self::FoundCommitted { txn, .. } => Some(&txn.job),
+            Self::Met { .. } | Self::Tick => None,
+        }
+    }
+}
+
 /// What happens to a participant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ParticipantEvent {

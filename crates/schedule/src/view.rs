@@ -230,6 +230,13 @@ impl Scheduler {
         known.map(|worker| self.worker_view(worker))
     }
 
+    /// Returns what a worker said of itself when it was admitted last, unless it was removed.
+    #[must_use]
+    pub fn registration(&self, worker: &WorkerId) -> Option<&Registration> {
+        let known = self.roster.get(worker).filter(|worker| !worker.is_removed());
+        known.map(|worker| &worker.registration)
+    }
+
     /// Returns every worker that has joined and was not removed, by name.
     pub fn workers(&self) -> impl Iterator<Item = WorkerView> {
         self.roster.present().map(|(_, worker)| self.worker_view(worker))
