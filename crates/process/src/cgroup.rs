@@ -203,11 +203,43 @@ impl Groups {
         Self { cgroups: cgroups.clone(), name: group_name(attempt) }
     }
 
-    /// Makes the groups and sets every limit except that of processes.
+    /// Makes the groups and moves this process, and what it spawns from then on, into them, with
+    /// every limit except that of processes.
+    ///
+    /// A daemon that starts meanwhile removes groups that are empty, so that one may go before
+    /// somebody is in it.
+    pub(crate) fn enter(&mut self, limits: &Limits) -> Result<(), LimitError> {
+        self.enter_once_made(limits, || {})
+    }
+
+    /// Does something between the two; tests let the groups go.
+    fn enter_once_made(
+        &mut self,
+        limits: &Limits,
+        mut made: impl FnMut(),
+    ) -> Result<(), LimitError> {
+        let mut races = 0;
+        loop {
+            let entered = self.make(limits).and_then(|()| {
+                made();
+                self.join()
+            });
+            match entered {
+                Err(LimitError::Group { source, .. })
+                    if is_race(&source) && races < RACES_WITH_REMOVAL_MAX =>
+                {
+                    races += 1;
+                }
+                entered => return entered,
+            }
+        }
+    }
+
+    /// Makes the groups and sets the limits.
     ///
     /// What no limit needs is made as far as possible. Groups within those of an attempt have
     /// its limits without being told.
-    pub(crate) fn make(&mut self, limits: &Limits) -> Result<(), LimitError> {
+    fn make(&mut self, limits: &Limits) -> Result<(), LimitError> {
         let wanted = [
             ("memory", limits.memory_bytes.is_some(), &mut self.cgroups.memory),
             ("processes", limits.processes.is_some(), &mut self.cgroups.processes),
@@ -241,8 +273,7 @@ impl Groups {
         Ok(())
     }
 
-    /// Moves this process, and what it spawns from then on, into the groups.
-    pub(crate) fn enter(&self) -> Result<(), LimitError> {
+    fn join(&self) -> Result<(), LimitError> {
         for place in self.cgroups.places() {
             write(&place.dir.join(&self.name), "cgroup.procs", &std::process::id().to_string())?;
         }
@@ -360,11 +391,16 @@ impl Groups {
 fn make_group(path: &Path) -> io::Result<()> {
     for _ in 0..RACES_WITH_REMOVAL_MAX {
         match fs::create_dir_all(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_race(&error) => {}
             made => return made,
         }
     }
     fs::create_dir_all(path)
+}
+
+/// Says whether a folder was there in one moment and not in the next.
+fn is_race(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)
 }
 
 fn group_name(attempt: &AttemptId) -> String {
@@ -395,7 +431,7 @@ fn write(group: &Path, file: &str, text: &str) -> Result<(), LimitError> {
     fs::write(&path, text).map_err(|source| LimitError::Group { what, path, source })
 }
 
-/// How often a group is made again because the one that holds it was just removed.
+/// How often a group is made again because it, or the one that holds it, was just removed.
 const RACES_WITH_REMOVAL_MAX: u32 = 16;
 /// Over which the kernel divides processor time, in microseconds.
 const CPU_PERIOD_US: u64 = 100_000;

@@ -340,8 +340,7 @@ fn spawn_in(
     stderr: PipeWriter,
 ) -> Result<Pid, Exit> {
     let unlimited = |error: LimitError| system(&error);
-    groups.make(&launch.limits).map_err(unlimited)?;
-    groups.enter().map_err(unlimited)?;
+    groups.enter(&launch.limits).map_err(unlimited)?;
     let before = limit_files(launch.limits.file_bytes);
     let task = launch.spawn(stdout, stderr);
     // Raising it to what the hard limit allows is never refused.

@@ -68,8 +68,7 @@ fn every_limit_is_written_as_version_two_wants_it() {
     let mut groups = Groups::of(&tree.detect(), &attempt());
     let own = |file: &str| tree.read(&format!("votum/nightly.load.3.14/{file}"));
 
-    groups.make(&LIMITS).unwrap();
-    groups.enter().unwrap();
+    groups.enter(&LIMITS).unwrap();
     assert!(!tree.path("votum/nightly.load.3.14/pids.max").exists(), "its maker is in it");
     groups.leave(&LIMITS).unwrap();
     groups.kill();
@@ -103,13 +102,31 @@ fn groups_within_an_attempt_leave_the_limits_to_it() {
     let tree = Tree::new();
     let mut groups = Groups::of(&tree.detect().within(&attempt()), &attempt());
 
-    groups.make(&LIMITS).unwrap();
-    groups.enter().unwrap();
+    groups.enter(&LIMITS).unwrap();
     groups.leave(&LIMITS).unwrap();
 
     let inner = tree.path("votum/nightly.load.3.14/nightly.load.3.14");
     let files = fs::read_dir(&inner).unwrap().map(|file| file.unwrap().file_name());
     assert_eq!(files.collect::<Vec<_>>(), ["cgroup.procs"]);
+}
+
+#[test]
+fn a_group_that_is_swept_before_anybody_is_in_it_is_made_again() {
+    let tree = Tree::new();
+    let mut sweeps = 3;
+    let mut groups = Groups::of(&tree.detect(), &attempt());
+    let sweep = || {
+        if sweeps > 0 {
+            sweeps -= 1;
+            fs::remove_dir_all(tree.path("votum/nightly.load.3.14")).unwrap();
+        }
+    };
+
+    groups.enter_once_made(&LIMITS, sweep).unwrap();
+
+    assert_eq!(sweeps, 0);
+    let myself = std::process::id().to_string();
+    assert_eq!(tree.read("votum/nightly.load.3.14/cgroup.procs"), myself);
 }
 
 #[test]
