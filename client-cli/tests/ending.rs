@@ -89,7 +89,7 @@ fn ctrl_c_stops_looking_and_the_job_goes_on() {
         assert!(arguments[0] == "logs" || words.contains("on"), "{arguments:?}: {words}");
     }
     for job in ["endless-again", "endless-first"] {
-        assert_eq!(code(&cluster.run(&["wait", job, "--timeout", "100ms"])), Some(124), "{job}");
+        assert_eq!(code(&cluster.run(&["wait", job, "--timeout", "2s"])), Some(124), "{job}");
         let cancelled = cluster.run(&["cancel", job]);
         assert_eq!(code(&cancelled), Some(0), "{}", said(&cancelled));
         assert_eq!(code(&cluster.run(&["wait", job])), Some(8));

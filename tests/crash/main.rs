@@ -160,7 +160,15 @@ fn restart_when_killed(
         }
         is_over(cluster).then_some(None)
     });
-    // The last steps of a job follow its end.
+    // The last steps of a job follow its end: it is released, what it has staged goes, and that
+    // is recorded.
+    let last = |cluster: &mut Cluster| {
+        eventually("it is killed, or nothing is staged any more", LIMIT, || {
+            let status = cluster.daemon(&plan.daemon).exited();
+            (status.is_some() || cluster.staged().is_empty()).then_some(status)
+        })
+    };
+    let status = status.or_else(|| last(cluster));
     let status = status.or_else(|| cluster.daemon(&plan.daemon).exits_within(AFTER_THE_END));
     let Some(status) = status else { return false };
     assert_eq!(signal_of(status), Some(9), "{plan}: it ended by itself");
@@ -183,5 +191,5 @@ fn is_interrupted(view: &JobView) -> bool {
 /// So many clusters at a time.
 const LANES: usize = 2;
 const LIMIT: Duration = Duration::from_mins(1);
-/// Releases and discards follow the end of a job within this.
+/// What is recorded last of a job is recorded within this after nothing of it is staged any more.
 const AFTER_THE_END: Duration = Duration::from_millis(400);

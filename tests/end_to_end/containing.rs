@@ -51,7 +51,7 @@ fn a_fork_bomb_in_a_health_command_ends_with_its_task() {
     let health = HealthCheck {
         command: ["sh", "-c", bomb].map(str::to_owned).to_vec(),
         interval: SHORT,
-        timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(4),
         failures: 2,
     };
     let task = hungry("exec sleep 600").limited(resources).checked_by(health);

@@ -180,7 +180,8 @@ fn cancelling_ends_the_whole_tree_of_another_user() {
         .runs(&format!("trap 'cat $VOTUM_CANCEL_FILE > {}' TERM", told.display()))
         .runs("setsid sh -c 'trap \"\" TERM; while :; do sleep 600; done' &")
         .runs(&format!("echo up > {}", up.display()))
-        .runs("while :; do sleep 0.05; done");
+        .runs("while :; do sleep 0.05; done")
+        .ends_within(Duration::from_mins(10), Duration::from_secs(3));
     let job = cluster.submit(&JobDraft::new("tree").task(task).spec());
     eventually("it runs", LIMIT, || fs::read_to_string(&up).ok()?.contains("up").then_some(()));
 

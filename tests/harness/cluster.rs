@@ -443,12 +443,18 @@ impl Cluster {
         WORKERS.iter().map(count).sum()
     }
 
+    /// Lists what is staged on any worker.
+    #[must_use]
+    pub fn staged(&self) -> Vec<PathBuf> {
+        WORKERS.iter().flat_map(|worker| entries_below(&self.staging(worker))).collect()
+    }
+
     /// Waits until nothing is staged on any worker.
     #[track_caller]
     pub fn wait_until_staging_is_empty(&self) {
         let mut left = Vec::new();
         let empty = within(LONG, || {
-            left = WORKERS.iter().flat_map(|worker| entries_below(&self.staging(worker))).collect();
+            left = self.staged();
             left.is_empty().then_some(())
         });
         assert!(empty.is_some(), "still staged: {left:#?}");

@@ -4,9 +4,10 @@ use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use votum_journal::{Bearing, Entry, Journal, Lsn, OpenError};
+use votum_journal::{Bearing, Entry, Journal, Lsn, OnDisk, OpenError, Options};
 
 use super::{entry, stream, workload};
 
@@ -90,7 +91,10 @@ fn damage_before_later_records_refuses_the_start() {
 #[test]
 fn damage_within_the_unsynced_group_is_a_torn_tail() {
     let folder = tempfile::tempdir().unwrap();
-    let mut opened = workload::open(folder.path(), 64 << 20).unwrap();
+    // Nothing lazy is written before the journal is closed, so that it is one group.
+    let options =
+        Options { lazy_sync: Duration::from_secs(3600), ..Options::new(workload::CLUSTER) };
+    let mut opened = OnDisk::open(folder.path(), options, |_| ()).unwrap();
     let lsn = opened.journal.append(entry("job/a", b"durable before"));
     opened.reader.wait_for(lsn);
     let start = end_of_log(&only_segment(folder.path()));
