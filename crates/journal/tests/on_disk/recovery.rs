@@ -169,9 +169,8 @@ fn a_missing_segment_refuses_the_start() {
 fn a_segment_of_another_cluster_refuses_the_start() {
     let folder_of = |cluster: [u8; 16]| {
         let folder = tempfile::tempdir().unwrap();
-        let options =
-            votum_journal::Options { segment_bytes: 4096, ..votum_journal::Options::new(cluster) };
-        let mut opened = votum_journal::OnDisk::open(folder.path(), options, |_| ()).unwrap();
+        let options = Options { segment_bytes: 4096, ..Options::new(cluster) };
+        let mut opened = OnDisk::open(folder.path(), options, |_| ()).unwrap();
         for number in 1..=20 {
             let lsn = opened.journal.append(entry("job/a", &[number; 1000]));
             opened.reader.wait_for(lsn);
