@@ -27,11 +27,11 @@ fn a_task_syncs_what_something_rests_on() {
     let expected = [
         // The plan of the attempt, by which a later boot is told from this one.
         "data/attempts/JOB/ATTEMPT/.launch.json",
-        // What the task left, and the list of it; they wait for the disk together.
+        // What the task left, and the list of it.
         "data/staging/JOB/ATTEMPT/out",
         "data/staging/JOB/ATTEMPT/out/rows.txt",
         "data/staging/JOB/ATTEMPT/sealed.json.new",
-        // The way to the list; these, too. Then Sealed is forced.
+        // The way to the list. Then Sealed is forced.
         "data/staging",
         "data/staging/JOB",
         "data/staging/JOB/ATTEMPT",

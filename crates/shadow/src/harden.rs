@@ -1,7 +1,7 @@
 //! Makes what was found in an output read-only and the worker's own, and hands it to be synced.
 //!
 //! Files are taken by several lanes at once. A large one is synced while it is
-//! hashed; small ones are handed on, so that all of an attempt wait for the disk together.
+//! hashed; small ones are handed on, to be synced when nothing of the attempt is left to write.
 
 use std::{
     fs::File,

@@ -1,8 +1,8 @@
-//! Syncs that do not need each other, waited for together.
+//! Syncs that do not need each other, begun when everything they cover is written.
 //!
-//! A sync is a wait: for the disk, and on a journalling filesystem for one commit that all
-//! who wait share. So what must be durable before the same next step is collected, and
-//! synced by several lanes at once.
+//! On a journalling filesystem the first sync commits whatever was changed until then, and
+//! those after it find little left. A few follow one another on one thread: to start and wake
+//! another one costs more than it saves. Many are taken by several lanes at once.
 
 use std::{
     os::fd::OwnedFd,
@@ -54,7 +54,7 @@ impl Syncs {
         };
         // This thread is a lane, too.
         thread::scope(|scope| {
-            let others = LANES.min(waiting.len()).saturating_sub(1);
+            let others = LANES.min(waiting.len() / WORTH_A_LANE).saturating_sub(1);
             let others: Vec<_> = (0..others).map(|_| scope.spawn(lane)).collect();
             let mine = lane();
             let theirs: Vec<_> = others
@@ -68,6 +68,8 @@ impl Syncs {
 
 /// How many syncs are waited for at a time.
 const LANES: usize = 8;
+/// So many syncs are worth a thread.
+const WORTH_A_LANE: usize = 8;
 /// How many descriptors are kept open for it.
 const WAITING_MAX: usize = 64;
 
