@@ -185,8 +185,14 @@ impl Cgroups {
         }
     }
 
+    /// Returns where there are groups to make; a place that serves several ends is there once.
     fn places(&self) -> impl Iterator<Item = &Place> {
-        [&self.kill, &self.memory, &self.processes, &self.cpu].into_iter().flatten()
+        let all = [&self.kill, &self.memory, &self.processes, &self.cpu];
+        all.into_iter().enumerate().filter_map(move |(at, place)| {
+            let place = place.as_ref()?;
+            let is_first = !all[..at].iter().copied().flatten().any(|one| one.dir == place.dir);
+            is_first.then_some(place)
+        })
     }
 }
 
@@ -237,22 +243,30 @@ impl Groups {
 
     /// Makes the groups and sets the limits.
     ///
-    /// What no limit needs is made as far as possible. Groups within those of an attempt have
-    /// its limits without being told.
+    /// Groups that limit nothing of this attempt are not made, but for two: one to end it whole,
+    /// one to see how much memory it had. To enter a group is a wait for the whole kernel, in which
+    /// nobody can fork. Groups within those of an attempt have its limits without being told.
     fn make(&mut self, limits: &Limits) -> Result<(), LimitError> {
+        let (within, of_use) = (self.cgroups.within, true);
         let wanted = [
-            ("memory", limits.memory_bytes.is_some(), &mut self.cgroups.memory),
-            ("processes", limits.processes.is_some(), &mut self.cgroups.processes),
-            ("processor time", limits.cpu_millis.is_some(), &mut self.cgroups.cpu),
-            ("nothing", false, &mut self.cgroups.kill),
+            ("memory", limits.memory_bytes.is_some(), of_use, &mut self.cgroups.memory),
+            ("processes", limits.processes.is_some(), within, &mut self.cgroups.processes),
+            ("processor time", limits.cpu_millis.is_some(), within, &mut self.cgroups.cpu),
+            ("nothing", false, of_use, &mut self.cgroups.kill),
         ];
-        for (what, needed, place) in wanted {
+        for (what, needed, useful, place) in wanted {
             let Some(there) = place else {
                 if needed {
                     return Err(LimitError::Unsupported { what });
                 }
                 continue;
             };
+            // The attempt that it would count with has none of its own there.
+            let is_apart = within && !there.dir.exists();
+            if is_apart || !(needed || useful) {
+                *place = None;
+                continue;
+            }
             let path = there.dir.join(&self.name);
             if let Err(source) = make_group(&path) {
                 if needed {

@@ -82,6 +82,41 @@ fn every_limit_is_written_as_version_two_wants_it() {
 }
 
 #[test]
+fn an_attempt_enters_only_the_groups_that_it_needs() {
+    let base = tempfile::tempdir().unwrap();
+    let place = |name: &str, version| {
+        let home = base.path().join(name);
+        Some(Place { dir: home.join("votum"), home, version })
+    };
+    let cgroups = Cgroups {
+        kill: place("unified", Version::Two),
+        memory: place("memory", Version::One),
+        processes: place("pids", Version::One),
+        cpu: place("cpu", Version::One),
+        within: false,
+    };
+    let made = |limits: &Limits| {
+        let mut groups = Groups::of(&cgroups, &attempt());
+        groups.make(limits).unwrap();
+        let made = ["unified", "memory", "pids", "cpu"]
+            .map(|name| base.path().join(name).join("votum/nightly.load.3.14").exists());
+        let entered = groups.cgroups.places().count();
+        groups.remove();
+        (made, entered)
+    };
+
+    assert_eq!(made(&Limits::default()), ([true, true, false, false], 2));
+    let few = Limits { processes: Some(32), ..Limits::default() };
+    assert_eq!(made(&few), ([true, true, true, false], 3));
+
+    // Of one tree that has every controller there is one group for all.
+    let tree = Tree::new();
+    let mut groups = Groups::of(&tree.detect(), &attempt());
+    groups.make(&LIMITS).unwrap();
+    assert_eq!(groups.cgroups.places().count(), 1);
+}
+
+#[test]
 fn what_version_two_counts_is_understood() {
     let tree = Tree::new();
     let mut groups = Groups::of(&tree.detect(), &attempt());
@@ -100,6 +135,7 @@ fn what_version_two_counts_is_understood() {
 #[test]
 fn groups_within_an_attempt_leave_the_limits_to_it() {
     let tree = Tree::new();
+    Groups::of(&tree.detect(), &attempt()).make(&LIMITS).unwrap();
     let mut groups = Groups::of(&tree.detect().within(&attempt()), &attempt());
 
     groups.enter(&LIMITS).unwrap();
