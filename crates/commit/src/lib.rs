@@ -90,5 +90,6 @@ pub use message::{Installation, Knowledge, LogPosition, Message, Peer, Pledge, R
 pub use participants::Participants;
 pub use record::{CoordinatorRecord, ParticipantRecord};
 pub use replay::{CorruptTransaction, Recorded, readable_commit};
+pub use round::PEERS_MAX;
 pub use standing::{Stage, Standing};
 pub use vote::{Objection, Vote};

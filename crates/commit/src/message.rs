@@ -102,7 +102,8 @@ pub enum Message {
         holder: Installation,
         /// What to promise.
         pledges: Vec<Pledge>,
-        /// Everyone else in the round.
+        /// Whom to ask in doubt: everyone else in the round, or in a large one the next
+        /// [`PEERS_MAX`](crate::PEERS_MAX) in the ring of all.
         peers: Vec<Peer>,
     },
     /// Phase two: the round committed; publish what names this installation.

@@ -1,6 +1,6 @@
 //! One round of votes: who was asked, who answered, and what the answers come to.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
 
 use votum_ids::TxnId;
 use votum_machine::Moment;
@@ -93,7 +93,9 @@ impl Round {
             }
             (None, vote @ (Vote::Yes | Vote::ReadOnly)) => {
                 self.votes.insert(by, vote);
-                if self.silent().next().is_none() { Tally::Complete } else { Tally::Open }
+                // Only those who were asked are counted.
+                let complete = self.votes.len() == self.shares.len();
+                if complete { Tally::Complete } else { Tally::Open }
             }
             (Some(first), vote) if *first == vote => Tally::Open,
             (Some(_), _) => Tally::Strange(Alarm::ContradictoryVote { txn: self.txn.clone(), by }),
@@ -152,19 +154,89 @@ impl Round {
         self.shares.keys().map(|holder| (holder.clone(), self.votes.get(holder).cloned())).collect()
     }
 
+    /// Names the peers that a participant may ask: those that follow it in the order of all, as
+    /// in a ring, so that what one of them knows reaches everybody from one to the next (C7).
     fn peers_of(&self, holder: &Installation) -> Vec<Peer> {
-        self.shares
-            .values()
-            .filter(|share| share.holder != *holder)
+        let later = self.shares.range((Bound::Excluded(holder), Bound::Unbounded));
+        let earlier = self.shares.range(..holder);
+        let mut peers: Vec<Peer> = later
+            .chain(earlier)
+            .take(PEERS_MAX)
+            .map(|(_, share)| share)
             .map(|share| Peer {
                 installation: share.holder.clone(),
                 address: share.address.clone(),
                 updates: share.updates(),
             })
-            .collect()
+            .collect();
+        peers.sort();
+        peers
     }
 }
+
+/// Most peers that a participant is told of: a round would have as many names as the square of
+/// its participants otherwise, in its messages and in everybody's log.
+pub const PEERS_MAX: usize = 32;
 
 /// A check that reads everything again takes its time; a lost message should not.
 const PREPARE_AGAIN: Patience =
     Patience { least: Duration::from_secs(1), most: Duration::from_secs(8) };
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use votum_ids::{Epoch, JobId, WorkerId, WorkerUid};
+
+    use super::*;
+
+    fn installation(number: usize) -> Installation {
+        let worker = WorkerId::new(format!("w{number:03}")).unwrap();
+        let uid = format!("00000000-0000-0000-0000-{number:012}").parse::<WorkerUid>().unwrap();
+        Installation { worker, uid }
+    }
+
+    fn round(participants: usize) -> Round {
+        let share = |number| {
+            let holder = installation(number);
+            let address = format!("{}:7071", holder.worker);
+            (holder.clone(), Share { holder, address, pledges: Vec::new() })
+        };
+        let txn = TxnId { job: JobId::new("sales-1").unwrap(), epoch: Epoch(1), counter: 1 };
+        let shares = Arc::new((0..participants).map(share).collect());
+        Round::open(Moment::START, txn, shares, Duration::from_secs(60))
+    }
+
+    fn named(round: &Round, number: usize) -> BTreeSet<Installation> {
+        round.peers_of(&installation(number)).into_iter().map(|peer| peer.installation).collect()
+    }
+
+    #[test]
+    fn a_small_round_names_everybody_else() {
+        let round = round(PEERS_MAX + 1);
+
+        for number in 0..=PEERS_MAX {
+            let others = (0..=PEERS_MAX).filter(|other| *other != number).map(installation);
+            assert_eq!(named(&round, number), others.collect());
+        }
+    }
+
+    #[test]
+    fn what_one_knows_reaches_everybody_in_a_large_round() {
+        let participants = 200;
+        let round = round(participants);
+        let names: Vec<_> = (0..participants).map(|number| named(&round, number)).collect();
+        assert!(names.iter().all(|names| names.len() == PEERS_MAX));
+
+        // Everybody who does not know asks, again and again; the coordinator is gone.
+        let mut knowing = BTreeSet::from([installation(100)]);
+        let mut asked = 0;
+        while knowing.len() < participants {
+            let learn = |number: &usize| !names[*number].is_disjoint(&knowing);
+            let learned: Vec<_> = (0..participants).filter(learn).map(installation).collect();
+            knowing.extend(learned);
+            asked += 1;
+            assert!(asked <= participants / PEERS_MAX + 1, "only {} know", knowing.len());
+        }
+    }
+}
