@@ -6,6 +6,7 @@
 //! because replay and the next inventory ask again.
 
 mod approving;
+mod census;
 mod crossing;
 mod deletion;
 mod departed;
@@ -30,7 +31,10 @@ mod traced;
 mod txns;
 mod vitals;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use votum_commit::{Cause, Coordinator, CoordinatorEvent, Installation, Message, Reply};
 use votum_ids::{AttemptId, JobId, RequestId, WorkerId};
@@ -40,6 +44,7 @@ use votum_schedule::{Registration, Scheduler, Submission};
 use votum_settle::Settlement;
 use votum_wire::{FromCoordinator, FromWorker, Hello, JobState, Versions, view::JobView};
 
+use census::Census;
 use crossing::Crossings;
 use departed::Departed;
 use quarantine::Quarantine;
@@ -66,7 +71,8 @@ pub(crate) struct Engine {
     scheduler: Scheduler,
     commit: Coordinator,
     settlement: Settlement,
-    jobs: BTreeMap<JobId, OpenJob>,
+    /// Each by itself: a tree has room for more than is in it.
+    jobs: BTreeMap<JobId, Box<OpenJob>>,
     requests: BTreeMap<RequestId, KnownRequest>,
     quarantine: Quarantine,
     testimony: Testimony,
@@ -80,6 +86,7 @@ pub(crate) struct Engine {
     dry_voters: BTreeMap<JobId, Vec<ReplyId>>,
     lease: Lease,
     vitals: AllVitals,
+    census: Census,
     crossings: Crossings,
 }
 
@@ -186,7 +193,9 @@ impl Machine for Engine {
                 None => self.tick(&mut turn),
             },
         }
-        turn.finish()
+        let reaction = turn.finish();
+        self.note_changed(&reaction.actions);
+        reaction
     }
 
     fn next_deadline(&self) -> Option<Moment> {
@@ -227,6 +236,7 @@ impl Engine {
             dry_voters: BTreeMap::new(),
             lease,
             vitals: AllVitals::default(),
+            census: Census::default(),
             crossings: Crossings::default(),
         }
     }
@@ -288,7 +298,7 @@ impl Engine {
         turn: &mut Turn,
         intent: Intent,
         job: JobId,
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         submission: Submission,
     ) -> Answer {
         let request = submission.request;
@@ -313,7 +323,7 @@ impl Engine {
         let received = self.anchor.at(turn.now());
         let deadline = Some(turn.now().after(spec.time_in_all()));
         let open = OpenJob::new(spec.clone(), submission.clone(), received);
-        self.jobs.insert(job.clone(), open);
+        self.jobs.insert(job.clone(), Box::new(open));
         self.commit(turn, CoordinatorEvent::Opened { job: job.clone(), deadline });
         if !spec.keep_staged.is_zero() {
             self.commit(turn, CoordinatorEvent::KeepsStaged { job: job.clone() });
@@ -499,21 +509,16 @@ impl Engine {
         Answer::Workers(self.shown_workers())
     }
 
-    fn cluster(&self) -> Cluster {
+    fn cluster(&mut self) -> Cluster {
+        let totals = self.totals();
         let mut cluster = Cluster {
+            jobs: totals.jobs,
             quarantined: self.quarantined_streams(),
             stale: self.commit.is_stale(),
             kept: self.kept.len() as u64,
-            mixed: self.jobs.values().filter(|open| open.is_mixed()).count() as u64,
-            ..Cluster::default()
+            mixed: totals.mixed,
+            workers: BTreeMap::new(),
         };
-        for (job, open) in &self.jobs {
-            let stage = self.commit.phase(job).map(|standing| standing.stage);
-            let kept = self.kept.contains_key(job);
-            let awaits = self.scheduler.awaits_approval(job);
-            let state = view::fate::state(stage.as_ref(), open, kept, awaits);
-            *cluster.jobs.entry(state).or_default() += 1;
-        }
         let quarantined = self.quarantined_count();
         if quarantined > 0 {
             cluster.jobs.insert(JobState::Quarantined, quarantined);

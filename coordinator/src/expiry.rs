@@ -98,6 +98,8 @@ const AT_ONCE: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use votum_commit::Decision;
     use votum_journal::Journal;
 
@@ -173,7 +175,7 @@ mod tests {
     fn received() -> Record {
         let schedule = votum_schedule::Record::Received {
             job: job(),
-            spec: Box::new(spec("sales", "s1")),
+            spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
         };
         let schedule = Some(schedule);

@@ -1,6 +1,6 @@
 //! What the engine itself knows of an open job, beyond its machines: who asked, and when what happened.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use votum_commit::{Cause, CoordinatorRecord, Decision, Forced, Heuristic, Installation};
 use votum_driver::Stamped;
@@ -16,7 +16,7 @@ use crate::{exchange::Exchange, record::JobRecord};
 /// but its settlement keeps the job open.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenJob {
-    pub(crate) spec: Box<JobSpec>,
+    pub(crate) spec: Arc<JobSpec>,
     pub(crate) submission: Submission,
     pub(crate) received: WallTime,
     /// The first task was assigned.
@@ -63,7 +63,7 @@ pub(crate) struct ForcedOutcome {
 
 impl OpenJob {
     /// Starts with a job that was just received.
-    pub(crate) fn new(spec: Box<JobSpec>, submission: Submission, received: WallTime) -> Self {
+    pub(crate) fn new(spec: Arc<JobSpec>, submission: Submission, received: WallTime) -> Self {
         Self {
             spec,
             submission,
@@ -262,7 +262,7 @@ mod tests {
         let at = |millis, record| Stamped { at: WallTime(millis), record };
         let received = votum_schedule::Record::Received {
             job: job(),
-            spec: Box::new(spec("sales", "s1")),
+            spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
         };
         let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };

@@ -1,6 +1,6 @@
 //! What clients ask of the coordinator; each is answered once, after what it changes is durable.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use votum_ids::{JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
@@ -19,7 +19,7 @@ pub(crate) enum Question {
         /// The id it shall have.
         job: JobId,
         /// What was asked for.
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         /// Who, and under which request.
         submission: Submission,
     },

@@ -344,7 +344,7 @@ pub(crate) const JOURNAL_FOLDER: &str = "journal";
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use votum_journal::{Bearing, Entry, Urgency};
     use votum_machine::{Machine, Moment, Reaction};
@@ -534,7 +534,7 @@ pub(crate) mod tests {
     fn received(job: &JobId) -> Record {
         let schedule = votum_schedule::Record::Received {
             job: job.clone(),
-            spec: Box::new(spec("sales", "s1")),
+            spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
         };
         let record = JobRecord {

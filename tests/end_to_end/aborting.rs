@@ -91,7 +91,7 @@ fn a_task_reads_why_it_is_stopped_before_its_own_signal_comes() {
     };
     let spec = |name: &str, limit| {
         let mut spec = JobDraft::new(name).task(task("t1")).spec();
-        let task = spec.tasks.first_entry().unwrap().into_mut();
+        let task = spec.tasks.values_mut().next().unwrap();
         (task.stop_signal, task.grace_period) = (TaskSignal::Usr1, LIMIT);
         task.timeout = limit;
         spec
@@ -145,7 +145,7 @@ fn a_task_that_keeps_failing_aborts_the_job() {
     let cluster = patient();
     let failing = "echo so it goes >&2; exit 7";
     let mut spec = JobDraft::trio_with("fails", "rows.txt", &cluster.runs(), failing).spec();
-    spec.tasks.last_entry().unwrap().get_mut().retry.attempts = 3;
+    spec.tasks.values_mut().next_back().unwrap().retry.attempts = 3;
     let job = cluster.submit(&spec);
     let view = cluster.ended(&job);
 
@@ -221,7 +221,7 @@ fn a_target_that_must_be_free_makes_its_worker_vote_no() {
 fn a_program_that_does_not_exist_is_not_tried_again() {
     let cluster = patient();
     let mut spec = JobDraft::new("nothing").task(TaskDraft::new("t1").on("s1")).spec();
-    spec.tasks.first_entry().unwrap().get_mut().program =
+    spec.tasks.values_mut().next().unwrap().program =
         votum_job::Program::Command(vec!["no-such-program-here".to_owned()]);
     let job = cluster.submit(&spec);
     let view = cluster.ended(&job);

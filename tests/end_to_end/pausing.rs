@@ -81,7 +81,7 @@ fn a_retry_does_not_wait_for_the_end_of_the_backoff() {
         .runs(&format!("[ -e {} ]", gate.display()))
         .writes("rows", "rows.txt");
     let mut spec = JobDraft::new("again").task(task).spec();
-    let retry = &mut spec.tasks.first_entry().unwrap().into_mut().retry;
+    let retry = &mut spec.tasks.values_mut().next().unwrap().retry;
     (retry.attempts, retry.backoff, retry.backoff_max) = (2, HOUR, HOUR);
     let job = cluster.submit(&spec);
     cluster.wait_for("it waits", &job, |view| state(view, "t1") == TaskState::Retrying);
@@ -100,7 +100,7 @@ fn a_job_with_exhausted_retries_waits_for_a_person_if_it_says_so() {
     let runs = cluster.runs();
     let mut spec = JobDraft::trio_with("mended", "rows.txt", &runs, &check).spec();
     spec.on_exhausted = OnExhausted::Pause;
-    spec.tasks.last_entry().unwrap().into_mut().retry.attempts = 2;
+    spec.tasks.values_mut().next_back().unwrap().retry.attempts = 2;
     let job = cluster.submit(&spec);
     let held = cluster.wait_for("it is held", &job, |view| view.pause.is_some());
     assert_eq!(held.pause.as_ref().unwrap().origin, PauseOrigin::Exhausted);

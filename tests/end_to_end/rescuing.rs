@@ -89,7 +89,7 @@ pub(crate) fn aborted(cluster: &Cluster, keep_staged: Duration) -> JobId {
     let mut spec: JobSpec =
         JobDraft::trio_with("rescued", "rows.txt", &cluster.runs(), &check).spec();
     spec.keep_staged = keep_staged;
-    spec.tasks.last_entry().unwrap().into_mut().retry.attempts = 1;
+    spec.tasks.values_mut().next_back().unwrap().retry.attempts = 1;
     let job = cluster.submit(&spec);
     let view = cluster.ended(&job);
     assert_eq!(view.state, JobState::Aborted, "{view:#?}");

@@ -56,7 +56,7 @@ fn a_crash_before_the_program_runs_costs_no_attempt() {
         cluster.worker("s1").start_with(&[("VOTUM_CRASH_AT", point)]);
         let task = TaskDraft::new("t1").on("s1").counted(&cluster.runs());
         let mut spec = JobDraft::new("begins").task(task.writes("rows", "rows.txt")).spec();
-        let retry = &mut spec.tasks.first_entry().unwrap().into_mut().retry;
+        let retry = &mut spec.tasks.values_mut().next().unwrap().retry;
         // Neither an attempt of the user's nor his backoff is spent on a crash.
         (retry.attempts, retry.backoff, retry.backoff_max) = (1, HOUR, HOUR);
         let job = cluster.submit(&spec);

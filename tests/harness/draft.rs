@@ -8,9 +8,9 @@ use std::{
 
 use votum_ids::{Existing, OutputName, StepName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    CheckpointPolicy, Compensation, EffectSpec, EffectWork, HealthCheck, InputSpec, JobSpec,
-    OnExhausted, OnUnknown, OnUnreachable, OutputSpec, Placement, Program, RETENTION_DEFAULT,
-    Resources, RetryPolicy, Step, TaskSpec, Trigger,
+    CheckpointPolicy, Compensation, EffectSpec, EffectWork, FlatMap, HealthCheck, InputSpec,
+    JobSpec, OnExhausted, OnUnknown, OnUnreachable, OutputSpec, Placement, Program,
+    RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec, Trigger,
 };
 
 /// A job while it is written.
@@ -41,7 +41,7 @@ impl JobDraft {
             dry_vote: None,
             on_exhausted: OnExhausted::Abort,
             keep_staged: Duration::ZERO,
-            tasks: BTreeMap::new(),
+            tasks: FlatMap::new(),
             effects: BTreeMap::new(),
         })
     }
@@ -163,12 +163,12 @@ impl TaskDraft {
     /// Undoes the task by a script, tried often.
     #[must_use]
     pub fn compensated(mut self, script: &str) -> Self {
-        self.spec.compensate = Some(Compensation {
+        self.spec.compensate = Some(Box::new(Compensation {
             program: shell(script),
             timeout: Duration::from_secs(20),
             retry: soon(OFTEN),
             elsewhere: false,
-        });
+        }));
         self
     }
 

@@ -8,7 +8,7 @@ use votum_ids::{
     AttemptId, ClusterId, Digest, Epoch, Existing, FencingToken, Incarnation, JobId, OutputName,
     Target, TargetKind, TaskId, TxnId, WorkerId, WorkerUid,
 };
-use votum_job::{Assignment, OutputSpec, Program, StagedOutput, TaskSpec, Usage};
+use votum_job::{Assignment, FlatMap, OutputSpec, Program, StagedOutput, TaskSpec, Usage};
 
 pub(crate) fn job() -> JobId {
     JobId::new("sales-7").unwrap()
@@ -55,7 +55,7 @@ pub(crate) fn assignment(counter: u64) -> Assignment {
         worker: alice().worker,
         job_name: "sales".to_owned(),
         spec: TaskSpec {
-            outputs: BTreeMap::from([(output("rows"), rows)]),
+            outputs: FlatMap::from([(output("rows"), rows)]),
             timeout: Duration::from_mins(1),
             grace_period: Duration::from_secs(10),
             ..TaskSpec::of(Program::Command(vec!["true".to_owned()]))

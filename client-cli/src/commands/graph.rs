@@ -1,6 +1,6 @@
 //! `votum graph`: the tasks of a job and what they wait for.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use votum_ids::TaskId;
@@ -80,5 +80,5 @@ async fn read(
     let spec = view.spec.ok_or_else(|| {
         Fault::new(Exit::Refused, "SPEC_GONE", format!("the spec of {job} is gone with its record"))
     })?;
-    Ok((*spec, states))
+    Ok((Arc::unwrap_or_clone(spec), states))
 }

@@ -1,5 +1,7 @@
 //! `votum rerun`: a new job of the same spec.
 
+use std::sync::Arc;
+
 use clap::Args;
 use votum_ids::JobId;
 use votum_wire::{Translate as _, request::SubmitJob};
@@ -45,7 +47,7 @@ pub(crate) async fn run(args: &RerunArgs, context: &Context) -> Outcome {
             .hint("hand in its job file again:  votum submit FILE"));
     };
     let request = SubmitJob {
-        spec: *spec,
+        spec: Arc::unwrap_or_clone(spec),
         job: args.id.clone(),
         request: Some(submit::draw_request_id()),
         validate_only: false,

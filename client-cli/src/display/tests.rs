@@ -1,6 +1,6 @@
 //! What people see, word by word.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
 use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
@@ -172,7 +172,7 @@ nightly-sales-k3f9x2ab  PREPARING  6m 41s
 
 #[test]
 fn a_picture_draws_each_task_below_what_it_waits_for() {
-    let view = JobView { spec: Some(Box::new(chain())), ..samples::reporting() };
+    let view = JobView { spec: Some(Arc::new(chain())), ..samples::reporting() };
     let lines = frame::picture(&view, at(60), Size { width: 120, ..WIDE }, Paint::Off);
     let of_tasks = &lines[1..4];
     for (line, begin) in of_tasks.iter().zip(["  extract  ", "    report ", "      load "]) {
@@ -186,7 +186,7 @@ fn a_picture_draws_each_task_below_what_it_waits_for() {
 
 #[test]
 fn a_job_is_explained_in_plain_words() {
-    let view = JobView { spec: Some(Box::new(chain())), ..samples::reporting() };
+    let view = JobView { spec: Some(Arc::new(chain())), ..samples::reporting() };
     let told = explain::explain(&view, at(60)).text(Paint::Off, Some(80));
     for words in [
         "nightly-sales-k3f9x2ab is RUNNING",

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{JobId, TaskId};
 use votum_job::{
-    APPROVAL_DEFAULT, JobSpec, OnExhausted, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT, TASKS_MAX,
-    TIMEOUT_DEFAULT, TaskSpec,
+    APPROVAL_DEFAULT, FlatMap, JobSpec, OnExhausted, PREPARE_TIMEOUT_DEFAULT, RETENTION_DEFAULT,
+    TASKS_MAX, TIMEOUT_DEFAULT, TaskSpec,
 };
 
 use super::{
@@ -124,17 +124,17 @@ fn commit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Commit {
     Commit { prepare_timeout, approval, dry_vote }
 }
 
-fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskSpec> {
+fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> FlatMap<TaskId, TaskSpec> {
     let mut tasks = BTreeMap::new();
     let (Some(key), Some(node)) = (fields.key("tasks"), fields.find("tasks")) else {
         reader.report(Problem::new(fields.at(), "the job has no `tasks`".to_owned()));
-        return tasks;
+        return FlatMap::new();
     };
     let entries = reader.entries(node);
     if entries.len() > TASKS_MAX {
         let message = format!("{} tasks; a job has at most {TASKS_MAX}", entries.len());
         reader.report(at_key(key, message).help("split it, or let one task do more"));
-        return tasks;
+        return FlatMap::new();
     }
     for (key, node) in entries {
         let id = reader.name(key, str::parse::<TaskId>);
@@ -143,7 +143,7 @@ fn tasks(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<TaskId, TaskS
             tasks.insert(id, spec);
         }
     }
-    tasks
+    tasks.into()
 }
 
 /// Names a job that has no name, for as long as it takes to refuse it.

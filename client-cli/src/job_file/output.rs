@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use votum_ids::{Existing, OutputName, Target, TargetKind};
-use votum_job::{GENERATIONS_KEPT_MAX, OutputSpec, REPLICAS_MAX};
+use votum_job::{FlatMap, GENERATIONS_KEPT_MAX, OutputSpec, REPLICAS_MAX};
 
 use super::{
     fields::{Reader, at_key},
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Reads the outputs of a task.
-pub(super) fn read_all(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputName, OutputSpec> {
+pub(super) fn read_all(reader: &mut Reader<'_>, node: &Node) -> FlatMap<OutputName, OutputSpec> {
     let mut outputs = BTreeMap::new();
     for (key, node) in reader.entries(node) {
         let name = reader.name(key, str::parse::<OutputName>);
@@ -22,7 +22,7 @@ pub(super) fn read_all(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputN
             outputs.insert(name, output);
         }
     }
-    outputs
+    outputs.into()
 }
 
 fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<OutputSpec> {

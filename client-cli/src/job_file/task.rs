@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use votum_ids::{OutputName, TaskId, WorkerId};
 use votum_job::{
-    GRACE_PERIOD_DEFAULT, InputSpec, Placement, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
+    FlatMap, GRACE_PERIOD_DEFAULT, InputSpec, Placement, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
 };
 
 use super::{
@@ -48,7 +48,7 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node) -> TaskSpec 
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         grace_period: grace_period.unwrap_or(GRACE_PERIOD_DEFAULT),
         retry: retry.unwrap_or_default(),
-        compensate: compensate.flatten(),
+        compensate: compensate.flatten().map(Box::new),
         ..spec
     }
 }
@@ -70,7 +70,7 @@ pub(super) fn placement(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Placeme
     Placement { worker, labels }
 }
 
-fn inputs(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputName, InputSpec> {
+fn inputs(reader: &mut Reader<'_>, node: &Node) -> FlatMap<OutputName, InputSpec> {
     let mut inputs = BTreeMap::new();
     for (key, node) in reader.entries(node) {
         let name = reader.name(key, str::parse::<OutputName>);
@@ -79,7 +79,7 @@ fn inputs(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<OutputName, InputSpe
             inputs.insert(name, input);
         }
     }
-    inputs
+    inputs.into()
 }
 
 fn input(reader: &mut Reader<'_>, key: &Key, node: &Node) -> Option<InputSpec> {

@@ -1,6 +1,6 @@
 //! Jobs: hand in, show, list, watch, cancel, pause, retry, read logs.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use tonic::{Request, Response, Status};
@@ -259,7 +259,7 @@ impl JobApi {
         }
         self.0.room.for_a_job()?;
         let intent = if validate_only { Intent::Check } else { Intent::Receive };
-        let spec = Box::new(spec);
+        let spec = Arc::new(spec);
         let question = Question::Submit { intent, job, spec, submission };
         match self.0.put(question).await? {
             Ok(Answer::Received { job, duplicate }) => Ok(Submitted { job: Some(*job), duplicate }),

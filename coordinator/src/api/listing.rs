@@ -279,6 +279,8 @@ const TOGETHER: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use votum_commit::Decision;
     use votum_driver::{Clock, Inbox};
     use votum_ids::RequestId;
@@ -345,8 +347,9 @@ mod tests {
         let job = JobId::new(format!("{name}-{number}")).unwrap();
         let request = RequestId(uuid::Uuid::from_u128(u128::from(number) + 1));
         let submission = votum_schedule::Submission { request, ..submission() };
-        let mut spec = Box::new(spec("sales", "s1"));
+        let mut spec = spec("sales", "s1");
         name.clone_into(&mut spec.display_name);
+        let spec = Arc::new(spec);
         let received = votum_schedule::Record::Received { job: job.clone(), spec, submission };
         let closing = Closing {
             job: job.clone(),

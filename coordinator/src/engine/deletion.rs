@@ -41,7 +41,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use uuid::Uuid;
     use votum_commit::Decision;
@@ -76,8 +76,9 @@ mod tests {
     #[test]
     fn an_open_job_is_not_deleted() {
         let mut engine = engine(Epoch(1));
-        let mut spec = Box::new(spec("sales", "s1"));
+        let mut spec = spec("sales", "s1");
         spec.tasks.values_mut().for_each(|task| task.placement.worker = None);
+        let spec = Arc::new(spec);
         let (intent, submission) = (Intent::Receive, submission());
         let submit = Question::Submit { intent, job: job(), spec, submission };
         let _ = engine.step(Moment::START, asked(submit));

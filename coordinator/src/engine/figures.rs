@@ -9,7 +9,7 @@ use crate::figures::Figures;
 
 impl Engine {
     /// Counts what stands at this moment; costs a walk over the open jobs.
-    pub(super) fn figures(&self, now: Moment) -> Figures {
+    pub(super) fn figures(&mut self, now: Moment) -> Figures {
         let doubts: Vec<WallTime> = self.jobs.keys().filter_map(|job| self.doubt(job)).collect();
         Figures {
             cluster: self.cluster(),

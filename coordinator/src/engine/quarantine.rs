@@ -39,6 +39,7 @@ impl Engine {
         let _discards = self.scheduler.step(Moment::START, closed);
         let closed = votum_settle::Event::Closed { job: job.clone() };
         let _nothing = self.settlement.step(Moment::START, closed);
+        self.count_later(&job);
         self.jobs.remove(&job);
         let readable = quarantined.decisions.iter().map(|told| told.record.clone());
         self.commit.set_aside(job.clone(), readable);

@@ -83,7 +83,8 @@ impl Engine {
         let known = KnownRequest { job: job.clone(), spec_digest: open.submission.spec_digest };
         self.requests.insert(open.submission.request, known);
         let delivers = decision == Some(Decision::Commit) && open.over.is_none();
-        self.jobs.insert(job.clone(), open);
+        self.count_later(job);
+        self.jobs.insert(job.clone(), Box::new(open));
         if delivers {
             self.watch_publishers(job);
             self.note_delivering(job);

@@ -6,7 +6,7 @@ mod approving;
 mod forcing;
 mod operations;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use votum_commit::{LogPosition, LogState, Start, Vote};
@@ -426,7 +426,7 @@ impl World {
             question: Question::Submit {
                 intent: Intent::Receive,
                 job: job(),
-                spec: Box::new(spec(name, worker)),
+                spec: Arc::new(spec(name, worker)),
                 submission: submission(),
             },
         };
@@ -477,6 +477,8 @@ impl World {
 
     fn step(&mut self, event: Event) -> Reaction<Record, Action> {
         let reaction = self.engine.step(Moment::START, event);
+        // Compares what it has counted on the way with what there is.
+        let _totals = self.engine.totals();
         let recorded = reaction.record.clone().map(|record| (ANCHOR, record));
         self.records.extend(recorded);
         reaction

@@ -1,11 +1,9 @@
 //! The jobs that are measured.
 
-use std::collections::BTreeMap;
-
 use uuid::Uuid;
 use votum_client::wire::request::SubmitJob;
 use votum_ids::{Existing, OutputName, RequestId, Target, TargetKind, TaskId, WorkerId};
-use votum_job::{InputSpec, JobSpec, OutputSpec, Program, TaskSpec};
+use votum_job::{FlatMap, InputSpec, JobSpec, OutputSpec, Program, TaskSpec};
 
 /// Three tasks on three workers, the third after the other two, each of which runs one program
 /// that leaves a file of 4 KiB; all three files are published. A lane has targets of its own.
@@ -55,8 +53,8 @@ pub(crate) fn passing(source: &str) -> JobSpec {
     let mut read = TaskSpec::of(Program::Command(vec!["true".to_owned()]));
     read.placement.worker = Some(worker_id(WORKERS[1]));
     let from = InputSpec::TaskOutput { task: task_id("make"), output: output_name() };
-    read.inputs = BTreeMap::from([(output_name(), from)]);
-    job.tasks = BTreeMap::from([(task_id("make"), make), (task_id("read"), read)]);
+    read.inputs = FlatMap::from([(output_name(), from)]);
+    job.tasks = FlatMap::from([(task_id("make"), make), (task_id("read"), read)]);
     job
 }
 

@@ -2,13 +2,13 @@
 //!
 //! `cargo run -p votum-client --example run_job -- 127.0.0.1:7070`
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{error::Error, time::Duration};
 
 use uuid::Uuid;
 use votum_client::{
     Client, Options, Until,
     ids::{Existing, OutputName, RequestId, Target, TargetKind, TaskId},
-    job::{InputSpec, JobSpec, OutputSpec, Program, RetryPolicy, TaskSpec},
+    job::{FlatMap, InputSpec, JobSpec, OutputSpec, Program, RetryPolicy, TaskSpec},
     wire::{
         JobState, JobView,
         output::{OutputId, ReadOutput},
@@ -110,7 +110,7 @@ fn two_tasks() -> Result<JobSpec, Box<dyn Error>> {
 
     Ok(JobSpec {
         timeout: Duration::from_mins(5),
-        tasks: BTreeMap::from([(count, counting), (sum, adding)]),
+        tasks: FlatMap::from([(count, counting), (sum, adding)]),
         ..JobSpec::named("rust-example")
     })
 }

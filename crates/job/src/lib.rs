@@ -4,6 +4,7 @@ mod assignment;
 mod checkpoint;
 mod dry_vote;
 mod expression;
+mod flat_map;
 mod graph;
 mod health;
 mod hook;
@@ -31,6 +32,7 @@ pub use dry_vote::{
     DryVoteRequest, FINDINGS_MAX, Finding, NOT_ASKED, NOT_REACHABLE, SealedAs,
 };
 pub use expression::Expression;
+pub use flat_map::FlatMap;
 pub use graph::{EDGES_MAX, Graph, OUTPUTS_MAX, PROBLEMS_MAX, TASKS_MAX};
 pub use health::{
     HEALTH_FAILURES_DEFAULT, HEALTH_INTERVAL_DEFAULT, HEALTH_TIMEOUT_DEFAULT, HealthCheck,

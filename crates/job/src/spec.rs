@@ -10,7 +10,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use votum_ids::{OutputName, SecretName, StepName, Target, TaskId, WorkerId};
 
-use crate::{CheckpointPolicy, Compensation, EffectSpec, HealthCheck, Resources, TaskSignal};
+use crate::{
+    CheckpointPolicy, Compensation, EffectSpec, FlatMap, HealthCheck, Resources, TaskSignal,
+};
 
 /// A job: a graph of tasks that commits as a unit. Immutable once received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +46,7 @@ pub struct JobSpec {
     #[serde(default)]
     pub keep_staged: Duration,
     /// The nodes of the graph, by name.
-    pub tasks: BTreeMap<TaskId, TaskSpec>,
+    pub tasks: FlatMap<TaskId, TaskSpec>,
     /// What is done only after the decision, by name; no name is also a task's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub effects: BTreeMap<TaskId, EffectSpec>,
@@ -67,7 +69,7 @@ impl JobSpec {
             dry_vote: None,
             on_exhausted: OnExhausted::Abort,
             keep_staged: Duration::ZERO,
-            tasks: BTreeMap::new(),
+            tasks: FlatMap::new(),
             effects: BTreeMap::new(),
         }
     }
@@ -92,9 +94,9 @@ pub struct TaskSpec {
     /// Environment of this task; wins over the job's.
     pub env: BTreeMap<String, String>,
     /// What it reads, by the name it reads it under.
-    pub inputs: BTreeMap<OutputName, InputSpec>,
+    pub inputs: FlatMap<OutputName, InputSpec>,
     /// What it writes, by name.
-    pub outputs: BTreeMap<OutputName, OutputSpec>,
+    pub outputs: FlatMap<OutputName, OutputSpec>,
     /// How long one attempt may run.
     pub timeout: Duration,
     /// From the order to run an attempt to its program's start; absent: as long as it may run.
@@ -132,7 +134,7 @@ pub struct TaskSpec {
     pub secrets: BTreeSet<SecretName>,
     /// Undoes the effects that it had outside of its staging, if the job aborts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compensate: Option<Compensation>,
+    pub compensate: Option<Box<Compensation>>,
 }
 
 impl TaskSpec {
@@ -144,8 +146,8 @@ impl TaskSpec {
             needs: BTreeSet::new(),
             program,
             env: BTreeMap::new(),
-            inputs: BTreeMap::new(),
-            outputs: BTreeMap::new(),
+            inputs: FlatMap::new(),
+            outputs: FlatMap::new(),
             timeout: TIMEOUT_DEFAULT,
             start_timeout: None,
             progress_timeout: None,

@@ -3,7 +3,10 @@
 //! Whatever a restart must remember is changed here and only by a record, so
 //! that the running machine and the replay of its journal cannot differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use votum_ids::{AttemptId, Digest, FencingToken, JobId, OutputName, TaskId, WorkerId, WorkerUid};
 use votum_job::{
@@ -27,7 +30,7 @@ pub(crate) struct ActiveJob {
     pub(crate) id: JobId,
     /// Counts the jobs in the order of their receipt.
     pub(crate) age: u64,
-    pub(crate) spec: Box<JobSpec>,
+    pub(crate) spec: Arc<JobSpec>,
     pub(crate) submission: Submission,
     pub(crate) received: WallTime,
     pub(crate) graph: Graph,
@@ -161,12 +164,15 @@ impl ActiveJob {
         id: JobId,
         age: u64,
         received: WallTime,
-        mut spec: Box<JobSpec>,
+        mut spec: Arc<JobSpec>,
         submission: Submission,
     ) -> Result<Self, CorruptSchedule> {
         // A limit is asked of the worker like a label: only who can keep it gets the task.
-        for task in spec.tasks.values_mut() {
-            task.placement.labels.extend(task.resources.required_labels());
+        let is_limited = |task: &TaskSpec| task.resources.required_labels().next().is_some();
+        if spec.tasks.values().any(is_limited) {
+            for task in Arc::make_mut(&mut spec).tasks.values_mut() {
+                task.placement.labels.extend(task.resources.required_labels());
+            }
         }
         let graph = match Graph::check(&spec) {
             Ok(graph) => graph,

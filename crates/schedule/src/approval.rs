@@ -68,7 +68,7 @@ impl Scheduler {
     /// Says whether the job waits for nothing but a person's approval.
     #[must_use]
     pub fn awaits_approval(&self, id: &JobId) -> bool {
-        self.jobs.get(id).is_some_and(ActiveJob::awaits_approval)
+        self.jobs.get(id).is_some_and(|job| job.awaits_approval())
     }
 
     /// Returns how the approval of what is staged stands; none if it was not asked for, or for
@@ -121,7 +121,9 @@ impl Scheduler {
                 && job.passed_dry_vote()
                 && !job.awaits_approval()
         };
-        let Some(job) = self.jobs.get(id).filter(fit) else { return Reaction::none() };
+        let Some(job) = self.jobs.get(id).map(Box::as_ref).filter(fit) else {
+            return Reaction::none();
+        };
         let contents = job.contents;
         self.record(now, Record::ApprovalAsked { job: id.clone(), contents })
     }
@@ -160,7 +162,7 @@ impl Scheduler {
             let armed = job.approval.clock.is_some_and(|clock| clock != job.clock());
             armed && job.phase == Phase::Running
         };
-        if self.jobs.get(id).filter(changed).is_some() {
+        if self.jobs.get(id).map(Box::as_ref).filter(changed).is_some() {
             self.arm_deadline(now, self.anchor.at(now), id);
         }
     }

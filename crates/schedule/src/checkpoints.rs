@@ -213,7 +213,7 @@ impl Scheduler {
             let known = job.tasks[task].checkpoints.iter().find(|known| known.id == id)?;
             known.holders.contains_key(worker).then_some(())
         };
-        if self.jobs.get(&id.attempt.job).and_then(held).is_none() {
+        if self.jobs.get(&id.attempt.job).map(Box::as_ref).and_then(held).is_none() {
             return Reaction::none();
         }
         self.record(now, Record::CheckpointGone { id, worker: worker.clone() })

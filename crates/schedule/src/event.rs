@@ -1,6 +1,6 @@
 //! What the scheduler reacts to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
 use votum_job::{
@@ -17,7 +17,7 @@ pub enum Event {
         /// The job.
         job: JobId,
         /// What was asked for; already checked.
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         /// Who, when and under which request.
         submission: Submission,
     },

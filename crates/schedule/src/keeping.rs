@@ -60,9 +60,9 @@ impl Scheduler {
 
     /// Notes which job takes over what an aborted one keeps.
     pub(crate) fn note_rescue(&mut self, now: Moment, id: JobId, by: JobId) -> Reaction {
-        let noted = |job: &&ActiveJob| job.successor.as_ref() == Some(&by);
+        let noted = |job: &ActiveJob| job.successor.as_ref() == Some(&by);
         match self.jobs.get(&id).filter(|job| matches!(job.phase, Phase::Aborting { .. })) {
-            Some(job) if !noted(&job) => self.record(now, Record::Rescued { job: id, by }),
+            Some(job) if !noted(job) => self.record(now, Record::Rescued { job: id, by }),
             Some(_) | None => Reaction::none(),
         }
     }

@@ -72,7 +72,9 @@ impl Scheduler {
     #[must_use]
     pub fn retryable(&self, id: &JobId, only: Option<&TaskId>) -> Vec<TaskId> {
         let running = |job: &&ActiveJob| job.phase == Phase::Running;
-        let Some(job) = self.jobs.get(id).filter(running) else { return Vec::new() };
+        let Some(job) = self.jobs.get(id).map(Box::as_ref).filter(running) else {
+            return Vec::new();
+        };
         let waits = |task: &usize| match job.tasks[*task].state {
             TaskState::Retrying(_) | TaskState::Failed(_) => true,
             TaskState::Pending | TaskState::Live | TaskState::Staged => false,

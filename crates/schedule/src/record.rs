@@ -1,6 +1,6 @@
 //! The durable facts of the scheduler, and which of them are forced (`protocol.md` §4).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ pub enum Record {
         /// The job.
         job: JobId,
         /// What was asked for.
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         /// Who, when and under which request.
         submission: Submission,
     },

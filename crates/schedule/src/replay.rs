@@ -1,5 +1,7 @@
 //! Records become state again; a sequence of records that cannot have happened is corrupt.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use votum_ids::{AttemptId, Epoch, JobId, TaskId, WorkerId};
 use votum_job::{InvalidJob, JobSpec};
@@ -233,7 +235,7 @@ impl Scheduler {
         &mut self,
         at: WallTime,
         job: &JobId,
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         submission: Submission,
     ) -> Result<Fallout, CorruptSchedule> {
         if self.jobs.contains_key(job) {
@@ -242,7 +244,7 @@ impl Scheduler {
         let active = ActiveJob::new(job.clone(), self.age, at, spec, submission)?;
         self.age += 1;
         let touched = (0..active.graph.len()).collect();
-        self.jobs.insert(job.clone(), active);
+        self.jobs.insert(job.clone(), Box::new(active));
         Ok(Fallout { touched, ..Fallout::default() })
     }
 
@@ -261,6 +263,6 @@ impl Scheduler {
 
     fn recorded_job(&mut self, job: &JobId) -> Result<&mut ActiveJob, CorruptSchedule> {
         let unknown = || CorruptSchedule::UnknownJob { job: job.clone() };
-        self.jobs.get_mut(job).ok_or_else(unknown)
+        self.jobs.get_mut(job).map(Box::as_mut).ok_or_else(unknown)
     }
 }

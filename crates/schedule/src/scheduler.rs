@@ -1,6 +1,9 @@
 //! The machine: events in, at most one record and actions out.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, WorkerId};
 use votum_job::{AttemptEnd, JobSpec};
@@ -34,7 +37,8 @@ pub struct Scheduler {
     pub(crate) age: u64,
     /// The latest wall time that replay saw.
     pub(crate) last_recorded: WallTime,
-    pub(crate) jobs: BTreeMap<JobId, ActiveJob>,
+    /// Each by itself: a tree has room for more than is in it.
+    pub(crate) jobs: BTreeMap<JobId, Box<ActiveJob>>,
     pub(crate) roster: Roster,
     pub(crate) queue: Queue,
     pub(crate) agenda: Agenda,
@@ -169,7 +173,7 @@ impl Scheduler {
         &mut self,
         now: Moment,
         job: JobId,
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         submission: Submission,
     ) -> Reaction {
         if self.jobs.contains_key(&job) {

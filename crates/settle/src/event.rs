@@ -1,5 +1,7 @@
 //! What the settlement reacts to.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use votum_ids::{AttemptId, FencingToken, JobId, TaskId, WorkerId, WorkerUid};
@@ -16,7 +18,7 @@ pub enum Event {
         /// The job.
         job: JobId,
         /// What was asked for.
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         /// What was decided, and what is told of it.
         facts: Box<Facts>,
         /// Compensatable tasks that may have started; empty after a commit.

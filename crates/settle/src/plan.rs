@@ -57,7 +57,7 @@ impl Plan {
     pub(crate) fn new(
         now: Moment,
         job: JobId,
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         facts: Box<Facts>,
         started: Vec<Started>,
     ) -> Self {
@@ -66,7 +66,7 @@ impl Plan {
         };
         let started: Arc<[Started]> = started.into_iter().filter(compensatable).collect();
         let hooks = order::hooks(&spec, facts.verdict, &started);
-        let (spec, facts, visited) = (spec.into(), facts.into(), BTreeSet::new());
+        let (facts, visited) = (facts.into(), BTreeSet::new());
         let mut plan = Self { job, spec, facts, started, hooks, visited };
         plan.promote(now);
         plan
@@ -352,7 +352,7 @@ impl Plan {
             HookKind::Compensation => {
                 let task = self.spec.tasks.get(name)?;
                 let started = self.started.iter().find(|started| started.task == *name)?;
-                Work::Compensation(task, task.compensate.as_ref()?, started)
+                Work::Compensation(task, task.compensate.as_deref()?, started)
             }
         })
     }

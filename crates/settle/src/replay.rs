@@ -1,5 +1,7 @@
 //! Records become state again; a sequence of records that cannot have happened is corrupt.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use votum_ids::{JobId, TaskId};
 use votum_job::JobSpec;
@@ -82,7 +84,7 @@ impl Settlement {
     pub fn replay(
         &mut self,
         at: WallTime,
-        spec: &JobSpec,
+        spec: &Arc<JobSpec>,
         record: &Record,
     ) -> Result<(), CorruptSettlement> {
         let job = record.job();
@@ -90,8 +92,7 @@ impl Settlement {
             if self.plans.contains_key(job) {
                 return Err(CorruptSettlement::OpenedTwice { job: job.clone() });
             }
-            let spec = Box::new(spec.clone());
-            let (facts, started) = (facts.clone(), started.clone());
+            let (spec, facts, started) = (spec.clone(), facts.clone(), started.clone());
             let plan = Plan::new(Moment::START, job.clone(), spec, facts, started);
             self.plans.insert(job.clone(), plan);
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -143,7 +144,7 @@ impl Settlement {
         &mut self,
         now: Moment,
         job: JobId,
-        spec: Box<JobSpec>,
+        spec: Arc<JobSpec>,
         facts: Box<Facts>,
         started: Vec<Started>,
     ) -> Reaction {

@@ -1,5 +1,7 @@
 //! Jobs as people are shown them, on the wire.
 
+use std::sync::Arc;
+
 use tonic_types::pb::Status as RpcStatus;
 use votum_commit::{Cause, Decision, Objection, Vote};
 use votum_ids::{Digest, JobId, TaskId};
@@ -75,7 +77,7 @@ impl Translate for JobView {
         Ok(Self {
             uid: uuid("uid", &proto.uid)?,
             display_name: proto.display_name,
-            spec: spec.map(Box::new),
+            spec: spec.map(Arc::new),
             state: enumerated("state", proto.state)?,
             state_message: proto.state_message,
             decision: enumerated_if_any("decision", proto.decision)?,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{OutputName, SecretName, TaskId};
 use votum_job::{
-    APPROVAL_DEFAULT, CheckpointPolicy, Compensation, EffectSpec, GRACE_PERIOD_DEFAULT,
+    APPROVAL_DEFAULT, CheckpointPolicy, Compensation, EffectSpec, FlatMap, GRACE_PERIOD_DEFAULT,
     HealthCheck, InputSpec, JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement,
     RETENTION_DEFAULT, Resources, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
 };
@@ -94,7 +94,7 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
         dry_vote,
         on_exhausted: on_exhausted.unwrap_or_default(),
         keep_staged: keep_staged.unwrap_or_default(),
-        tasks,
+        tasks: tasks.into(),
         effects,
     })
 }
@@ -121,7 +121,7 @@ pub(crate) fn task_to_proto(id: &TaskId, spec: &TaskSpec) -> v1::TaskSpec {
         exclusive: spec.exclusive,
         on_unreachable: spec.on_unreachable.number(),
         secrets: spec.secrets.iter().map(SecretName::to_string).collect(),
-        compensation: spec.compensate.as_ref().map(Translate::to_proto),
+        compensation: spec.compensate.as_deref().map(Translate::to_proto),
     }
 }
 
@@ -212,7 +212,7 @@ impl Found {
             exclusive: proto.exclusive,
             on_unreachable: on_unreachable?.unwrap_or_default(),
             secrets,
-            compensate: compensate?,
+            compensate: compensate?.map(Box::new),
         })
     }
 
@@ -241,7 +241,7 @@ impl Found {
         field: &str,
         protos: Vec<P>,
         read: impl Fn(P) -> (String, Result<T, Malformed>),
-    ) -> BTreeMap<OutputName, T> {
+    ) -> FlatMap<OutputName, T> {
         let mut values = BTreeMap::new();
         for (i, proto) in protos.into_iter().enumerate() {
             let (name, value) = read(proto);
@@ -257,7 +257,7 @@ impl Found {
                 self.0.push(Malformed::new(place, Fault::Twice(text)));
             }
         }
-        values
+        values.into()
     }
 }
 

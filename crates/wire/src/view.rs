@@ -1,6 +1,6 @@
 //! What people are shown: plain values that the coordinator composes and clients read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub struct JobView {
     /// Of the spec.
     pub display_name: String,
     /// As received, defaults filled in; absent in a basic view.
-    pub spec: Option<Box<JobSpec>>,
+    pub spec: Option<Arc<JobSpec>>,
     /// Where it stands.
     pub state: JobState,
     /// One sentence for people: what it does or waits for.

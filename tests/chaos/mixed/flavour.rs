@@ -81,7 +81,7 @@ impl Flavour {
             Self::Mended => spec.on_exhausted = OnExhausted::Pause,
             Self::Rescued => spec.keep_staged = KEPT,
             Self::Patient => {
-                let retry = &mut spec.tasks.first_entry().expect("it has a task").into_mut().retry;
+                let retry = &mut spec.tasks.values_mut().next().expect("it has a task").retry;
                 (retry.backoff, retry.backoff_max) = (NOT_BY_ITSELF, NOT_BY_ITSELF);
             }
             Self::Instant

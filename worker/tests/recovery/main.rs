@@ -26,8 +26,8 @@ use votum_ids::{
     TargetKind, TaskId, TxnId, WorkerId,
 };
 use votum_job::{
-    Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind, OutputSpec,
-    Program, StagedOutput, TaskSpec,
+    Assignment, AttemptEnd, AttemptState, CheckpointPolicy, Failure, FailureKind, FlatMap,
+    OutputSpec, Program, StagedOutput, TaskSpec,
 };
 use votum_proto::worker::v1::{
     SessionRequest, SessionResponse,
@@ -604,7 +604,7 @@ fn start_as(attempt: AttemptId, script: &str) -> FromCoordinator {
         worker: WorkerId::new("alice").unwrap(),
         job_name: "sales".to_owned(),
         spec: TaskSpec {
-            outputs: BTreeMap::from([(OutputName::new("rows").unwrap(), rows)]),
+            outputs: FlatMap::from([(OutputName::new("rows").unwrap(), rows)]),
             timeout: Duration::from_mins(5),
             grace_period: Duration::from_secs(2),
             ..TaskSpec::of(program)

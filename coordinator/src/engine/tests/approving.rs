@@ -1,5 +1,7 @@
 //! A person before the vote: nothing is asked of a worker before the answer, which is durable first.
 
+use std::sync::Arc;
+
 use votum_job::DryVoteAnswer;
 use votum_wire::{Verdict, approval::ApproveJob};
 
@@ -95,7 +97,7 @@ impl World {
         let question = Question::Submit {
             intent: Intent::Receive,
             job: job(),
-            spec: Box::new(spec),
+            spec: Arc::new(spec),
             submission: submission(),
         };
         let _received = self.step(Event::Asked { reply: self.replies.register().0, question });

@@ -1,5 +1,7 @@
 //! A job whose records cannot be read: nothing of it is decided, and nobody else notices.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use votum_journal::{Lsn, Stored};
 use votum_wire::UnreadableJob;
@@ -71,7 +73,7 @@ fn nothing_is_done_with_a_quarantined_job_and_its_id_stays_taken() {
         question: Question::Submit {
             intent: Intent::Receive,
             job: job(),
-            spec: Box::new(spec("sales", "s1")),
+            spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
         },
     };

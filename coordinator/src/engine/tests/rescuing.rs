@@ -1,5 +1,7 @@
 //! An aborted job that keeps what it staged, and the job that takes it over.
 
+use std::sync::Arc;
+
 use votum_job::{Assignment, InputSource};
 
 use votum_wire::view::{OutputState, TaskState};
@@ -356,7 +358,7 @@ fn staged(world: &mut World) -> AttemptId {
         question: Question::Submit {
             intent: Intent::Receive,
             job: job(),
-            spec: Box::new(spec),
+            spec: Arc::new(spec),
             submission: submission(),
         },
     };

@@ -160,7 +160,7 @@ fn followed() -> Followed {
 }
 
 fn received(job: &mut Followed) -> Vec<Span> {
-    let spec = Box::new(crate::engine::tests::spec("sales", "s1"));
+    let spec = std::sync::Arc::new(crate::engine::tests::spec("sales", "s1"));
     let noted = Noted::Received { job: id(), spec, submission: submission() };
     job.record(at(1), &schedule(noted))
 }

@@ -11,7 +11,7 @@ use tokio_stream::{Iter, iter, wrappers::TcpListenerStream};
 use tonic::{Request, Response, Status, transport::Server};
 use uuid::Uuid;
 use votum_ids::JobId;
-use votum_job::{JobSpec, OnExhausted};
+use votum_job::{FlatMap, JobSpec, OnExhausted};
 use votum_machine::WallTime;
 use votum_proto::v1::{
     ApproveJobRequest, ApproveJobResponse, CancelJobRequest, CancelJobResponse, DeleteJobRequest,
@@ -348,7 +348,7 @@ pub(crate) fn spec() -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: limit,
-        tasks: BTreeMap::new(),
+        tasks: FlatMap::new(),
         effects: BTreeMap::new(),
     }
 }

@@ -30,7 +30,7 @@ fn a_compensatable_task_after_an_effect_is_refused() {
     spec.effects.insert(name("announce"), effect(Trigger::Commit, &[]));
     let task = spec.tasks.get_mut(&name("book")).unwrap();
     task.needs = [name("announce")].into();
-    task.compensate = Some(compensation());
+    task.compensate = Some(Box::new(compensation()));
     let problem = only(&spec).problem;
     assert!(
         matches!(problem, Problem::EffectBeforeTask { kind: Kind::Compensatable, .. }),
@@ -89,7 +89,7 @@ fn effects_that_wait_for_each_other_are_named_in_a_ring() {
 fn what_is_undone_cannot_be_kept_for_a_rescue() {
     let mut spec = job(&["book"]);
     spec.keep_staged = Duration::from_secs(60);
-    spec.tasks.get_mut(&name("book")).unwrap().compensate = Some(compensation());
+    spec.tasks.get_mut(&name("book")).unwrap().compensate = Some(Box::new(compensation()));
     let InvalidJob { field, problem } = only(&spec);
     assert_eq!(field, "keep_staged");
     assert!(matches!(problem, Problem::KeptButUndone { .. }), "{problem}");

@@ -8,8 +8,8 @@ use votum_ids::{
     RequestId, Target, TargetKind, TaskId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    AttemptEnd, CheckpointPolicy, Failure, FailureKind, HeldCheckpoint, InputSpec, JobSpec,
-    OnExhausted, OnUnreachable, OutputSpec, Program, StagedOutput, TaskSpec, Usage,
+    AttemptEnd, CheckpointPolicy, Failure, FailureKind, FlatMap, HeldCheckpoint, InputSpec,
+    JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program, StagedOutput, TaskSpec, Usage,
 };
 use votum_schedule::{Registration, Submission};
 
@@ -70,7 +70,7 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
-        tasks: BTreeMap::new(),
+        tasks: FlatMap::new(),
         effects: BTreeMap::new(),
     };
     for line in lines {

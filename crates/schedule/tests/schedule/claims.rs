@@ -1,6 +1,6 @@
 //! Single claims about placement, deadlines and replay.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use votum_ids::{AttemptId, Epoch, FencingToken, TaskId, WorkerId};
 use votum_job::{Enforced, FailureKind, InputSource, SelfReport};
@@ -175,7 +175,7 @@ fn an_attempt_past_its_limit_is_stopped() {
 fn a_clock_that_went_back_leaves_the_rest_of_a_deadline() {
     let received = Record::Received {
         job: job("sales"),
-        spec: Box::new(spec("sales", &["timeout 10m", "a publishes rows"])),
+        spec: Arc::new(spec("sales", &["timeout 10m", "a publishes rows"])),
         submission: submission(),
     };
     let registered = Record::Registered(registration("alice", 1, 1, 1));
@@ -197,7 +197,7 @@ fn a_record_that_cannot_have_happened_is_corrupt() {
     assert_eq!(replay(started.clone()), Err(unknown));
     let received = Record::Received {
         job: job("sales"),
-        spec: Box::new(spec("sales", &["a publishes rows"])),
+        spec: Arc::new(spec("sales", &["a publishes rows"])),
         submission: submission(),
     };
     assert_eq!(replay(received.clone()), Ok(()));
@@ -219,7 +219,7 @@ fn a_record_that_cannot_have_happened_is_corrupt() {
 fn jobs_replayed_in_any_order_keep_their_age() {
     let mut scheduler = Scheduler::new(Config::default(), Epoch(2), WallTime(1_000));
     for (name, received) in [("ant", 20), ("zebra", 10)] {
-        let spec = Box::new(spec(name, &["a publishes x"]));
+        let spec = Arc::new(spec(name, &["a publishes x"]));
         let record = Record::Received { job: job(name), spec, submission: submission() };
         scheduler.replay(WallTime(received), &record).unwrap();
         // Setting a job aside in between disturbs nothing.
@@ -267,7 +267,7 @@ fn a_large_graph_takes_few_steps_a_task() {
             _ => None,
         }));
     };
-    let spec = Box::new(spec("large", &lines));
+    let spec = Arc::new(spec("large", &lines));
     let task = spec.tasks.values().next_back().unwrap().clone();
     let alice = worker("alice");
     step(&mut scheduler, Event::Joined(registration("alice", 1, 1, 64)), &mut queue);
@@ -297,7 +297,7 @@ fn ready(world: &mut World, name: &str, slots: u32, labels: &[(&str, &str)]) {
 }
 
 fn submit(world: &mut World, name: &str, lines: &[&str]) {
-    let spec = Box::new(spec(name, lines));
+    let spec = Arc::new(spec(name, lines));
     world.step(Event::Submitted { job: job(name), spec, submission: submission() });
     world.settle();
 }

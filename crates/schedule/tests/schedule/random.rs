@@ -11,6 +11,7 @@ mod rescuing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -251,7 +252,7 @@ impl Chaos {
         }
         self.jobs_received += 1;
         let name = format!("job{}", self.jobs_received);
-        let spec = Box::new(self.random_spec(&name));
+        let spec = Arc::new(self.random_spec(&name));
         self.world.step(Event::Submitted { job: job(&name), spec, submission: submission() });
     }
 

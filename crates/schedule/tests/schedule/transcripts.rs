@@ -4,7 +4,7 @@
 //! variable `VOTUM_REWRITE=1` the files are written anew; commit no difference
 //! that you cannot explain.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use votum_ids::{Digest, JobId, WorkerId};
 use votum_job::{
@@ -73,7 +73,7 @@ impl Stage {
         for (at, line) in command.iter().enumerate() {
             let words: Vec<&str> = line.split_whitespace().collect();
             if words[0] == "submit" {
-                let spec = Box::new(spec(words[1], &command[at + 1..]));
+                let spec = Arc::new(spec(words[1], &command[at + 1..]));
                 assert!(votum_job::Graph::check(&spec).is_ok(), "{line}");
                 let submission = submission();
                 self.world.step(Event::Submitted { job: job(words[1]), spec, submission });
@@ -191,7 +191,7 @@ impl Stage {
     fn take_over(&mut self, from: &JobId, by: &JobId) {
         let rescue = self.world.scheduler.rescuable(from);
         let submission = Submission { rescue: Some(rescue.unwrap()), ..submission() };
-        let spec = Box::new(self.world.scheduler.spec(from).unwrap().clone());
+        let spec = Arc::new(self.world.scheduler.spec(from).unwrap().clone());
         self.world.step(Event::Submitted { job: by.clone(), spec, submission });
         self.world.step(Event::RescueReceived { job: from.clone(), by: by.clone() });
     }

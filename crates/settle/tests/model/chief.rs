@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
-    rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -50,7 +50,7 @@ pub(crate) const CALM: Bounds = Bounds {
 #[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     pub(crate) bug: Option<Bug>,
-    pub(crate) spec: Rc<JobSpec>,
+    pub(crate) spec: Arc<JobSpec>,
     pub(crate) verdict: Verdict,
     pub(crate) machine: Settlement,
     /// Numbers of records.
@@ -97,7 +97,7 @@ impl Cluster {
         let Event::Decided { spec, facts, .. } = &decided else { panic!("it is a decision") };
         let mut cluster = Self {
             bug: None,
-            spec: Rc::new((**spec).clone()),
+            spec: Arc::clone(spec),
             verdict: facts.verdict,
             machine: Settlement::new(DOOMSDAY),
             log: Vec::new(),
@@ -117,13 +117,15 @@ impl Cluster {
     /// Plants a bug.
     pub(crate) fn with(mut self, bug: Bug) -> Self {
         self.bug = Some(bug);
-        let mut spec = (*self.spec).clone();
+        let mut spec = Arc::clone(&self.spec);
         if bug == Bug::OrderForgotten {
-            spec.tasks.values_mut().for_each(|task| task.needs.clear());
+            let tasks = Arc::make_mut(&mut spec).tasks.values_mut();
+            tasks.for_each(|task| task.needs.clear());
             self.machine = self.replayed(&spec);
         }
         if bug == Bug::ParkingIgnored {
-            spec.effects.values_mut().for_each(|effect| effect.on_unknown = OnUnknown::Repeat);
+            let effects = Arc::make_mut(&mut spec).effects.values_mut();
+            effects.for_each(|effect| effect.on_unknown = OnUnknown::Repeat);
             self.machine = self.replayed(&spec);
         }
         self
@@ -438,7 +440,7 @@ impl Cluster {
         self.check_closed()
     }
 
-    fn replayed(&self, spec: &JobSpec) -> Settlement {
+    fn replayed(&self, spec: &Arc<JobSpec>) -> Settlement {
         let mut machine = Settlement::new(DOOMSDAY);
         for number in &self.log {
             let mut record = record(*number);

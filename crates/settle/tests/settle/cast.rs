@@ -1,12 +1,12 @@
 //! The cast: decided jobs, workers and reports, written as short texts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 use votum_ids::{AttemptId, Epoch, FencingToken, JobId, TaskId, WorkerId, WorkerUid};
 use votum_job::{
-    AttemptEnd, Compensation, EffectSpec, EffectWork, Failure, FailureKind, JobSpec, OnExhausted,
-    OnUnknown, Placement, Program, RetryPolicy, TaskSpec, Trigger, Usage,
+    AttemptEnd, Compensation, EffectSpec, EffectWork, Failure, FailureKind, FlatMap, JobSpec,
+    OnExhausted, OnUnknown, Placement, Program, RetryPolicy, TaskSpec, Trigger, Usage,
 };
 use votum_machine::WallTime;
 use votum_settle::{Event, Facts, Host, Started, Verdict};
@@ -77,7 +77,7 @@ pub(crate) fn decision(name: &JobId, verdict: &str, lines: &[&str]) -> Event {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
-        tasks: BTreeMap::new(),
+        tasks: FlatMap::new(),
         effects: BTreeMap::new(),
     };
     let mut started = Vec::new();
@@ -112,7 +112,7 @@ pub(crate) fn decision(name: &JobId, verdict: &str, lines: &[&str]) -> Event {
         uid: Uuid::from_u128(7),
         announcement: format!("{{\"job\":\"{name}\",\"decision\":\"{}\"}}", verdict.word()),
     };
-    let (spec, facts) = (Box::new(spec), Box::new(facts));
+    let (spec, facts) = (Arc::new(spec), Box::new(facts));
     Event::Decided { job: name.clone(), spec, facts, started }
 }
 
@@ -140,7 +140,7 @@ fn task_spec(name: &str, options: &[&str]) -> TaskSpec {
             other => panic!("a task has no {other:?}"),
         }
     }
-    spec.compensate = undone.then_some(undo);
+    spec.compensate = undone.then(|| Box::new(undo));
     spec
 }
 

@@ -1,6 +1,6 @@
 //! A coordinator around the settlement: a clock, a journal, and a restart.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use votum_ids::{Epoch, FencingToken, JobId};
 use votum_job::{JobSpec, Role};
@@ -11,7 +11,7 @@ use votum_settle::{Action, Event, HookState, HookView, Record, Settlement, Trial
 pub(crate) struct World {
     pub(crate) settlement: Settlement,
     pub(crate) records: Vec<(WallTime, Record)>,
-    specs: BTreeMap<JobId, Box<JobSpec>>,
+    specs: BTreeMap<JobId, Arc<JobSpec>>,
     now: Duration,
     anchor: WallTime,
     /// The last token that was given out.
@@ -105,7 +105,7 @@ impl World {
     }
 
     /// Returns what was asked for.
-    pub(crate) fn spec(&self, job: &JobId) -> &JobSpec {
+    pub(crate) fn spec(&self, job: &JobId) -> &Arc<JobSpec> {
         &self.specs[job]
     }
 

@@ -1,6 +1,6 @@
 //! One value of everything that has a form on the wire, with every field set.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
 
 use prost::{Message, Name};
 use uuid::Uuid;
@@ -448,7 +448,7 @@ pub(crate) fn spec() -> JobSpec {
     };
     let undo = Program::Command(vec!["undo".to_owned()]);
     let check = TaskSpec {
-        compensate: Some(Compensation { program: undo, ..compensation() }),
+        compensate: Some(Box::new(Compensation { program: undo, ..compensation() })),
         ..TaskSpec::of(Program::Command(vec!["true".to_owned()]))
     };
     let tasks =
@@ -538,7 +538,7 @@ fn load() -> TaskSpec {
         exclusive: true,
         on_unreachable: OnUnreachable::Proceed,
         secrets: [SecretName::new("orders-db").unwrap()].into(),
-        compensate: Some(compensation()),
+        compensate: Some(Box::new(compensation())),
     }
 }
 
@@ -584,7 +584,7 @@ pub(crate) fn job() -> JobView {
         job: job_id(),
         uid: Uuid::from_u128(11),
         display_name: "nightly".to_owned(),
-        spec: Some(Box::new(spec())),
+        spec: Some(Arc::new(spec())),
         state: JobState::Aborting,
         state_message: "waits for s1".to_owned(),
         decision: Some(Decision::Abort),

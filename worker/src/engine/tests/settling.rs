@@ -1,6 +1,6 @@
 //! A compensation meets what it undoes in every order (protocol.md §2).
 
-use votum_job::{HookRole, Role, TaskSpec};
+use votum_job::{FlatMap, HookRole, Role, TaskSpec};
 
 use super::*;
 
@@ -175,7 +175,7 @@ impl Outside {
 fn frame(word: Word) -> FromCoordinator {
     let task = |counter| {
         let order = assignment(counter);
-        let spec = TaskSpec { outputs: BTreeMap::new(), ..order.spec };
+        let spec = TaskSpec { outputs: FlatMap::new(), ..order.spec };
         Assignment { spec, ..order }
     };
     match word {

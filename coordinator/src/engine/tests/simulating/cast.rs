@@ -9,8 +9,8 @@ use uuid::Uuid;
 use votum_commit::Installation;
 use votum_ids::{Existing, OutputName, Target, TargetKind, TaskId, WorkerId, WorkerUid};
 use votum_job::{
-    Compensation, EffectSpec, EffectWork, InputSpec, JobSpec, OnUnknown, OutputSpec, Placement,
-    Program, RetryPolicy, TaskSpec, Trigger,
+    Compensation, EffectSpec, EffectWork, FlatMap, InputSpec, JobSpec, OnUnknown, OutputSpec,
+    Placement, Program, RetryPolicy, TaskSpec, Trigger,
 };
 
 use super::{
@@ -56,10 +56,10 @@ pub(super) fn workers(shape: Shape) -> &'static [&'static str] {
 fn saga() -> JobSpec {
     let publishing = |name: &str| TaskSpec {
         needs: BTreeSet::from([task(BOOK)]),
-        outputs: BTreeMap::from([(output(name), published(name, 1))]),
+        outputs: FlatMap::from([(output(name), published(name, 1))]),
         ..task_on(None)
     };
-    let tasks = BTreeMap::from([
+    let tasks = FlatMap::from([
         (task(BOOK), booking()),
         (task(LOAD), publishing("rows")),
         (task("report"), publishing("pages")),
@@ -71,10 +71,10 @@ fn saga() -> JobSpec {
 fn replicated(dice: &mut Dice) -> JobSpec {
     let replicas = 2 + u32::try_from(dice.below(2)).unwrap();
     let publishing = |name: &str, worker: &str| TaskSpec {
-        outputs: BTreeMap::from([(output(name), published(name, replicas))]),
+        outputs: FlatMap::from([(output(name), published(name, replicas))]),
         ..task_on(Some(worker))
     };
-    let tasks = BTreeMap::from([
+    let tasks = FlatMap::from([
         (task(LOAD), publishing("rows", "a")),
         (task("report"), publishing("pages", "b")),
     ]);
@@ -86,7 +86,7 @@ fn drawn(dice: &mut Dice) -> JobSpec {
     let names = [LOAD, "sort", "join", "report"];
     let count = 1 + dice.below(names.len());
     let replicas = *dice.one_of(&[1, 1, 1, 2, 2, 3]);
-    let mut tasks: BTreeMap<TaskId, TaskSpec> = BTreeMap::new();
+    let mut tasks: FlatMap<TaskId, TaskSpec> = FlatMap::new();
     for (at, name) in names[..count].iter().enumerate() {
         let place = *dice.one_of(&[None, None, Some("a"), Some("b"), Some("c")]);
         let mut spec = task_on(place);
@@ -127,12 +127,12 @@ fn drawn(dice: &mut Dice) -> JobSpec {
 
 fn booking() -> TaskSpec {
     let mut book = TaskSpec { retry: patient(), ..task_on(Some("a")) };
-    book.compensate = Some(Compensation {
+    book.compensate = Some(Box::new(Compensation {
         program: program(),
         timeout: Duration::from_mins(1),
         retry: patient(),
         elsewhere: false,
-    });
+    }));
     book
 }
 

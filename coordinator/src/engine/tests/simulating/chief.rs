@@ -42,6 +42,8 @@ impl World {
         if let Some(event) = Bug::invented(bug, &self.chief.machine) {
             self.chief.step(time, event, neglects, hurries);
         }
+        // Compares what it has counted on the way with what there is.
+        let _totals = self.chief.machine.totals();
         if bug == Some(Bug::FencingOff) {
             for (_, record) in &self.chief.journal[before..] {
                 if let Record::Job(record) = record

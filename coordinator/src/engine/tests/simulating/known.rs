@@ -1,6 +1,9 @@
 //! What has become known of the job so far: what every invariant is held against.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use votum_commit::{
     CoordinatorRecord, Decision, Heuristic, Installation, ParticipantRecord, Pledge, Reply, Share,
@@ -21,7 +24,7 @@ pub(super) type Output = (TaskId, OutputName);
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// What the client wants; the machines may have been told something else by a planted bug.
-    pub(super) spec: Option<Box<JobSpec>>,
+    pub(super) spec: Option<Arc<JobSpec>>,
     pub(super) received: bool,
     /// The first decision in the log.
     pub(super) decision: Option<Decision>,

@@ -1,6 +1,6 @@
 //! Where every fact is written down, and held against every invariant.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use votum_job::JobSpec;
 
@@ -36,7 +36,7 @@ pub(super) struct Violation {
 impl Ledger {
     pub(super) fn new(spec: &JobSpec, tells: bool) -> Self {
         Self {
-            known: Known { spec: Some(Box::new(spec.clone())), ..Known::default() },
+            known: Known { spec: Some(Arc::new(spec.clone())), ..Known::default() },
             invariants: invariants::all(),
             violation: None,
             lines: tells.then(Vec::new),

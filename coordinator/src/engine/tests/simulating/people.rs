@@ -1,6 +1,6 @@
 //! Clients and operators: what they ask for, and when.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use votum_commit::Decision;
 use votum_ids::WorkerId;
@@ -39,7 +39,7 @@ impl World {
                     Question::Submit {
                         intent: Intent::Receive,
                         job: job(),
-                        spec: Box::new(spec),
+                        spec: Arc::new(spec),
                         submission: submission(),
                     },
                 );

@@ -1,6 +1,6 @@
 //! Aborted jobs that keep what is staged, and the jobs that take it over.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use votum_ids::{AttemptId, Digest, JobId, OutputName};
 use votum_job::{Assignment, AttemptEnd, FailureKind, InputSource, Program, StagedOutput, Usage};
@@ -43,7 +43,7 @@ impl Chaos {
         let by = job(&format!("rescue{}", self.rescues.len() + 1));
         self.rescues.insert(by.clone(), rescue.clone());
         let submission = Submission { rescue: Some(rescue), ..submission() };
-        let spec = Box::new(spec);
+        let spec = Arc::new(spec);
         self.world.step(Event::Submitted { job: by.clone(), spec, submission });
         self.durable = self.world.records.len();
         self.world.step(Event::RescueReceived { job: from, by });
