@@ -384,6 +384,11 @@ fn replaying_the_records_gives_the_same_picture() {
     let after = engine.view(Moment::START, &job()).unwrap();
     assert_eq!(after.tasks, before.tasks);
     assert_eq!(after.started, before.started);
+    // Whoever keeps something of an open job keeps the same spec.
+    for engine in [&world.engine, &engine] {
+        let scheduled = engine.scheduler.spec(&job()).unwrap();
+        assert!(std::ptr::eq(&raw const *engine.jobs[&job()].spec, scheduled));
+    }
 }
 
 /// An engine, a connected worker `s1`, and everything that was recorded.
