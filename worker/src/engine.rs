@@ -68,6 +68,7 @@ pub struct Engine {
     /// What follows from earlier steps and needs steps of its own.
     pub(crate) pending: VecDeque<Pending>,
     prune: Moment,
+    prune_interval: Duration,
     life: Life,
 }
 
@@ -208,8 +209,14 @@ impl Engine {
             deferred: BTreeMap::new(),
             pending: VecDeque::new(),
             prune: Moment::START,
+            prune_interval: PRUNE_INTERVAL,
             life: Life::Working,
         }
+    }
+
+    /// Looks for the directories of old attempts as often as some may have become old.
+    pub(crate) fn keep_logs_for(&mut self, retention: Duration) {
+        self.prune_interval = retention.clamp(PRUNE_INTERVAL_MIN, PRUNE_INTERVAL);
     }
 
     fn greet(&mut self, now: Moment, number: SessionNumber) -> Reaction {
@@ -582,7 +589,7 @@ impl Engine {
             return reaction;
         }
         if self.prune <= now {
-            self.prune = now.after(PRUNE_INTERVAL);
+            self.prune = now.after(self.prune_interval);
             let kept = self.attempts.all().map(|(id, _)| id).collect();
             return Reaction::perform([Action::PruneLogs { kept }]);
         }
@@ -621,8 +628,10 @@ fn refuse(attempt: AttemptId, kind: FailureKind, message: &str) -> Reaction {
     Reaction::perform([Action::Send(FromWorker::Ended { attempt, end })])
 }
 
-/// How often the directories of old attempts are looked for.
+/// How often the directories of old attempts are looked for, unless they become old sooner.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+/// More often they are never looked for.
+const PRUNE_INTERVAL_MIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,7 @@ pub(crate) fn recover(config: &Config, clock: Clock) -> Result<Recovered, Recove
         own.push(decode::<Record>(&stored)?.record);
     }
     let mut engine = Engine::replay(me.clone(), config.grace_period, own);
+    engine.keep_logs_for(config.log_retention);
     for stream in &opened.open_streams {
         match job_of(stream) {
             Some(job) => resume_job(&mut engine, &journal, &job, clock.anchor())?,

@@ -4,6 +4,7 @@ mod adopting;
 mod doubting;
 mod dry_voting;
 mod leasing;
+mod pruning;
 mod saving;
 mod settling;
 mod stopping;
