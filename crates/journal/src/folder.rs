@@ -10,9 +10,7 @@ use crate::{Lsn, OpenError, error::At};
 
 /// Makes the folder, and keeps every other process out of it while the file lives.
 pub(crate) fn occupy(folder: &Path) -> Result<File, OpenError> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    fs::create_dir_all(folder).at(folder)?;
-    sync_folder(parent.unwrap_or(Path::new("."))).at(folder)?;
+    make_folders(folder).at(folder)?;
     let path = folder.join("lock");
     let lock = File::options().create(true).write(true).truncate(false).open(&path).at(&path)?;
     match lock.try_lock() {
@@ -20,6 +18,27 @@ pub(crate) fn occupy(folder: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { folder: folder.to_owned() }),
         Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
     }
+}
+
+/// Makes a folder with its missing parents, each name durably.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|folder| !folder.exists()).count();
+    // One that an earlier start made and did not live to sync is the last that is there.
+    let mut levels: Vec<&Path> = folder.ancestors().take(missing + 1).collect();
+    levels.reverse();
+    for level in levels.into_iter().filter(|level| !level.as_os_str().is_empty()) {
+        let is_there = level.exists();
+        if !is_there {
+            fs::create_dir(level)?;
+        }
+        let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match sync_folder(parent.unwrap_or(Path::new("."))) {
+            // Where this process may not look, it has made nothing.
+            Err(error) if is_there && error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder durable.

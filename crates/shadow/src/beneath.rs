@@ -2,6 +2,8 @@
 
 use std::{
     ffi::CString,
+    fs::File,
+    io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -11,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::fault::{StorageError, fault};
+use crate::fault::{SYNC, StorageError, fault};
 
 /// An open directory, and what it is called in messages and to programs.
 #[derive(Debug)]
@@ -94,6 +96,36 @@ pub(crate) fn make_dir(base: impl AsFd, name: &str, mode: u32) -> Result<(OwnedF
         fs::fchmod(&dir, Mode::from_raw_mode(mode))?;
     }
     Ok((dir, made))
+}
+
+/// Makes a directory that the configuration names, with its missing parents, durably.
+///
+/// What is made later below it would be lost with its name.
+pub(crate) fn make_dirs(path: &Path) -> Result<(), StorageError> {
+    let failed = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| StorageError { doing, path, source }
+    };
+    let missing = path.ancestors().take_while(|path| !path.exists()).count();
+    // One that an earlier start made and did not live to sync is the last that is there.
+    let mut levels: Vec<&Path> = path.ancestors().take(missing + 1).collect();
+    levels.reverse();
+    for level in levels {
+        let made = match std::fs::create_dir(level) {
+            Ok(()) => Made::Here,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Made::Earlier,
+            Err(error) => return Err(failed("make", level)(error)),
+        };
+        let Some(parent) = level.parent() else { continue };
+        match File::open(parent).and_then(|parent| parent.sync_all()) {
+            Ok(()) => {}
+            // Where this process may not look, it has made nothing.
+            Err(error)
+                if made == Made::Earlier && error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(failed(SYNC, parent)(error)),
+        }
+    }
+    Ok(())
 }
 
 /// Who made a directory.

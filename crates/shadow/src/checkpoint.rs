@@ -23,7 +23,9 @@ use votum_ids::{CheckpointId, Digest, JobId, TaskId};
 
 use crate::{
     Intake, IntakeError, Staging,
-    beneath::{Anchor, make_dir, names, open_dir, open_file, open_for_writing, sync_dir},
+    beneath::{
+        Anchor, make_dir, make_dirs, names, open_dir, open_file, open_for_writing, sync_dir,
+    },
     copy::copy_through,
     discard::remove_tree,
     fault::{SYNC, StorageError, fault},
@@ -66,11 +68,7 @@ impl Checkpoints {
     /// # Errors
     /// [`StorageError`] when the filesystem refuses.
     pub fn open(folder: &Path) -> Result<Self, StorageError> {
-        std::fs::create_dir_all(folder).map_err(|source| StorageError {
-            doing: "make",
-            path: folder.to_owned(),
-            source,
-        })?;
+        make_dirs(folder)?;
         let top = Anchor::open(folder)?;
         fs::fchmod(&top.dir, Mode::from_raw_mode(PRIVATE_MODE))
             .map_err(fault("restrict", &top.path))?;

@@ -133,6 +133,8 @@ impl Shadow {
         if shelf.confirm(&parent, path.name(), output, Modes::AsSealed)? == Presence::Absent {
             return Err(lost());
         }
+        // What is moved into a folder goes with the folder's name, if a power cut takes that.
+        shelf.sync_name()?;
         fs::renameat_with(&parent, path.name(), &shelf.folder, &*name, RenameFlags::NOREPLACE)
             .map_err(fault("rename", path.as_str()))?;
         crash_point!("shadow.publish.after_generation_rename");
@@ -248,12 +250,16 @@ impl Shelf {
         syncs.add(file, &path)
     }
 
+    /// Makes the name of the job's folder durable.
+    fn sync_name(&self) -> Result<(), StorageError> {
+        sync_dir(&self.all).map_err(fault(SYNC, &self.generation.path()))
+    }
+
     /// Makes the generation durable before any link leads to it.
     fn sync(&self, mut syncs: Syncs) -> Result<(), StorageError> {
         let path = self.generation.path();
-        for dir in [&self.folder, &self.all] {
-            syncs.add(open_dir(dir, ".").map_err(fault("open", &path))?, &path)?;
-        }
+        let folder = open_dir(&self.folder, ".").map_err(fault("open", &path))?;
+        syncs.add(folder, &path)?;
         syncs.finish()
     }
 

@@ -212,7 +212,8 @@ impl TargetShelf {
             Err(errno) => return Err(failed("put away")(errno)),
         }
         crash_point!("shadow.retire.after_rename");
-        sync_dir(&folder).and_then(|()| sync_dir(&self.votum)).map_err(failed(SYNC))
+        // The rename is one step: where it went to need not be synced as well.
+        sync_dir(&folder).map_err(failed(SYNC))
     }
 
     /// Removes what was put away, and whatever was noted about it.

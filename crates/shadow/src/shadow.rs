@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     ProgramUser,
-    beneath::{Anchor, make_dir, open_dir, sync_dir},
+    beneath::{Anchor, make_dir, make_dirs, open_dir, sync_dir},
     fault::{SYNC, StorageError, fault},
     layout,
     manifest::DIRECTORY_MODE,
@@ -52,11 +52,7 @@ impl Shadow {
                 return Err(OpenError::NotAbsolute { path: path.to_owned() });
             }
         }
-        std::fs::create_dir_all(staging).map_err(|source| StorageError {
-            doing: "make",
-            path: staging.to_owned(),
-            source,
-        })?;
+        make_dirs(staging)?;
         let staging = Anchor::open(staging)?;
         restrict(&staging).map_err(fault("restrict", &staging.path))?;
         let roots = roots

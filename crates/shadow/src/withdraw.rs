@@ -17,7 +17,7 @@ use crate::{
     beneath::{look, names, sync_dir},
     discard::remove_tree,
     fault::{SYNC, StorageError, fault},
-    layout::Generation,
+    layout::{Generation, parse_generation},
     manifest::ENTRIES_MAX,
     publish::{PublishError, Published, Shelf, link_text},
     seal::SealedOutput,
@@ -71,6 +71,7 @@ impl Shadow {
         if let Some((dir, _)) = &survey.standing {
             shelf.take_down(dir, site.path.name(), survey.depth)?;
         }
+        shelf.forget_exchanged_link()?;
         let path = shelf.generation.path();
         let failed = |doing| fault(doing, &path);
         let name = CString::new(shelf.generation.name()).expect("a name has no NUL");
@@ -150,8 +151,20 @@ impl Shelf {
                 fs::unlinkat(dir, name, AtFlags::empty()).map_err(failed("remove"))?;
             }
         }
-        sync_dir(dir).map_err(failed(SYNC))?;
-        Ok(sync_dir(&self.folder).map_err(failed(SYNC))?)
+        // A rename or an exchange with the job's folder is one step, which this keeps.
+        Ok(sync_dir(dir).map_err(failed(SYNC))?)
+    }
+
+    /// Removes the link to this generation that an exchange brought from the target, if a crash
+    /// came between the two: it would pass for what stood there before.
+    fn forget_exchanged_link(&self) -> Result<(), PublishError> {
+        let Some(last) = self.last_before()? else { return Ok(()) };
+        let failed = |doing| fault(doing, &last);
+        let text = link_text(&self.folder, &last).map_err(failed("look at"))?;
+        if text.is_some_and(|text| parse_generation(&text).as_ref() == Some(&self.generation)) {
+            fs::unlinkat(&self.folder, &*last, AtFlags::empty()).map_err(failed("remove"))?;
+        }
+        Ok(())
     }
 
     /// Names the last ordinary thing that stood at the target.
