@@ -71,6 +71,7 @@ const FLOORS: [&[&str]; 5] = [
         "votum-machine",
         "votum-journal",
         "votum-proto",
+        "votum-crashimage",
         "votum-crashpoint",
         "votum-fuzz",
         "votum-xtask",

@@ -1,7 +1,8 @@
 //! Writes to a journal and says on its standard output what it was promised.
 //!
 //! `write FOLDER [SEGMENT_BYTES [OPERATIONS [HELD]]]` prints `ack N` when
-//! operation `N` is durable; it finds out how many are held if it is not told.
+//! operation `N` is durable; it finds out how many are held if it is not told,
+//! and then acknowledges those first.
 //! `force FOLDER COUNT` makes each operation forced and waits for it alone.
 //! `verify FOLDER ACKED` checks that nothing acknowledged is missing.
 
@@ -37,7 +38,12 @@ fn main() -> ExitCode {
 
 fn write(folder: &Path, segment_bytes: u64, operations: u64, held_already: Option<u64>) {
     let mut opened = workload::open(folder, segment_bytes).expect("the journal opens");
-    let mut done = held_already.unwrap_or_else(|| held(&opened));
+    let mut done = held_already.unwrap_or_else(|| {
+        let found = held(&opened);
+        // Whoever reads it from here on relies on it.
+        acknowledge(found);
+        found
+    });
     let end = done.saturating_add(operations);
     while done < end {
         let burst = 1 + done % 31 * 7 % 31;

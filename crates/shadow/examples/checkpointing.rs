@@ -1,6 +1,8 @@
 //! Seals the next checkpoint of one attempt, as a worker would after a restart.
 //!
-//! `checkpointing <base>` works in `<base>/staging` and `<base>/checkpoints`.
+//! `checkpointing <base>` says what is durable, and works in `<base>/staging` and `<base>/checkpoints`.
+
+#![allow(clippy::print_stdout, reason = "an example for tests to read")]
 
 use std::{error::Error, fs, path::PathBuf};
 
@@ -23,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if checkpoints.manifest(&id)?.is_none() {
             checkpoints.seal(&id, &staging, Scope::State, 1 << 20)?;
         }
+        println!("saved {sequence}");
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! A target that keeps one earlier generation, over four jobs.
 //!
-//! `retiring <base>` works in `<base>/staging` and `<base>/root`. Ended at any moment while it
+//! `retiring <base> [told]` works in `<base>/staging` and `<base>/root`; with a second word it keeps
+//! beside each generation what that consists of. Ended at any moment while it
 //! retires, it goes on from there when it is started again, as a worker would.
+
+#![allow(clippy::print_stdout, reason = "an example for tests to read")]
 
 use std::{error::Error, fs, path::PathBuf};
 
@@ -9,7 +12,9 @@ use votum_ids::{AttemptId, Epoch, FencingToken, JobId, OutputName, TaskId};
 use votum_shadow::{Declared, Existing, OutputPath, Presence, Sealed, Shadow, Target, TargetPath};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(base) = std::env::args().nth(1) else { return Err("usage: retiring <base>".into()) };
+    let mut arguments = std::env::args().skip(1);
+    let Some(base) = arguments.next() else { return Err("usage: retiring <base> [told]".into()) };
+    let is_told = arguments.next().is_some();
     let base = PathBuf::from(base);
     fs::create_dir_all(base.join("root"))?;
     let shadow = Shadow::open(&base.join("staging"), &[base.join("root")])?;
@@ -33,10 +38,16 @@ fn main() -> Result<(), Box<dyn Error>> {
                 shadow.publish(&attempt, output, target)?;
             }
         }
+        println!("published {number}");
+        if is_told {
+            shadow.keep_manifests(&job)?;
+        }
+        println!("kept {number}");
         shadow.retire_job(&job)?;
         shadow.discard_job(&job)?;
         // A worker keeps in its journal that the job is over; here a file does.
         fs::write(over, "yes")?;
+        println!("over {number}");
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod arriving;
 mod checking;
 mod checkpoints;
+mod crash_images;
 mod crashing;
 mod discarding;
 mod escaping;
