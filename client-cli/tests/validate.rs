@@ -98,6 +98,33 @@ fn what_cannot_be_undone_is_refused_with_its_path() {
 }
 
 #[test]
+fn a_shorthand_that_there_is_not_is_spelt_out() {
+    assert_told("hints.yaml", 2);
+}
+
+#[test]
+fn a_parameter_beside_the_file_points_into_no_file() {
+    let told = |arguments: &[&str]| {
+        let output = votum(&[&["validate", "-"], arguments].concat());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let given = |file: &str, pair: &str| {
+        let (code, told) = piped_to(&["validate", "-", "-p", pair], file.as_bytes());
+        assert_eq!(code, Some(2));
+        told
+    };
+    assert!(told(&["-p", "novalue"]).contains("NAME=VALUE"));
+    let file = "version: 1\nname: a\nparams: { date: 1, region: eu }\ntasks: { t: { run: x } }\n";
+    let far = given(file, "foo=2");
+    let expected =
+        "error: `-p foo=…` names no parameter of this job\n  = it declares: date, region\n";
+    assert!(far.contains(expected) && !far.contains("-->"), "{far}");
+    assert!(given(file, "regoin=2").contains("  = did you mean `region`?"));
+    let none = "version: 1\nname: a\ntasks: { t: { run: x } }\n";
+    assert!(given(none, "foo=2").contains("  = the job declares no `params`"));
+}
+
+#[test]
 fn replicas_are_counted_from_one_to_five() {
     assert_told("replicas-broken.yaml", 2);
 }

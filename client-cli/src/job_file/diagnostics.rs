@@ -8,6 +8,8 @@ use super::tree::Position;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     at: Position,
+    /// What it is about instead, if that is no place of the file.
+    beside: Option<String>,
     width: usize,
     message: String,
     label: String,
@@ -17,12 +19,17 @@ pub(crate) struct Problem {
 impl Problem {
     /// Says what is wrong and where.
     pub(super) fn new(at: Position, message: String) -> Self {
-        Self { at, width: 1, message, label: String::new(), help: None }
+        Self { at, beside: None, width: 1, message, label: String::new(), help: None }
+    }
+
+    /// Says what is wrong with something that was given beside the file.
+    pub(super) fn beside_the_file(given: String, message: String) -> Self {
+        Self { beside: Some(given), ..Self::new(Position::START, message) }
     }
 
     /// Says whether both are about one place.
     pub(super) fn is_where(&self, other: &Self) -> bool {
-        self.at == other.at
+        self.at == other.at && self.beside == other.beside
     }
 
     /// Underlines this many characters.
@@ -46,6 +53,13 @@ impl Problem {
     fn render(&self, out: &mut String, file: &str, lines: &[&str]) -> fmt::Result {
         let Position { line, column } = self.at;
         writeln!(out, "error: {}", self.message)?;
+        if self.beside.is_some() {
+            let more = (!self.label.is_empty()).then_some(&self.label);
+            return more
+                .into_iter()
+                .chain(&self.help)
+                .try_for_each(|line| writeln!(out, "  = {line}"));
+        }
         let gutter = line.to_string().len();
         writeln!(out, "{:gutter$}--> {file}:{line}:{column}", "")?;
         if let Some(source) = lines.get(line - 1).filter(|source| source.len() <= LINE_BYTES_MAX) {
@@ -86,9 +100,12 @@ impl Rejection {
         let file = &self.file;
         self.problems
             .iter()
-            .map(|Problem { at, message, label, .. }| {
+            .map(|Problem { at, beside, message, label, .. }| {
                 let colon = if label.is_empty() { "" } else { ": " };
-                format!("{file}:{}:{}: {message}{colon}{label}", at.line, at.column)
+                match beside {
+                    Some(given) => format!("{given}: {message}{colon}{label}"),
+                    None => format!("{file}:{}:{}: {message}{colon}{label}", at.line, at.column),
+                }
             })
             .collect()
     }

@@ -78,7 +78,7 @@ fn work(reader: &mut Reader<'_>, key: &Key, what: &str, fields: &Fields<'_>) -> 
             return None;
         }
         let placement = task::placement(reader, fields);
-        let program = program::one(reader, key, what, fields);
+        let program = program::one(reader, key, what, fields, program::Steps::Nowhere);
         let env = fields.find("env").map(|node| reader.texts_for_worker(node)).unwrap_or_default();
         return Some(EffectWork::Program { placement, program: program?, env });
     };
@@ -127,7 +127,7 @@ pub(super) fn compensation(
     if !holds_fields(node) {
         return None;
     }
-    let program = program::one(reader, key, &what, &fields);
+    let program = program::one(reader, key, &what, &fields, program::Steps::Nowhere);
     let timeout = task::duration(reader, &fields, "timeout", HOOK_TIMEOUT_DEFAULT);
     let retry = retry(reader, &fields);
     let elsewhere = if_any(&fields, "elsewhere", |node| reader.flag(node));

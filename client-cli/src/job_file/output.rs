@@ -6,6 +6,7 @@ use votum_ids::{Existing, OutputName, Target, TargetKind};
 use votum_job::{FlatMap, GENERATIONS_KEPT_MAX, OutputSpec, REPLICAS_MAX};
 
 use super::{
+    Problem,
     fields::{Reader, at_key},
     quantity,
     shapes::{OUTPUT, PUBLISH},
@@ -76,6 +77,19 @@ pub(super) fn replicas(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
 }
 
 fn target(reader: &mut Reader<'_>, output: &Key, node: &Node) -> Option<Target> {
+    if let Value::Scalar(text) = &node.value {
+        let width = text.lines().next().unwrap_or_default().chars().count();
+        let (kind, other) = match text.ends_with('/') {
+            true => ("tree", "file"),
+            false => ("file", "tree"),
+        };
+        let problem =
+            Problem::new(node.at, "`publish` has fields of its own; found text".to_owned());
+        reader.report(problem.width(width).help(format!(
+            "write `publish: {{ {kind}: {text} }}`, or `{other}` in place of `{kind}`"
+        )));
+        return None;
+    }
     let fields = reader.fields(node, "`publish`", &PUBLISH);
     let (kind, path) = match (fields.find("file"), fields.find("tree")) {
         (Some(path), None) => (TargetKind::File, path),

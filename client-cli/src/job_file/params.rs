@@ -9,7 +9,7 @@ use super::{
     Problem,
     fields::{Reader, at_key},
     shapes::PARAM,
-    tree::{Node, Position, Value},
+    tree::{Node, Value},
 };
 
 /// Parameters given beside the file, as `-p K=V`.
@@ -66,12 +66,17 @@ pub(super) fn settle(
     }
     for name in given.0.keys() {
         if !entries.iter().any(|(key, _)| key.text == *name) {
-            let at = declared.map_or(Position::START, |node| node.at);
-            let problem = Problem::new(at, format!("`-p {name}=…` names no parameter of this job"));
-            let meant = closest(name, entries.iter().map(|(key, _)| key.text.as_str()));
-            reader.report(match meant {
+            let given = format!("-p {name}");
+            let message = format!("`-p {name}=…` names no parameter of this job");
+            let problem = Problem::beside_the_file(given, message);
+            let known = || entries.iter().map(|(key, _)| key.text.as_str());
+            reader.report(match closest(name, known()) {
                 Some(meant) => problem.label(format!("did you mean `{meant}`?")),
-                None => problem,
+                None if entries.is_empty() => problem.help("the job declares no `params`"),
+                None => {
+                    let known: Vec<&str> = known().collect();
+                    problem.help(format!("it declares: {}", known.join(", ")))
+                }
             });
         }
     }

@@ -7,14 +7,14 @@ use super::{
     Problem,
     fields::{Fields, Reader, at_key},
     shapes::STEP,
-    tree::{Key, Node},
+    tree::{Key, Node, Value},
 };
 
 /// Reads what the task called `key` runs.
 pub(super) fn read(reader: &mut Reader<'_>, key: &Key, fields: &Fields<'_>) -> Option<Program> {
     let what = format!("task `{}`", key.text);
     let Some((steps_key, steps)) = fields.key("steps").zip(fields.find("steps")) else {
-        return one(reader, key, &what, fields);
+        return one(reader, key, &what, fields, Steps::Allowed);
     };
     for other in ["run", "command", "interpreter"] {
         if let Some(other) = fields.key(other) {
@@ -44,8 +44,16 @@ fn step(reader: &mut Reader<'_>, steps: &Key, node: &Node) -> Option<Step> {
     let name = reader.parsed(named, str::parse::<StepName>);
     let what =
         reader.text(named).map_or_else(|| "a step".to_owned(), |name| format!("step `{name}`"));
-    let program = one(reader, fields.key("name").unwrap_or(steps), &what, &fields);
+    let key = fields.key("name").unwrap_or(steps);
+    let program = one(reader, key, &what, &fields, Steps::Nowhere);
     Some(Step { name: name?, program: program? })
+}
+
+/// Whether several programs could stand where one is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Steps {
+    Allowed,
+    Nowhere,
 }
 
 /// Reads one program: a script or a command.
@@ -54,6 +62,7 @@ pub(super) fn one(
     key: &Key,
     what: &str,
     fields: &Fields<'_>,
+    steps: Steps,
 ) -> Option<Program> {
     match (fields.find("run"), fields.find("command")) {
         (Some(run), None) => {
@@ -83,10 +92,16 @@ pub(super) fn one(
             None
         }
         (None, None) => {
-            reader.report(
-                at_key(key, format!("{what} has neither `run` nor `command`"))
+            reader.report(match steps {
+                Steps::Allowed => {
+                    at_key(key, format!("{what} has none of `run`, `command` and `steps`")).help(
+                        "`run` is a script, `command` one program without a shell, `steps` are \
+                         several of them, one after the other",
+                    )
+                }
+                Steps::Nowhere => at_key(key, format!("{what} has neither `run` nor `command`"))
                     .help("`run` is a script, `command` one program without a shell"),
-            );
+            });
             None
         }
     }
@@ -124,6 +139,10 @@ fn list<'a>(
     node: &Node,
     read: fn(&mut Reader<'a>, &Node) -> Option<String>,
 ) -> Option<Vec<String>> {
+    if let Value::Scalar(text) = &node.value {
+        reader.report(one_text(node, text));
+        return None;
+    }
     let items = reader.items(node);
     let words: Vec<String> = items.iter().filter_map(|item| read(reader, item)).collect();
     if items.is_empty() {
@@ -131,3 +150,20 @@ fn list<'a>(
     }
     (!items.is_empty() && words.len() == items.len()).then_some(words)
 }
+
+/// A line of a shell is no list of words, and nobody guesses where its words end.
+fn one_text(node: &Node, text: &str) -> Problem {
+    let problem = Problem::new(node.at, "expected a list of words; found text".to_owned());
+    let problem = problem.width(text.lines().next().unwrap_or_default().chars().count());
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@ ".contains(c);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() || !text.chars().all(plain) || text.len() > HINT_BYTES_MAX {
+        return problem
+            .help("write each word by itself, as `[PROGRAM, WORD]`; a line of shell is a `run`");
+    }
+    let words = words.join(", ");
+    problem.help(format!("write `[{words}]`, each word by itself; a line of shell is a `run`"))
+}
+
+/// What is longer is not written out in a hint.
+const HINT_BYTES_MAX: usize = 60;

@@ -8,7 +8,7 @@ use votum_job::{
 };
 
 use super::{
-    conduct,
+    Problem, conduct,
     fields::{Fields, Reader, at_key},
     hook, output,
     params::KnownToWorker,
@@ -111,6 +111,15 @@ fn task_output(text: &str) -> Result<InputSpec, String> {
 
 /// Reads when a failed try is followed by another; what is left out is as in `default`.
 pub(super) fn retry(reader: &mut Reader<'_>, node: &Node, default: RetryPolicy) -> RetryPolicy {
+    if let Value::Scalar(text) = &node.value {
+        let width = text.lines().next().unwrap_or_default().chars().count();
+        let problem = Problem::new(node.at, "`retry` has fields of its own; found text".to_owned());
+        let attempts = if text.parse::<u32>().is_ok() { text } else { "3" };
+        reader.report(problem.width(width).help(format!(
+            "write `retry: {{ attempts: {attempts} }}`; the first attempt counts as one"
+        )));
+        return default;
+    }
     let fields = reader.fields(node, "`retry`", &RETRY);
     let attempts = fields.find("attempts").and_then(|node| {
         reader.parsed(node, |text| {

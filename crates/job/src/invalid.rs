@@ -112,7 +112,7 @@ pub enum Problem {
         suggestion: Option<OutputName>,
     },
     /// Tasks wait for each other.
-    #[error("these tasks wait for each other: {}", Cycle(.cycle))]
+    #[error("these tasks wait for each other, each for the one before it: {}", Cycle(.cycle))]
     DependencyCycle {
         /// The whole cycle, each before the one that waits for it.
         cycle: Vec<TaskId>,

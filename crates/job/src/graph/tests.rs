@@ -52,7 +52,7 @@ fn a_cycle_of_ten_thousand_tasks_is_named_whole() {
 fn a_cycle_is_named_in_the_order_of_its_edges() {
     let spec = job(&[("a", "c"), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "")]);
     let problem = only(&spec, "tasks.a.needs");
-    let message = "these tasks wait for each other: a -> b -> c -> a";
+    let message = "these tasks wait for each other, each for the one before it: a -> b -> c -> a";
     assert_eq!((problem.to_string().as_str(), problem.reason()), (message, "DEPENDENCY_CYCLE"));
     assert_eq!(only(&job(&[("a", "a")]), "tasks.a.needs").reason(), "DEPENDENCY_CYCLE");
 }
