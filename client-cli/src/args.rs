@@ -50,7 +50,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(
     name = "votum",
-    version,
+    version = crate::commands::version::BUILD,
     about,
     arg_required_else_help = true,
     after_help = EXAMPLES,
