@@ -299,4 +299,4 @@ A JOB is an id, the beginning of one, a NAME for its newest job, or @last.
 Exit codes: 0 done or committed, 1 failed, 2 wrong usage or job file, 3 aborted, 4 not allowed,
   5 not found, 6 refused by state, 7 coordinator unreachable, 8 cancelled, 9 MIXED (a forced outcome
   contradicts the decision), 10 committing, but a lost worker holds its outputs back and there is a
-  case, 124 timeout, 130 Ctrl-C";
+  case, 11 what was published is not at its target any more, 124 timeout, 130 Ctrl-C";

@@ -40,6 +40,8 @@ pub(crate) enum Exit {
     Mixed,
     /// Commit is decided, but a lost participant holds its publication back.
     HeldBack,
+    /// What was published is as it was, but does not stand at its target any more.
+    Replaced,
     /// `--timeout` passed; the job goes on.
     TimedOut,
     /// Ctrl-C.
@@ -61,6 +63,7 @@ impl Exit {
             Self::Cancelled => 8,
             Self::Mixed => 9,
             Self::HeldBack => 10,
+            Self::Replaced => 11,
             Self::TimedOut => 124,
             Self::Interrupted => 130,
         }

@@ -225,7 +225,7 @@ fn code_of(exit: Exit) -> &'static str {
         Exit::Aborted | Exit::Mixed | Exit::HeldBack => "ABORTED",
         Exit::NotAllowed => "PERMISSION_DENIED",
         Exit::NotFound => "NOT_FOUND",
-        Exit::Refused => "FAILED_PRECONDITION",
+        Exit::Refused | Exit::Replaced => "FAILED_PRECONDITION",
         Exit::Unreachable => "UNAVAILABLE",
         Exit::Cancelled | Exit::Interrupted => "CANCELLED",
         Exit::TimedOut => "DEADLINE_EXCEEDED",

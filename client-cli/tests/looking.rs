@@ -63,9 +63,30 @@ fn a_job_is_looked_at_from_every_side_and_then_forgotten() {
     assert_eq!(code(&cluster.run(&["cancel", first])), Some(6), "a commit cannot be cancelled");
     told(&["rerun", first, "--id", "etl-again"]);
     assert_eq!(code(&cluster.run(&["wait", "etl-again"])), Some(0));
+    replaced(&cluster, first);
     told(&["delete", first]);
     assert!(told(&["show", first]).contains("deleted by"));
     cluster.stop();
+}
+
+/// Looks at targets that a later job has replaced, and at one that is gone.
+fn replaced(cluster: &Cluster, earlier: &str) {
+    let told = cluster.json(&["verify", earlier]);
+    let site = told["outputs"].as_array().unwrap().iter().find(|one| one["output"] == "load.site");
+    let site = site.unwrap();
+    assert_eq!((&site["intact"], &site["inPlace"]), (&true.into(), &false.into()), "{told}");
+    assert_eq!(site["replacedBy"], "etl-again", "{told}");
+
+    let verified = cluster.run(&["verify", "etl-again"]);
+    assert_eq!((code(&verified), text(&verified).matches("this output").count()), (Some(0), 2));
+    fs::remove_file(cluster.published("s2", "etl/site")).unwrap();
+    let verified = cluster.run(&["verify", "etl-again"]);
+    assert_eq!(code(&verified), Some(11), "no byte is damaged");
+    assert!(text(&verified).contains("nothing: it is gone"), "{}", text(&verified));
+    // What a job has done is told as what it was.
+    let explained = text(&cluster.run(&["explain", "etl-again"]));
+    assert!(explained.contains("2 outputs became visible on s1, s2"), "{explained}");
+    assert!(explained.contains("votum verify etl-again"), "{explained}");
 }
 
 #[test]
@@ -107,6 +128,24 @@ fn shells_and_the_manual_are_served_by_the_program_itself() {
     assert!(written.success());
     let page = fs::read_to_string(folder.path().join("votum-events.1")).unwrap();
     assert!(page.contains("durable history"), "{page}");
+}
+
+#[test]
+fn the_program_names_the_revision_that_it_was_built_of() {
+    let told = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_votum")).args(arguments).output().unwrap();
+        text(&output).trim().to_owned()
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let facts: serde_json::Value = serde_json::from_str(&told(&["version", "--json"])).unwrap();
+    assert_eq!(facts["version"], version);
+    let expected = match facts["revision"].as_str() {
+        Some(revision) => format!("votum {version} ({revision})"),
+        // Built outside of a checkout.
+        None => format!("votum {version}"),
+    };
+    assert_eq!((told(&["--version"]), told(&["version"])), (expected.clone(), expected));
+    assert_eq!(told(&["version", "-o", "name"]), version);
 }
 
 /// Looks at what `votum doctor` says of limits, clocks and a disk, and what to do about them.

@@ -10,12 +10,13 @@ use std::{
 use votum_ids::{AttemptId, CheckpointId, OutputName};
 use votum_machine::WallTime;
 use votum_process::output;
-use votum_shadow::{Manifest, ReadError, Sealed, StorageError, TreePath};
+use votum_shadow::{Manifest, ReadError, Sealed, Standing, StorageError, TreePath};
 use votum_transfer::{Denied, Holdings, LogPart, LogWritten};
-use votum_wire::{ArtifactId, ArtifactPart, LogStream};
+use votum_wire::{ArtifactId, ArtifactPart, LogStream, output::TargetStanding};
 
 use crate::{
     run::{attempt_dir, exit_file},
+    session::chain,
     shell::Shell,
 };
 
@@ -104,6 +105,29 @@ impl Holdings for Shell {
         let sealed = self.sealed(attempt, output, read_token)?;
         let output = sealed.output(output).ok_or(Denied::NotHeld)?;
         Ok(Arc::new(output.manifest.clone()))
+    }
+
+    fn target(
+        &self,
+        artifact: &ArtifactId,
+        read_token: &str,
+    ) -> Result<Option<TargetStanding>, Denied> {
+        let ArtifactId { attempt, part: ArtifactPart::Output(output) } = artifact else {
+            return Ok(None);
+        };
+        let sealed = self.sealed(attempt, output, read_token)?;
+        let output = sealed.output(output).ok_or(Denied::NotHeld)?;
+        let standing = self.shadow.standing(attempt, output).unwrap_or_else(|error| {
+            // Its bytes can be read all the same.
+            tracing::debug!(%attempt, error = %chain(&error), "cannot look at a target");
+            None
+        });
+        Ok(standing.map(|standing| match standing {
+            Standing::InPlace => TargetStanding::InPlace,
+            Standing::Replaced { by } => TargetStanding::Replaced { by },
+            Standing::Foreign => TargetStanding::Foreign,
+            Standing::Gone => TargetStanding::Gone,
+        }))
     }
 
     fn open(

@@ -34,7 +34,7 @@ pub(crate) fn explain(view: &JobView, now: WallTime) -> Explanation {
         JobState::AwaitingApproval => awaiting(view, now, &mut told),
         JobState::Preparing => preparing(view, &mut told),
         JobState::Committing => committing(view, &mut told),
-        JobState::Committed => committed(view, &mut told),
+        JobState::Committed => committed(view, now, &mut told),
         JobState::Aborting | JobState::Aborted => aborted(view, now, &mut told),
         JobState::Quarantined => {
             told.now.push("A record of it in the coordinator's log cannot be read.".to_owned());
@@ -225,13 +225,23 @@ fn committing(view: &JobView, told: &mut Explanation) {
     told.command("who is missing:", &format!("txn show {}", view.job));
 }
 
-fn committed(view: &JobView, told: &mut Explanation) {
-    told.now.push(format!("{}.", capital(&outcome::sentence(view))));
+fn committed(view: &JobView, now: WallTime, told: &mut Explanation) {
+    let took = outcome::took(view).map(|took| format!(" in {}", amount::stopwatch(took)));
+    let ago = view.ended.or(view.decided).map(|at| amount::age(now.since(at)));
+    let ago = ago.map(|ago| format!(", {ago} ago")).unwrap_or_default();
+    let took = took.unwrap_or_default();
+    told.now.push(format!("Committed {}{took}{ago}: {}.", view.job, view.state_message));
     if view.is_mixed() {
         told.now.push(sentence(&forced::mixed(view)));
     }
     told.command("the outputs:", &format!("output list {}", view.job));
-    told.command("still intact?", &format!("verify {}", view.job));
+    if outcome::published(view).next().is_some() {
+        told.now.push(
+            "What stands at its targets since then, a later job or a person may have replaced."
+                .to_owned(),
+        );
+        told.command("still there?", &format!("verify {}", view.job));
+    }
 }
 
 fn aborted(view: &JobView, now: WallTime, told: &mut Explanation) {

@@ -439,7 +439,13 @@ fn next(view: &JobView) -> Table {
             suggest("logs:", format!("votum logs {}", view.job));
         }
         (true, Some(task)) => suggest("logs:", format!("votum logs {}/{}", view.job, task.task)),
-        (true, None) => suggest("logs:", format!("votum logs {}", view.job)),
+        (true, None) => {
+            // A later job may have replaced what this one made visible.
+            if outcome::published(view).next().is_some() {
+                suggest("still there:", format!("votum verify {}", view.job));
+            }
+            suggest("logs:", format!("votum logs {}", view.job));
+        }
         (false, _) => {
             let held = |origin| view.is_held() && view.holds().any(|hold| hold.origin == origin);
             let exhausted = held(PauseOrigin::Exhausted);

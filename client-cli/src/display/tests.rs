@@ -152,7 +152,8 @@ OUTPUT       STATE      WORKER     SIZE  FILES  DIGEST        TARGET
 load.data    PUBLISHED  s3      4.1 KiB      1  abababababab  /srv/load/rows.csv
 report.data  PUBLISHED  s2      8.6 MiB    214  abababababab  /srv/www/reports/2026-11-21
 
-  logs:  votum logs nightly-sales-k3f9x2ab",
+  still there:  votum verify nightly-sales-k3f9x2ab
+  logs:         votum logs nightly-sales-k3f9x2ab",
     );
 }
 

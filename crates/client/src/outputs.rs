@@ -32,13 +32,14 @@ impl Client {
                 async move { jobs.list_output_files(request).await }
             })
             .await?;
-        let mut files = OutputFiles { single_file: false, entries: Vec::new() };
+        let mut files = OutputFiles { single_file: false, entries: Vec::new(), target: None };
         loop {
             match pages.message().await {
                 Ok(Some(page)) => {
                     let page = OutputFiles::from_proto(page)?;
                     files.single_file = page.single_file;
                     files.entries.extend(page.entries);
+                    files.target = files.target.or(page.target);
                 }
                 Ok(None) => return Ok(files),
                 Err(status) => return Err(failed(self.address(), &status)),

@@ -150,6 +150,13 @@ impl Site<'_> {
         }
     }
 
+    /// Opens the directory that the target stands in; none if it is not there.
+    pub(crate) fn ground(&self) -> Result<Option<OwnedFd>, TargetError> {
+        let (dir, missing) = self.nearest()?;
+        self.placed(&dir)?;
+        Ok(missing.is_empty().then_some(dir))
+    }
+
     /// Opens the directory that the target stands in, making it and its parents.
     pub(crate) fn occupy(&self) -> Result<Ground, TargetError> {
         let (mut dir, missing) = self.nearest()?;

@@ -6,7 +6,7 @@ use thiserror::Error;
 use votum_ids::AttemptId;
 use votum_machine::WallTime;
 use votum_shadow::{Manifest, TreePath};
-use votum_wire::{ArtifactId, LogStream};
+use votum_wire::{ArtifactId, LogStream, output::TargetStanding};
 
 /// What a worker holds for others. Every method may block and is called on a thread for that.
 pub trait Holdings: Send + Sync + 'static {
@@ -15,6 +15,20 @@ pub trait Holdings: Send + Sync + 'static {
     /// # Errors
     /// [`Denied`], and never before the token was looked at.
     fn manifest(&self, artifact: &ArtifactId, read_token: &str) -> Result<Arc<Manifest>, Denied>;
+
+    /// Returns what stands at the target of a sealed output, if the token allows reading it; none
+    /// if it has no target, or if that cannot be told.
+    ///
+    /// # Errors
+    /// [`Denied`], and never before the token was looked at.
+    fn target(
+        &self,
+        artifact: &ArtifactId,
+        read_token: &str,
+    ) -> Result<Option<TargetStanding>, Denied> {
+        let _no_target = (artifact, read_token);
+        Ok(None)
+    }
 
     /// Opens one file of a sealed output, if the token allows reading it.
     ///

@@ -52,17 +52,20 @@ impl<H: Holdings> ArtifactService for ArtifactServer<H> {
         request: Request<GetArtifactRequest>,
     ) -> Result<Response<Self::GetArtifactStream>, Status> {
         let wanted = GetArtifact::from_proto(request.into_inner())?;
-        let manifest = self
+        let (manifest, target) = self
             .blocking(move |holdings| {
-                holdings
-                    .manifest(&wanted.artifact, &wanted.read_token)
-                    .map_err(|denied| refused(&wanted.artifact, &denied))
+                let GetArtifact { artifact, read_token } = &wanted;
+                let refused = |denied| refused(artifact, &denied);
+                let manifest = holdings.manifest(artifact, read_token).map_err(refused)?;
+                let target = holdings.target(artifact, read_token).map_err(refused)?;
+                Ok((manifest, target.as_ref().map(Translate::to_proto)))
             })
             .await?;
         let (pages, stream) = mpsc::channel(PIECES_AHEAD);
         tokio::spawn(async move {
             for index in 0.. {
-                let Some(page) = page(&manifest, index) else { return };
+                let Some(mut page) = page(&manifest, index) else { return };
+                page.target = target.clone().filter(|_| index == 0);
                 if pages.send(Ok(page)).await.is_err() {
                     return;
                 }

@@ -10,8 +10,8 @@ use votum_proto::{
 use crate::{
     Fault, JobView, Malformed, Translate,
     job::output_to_proto,
-    names::{output_name, read_output_name},
-    translate::{count, number, parse, read_all, set, write_all},
+    names::{job_name, output_name, read_job_name, read_output_name},
+    translate::{count, number, parse, read_all, read_if_any, set, write_all},
 };
 
 /// Names one output of a job.
@@ -75,6 +75,51 @@ pub struct OutputFiles {
     pub single_file: bool,
     /// Sorted by path over all pages.
     pub entries: Vec<OutputEntry>,
+    /// What stands at its target; none on later pages, and where that cannot be told.
+    pub target: Option<TargetStanding>,
+}
+
+/// What stands at the place where an output was published, at the moment somebody looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetStanding {
+    /// The output itself.
+    InPlace,
+    /// The output of another job.
+    Replaced {
+        /// Whose.
+        by: JobId,
+    },
+    /// Something that no job has published.
+    Foreign,
+    /// Nothing.
+    Gone,
+}
+
+impl Translate for TargetStanding {
+    type Proto = v1::OutputTarget;
+
+    fn to_proto(&self) -> v1::OutputTarget {
+        use v1::TargetStanding as Standing;
+        let (standing, job) = match self {
+            Self::InPlace => (Standing::InPlace, String::new()),
+            Self::Replaced { by } => (Standing::Replaced, job_name(by)),
+            Self::Foreign => (Standing::Foreign, String::new()),
+            Self::Gone => (Standing::Gone, String::new()),
+        };
+        v1::OutputTarget { standing: standing.into(), job }
+    }
+
+    fn from_proto(proto: v1::OutputTarget) -> Result<Self, Malformed> {
+        use v1::TargetStanding as Standing;
+        let unknown = || Malformed::new("standing", Fault::UnknownValue(proto.standing));
+        Ok(match Standing::try_from(proto.standing).map_err(|_| unknown())? {
+            Standing::Unspecified => return Err(unknown()),
+            Standing::InPlace => Self::InPlace,
+            Standing::Replaced => Self::Replaced { by: read_job_name("job", &proto.job)? },
+            Standing::Foreign => Self::Foreign,
+            Standing::Gone => Self::Gone,
+        })
+    }
 }
 
 /// One file, directory or symbolic link of an output.
@@ -114,11 +159,16 @@ impl Translate for OutputFiles {
         v1::ListOutputFilesResponse {
             single_file: self.single_file,
             entries: write_all(&self.entries),
+            target: self.target.as_ref().map(Translate::to_proto),
         }
     }
 
     fn from_proto(proto: v1::ListOutputFilesResponse) -> Result<Self, Malformed> {
-        Ok(Self { single_file: proto.single_file, entries: read_all("entries", proto.entries)? })
+        Ok(Self {
+            single_file: proto.single_file,
+            entries: read_all("entries", proto.entries)?,
+            target: read_if_any("target", proto.target)?,
+        })
     }
 }
 
@@ -168,7 +218,8 @@ impl OutputFiles {
             }
         };
         let entries: Result<_, Malformed> = page.entries.into_iter().map(entry).collect();
-        Ok(Self { single_file, entries: entries? })
+        let target = read_if_any("target", page.target)?;
+        Ok(Self { single_file, entries: entries?, target })
     }
 }
 

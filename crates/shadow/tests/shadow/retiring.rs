@@ -10,7 +10,7 @@ use std::{
 };
 
 use votum_ids::AttemptId;
-use votum_shadow::{Declared, Existing, Target, TargetPath};
+use votum_shadow::{Declared, Existing, Standing, Target, TargetPath};
 
 use crate::{
     crashing::example,
@@ -76,6 +76,26 @@ fn what_the_target_leads_to_stays_whoever_has_set_it() {
     symlink(".votum/gen/a/report.site", field.root().join("site")).unwrap();
     assert!(over(&field, "c").is_empty());
     assert_eq!((visible(&field).as_str(), generations(&field).len()), ("a", 3));
+}
+
+#[test]
+fn what_stands_at_a_target_is_told_at_any_time() {
+    let field = Field::new();
+    publish(&field, "a", None);
+    let own = attempt("a", 1);
+    let output = field.shadow.sealed(&own).unwrap().unwrap().outputs.remove(0);
+    let told = || field.shadow.standing(&own, &output).unwrap().unwrap();
+    assert_eq!(told(), Standing::InPlace);
+    publish(&field, "b", None);
+    assert_eq!(told(), Standing::Replaced { by: attempt("b", 1).job });
+    let site = field.root().join("site");
+    fs::remove_file(&site).unwrap();
+    assert_eq!(told(), Standing::Gone);
+    write(&site.join("a"), "mine");
+    assert_eq!(told(), Standing::Foreign);
+    let before = picture(&field.root());
+    told();
+    assert_eq!(picture(&field.root()), before, "looking changes nothing");
 }
 
 #[test]

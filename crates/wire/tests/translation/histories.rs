@@ -6,6 +6,7 @@ use votum_wire::{
     listing::{DeleteJob, ListChange},
     output::{
         EntryContent, ListOutputFiles, OutputEntry, OutputFiles, OutputId, OutputPiece, ReadOutput,
+        TargetStanding,
     },
 };
 
@@ -47,7 +48,10 @@ fn of_outputs() -> Vec<Sample> {
     let entries = vec![entry("a", file), entry("b", EntryContent::Directory), entry("c", link)];
     vec![
         sample(ListOutputFiles { output: output.clone(), staged: true }),
-        sample(OutputFiles { single_file: true, entries }),
+        sample(OutputFiles { single_file: true, entries, target: Some(TargetStanding::InPlace) }),
+        sample(TargetStanding::Replaced { by: job_id() }),
+        sample(TargetStanding::Foreign),
+        sample(TargetStanding::Gone),
         sample(ReadOutput {
             output,
             path: "a".to_owned(),
