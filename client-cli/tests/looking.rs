@@ -65,7 +65,9 @@ fn a_job_is_looked_at_from_every_side_and_then_forgotten() {
     assert_eq!(code(&cluster.run(&["wait", "etl-again"])), Some(0));
     replaced(&cluster, first);
     told(&["delete", first]);
-    assert!(told(&["show", first]).contains("deleted by"));
+    let shown = cluster.run(&["show", first]);
+    assert_eq!(code(&shown), Some(5), "its records are gone");
+    assert!(text(&shown).contains("deleted by 127.0.0.1 at 20"), "{}", text(&shown));
     cluster.stop();
 }
 

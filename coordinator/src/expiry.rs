@@ -86,7 +86,7 @@ pub(crate) fn outliving(
     let known = known.and_then(|value| serde_json::from_slice::<KnownRequest>(&value).ok());
     let spec_digest = known.filter(|known| known.job == closing.job).map(|known| known.spec_digest);
     let closing = closing.clone();
-    Some(Tombstone { closing, ended, spec_digest, kept, deleted_by: None })
+    Some(Tombstone { closing, ended, spec_digest, kept, deleted_by: None, removed: None })
 }
 
 /// How often to look.

@@ -216,6 +216,7 @@ mod tests {
             spec_digest: None,
             kept: Duration::from_secs(3600),
             deleted_by: None,
+            removed: None,
         };
         record(&mut recovered, &clock, Record::Buried(buried)).await;
         record(&mut recovered, &clock, Record::Forgotten(closing(Decision::Commit))).await;

@@ -193,6 +193,9 @@ pub(crate) struct Tombstone {
     /// Who had the job deleted before its retention was over; none: it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_by: Option<String>,
+    /// When its records were removed; none in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<WallTime>,
 }
 
 /// What the index keeps under a request id.

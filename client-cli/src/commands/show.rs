@@ -13,6 +13,9 @@ use crate::{
 };
 
 /// Show one job: its tasks, votes, outputs, and why it stands where it stands.
+///
+/// Of a job whose records were deleted, or removed after their retention, it says so, with exit
+/// code 5.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  votum show @last\n  votum show nightly-sales --json")]
 pub(crate) struct ShowArgs {
@@ -31,5 +34,6 @@ pub(crate) async fn run(args: &ShowArgs, context: &Context) -> Outcome {
         Format::Name => view.job.to_string(),
         Format::Table => display::job::screen(&view, screen::now(), context.screen.paint),
     })?;
-    Ok(Exit::Done)
+    // What is left of it says that it was deleted, and by whom.
+    Ok(if view.is_removed() { Exit::NotFound } else { Exit::Done })
 }

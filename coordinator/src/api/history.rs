@@ -66,6 +66,7 @@ impl Desk {
         let tombstone = expiry::outliving(&self.reader, &closing, ended, self.tombstones_kept);
         let tombstone = tombstone.map(|mut tombstone| {
             tombstone.deleted_by = Some(by);
+            tombstone.removed = Some(self.clock.wall());
             Box::new(tombstone)
         });
         self.ask(Question::Delete { closing, tombstone }).await?;

@@ -131,6 +131,7 @@ mod tests {
             spec_digest: None,
             kept: Duration::from_secs(600),
             deleted_by: Some("ana".to_owned()),
+            removed: None,
         };
         Question::Delete { closing, tombstone: Some(Box::new(tombstone)) }
     }

@@ -650,6 +650,7 @@ fn a_tombstone_stands_before_what_it_stands_for_goes() {
         spec_digest: Some(submission().spec_digest),
         kept: Duration::from_secs(600),
         deleted_by: None,
+        removed: None,
     };
     let expired =
         Event::Expired { closing: closing.clone(), tombstone: Some(Box::new(tombstone.clone())) };

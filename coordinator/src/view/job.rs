@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use votum_commit::{Coordinator, Decision, Evidence, Installation, Stage, Vote};
 use votum_driver::Stamped;
@@ -107,7 +108,7 @@ pub(crate) fn closed(
 
 /// Shows a job whose records were removed after its retention: how it ended, and nothing else.
 pub(crate) fn removed(tombstone: Tombstone) -> JobView {
-    let Tombstone { closing, ended, deleted_by, .. } = tombstone;
+    let Tombstone { closing, ended, deleted_by, removed, .. } = tombstone;
     let (state, how) = match closing.decision {
         Decision::Commit => (JobState::Committed, "committed"),
         Decision::Abort => (JobState::Aborted, "aborted"),
@@ -118,9 +119,13 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         display_name: closing.display_name,
         spec: None,
         state,
-        state_message: match deleted_by {
-            Some(who) => format!("{how}; its record was deleted by {who}"),
-            None => format!("{how}; its record was removed at the end of its retention"),
+        state_message: {
+            let at = removed.map(|at| format!(" at {}", time(at)));
+            let at = at.unwrap_or_default();
+            match deleted_by {
+                Some(who) => format!("{how}; its record was deleted by {who}{at}"),
+                None => format!("{how}; its record was removed at the end of its retention{at}"),
+            }
         },
         decision: Some(closing.decision),
         cause: None,
@@ -146,6 +151,13 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         quarantine: None,
         worker_damages: Vec::new(),
     }
+}
+
+/// Writes a time for people.
+fn time(at: WallTime) -> String {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let stamp = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+    stamp.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// Shows a quarantined job: as it was before the damage, and what is known beyond that.

@@ -169,6 +169,13 @@ impl JobView {
         if stops && self.tasks.iter().any(live) { "PAUSING" } else { "PAUSED" }
     }
 
+    /// Says whether its records are gone, so that nothing but its end is known.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        let ended = matches!(self.state, JobState::Committed | JobState::Aborted);
+        ended && self.tasks.is_empty() && self.quarantine.is_none()
+    }
+
     /// Says whether it aborts, or aborted, because somebody cancelled it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
