@@ -177,6 +177,11 @@ impl From<Problem> for Fault {
         let mut fault = Self::new(exit, problem.reason.as_str(), problem.message);
         fault.details.code = code_word(problem.code).to_owned();
         fault.details.metadata = problem.metadata;
+        // The first is in the sentence.
+        let mut all = problem.preconditions.into_iter().map(|failed| failed.description);
+        let first = all.next();
+        let more = all.filter(|other| Some(other) != first.as_ref());
+        fault.details.hints.extend(more.map(|other| format!("also: {other}")));
         for field in problem.fields {
             fault.details.hints.push(format!("{}: {}", field.field, field.problem));
         }
@@ -235,6 +240,18 @@ fn code_of(exit: Exit) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_does_not_hold_is_told_at_once() {
+        let reason = || Reason::NoSuchWorker;
+        let problem = Problem::words(reason(), "task a: no worker named s8; 1 more like it")
+            .precondition("workers/s8", "task a: no worker named s8")
+            .precondition("workers/s9", "task b: no worker named s9");
+        let told = Fault::from(problem).to_string();
+        let expected =
+            "task a: no worker named s8; 1 more like it\n  also: task b: no worker named s9";
+        assert_eq!(told, expected);
+    }
 
     #[test]
     fn what_to_try_follows_from_what_the_connection_failed_with() {

@@ -379,6 +379,14 @@ pub(crate) enum Refusal {
         /// The worker.
         worker: WorkerId,
     },
+    /// Several tasks cannot be where they are pinned to.
+    #[error("{first}; {} more like it", others.len())]
+    Misplaced {
+        /// What is told at length.
+        first: Box<Self>,
+        /// At least one.
+        others: Vec<Self>,
+    },
     /// A target lies below none of the worker's publish roots.
     #[error("tasks.{task}.outputs.{output}.publish: {path} lies below no publish root of {worker}")]
     OutsideRoots {

@@ -162,6 +162,9 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::RequestReused { request, job } => status::request_id_reused(*request, job),
         Refusal::NoSuchWorker { task, worker } => status::no_such_worker(task, worker),
         Refusal::WorkerDeleted { task, worker } => status::pinned_worker_deleted(task, worker),
+        Refusal::Misplaced { first, others } => {
+            status::all_of(&refused(first), others.iter().map(refused))
+        }
         Refusal::OutsideRoots { task, output, path, worker } => {
             status::publish_root_not_allowed(task, output, path, worker)
         }

@@ -105,6 +105,22 @@ pub fn pinned_worker_deleted(task: &TaskId, worker: &WorkerId) -> Status {
         .into()
 }
 
+/// Several things are wrong at once: the first is what it is refused for, and all are named as
+/// preconditions that do not hold.
+#[must_use]
+pub fn all_of(first: &Status, others: impl Iterator<Item = Status>) -> Status {
+    let first = Problem::from_status(first);
+    let mut all = vec![first.clone()];
+    all.extend(others.map(|status| Problem::from_status(&status)));
+    let message = format!("{}; {} more like it", first.message, all.len() - 1);
+    let preconditions = all.into_iter().map(|problem| crate::problem::Precondition {
+        kind: problem.reason.as_str().to_owned(),
+        subject: problem.preconditions.first().map_or_else(String::new, |it| it.subject.clone()),
+        description: problem.message,
+    });
+    Problem { message, preconditions: preconditions.collect(), ..first }.into()
+}
+
 /// A target lies below no publish root of its worker.
 #[must_use]
 pub fn publish_root_not_allowed(
