@@ -35,7 +35,8 @@ Examples:
   votum list -l team=sales --all -o jsonl
   votum list -w                          live, until Ctrl-C")]
 pub(crate) struct ListArgs {
-    /// Only jobs in one of these states, such as `running,committed`; `paused` are all that are held.
+    /// Only jobs in one of these states, such as `running,committed`; `paused` are all that are held,
+    /// `cancelled` those ABORTED (or ABORTING) because somebody cancelled them.
     #[arg(long = "state", value_name = "STATE", value_delimiter = ',', value_parser = state)]
     states: Vec<Standing>,
     /// Only jobs of this name.
@@ -144,6 +145,8 @@ enum Standing {
     In(JobState),
     /// Held, whatever its state.
     Paused,
+    /// Aborted because somebody cancelled it.
+    Cancelled,
 }
 
 fn wanted(args: &ListArgs) -> Wanted {
@@ -163,6 +166,7 @@ fn standing_in(standings: &[Standing], mut wanted: Wanted) -> Wanted {
                 wanted.states.insert(*state);
             }
             Standing::Paused => wanted.paused = true,
+            Standing::Cancelled => wanted.cancelled = true,
         }
     }
     wanted
@@ -179,13 +183,17 @@ fn state(word: &str) -> Result<Standing, String> {
     if PAUSED.iter().any(|paused| paused.eq_ignore_ascii_case(word)) {
         return Ok(Standing::Paused);
     }
+    if CANCELLED.iter().any(|cancelled| cancelled.eq_ignore_ascii_case(word)) {
+        return Ok(Standing::Cancelled);
+    }
     if AWAITING.eq_ignore_ascii_case(word) {
         return Ok(Standing::In(JobState::AwaitingApproval));
     }
     let known = || JobState::ALL.iter().map(|state| state.word().to_lowercase());
     let found = JobState::ALL.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
     found.map(Standing::In).ok_or_else(|| {
-        format!("it is one of {}, {}", known().collect::<Vec<_>>().join(", "), PAUSED[0])
+        let known = known().collect::<Vec<_>>().join(", ");
+        format!("it is one of {known}, {}, {}", PAUSED[0], CANCELLED[0])
     })
 }
 
@@ -193,16 +201,20 @@ fn state(word: &str) -> Result<Standing, String> {
 const AWAITING: &str = "awaiting";
 /// What a job that is held is called, after and before all of it has stopped.
 const PAUSED: [&str; 2] = ["paused", "pausing"];
+/// What a job that was cancelled is called.
+const CANCELLED: [&str; 2] = ["cancelled", "canceled"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn paused_jobs_can_be_asked_for_like_any_state() {
-        let standings: Vec<_> = ["Paused", "running"].map(|word| state(word).unwrap()).into();
+    fn paused_and_cancelled_jobs_are_asked_for_like_states() {
+        let words = ["Paused", "running", "cancelled"];
+        let standings: Vec<_> = words.map(|word| state(word).unwrap()).into();
         let wanted = standing_in(&standings, Wanted::default());
-        assert_eq!((wanted.states.len(), wanted.paused), (1, true));
-        assert!(state("held").unwrap_err().ends_with("aborted, quarantined, paused"));
+        assert_eq!((wanted.states.len(), wanted.paused, wanted.cancelled), (1, true, true));
+        let told = state("held").unwrap_err();
+        assert!(told.ends_with("aborted, quarantined, paused, cancelled"), "{told}");
     }
 }

@@ -181,8 +181,10 @@ fn may_be_wanted(entry: &Entry, wanted: &Wanted) -> bool {
         votum_commit::Decision::Commit => JobState::Committed,
         votum_commit::Decision::Abort => JobState::Aborted,
     };
-    let any = wanted.states.is_empty() && !wanted.paused;
-    any || wanted.states.contains(&state) || wanted.states.contains(&JobState::Quarantined)
+    wanted.is_any_state()
+        || wanted.states.contains(&state)
+        || wanted.states.contains(&JobState::Quarantined)
+        || wanted.cancelled && state == JobState::Aborted
 }
 
 /// Returns what changes in the list from here on; it never ends by itself.

@@ -150,6 +150,8 @@ pub struct Wanted {
     pub states: BTreeSet<JobState>,
     /// Those that are held, whatever their state.
     pub paused: bool,
+    /// Those that abort, or aborted, because somebody cancelled them.
+    pub cancelled: bool,
     /// Those of this display name.
     pub display_name: Option<String>,
     /// Those whose spec has all of these labels.
@@ -164,8 +166,10 @@ impl Wanted {
     /// Says whether a job is among them.
     #[must_use]
     pub fn contains(&self, job: &JobView) -> bool {
-        let all = self.states.is_empty() && !self.paused;
-        let stands = all || self.states.contains(&job.state) || self.paused && job.is_held();
+        let stands = self.is_any_state()
+            || self.states.contains(&job.state)
+            || self.paused && job.is_held()
+            || self.cancelled && job.is_cancelled();
         let label = |(key, value): (&String, &String)| {
             job.spec.as_ref().is_some_and(|spec| spec.labels.get(key) == Some(value))
         };
@@ -176,10 +180,18 @@ impl Wanted {
             && self.labels.iter().all(label)
     }
 
+    /// Says whether it does not matter where a job stands.
+    #[must_use]
+    pub fn is_any_state(&self) -> bool {
+        self.states.is_empty() && !self.paused && !self.cancelled
+    }
+
     /// Returns what the token of a page is good for.
     fn arguments(&self) -> String {
         let states = self.states.iter().map(|state| state.word());
-        let words: Vec<&str> = states.chain(self.paused.then_some("PAUSED")).collect();
+        let more = self.paused.then_some("PAUSED").into_iter();
+        let more = more.chain(self.cancelled.then_some("CANCELLED"));
+        let words: Vec<&str> = states.chain(more).collect();
         let Self { display_name, labels, since, prefix, .. } = self;
         format!("jobs {} {display_name:?} {labels:?} {since:?} {prefix:?}", words.join(","))
     }
@@ -211,6 +223,7 @@ impl ListJobs {
             states: wanted.states.iter().map(|state| state.number()).collect(),
             view: detail.number(),
             paused: wanted.paused,
+            cancelled: wanted.cancelled,
             display_name: wanted.display_name.clone().unwrap_or_default(),
             labels: wanted.labels.clone(),
             create_after: wanted.since.map(timestamp),
@@ -229,6 +242,7 @@ impl ListJobs {
         let wanted = Wanted {
             states,
             paused: proto.paused,
+            cancelled: proto.cancelled,
             display_name: Some(proto.display_name).filter(|name| !name.is_empty()),
             labels: proto.labels,
             since: read_timestamp_if_any("create_after", proto.create_after)?,

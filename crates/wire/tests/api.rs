@@ -103,7 +103,7 @@ fn a_negative_duration_is_malformed_with_its_field() {
 #[test]
 fn a_page_token_is_good_for_its_states_only() {
     let states = BTreeSet::from([JobState::Running, JobState::Aborted]);
-    let wanted = Wanted { states, paused: true, ..Wanted::default() };
+    let wanted = Wanted { states, paused: true, cancelled: true, ..Wanted::default() };
     let first = ListJobs::read(ListJobs::request(&wanted, Detail::Full, 7, None)).unwrap();
     assert_eq!((first.wanted.clone(), first.detail, first.page.size), (wanted, Detail::Full, 7));
     let token = Some(first.token_after("nightly-1"));
