@@ -10,7 +10,11 @@ use votum_wire::{JobView, Translate as _};
 use crate::{
     args::Format,
     context::Context,
-    display::{forced, frame, hooks, outcome, paint::Tone, timeline},
+    display::{
+        forced, frame, hooks, outcome,
+        paint::Tone,
+        timeline::{self, Waits},
+    },
     exit::Exit,
     fault::{Fault, Outcome},
     live::Live,
@@ -105,6 +109,9 @@ async fn shown_to_the_end(
     let mut picture = Picture::new(context.screen);
     let mut redraw = interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut why = interval(ASK_WHY);
+    why.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut waits = Waits::default();
     loop {
         tokio::select! {
             view = views.next() => match view {
@@ -123,6 +130,14 @@ async fn shown_to_the_end(
                 }
             },
             _ = redraw.tick() => picture.redraw()?,
+            // A worker that is drained, or goes away, changes nothing of the job itself.
+            _ = why.tick(), if tells_changes(&context.screen) => {
+                // Whoever cannot be asked is waited for by the watch.
+                let Ok(view) = client.job(job).await else { continue };
+                for line in waits.look(&view, screen::now()) {
+                    context.screen.result(&line)?;
+                }
+            }
         }
     }
 }
@@ -191,6 +206,8 @@ impl Picture {
 
 /// Nothing tells of changes of workers, so that they are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often a job that gets on no further is asked why; what is so for two looks is told.
+const ASK_WHY: Duration = Duration::from_millis(2500);
 /// Often enough for a light to wander.
 const REDRAW: Duration = Duration::from_millis(120);
 

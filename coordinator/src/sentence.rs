@@ -170,7 +170,9 @@ fn paused(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
 fn awaiting(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     let deadline = scheduler.summary(&view.job).and_then(|summary| summary.deadline);
     let rest = deadline.map(|end| format!(", {} left", span(end.since(now).as_secs())));
-    [format!("waits for an approval{}", rest.unwrap_or_default()), obstacles(view)]
+    let away = view.tasks.iter().filter_map(|task| Some((&task.task, task.waits.as_ref()?)));
+    let away = listed(away.map(|(task, waits)| format!("{task}: {waits}")));
+    [format!("waits for an approval{}", rest.unwrap_or_default()), away, obstacles(view)]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()

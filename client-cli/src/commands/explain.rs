@@ -26,7 +26,9 @@ pub(crate) async fn run(args: &ExplainArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Short)?;
     let job = job_name::resolve(&client, &args.job).await?;
     let view = client.job(&job).await?;
-    let told = explain::explain(&view, screen::now());
+    // What can be said without knowing the workers is said all the same.
+    let workers = client.workers().await.unwrap_or_default();
+    let told = explain::explain(&view, &workers, screen::now());
     let screen = &context.screen;
     screen.result(&match screen.format {
         Format::Json => screen.document(

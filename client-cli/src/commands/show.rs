@@ -13,11 +13,13 @@ use crate::{
 };
 
 /// Show one job: its tasks, votes, outputs, and why it stands where it stands.
-///
-/// Of a job whose records were deleted, or removed after their retention, it says so, with exit
-/// code 5.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  votum show @last\n  votum show nightly-sales --json")]
+#[command(after_help = "\
+Examples:
+  votum show @last
+  votum show nightly-sales --json
+
+Exit code 5 as well when its records were deleted: it says when and by whom.")]
 pub(crate) struct ShowArgs {
     /// The job.
     #[arg(value_name = "JOB")]

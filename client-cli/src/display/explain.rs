@@ -1,9 +1,12 @@
 //! A job in plain words: where it stands, what it waits for and why, what happens next.
 
 use votum_commit::Vote;
-use votum_job::InputSpec;
+use votum_job::{InputSpec, Placement};
 use votum_machine::WallTime;
-use votum_wire::view::{JobState, JobView, TaskState, TaskView};
+use votum_wire::{
+    PauseOrigin,
+    view::{JobState, JobView, TaskState, TaskView, WorkerView},
+};
 
 use super::{
     amount, forced, job, outcome,
@@ -25,12 +28,12 @@ pub(crate) struct Explanation {
     title: String,
 }
 
-/// Explains a job.
-pub(crate) fn explain(view: &JobView, now: WallTime) -> Explanation {
+/// Explains a job; `workers` are those of the cluster, as far as they are known.
+pub(crate) fn explain(view: &JobView, workers: &[WorkerView], now: WallTime) -> Explanation {
     let mut told =
         Explanation { title: format!("{} is {}", view.job, view.word()), ..Explanation::default() };
     match view.state {
-        JobState::Received | JobState::Running => running(view, now, &mut told),
+        JobState::Received | JobState::Running => running(view, workers, now, &mut told),
         JobState::AwaitingApproval => awaiting(view, now, &mut told),
         JobState::Preparing => preparing(view, &mut told),
         JobState::Committing => committing(view, &mut told),
@@ -76,7 +79,7 @@ impl Explanation {
     }
 }
 
-fn running(view: &JobView, now: WallTime, told: &mut Explanation) {
+fn running(view: &JobView, workers: &[WorkerView], now: WallTime, told: &mut Explanation) {
     let staged = view.tasks.iter().filter(|task| task.state == TaskState::Staged).count();
     let are = if view.tasks.len() == 1 { "task is" } else { "tasks are" };
     let all = view.tasks.len();
@@ -86,37 +89,82 @@ fn running(view: &JobView, now: WallTime, told: &mut Explanation) {
     for hold in view.holds() {
         let why = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
         let since = amount::age(now.since(hold.since));
-        told.waits.push(format!("{} to let it go on; it is held since {since}{why}.", hold.by));
+        told.waits.push(match hold.origin {
+            PauseOrigin::Asked => {
+                format!("{} to let it go on; it is held since {since}{why}.", hold.by)
+            }
+            PauseOrigin::Exhausted => format!(
+                "a person to have it tried again or give it up, since {since}{why}; its file says \
+                 `on_exhausted: pause`."
+            ),
+        });
     }
     for task in &view.tasks {
         match task.state {
-            TaskState::Starting | TaskState::Running => told.now.push(runs(view, task, now)),
+            TaskState::Starting | TaskState::Running => {
+                told.now.push(runs(view, task, now));
+                told.waits.extend(task.waits.as_ref().map(|why| of_task(task, why)));
+            }
             TaskState::Waiting => told.waits.extend(predecessors(view, task)),
             TaskState::Retrying => told.waits.push(retries(task, now)),
-            TaskState::Ready => told.waits.push(format!(
-                "a worker that can take {}: it could run, and has no place yet.",
-                task.task
-            )),
-            TaskState::Staged
-            | TaskState::Prepared
+            TaskState::Ready => {
+                let unknown = "it could run, and has no place yet";
+                told.waits.push(of_task(task, task.waits.as_deref().unwrap_or(unknown)));
+            }
+            TaskState::Staged => {
+                told.waits.extend(task.waits.as_ref().map(|why| of_task(task, why)));
+            }
+            TaskState::Prepared
             | TaskState::Committed
             | TaskState::Failed
             | TaskState::Cancelled
             | TaskState::Discarded => {}
         }
     }
-    // Why a task finds no place, or which worker is silent, only the coordinator knows.
-    told.now.push(format!("In the coordinator's words: {}.", view.state_message));
+    // It says the same of the tasks, and at most of a few.
+    if view.tasks.iter().all(|task| task.waits.is_none()) {
+        told.now.push(format!("In the coordinator's words: {}.", view.state_message));
+    }
     told.next.push(vote_words(view));
     told.next.push(
         "If a task fails for good, the job aborts and nothing of it ever becomes visible."
             .to_owned(),
     );
-    if view.pause.is_some() {
+    let held = |origin| view.holds().any(|hold| hold.origin == origin);
+    if held(PauseOrigin::Asked) {
         told.command("let it go on:", &format!("unpause {}", view.job));
     }
+    if held(PauseOrigin::Exhausted) {
+        told.command("try it again:", &format!("retry {}", view.job));
+    }
+    places(view, workers, told);
     told.command("follow it:", &format!("watch {}", view.job));
     told.command("stop it:", &format!("cancel {}", view.job));
+}
+
+fn of_task(task: &TaskView, why: &str) -> String {
+    format!("{}: {why}.", task.task)
+}
+
+/// Says how a task that has no place could get one.
+fn places(view: &JobView, workers: &[WorkerView], told: &mut Explanation) {
+    let unplaced = || view.tasks.iter().filter(|task| task.state == TaskState::Ready);
+    if unplaced().next().is_none() || view.pause.is_some() {
+        return;
+    }
+    let spec = |task: &TaskView| view.spec.as_ref()?.tasks.get(&task.task);
+    let placements: Vec<&Placement> =
+        unplaced().filter_map(spec).map(|spec| &spec.placement).collect();
+    let fits = |worker: &WorkerView, placement: &Placement| {
+        placement.worker.as_ref().is_none_or(|name| *name == worker.worker)
+            && placement.labels.iter().all(|(key, value)| worker.labels.get(key) == Some(value))
+    };
+    let wanted = |worker: &&WorkerView| placements.iter().any(|one| fits(worker, one));
+    let drained = workers.iter().filter(|worker| worker.drain.is_some()).filter(wanted);
+    for worker in drained.take(DRAINED_NAMED_MAX) {
+        told.command("take it up:", &format!("worker resume {}", worker.worker));
+    }
+    told.command("who is there:", "worker list");
 }
 
 fn runs(view: &JobView, task: &TaskView, now: WallTime) -> String {
@@ -175,7 +223,21 @@ fn vote_words(view: &JobView) -> String {
 }
 
 fn awaiting(view: &JobView, now: WallTime, told: &mut Explanation) {
-    told.now.push("Every task is staged, and a dry vote found nothing in the way.".to_owned());
+    let away: Vec<String> =
+        view.tasks.iter().filter_map(|task| Some(of_task(task, task.waits.as_ref()?))).collect();
+    if away.is_empty() {
+        told.now.push("Every task is staged, and a dry vote found nothing in the way.".to_owned());
+    } else {
+        told.now.push(
+            "Every task is staged, but not everybody who holds something is there.".to_owned(),
+        );
+        told.waits.extend(away);
+        told.next.push(
+            "Approved before that worker is back, it is voted on again and again until it is, or \
+             until the job's time is over."
+                .to_owned(),
+        );
+    }
     let left = view.approval.as_ref().map(|asked| amount::duration(asked.expires.since(now)));
     let left = left.map(|left| format!(" for {left} more")).unwrap_or_default();
     told.waits
@@ -292,6 +354,8 @@ fn folded(sentence: &str, width: usize) -> String {
     out + &line + "\n"
 }
 
+/// So many workers are named that could be taken up again.
+const DRAINED_NAMED_MAX: usize = 3;
 const FOLDED_AT: usize = 100;
 const FOLDED_LEAST: usize = 40;
 const FOLDED_MOST: usize = 110;

@@ -422,6 +422,9 @@ fn next(view: &JobView) -> Table {
     let mut table = Table::bare();
     let mut suggest =
         |label: &str, command: String| table.row([cell(label).tone(Tone::Soft), cell(command)]);
+    if view.is_removed() {
+        return table;
+    }
     if view.quarantine.is_some() {
         for (label, command) in quarantine::commands(view) {
             suggest(label, command);

@@ -296,6 +296,7 @@ fn task(name: &str, state: TaskState) -> TaskView {
         retry_at: None,
         report: None,
         checkpoint: None,
+        waits: None,
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     paint::Paint,
     samples::{self, at},
     timeline,
+    timeline::Waits,
 };
 use crate::{
     exit::Exit,
@@ -188,7 +189,7 @@ fn a_picture_draws_each_task_below_what_it_waits_for() {
 #[test]
 fn a_job_is_explained_in_plain_words() {
     let view = JobView { spec: Some(Arc::new(chain())), ..samples::reporting() };
-    let told = explain::explain(&view, at(60)).text(Paint::Off, Some(80));
+    let told = explain::explain(&view, &[], at(60)).text(Paint::Off, Some(80));
     for words in [
         "nightly-sales-k3f9x2ab is RUNNING",
         "0 of 3 tasks are staged",
@@ -201,7 +202,7 @@ fn a_job_is_explained_in_plain_words() {
         assert!(unfolded.contains(words), "{words}\n{told}");
     }
     assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
-    let aborted = explain::explain(&samples::aborted(), at(60)).text(Paint::Off, None);
+    let aborted = explain::explain(&samples::aborted(), &[], at(60)).text(Paint::Off, None);
     assert!(aborted.contains("Because") && aborted.contains("votum rerun"), "{aborted}");
 }
 
@@ -209,8 +210,56 @@ fn a_job_is_explained_in_plain_words() {
 fn a_silent_worker_is_part_of_the_explanation() {
     let silent = "extract: worker s1 is not connected (silent for 4 s)";
     let view = JobView { state_message: silent.to_owned(), ..samples::reporting() };
-    let told = explain::explain(&view, at(60)).text(Paint::Off, None);
+    let told = explain::explain(&view, &[], at(60)).text(Paint::Off, None);
     assert!(told.contains(silent), "{told}");
+}
+
+#[test]
+fn what_a_job_waits_for_is_told_once() {
+    let mut view = samples::running();
+    let mut waits = Waits::default();
+    let mut look = |reason: &str| {
+        for task in &mut view.tasks {
+            task.state = TaskState::Ready;
+            task.waits = Some(reason.to_owned());
+        }
+        waits.look(&view, at(60))
+    };
+    assert!(look("is placed next").is_empty(), "it may be over at once");
+    let busy = |what: &str| format!("the only slot of worker s1 is busy with {what}");
+    assert!(look(&busy("a-1/load")).is_empty());
+    let told = look(&busy("a-1/load"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    let expected = format!("waits extract, load, report: {}", busy("a-1/load"));
+    assert!(told[0].ends_with(&expected), "{told:?}");
+    assert!(look(&busy("b-2/load")).is_empty(), "another one, but the same");
+    let lost = "it is pinned to worker s1, which is lost (silent for 3 s)";
+    assert!(look(lost).is_empty());
+    assert_eq!(look(&lost.replace('3', "5")).len(), 1);
+    assert!(look(&lost.replace('3', "7")).is_empty());
+}
+
+#[test]
+fn what_keeps_a_task_from_its_place_is_explained() {
+    let mut view = samples::running();
+    let task = view.tasks.iter_mut().find(|task| task.state == TaskState::Running).unwrap();
+    task.state = TaskState::Ready;
+    task.waits = Some("it is pinned to worker s1, which is drained by ana: disk".to_owned());
+    let (name, waits) = (task.task.clone(), task.waits.clone().unwrap());
+    let told = explain::explain(&view, &[], at(60)).text(Paint::Off, None);
+    assert!(told.contains(&format!("  - {name}: {waits}.\n")), "{told}");
+    assert!(told.contains("votum worker list"), "{told}");
+
+    view.pause = Some(PauseView {
+        by: "votum".to_owned(),
+        reason: "task load failed".to_owned(),
+        since: at(20),
+        origin: PauseOrigin::Exhausted,
+        stop_running: false,
+    });
+    let told = explain::explain(&view, &[], at(60)).text(Paint::Off, None);
+    assert!(told.contains("votum retry nightly"), "{told}");
+    assert!(told.contains("votum cancel nightly") && !told.contains("unpause"), "{told}");
 }
 
 /// A job whose tasks wait for each other: extract, then report, then load.

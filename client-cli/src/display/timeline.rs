@@ -1,5 +1,7 @@
 //! What changed between two looks at a job, one line per change: for pipes and logs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use votum_commit::Decision;
 use votum_machine::WallTime;
 use votum_wire::view::{JobState, JobView, ParticipantView, TaskState, TaskView};
@@ -32,6 +34,57 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
     }
     let at = amount::stopwatch(outcome::elapsed(after, now));
     lines.iter().map(|line| format!("{at:>8}  {line}")).collect()
+}
+
+/// What a job waits for, each told once, as soon as it has been so for two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    /// What was seen at the last look, told or not.
+    seen: BTreeSet<String>,
+    told: BTreeSet<String>,
+}
+
+impl Waits {
+    /// Returns a line for each reason that keeps tasks from getting on, and was not told before.
+    pub(crate) fn look(&mut self, view: &JobView, now: WallTime) -> Vec<String> {
+        let mut reasons = BTreeMap::<String, (&str, Vec<&str>)>::new();
+        for task in &view.tasks {
+            let stands = match task.state {
+                TaskState::Ready | TaskState::Starting | TaskState::Running | TaskState::Staged => {
+                    true
+                }
+                // What waits for other tasks, or for its next attempt, was told.
+                TaskState::Waiting
+                | TaskState::Retrying
+                | TaskState::Prepared
+                | TaskState::Committed
+                | TaskState::Failed
+                | TaskState::Cancelled
+                | TaskState::Discarded => false,
+            };
+            let Some(why) = task.waits.as_deref().filter(|_| stands) else { continue };
+            let (_, tasks) = reasons.entry(gist(why)).or_insert((why, Vec::new()));
+            tasks.push(task.task.as_str());
+        }
+        let at = amount::stopwatch(outcome::elapsed(view, now));
+        let mut lines = Vec::new();
+        for (gist, (why, tasks)) in &reasons {
+            if self.seen.contains(gist) && self.told.insert(gist.clone()) {
+                let more = tasks.len().saturating_sub(TASKS_NAMED_MAX);
+                let names = tasks[..tasks.len() - more].join(", ");
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                lines.push(format!("{at:>8}  waits {names}{more}: {why}"));
+            }
+        }
+        self.seen = reasons.into_keys().collect();
+        lines
+    }
+}
+
+/// Returns what stays of a reason while time goes by and others take their turns.
+fn gist(why: &str) -> String {
+    let passing = |word: &&str| word.contains('/') || word.bytes().all(|b| b.is_ascii_digit());
+    why.split_whitespace().filter(|word| !passing(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Adds what changed of the tasks whose state is wanted.
@@ -119,3 +172,6 @@ fn task_line(task: &TaskView, now: WallTime) -> String {
 fn vote_line(participant: &ParticipantView) -> String {
     format!("vote {} {}", participant.worker, job::vote_word(participant.vote.as_ref()))
 }
+
+/// So many tasks are named that wait for the same.
+const TASKS_NAMED_MAX: usize = 4;

@@ -54,6 +54,8 @@ pub(super) fn shown_task(
             bytes: known.bytes,
             workers: known.holders.into_keys().collect(),
         }),
+        // What is decided waits for nothing that the scheduler knows.
+        waits: task.waits.filter(|_| fate.decision.is_none()),
         task: task.task,
         worker,
     }

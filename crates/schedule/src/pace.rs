@@ -139,7 +139,7 @@ impl Pace {
         ReportView { report: self.report.clone(), at: self.at, rate, end }
     }
 
-    /// Shows it when its attempt is over, and nothing gets on any more.
+    /// Shows it when its attempt is over, or cannot be heard: nobody knows that it gets on.
     pub(crate) fn last_words(&self) -> ReportView {
         ReportView { report: self.report.clone(), at: self.at, rate: None, end: None }
     }

@@ -303,8 +303,10 @@ impl Scheduler {
     /// attempt begins or the job is over, and how fast it gets on until its own end.
     fn report_view(&self, now: Moment, job: &ActiveJob, position: usize) -> Option<ReportView> {
         let pace = self.paces.get(&(job.id.clone(), position))?;
-        if job.live_attempt(position).is_some_and(|live| pace.is_of(&live.id)) {
-            return Some(pace.view(now));
+        if let Some(live) = job.live_attempt(position).filter(|live| pace.is_of(&live.id)) {
+            let heard = self.roster.get(&live.worker).is_some_and(is_heard);
+            // Who knows whether what cannot be heard still gets on.
+            return Some(if heard { pace.view(now) } else { pace.last_words() });
         }
         let last = job.tasks[position].attempts.last()?;
         pace.is_of(&last.id).then(|| pace.last_words())
@@ -408,6 +410,16 @@ fn standing(job: &ActiveJob, position: usize) -> TaskStanding {
         },
         TaskState::Staged => TaskStanding::Staged,
         TaskState::Failed(_) => TaskStanding::Failed,
+    }
+}
+
+fn is_heard(worker: &Worker) -> bool {
+    match state(worker) {
+        WorkerState::Ready
+        | WorkerState::Draining
+        | WorkerState::Drained
+        | WorkerState::Reconciling => true,
+        WorkerState::Suspect | WorkerState::Absent | WorkerState::Lost => false,
     }
 }
 

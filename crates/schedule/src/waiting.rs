@@ -2,13 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use votum_ids::{TaskId, WorkerId};
+use votum_ids::{JobId, WorkerId};
 use votum_job::Placement;
 use votum_machine::Moment;
 
 use crate::{
     Scheduler, TaskStanding, WorkerState,
-    active_job::{ActiveJob, TaskState, Tie},
+    active_job::{ActiveJob, Phase, TaskState, Tie},
     queue::Spot,
     roster::Worker,
     unfinished::after_failure,
@@ -36,9 +36,12 @@ impl Scheduler {
                 Some(format!("retries in {rest} s{}", after_failure(&job.tasks[position].attempts)))
             }
             TaskStanding::Ready if !job.holds.is_empty() => Some("the job is paused".to_owned()),
-            TaskStanding::Ready => Some(self.why_unplaced(job, position)),
+            TaskStanding::Ready => Some(self.why_unplaced(now, job, position)),
             TaskStanding::Starting | TaskStanding::Running => self.why_unheard(now, job, position),
-            TaskStanding::Staged => self.why_uncopied(job, position),
+            TaskStanding::Staged => {
+                let unheld = self.why_unheld(now, job, position);
+                unheld.or_else(|| self.why_uncopied(job, position))
+            }
             TaskStanding::Failed | TaskStanding::Cancelled => None,
         }
     }
@@ -47,10 +50,7 @@ impl Scheduler {
     fn why_unheard(&self, now: Moment, job: &ActiveJob, position: usize) -> Option<String> {
         let name = &job.live_attempt(position)?.worker;
         let worker = self.roster.get(name)?;
-        let silent = match now.since(worker.heard).as_secs() {
-            0 => String::new(),
-            seconds => format!(" (silent for {seconds} s)"),
-        };
+        let silent = silence(now, worker);
         match state(worker) {
             WorkerState::Ready
             | WorkerState::Draining
@@ -73,7 +73,28 @@ impl Scheduler {
         })
     }
 
-    fn why_unplaced(&self, job: &ActiveJob, task: usize) -> String {
+    /// Says that nobody can hear who alone holds what is staged of a task.
+    fn why_unheld(&self, now: Moment, job: &ActiveJob, position: usize) -> Option<String> {
+        let attempt = job.held_attempt(position).filter(|it| !it.held_outputs().is_empty())?;
+        let away = |worker: &Worker| match state(worker) {
+            WorkerState::Suspect => Some("is suspect"),
+            WorkerState::Absent => Some("is not connected"),
+            WorkerState::Lost => Some("is lost"),
+            WorkerState::Ready
+            | WorkerState::Draining
+            | WorkerState::Drained
+            | WorkerState::Reconciling => None,
+        };
+        let worker = self.roster.get(&attempt.worker)?;
+        let how = away(worker).filter(|_| job.phase == Phase::Running)?;
+        let copy = |name: &WorkerId| self.roster.get(name).is_some_and(Worker::is_ready);
+        let copied = job.tasks[position].replicas.keys().any(copy);
+        let (name, silent) = (&attempt.worker, silence(now, worker));
+        let outputs = format!("its outputs lie on worker {name}, which {how}{silent}");
+        (!copied).then_some(outputs)
+    }
+
+    fn why_unplaced(&self, now: Moment, job: &ActiveJob, task: usize) -> String {
         let spot = Spot { age: job.age, job: job.id.clone(), task };
         if let Some(worker) = self.queue.parked_on(&spot) {
             let holds = self.roster.get(worker).is_some_and(|worker| !worker.unsettled);
@@ -89,12 +110,12 @@ impl Scheduler {
         }
         let placement = &job.task_spec(task).placement;
         match &placement.worker {
-            Some(name) => self.why_not_on(name, placement),
+            Some(name) => self.why_not_on(now, name, placement),
             None => self.why_nowhere(placement),
         }
     }
 
-    fn why_not_on(&self, name: &WorkerId, placement: &Placement) -> String {
+    fn why_not_on(&self, now: Moment, name: &WorkerId, placement: &Placement) -> String {
         let Some(worker) = self.roster.get(name).filter(|worker| !worker.is_removed()) else {
             return if self.is_removed_worker(name) {
                 format!("worker {name} was deleted, and no other has its name")
@@ -105,58 +126,117 @@ impl Scheduler {
         if !worker.matches(placement) {
             return format!("worker {name} does not have the labels {}", Labels(placement));
         }
+        let silent = silence(now, worker);
+        let pinned = format!("it is pinned to worker {name}, which");
         match state(worker) {
-            WorkerState::Absent | WorkerState::Lost => {
-                format!("no worker named {name} is connected")
+            WorkerState::Absent => format!("{pinned} is not connected{silent}"),
+            WorkerState::Lost => format!("{pinned} is lost{silent}"),
+            WorkerState::Draining | WorkerState::Drained => {
+                format!("{pinned} is drained{}", drained_by(worker))
             }
-            WorkerState::Draining | WorkerState::Drained => format!("worker {name} is drained"),
             WorkerState::Reconciling => format!("worker {name} is being reconciled"),
-            WorkerState::Suspect => format!("worker {name} has been silent for too long"),
+            WorkerState::Suspect => format!("{pinned} is suspect{silent}"),
             WorkerState::Ready if worker.free_slots() > 0 => "is placed next".to_owned(),
-            WorkerState::Ready => busy(worker.registration.slots, name),
+            WorkerState::Ready => self.busy(&[worker], format_args!("worker {name}")),
         }
     }
 
     fn why_nowhere(&self, placement: &Placement) -> String {
-        let matching = self.roster.iter().filter(|(_, worker)| worker.matches(placement));
-        let open: Vec<&Worker> =
-            matching.map(|(_, worker)| worker).filter(|worker| worker.is_open()).collect();
+        let matching = self.roster.present().filter(|(_, worker)| worker.matches(placement));
+        let matching: Vec<(&WorkerId, &Worker)> = matching.collect();
+        if matching.is_empty() {
+            return self.unmatched(placement);
+        }
         let with = if placement.labels.is_empty() {
             String::new()
         } else {
             format!(" with {}", Labels(placement))
         };
+        let open = matching.iter().map(|(_, worker)| *worker).filter(|worker| worker.is_open());
+        let open: Vec<&Worker> = open.collect();
         if open.is_empty() {
-            let drained = |(_, worker): (&WorkerId, &Worker)| {
-                worker.matches(placement) && state(worker) == WorkerState::Draining
-            };
-            if self.roster.iter().any(drained) {
-                return format!("every connected worker{with} is drained");
-            }
-            return format!("no worker{with} is connected");
+            let away = matching.iter().map(|(name, worker)| format!("{name} {}", absence(worker)));
+            return format!("no worker{with} can take it: {}", Listed(away.collect()));
         }
         if open.iter().any(|worker| worker.free_slots() > 0) {
             return "is placed next".to_owned();
         }
-        let slots: u32 = open.iter().map(|worker| worker.registration.slots).sum();
         match open.len() {
-            1 => busy(slots, format_args!("the only connected worker{with}")),
-            workers => busy(slots, format_args!("the {workers} connected workers{with}")),
+            1 => self.busy(&open, format_args!("the only connected worker{with}")),
+            workers => self.busy(&open, format_args!("the {workers} connected workers{with}")),
+        }
+    }
+
+    /// Says which of the labels no worker has, connected or not.
+    fn unmatched(&self, placement: &Placement) -> String {
+        if self.roster.present().next().is_none() {
+            return "no worker is connected".to_owned();
+        }
+        let is_there = |(key, value): &(&String, &String)| {
+            let has = |(_, worker): (&WorkerId, &Worker)| {
+                worker.registration.labels.get(*key) == Some(*value)
+            };
+            self.roster.present().any(has)
+        };
+        let lacking = placement.labels.iter().filter(|label| !is_there(label));
+        let lacking: Vec<String> = lacking.map(|(key, value)| format!("{key}={value}")).collect();
+        match lacking.as_slice() {
+            [] => format!("no worker has all of the labels {}", Labels(placement)),
+            [one] => format!("no worker has the label {one}"),
+            [..] => format!("no worker has the labels {}", Listed(lacking)),
+        }
+    }
+
+    /// Says that no slot of some workers is free, and what takes them.
+    fn busy(&self, workers: &[&Worker], of: impl fmt::Display) -> String {
+        let live = workers.iter().flat_map(|worker| &worker.live);
+        let name = |(job, task): &(JobId, usize)| {
+            let known = self.jobs.get(job)?;
+            Some(format!("{job}/{}", known.graph.name(*task)))
+        };
+        let with = match Listed(live.filter_map(name).collect()) {
+            Listed(names) if names.is_empty() => String::new(),
+            names => format!(" with {names}"),
+        };
+        match workers.iter().map(|worker| worker.registration.slots).sum() {
+            1_u32 => format!("the only slot of {of} is busy{with}"),
+            slots => format!("all {slots} slots of {of} are busy{with}"),
         }
     }
 }
 
-fn busy(slots: u32, of: impl fmt::Display) -> String {
-    match slots {
-        1 => format!("the only slot of {of} is busy"),
-        slots => format!("all {slots} slots of {of} are busy"),
+/// Says how long nothing was heard of a worker.
+fn silence(now: Moment, worker: &Worker) -> String {
+    match now.since(worker.heard).as_secs() {
+        0 => String::new(),
+        seconds => format!(" (silent for {seconds} s)"),
     }
 }
 
-/// A few names, and how many more there are.
-struct Listed<'a>(Vec<&'a TaskId>);
+/// Says why a worker takes nothing.
+fn absence(worker: &Worker) -> String {
+    match state(worker) {
+        WorkerState::Absent => "is not connected".to_owned(),
+        WorkerState::Lost => "is lost".to_owned(),
+        WorkerState::Suspect => "is suspect".to_owned(),
+        WorkerState::Reconciling => "is being reconciled".to_owned(),
+        WorkerState::Draining | WorkerState::Drained | WorkerState::Ready => {
+            format!("is drained{}", drained_by(worker))
+        }
+    }
+}
 
-impl fmt::Display for Listed<'_> {
+/// Says who has drained a worker, and why.
+fn drained_by(worker: &Worker) -> String {
+    let Some(drain) = &worker.orders.drain else { return String::new() };
+    let why = if drain.reason.is_empty() { String::new() } else { format!(": {}", drain.reason) };
+    if drain.by.is_empty() { why } else { format!(" by {}{why}", drain.by) }
+}
+
+/// A few names, and how many more there are.
+struct Listed<T>(Vec<T>);
+
+impl<T: fmt::Display> fmt::Display for Listed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, name) in self.0.iter().take(NAMES_SHOWN_MAX).enumerate() {
             let separator = if at > 0 { ", " } else { "" };

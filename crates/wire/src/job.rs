@@ -185,6 +185,7 @@ fn task_to_proto(job: &JobId, task: &TaskView) -> v1::Task {
         omitted_attempt_count: task
             .omitted_attempts
             .saturating_add(u32::try_from(omitted).unwrap_or(u32::MAX)),
+        wait_reason: task.waits.clone().unwrap_or_default(),
     }
 }
 
@@ -247,6 +248,7 @@ fn task_from_proto(job: &JobId, proto: v1::Task) -> Result<TaskView, Malformed> 
             .map(|checkpoint| checkpoint_from_proto(checkpoint).map_err(|m| m.below("checkpoint")))
             .transpose()?,
         omitted_attempts: proto.omitted_attempt_count,
+        waits: Some(proto.wait_reason).filter(|reason| !reason.is_empty()),
         task,
     })
 }

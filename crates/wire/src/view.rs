@@ -210,6 +210,7 @@ impl JobView {
             task.attempts.clear();
             task.omitted_attempts = 0;
             task.outputs.clear();
+            task.waits = None;
         }
         for hook in &mut self.hooks {
             hook.trials.clear();
@@ -310,6 +311,8 @@ pub struct TaskView {
     pub report: Option<ReportView>,
     /// Where its next attempt would go on.
     pub checkpoint: Option<CheckpointView>,
+    /// Why it does not get on: one sentence; none in a basic view.
+    pub waits: Option<String>,
 }
 
 impl TaskView {

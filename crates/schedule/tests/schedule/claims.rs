@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use votum_ids::{AttemptId, Epoch, FencingToken, TaskId, WorkerId};
-use votum_job::{Enforced, FailureKind, InputSource, SelfReport};
+use votum_job::{Amount, Enforced, FailureKind, InputSource, Progress, SelfReport};
 use votum_machine::{Machine as _, Moment, WallTime};
-use votum_schedule::{Action, Config, CorruptSchedule, Event, Record, Scheduler};
+use votum_schedule::{Action, Config, CorruptSchedule, Drain, Event, Record, Scheduler};
 
 use crate::{
     cast::{attempt, failed, job, registration, sealed, spec, submission, worker},
@@ -33,9 +33,9 @@ fn labels_choose_among_the_workers() {
     assert_eq!(started(&world), [worker("bob")]);
     assert_eq!(
         why(&world, "b"),
-        "the only slot of the only connected worker with role=etl is busy"
+        "the only slot of the only connected worker with role=etl is busy with sales/a"
     );
-    assert_eq!(why(&world, "c"), "no worker with role=web is connected");
+    assert_eq!(why(&world, "c"), "no worker has the label role=web");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_limited_task_goes_where_its_limit_holds() {
     ready(&mut world, "alice", 9, &[]);
     submit(&mut world, "sales", &["a memory 1024", "b on alice memory 1024", "c on alice"]);
     assert_eq!(started(&world), [worker("alice")], "c alone has no limit");
-    assert_eq!(why(&world, "a"), "no worker with votum.limit.memory=enforced is connected");
+    assert_eq!(why(&world, "a"), "no worker has the label votum.limit.memory=enforced");
     assert_eq!(
         why(&world, "b"),
         "worker alice does not have the labels votum.limit.memory=enforced"
@@ -90,6 +90,56 @@ fn last_words_outlive_their_attempt_until_the_next() {
     world.pass(Duration::from_secs(2));
     assert_eq!(started(&world).len(), 2, "the next attempt began");
     assert_eq!(told(&world), None);
+}
+
+#[test]
+fn nobody_estimates_the_end_of_what_cannot_be_heard() {
+    let mut world = World::new();
+    ready(&mut world, "alice", 1, &[]);
+    submit(&mut world, "sales", &["a publishes rows"]);
+    for done in [10, 20] {
+        world.pass(Duration::from_secs(5));
+        world.step(Event::Heard { worker: worker("alice"), free_bytes: None });
+        let amount = Amount::Counted { done, total: 1_000, unit: "rows".to_owned() };
+        let progress = Some(Progress { amount, message: String::new() });
+        let report = Box::new(SelfReport { progress, ..SelfReport::default() });
+        let (worker, attempt, age) = (worker("alice"), attempt("a#1.1"), Duration::ZERO);
+        world.step(Event::Reported { worker, attempt, report, age });
+    }
+    let told = |world: &World| {
+        let task = world.scheduler.task(world.now(), &job("sales"), &TaskId::new("a").unwrap());
+        task.unwrap().report.unwrap()
+    };
+    assert!(told(&world).end.is_some() && told(&world).rate.is_some());
+    let incarnation = world.speaking.remove(&worker("alice")).unwrap();
+    world.step(Event::Disconnected { worker: worker("alice"), incarnation });
+    assert_eq!((told(&world).rate, told(&world).end), (None, None));
+    assert!(told(&world).report.progress.is_some(), "what it has said stays");
+}
+
+#[test]
+fn a_worker_that_takes_nothing_is_named_with_the_reason() {
+    let mut world = World::new();
+    ready(&mut world, "alice", 1, &[("role", "etl")]);
+    ready(&mut world, "bob", 1, &[]);
+    let (by, reason) = ("ana".to_owned(), "another disk".to_owned());
+    let drain = Drain { by, reason, ordered: WallTime(0), time_limit: None };
+    world.step(Event::DrainOrdered { worker: worker("alice"), drain });
+    submit(
+        &mut world,
+        "sales",
+        &["a on alice", "b label role=etl", "c on bob publishes x", "d on bob", "e on carol"],
+    );
+    let drained = "is drained by ana: another disk";
+    assert_eq!(why(&world, "a"), format!("it is pinned to worker alice, which {drained}"));
+    assert_eq!(why(&world, "b"), format!("no worker with role=etl can take it: alice {drained}"));
+    assert_eq!(why(&world, "d"), "the only slot of worker bob is busy with sales/c");
+    assert_eq!(why(&world, "e"), "no worker named carol is known");
+
+    seal(&mut world, "bob", "c#1.1");
+    let incarnation = world.speaking.remove(&worker("bob")).unwrap();
+    world.step(Event::Disconnected { worker: worker("bob"), incarnation });
+    assert_eq!(why(&world, "c"), "its outputs lie on worker bob, which is not connected");
 }
 
 #[test]

@@ -680,6 +680,7 @@ fn task_view() -> TaskView {
             bytes: 4096,
             workers: vec![worker_id()],
         }),
+        waits: Some("retries in 3 s".to_owned()),
     }
 }
 
