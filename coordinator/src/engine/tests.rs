@@ -19,7 +19,10 @@ use votum_job::{
     AttemptEnd, OnExhausted, OutputSpec, Placement, Program, StagedOutput, TaskSpec, Usage,
 };
 use votum_journal::Bearing;
-use votum_wire::{Inventory, view::JobState};
+use votum_wire::{
+    Inventory,
+    view::{JobState, TaskView},
+};
 
 mod quarantining;
 mod rescuing;
@@ -382,8 +385,10 @@ fn replaying_the_records_gives_the_same_picture() {
     });
     engine.resume(&job(), records.collect()).unwrap();
     let after = engine.view(Moment::START, &job()).unwrap();
-    assert_eq!(after.tasks, before.tasks);
+    // What a task waits for is not recorded: no worker has come back yet.
+    let tasks = |view: JobView| view.tasks.into_iter().map(|task| TaskView { waits: None, ..task });
     assert_eq!(after.started, before.started);
+    assert!(tasks(after).eq(tasks(before)));
     // Whoever keeps something of an open job keeps the same spec.
     for engine in [&world.engine, &engine] {
         let scheduled = engine.scheduler.spec(&job()).unwrap();
