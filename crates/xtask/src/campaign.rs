@@ -26,6 +26,18 @@ pub(crate) fn mixed(duration: Duration, seed: u64) -> anyhow::Result<()> {
     )
 }
 
+/// Jobs without end, while everything is measured; the report lies in `out`.
+pub(crate) fn soak(duration: Duration, seed: u64, out: &Path) -> anyhow::Result<()> {
+    let out = root().join(out);
+    say(&format!("soak: jobs for {duration:?}, seed {seed}, report in {}", out.display()));
+    succeed(
+        cargo(&["test", "--package", "votum-tests", "--test", "soak", "--", "--nocapture"])
+            .env("VOTUM_SOAK_SECONDS", duration.as_secs().to_string())
+            .env("VOTUM_SEED", seed.to_string())
+            .env("VOTUM_SOAK_OUT", out),
+    )
+}
+
 /// Simulated jobs with faults, seed after seed.
 pub(crate) fn simulation(
     seed: u64,
@@ -73,6 +85,20 @@ pub(crate) fn power_cuts(cuts: u32, seed: u64) -> anyhow::Result<()> {
     succeed(
         cargo(&["test", "--package", "votum-journal", "--test", "power_cut", "--", "--nocapture"])
             .env("VOTUM_POWER_CUTS", cuts.to_string())
+            .env("VOTUM_SEED", seed.to_string()),
+    )
+}
+
+/// Power cuts at every sync of the journal and of the shadow, each of the two for so long.
+pub(crate) fn crash_images(duration: Duration, seed: u64) -> anyhow::Result<()> {
+    say(&format!("crash images: journal and shadow for {duration:?} each, seed {seed}"));
+    let packages = ["--package", "votum-journal", "--package", "votum-shadow"];
+    // The programs that are recorded are examples, which a test target alone does not build.
+    succeed(&mut cargo(&[&["build", "--examples"], &packages[..]].concat()))?;
+    let tests = ["--tests", "crash_images_of", "--", "--nocapture"];
+    succeed(
+        cargo(&[&["test"], &packages[..], &tests[..]].concat())
+            .env("VOTUM_IMAGES_SECONDS", duration.as_secs().to_string())
             .env("VOTUM_SEED", seed.to_string()),
     )
 }

@@ -1,5 +1,5 @@
-//! The repository's own commands: `cargo xtask test`, `lint`, `bench`, `chaos`, `sim`, `pictures`,
-//! `power-cut`, `package`.
+//! The repository's own commands: `cargo xtask test`, `lint`, `bench`, `chaos`, `sim`, `soak`,
+//! `pictures`, `power-cut`, `crash-images`, `fuzz`, `package`.
 
 mod bench;
 mod campaign;
@@ -58,6 +58,19 @@ enum Command {
         #[arg(long)]
         planted: bool,
     },
+    /// Lets a cluster run jobs without end, and fails if memory, descriptors, threads, disk or
+    /// latency grow.
+    Soak {
+        /// How long, such as 15m or 8h.
+        #[arg(long, value_parser = duration, default_value = "15m")]
+        duration: Duration,
+        /// Decides the jobs.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the report goes.
+        #[arg(long, default_value = "target/soak", value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Draws every view of the page, wide and narrow, light and dark, into a folder.
     Pictures {
         /// Where the pictures go.
@@ -70,6 +83,16 @@ enum Command {
         #[arg(long, default_value_t = 200)]
         cuts: u32,
         /// Decides the moments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Cuts the power at every sync of the journal and of the shadow, and opens what any part of
+    /// the writes that were not synced leaves.
+    CrashImages {
+        /// How long each of the two, such as 10m.
+        #[arg(long, value_parser = duration, default_value = "60s")]
+        duration: Duration,
+        /// Decides which parts are kept where they are too many for all.
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
@@ -105,7 +128,9 @@ fn main() -> anyhow::Result<()> {
         Command::Sim { seed, duration, schedules, .. } => {
             campaign::simulation(seed, duration, schedules)
         }
+        Command::Soak { duration, seed, out } => campaign::soak(duration, seed, &out),
         Command::PowerCut { cuts, seed } => campaign::power_cuts(cuts, seed),
+        Command::CrashImages { duration, seed } => campaign::crash_images(duration, seed),
         Command::Fuzz { duration, seed } => campaign::fuzz(duration, seed),
         Command::Package { out, programs } => package::run(programs, &out),
     }
