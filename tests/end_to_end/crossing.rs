@@ -61,16 +61,49 @@ fn a_cancelled_vote_lets_the_next_one_begin() {
     assert_eq!(visible(&cluster, &third), Visible::Everything);
 }
 
+#[test]
+fn whoever_waits_and_is_cancelled_is_waited_for_no_longer() {
+    let mut cluster = patient();
+    let [first, second, third] =
+        ["first", "second", "third"].map(|name| kept(&cluster, name, Duration::from_hours(1)));
+    cluster.worker("s2").freeze();
+    open_gate(&cluster, "first");
+    cluster.wait_for("it is voted on", &first, |view| view.state == JobState::Preparing);
+    for (job, ahead, name) in [(&second, &first, "second"), (&third, &second, "third")] {
+        open_gate(&cluster, name);
+        let words = format!("its vote waits for {ahead}");
+        cluster.wait_for("it waits", job, |view| view.state_message.starts_with(&words));
+    }
+    // What it has staged is kept, so that it stays open; it publishes nothing any more.
+    cluster.block_on(cluster.client().cancel(&second, "")).unwrap();
+    let words = format!("its vote waits for {first}");
+    cluster.wait_for("it waits for another", &third, |view| view.state_message.starts_with(&words));
+    cluster.worker("s2").thaw();
+    for (job, state) in
+        [(&first, JobState::Committed), (&second, JobState::Aborted), (&third, JobState::Committed)]
+    {
+        assert_eq!(cluster.ended(job).state, state);
+    }
+    assert_eq!(visible(&cluster, &third), Visible::Everything);
+}
+
 /// Submits a job that publishes `rows.txt` on s1 and s2, and brings it so far that it waits at
 /// its gate on s3 with all of that staged.
 fn gated(cluster: &Cluster, name: &str) -> JobId {
+    kept(cluster, name, Duration::ZERO)
+}
+
+/// Does so with a job that keeps what it has staged when it aborts.
+fn kept(cluster: &Cluster, name: &str, staged_for: Duration) -> JobId {
     let publishes = |id: &str, worker: &str| {
         TaskDraft::new(id).on(worker).writes("rows", "rows.txt").publishes("rows.txt")
     };
     let gate = TaskDraft::new("t3").on("s3").needs("t1").needs("t2");
     let gate = gate.runs(&wait_for_file(cluster, name));
     let draft = JobDraft::new(name).task(publishes("t1", "s1")).task(publishes("t2", "s2"));
-    let job = cluster.submit(&draft.task(gate).votes_within(Duration::from_mins(2)).spec());
+    let mut spec = draft.task(gate).votes_within(Duration::from_mins(2)).spec();
+    spec.keep_staged = staged_for;
+    let job = cluster.submit(&spec);
     cluster
         .wait_for("it waits at its gate", &job, |view| view.tasks[2].state == TaskState::Running);
     job

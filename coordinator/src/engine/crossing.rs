@@ -93,7 +93,7 @@ impl Engine {
         self.crossings.places.claim(&job, Some(number), places);
         let ahead = self.ahead(&job, number);
         let is_free = ahead.is_none() && !turn.has_commit_record();
-        let behind = self.crossings.take(number).and_then(|one| one.behind);
+        self.crossings.take(number);
         let one = Waiting { job, shares, prepare_timeout, behind: None };
         if is_free || !self.is_working(&one.job) {
             return self.open_vote(turn, one);
@@ -101,7 +101,7 @@ impl Engine {
         turn.changed(&one.job);
         self.crossings.turns.insert(one.job.clone(), number);
         self.crossings.waiting.insert(number, one);
-        match ahead.or(behind) {
+        match ahead {
             Some(ahead) => self.crossings.follow(number, ahead),
             // A vote is opened by a step that decides nothing else.
             None => self.look_at([number].into()),
