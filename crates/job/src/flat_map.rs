@@ -2,7 +2,8 @@
 //!
 //! A spec is written once and kept for as long as its job is open. A B-tree has
 //! room for eleven entries in every node, however few there are, and the entries
-//! of a spec are large: of a job with a few tasks nine tenths would be room.
+//! of a spec are large: of a job with a few tasks nine tenths would be room. The libraries' nearest,
+//! `litemap`, writes an empty map as a list, which would be another form of what the log holds.
 
 use std::{
     borrow::Borrow,
