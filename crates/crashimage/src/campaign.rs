@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    cut::{Durability, selections},
+    cut::{Durability, is_exhausted, selections},
     dice::Dice,
     disk::{Change, Disk, Fate, Node},
     recording::{Event, Recording, Synced},
@@ -196,7 +196,7 @@ impl<'a> Moment<'a> {
         let mut tried = BTreeSet::new();
         found.pending_max = found.pending_max.max(self.pending.len());
         let selections = selections(&self.changes, &self.victims, plan, dice);
-        found.exhaustive += usize::from(selections.len() <= plan.exhaustive + 1);
+        found.exhaustive += usize::from(is_exhausted(&self.changes, plan));
         for mut fates in selections {
             self.durability.make_possible(&self.pending, &mut fates);
             let victim_suffers = self

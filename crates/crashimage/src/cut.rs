@@ -98,18 +98,14 @@ pub(crate) fn selections(
     dice: &mut Dice,
 ) -> Vec<Vec<Fate>> {
     let count = changes.len();
-    let combinations = changes
-        .iter()
-        .try_fold(1_usize, |all, change| all.checked_mul(options(change).len()))
-        .unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let all = |fate| vec![fate; count];
     if victims.contains(&true) {
         let lost = |victim: &bool| if *victim { Fate::Lost } else { Fate::Kept };
         found.push(victims.iter().map(lost).collect());
     }
-    if combinations <= plan.exhaustive {
-        for number in 0..combinations {
+    if is_exhausted(changes, plan) {
+        for number in 0..combinations(changes) {
             let mut rest = number;
             found.push(changes.iter().map(|change| digit(&options(change), &mut rest)).collect());
         }
@@ -149,6 +145,16 @@ pub(crate) fn selections(
     }
     found.truncate(plan.at_most);
     found
+}
+
+/// Says whether every combination of what a power cut can keep of these changes is tried.
+pub(crate) fn is_exhausted(changes: &[&Change], plan: &Plan) -> bool {
+    combinations(changes) <= plan.exhaustive
+}
+
+fn combinations(changes: &[&Change]) -> usize {
+    let all = changes.iter().map(|change| options(change).len());
+    all.fold(1, usize::saturating_mul)
 }
 
 /// What can become of a change where all combinations are tried.
@@ -193,3 +199,26 @@ fn drawn(change: &Change, bias: u64, dice: &mut Dice) -> Fate {
 
 /// So many stay where they are when others are drawn.
 const ALWAYS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn all_combinations_are_tried_up_to_the_bound_only() {
+        let changes: Vec<Change> = (0..6).map(|file| Change::Length { file, length: 1 }).collect();
+        let changes: Vec<&Change> = changes.iter().collect();
+        let tried = |exhaustive| {
+            let plan = Plan { exhaustive, random: 0, at_most: usize::MAX, seed: 1 };
+            let all = selections(&changes, &[false; 6], &plan, &mut Dice::new(1));
+            (is_exhausted(&changes, &plan), all.into_iter().collect::<BTreeSet<_>>().len())
+        };
+
+        assert_eq!(tried(64), (true, 64));
+        // Few are tried beyond it, and they do not count as all.
+        let (exhausted, tried) = tried(63);
+        assert!(!exhausted && tried < 63, "{tried}");
+    }
+}

@@ -30,6 +30,7 @@
 //! bytes, bytes without names) and [`Plan::random`] others, which a seed decides, as it decides which of
 //! all these are made if there are more than [`Plan::at_most`].
 
+mod absences;
 mod campaign;
 mod cut;
 mod dice;
@@ -38,6 +39,7 @@ mod recording;
 mod rounds;
 mod trace;
 
+pub use absences::judge_absences;
 pub use campaign::{Broken, Campaign, Found, Image, Plan, Rewrite};
 pub use recording::{Recorded, Recording, Synced};
 pub use rounds::rounds;
