@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use votum_client::{Client, ClientError};
 use votum_ids::{Epoch, JobId, TaskId};
-use votum_tests::{Cluster, Dice};
+use votum_tests::{Cluster, Dice, Stopwatch, let_pass};
 use votum_wire::{AttemptView, JobView, hold::PauseJob};
 
 /// A pause that is drawn.
@@ -143,7 +143,7 @@ async fn ask(client: Client, wish: PauseJob) -> Option<UnderWay> {
 
 /// Compares what the job has begun, and lets it go on.
 async fn end(client: Client, job: JobId, under_way: UnderWay, runs: PathBuf) -> Result<(), String> {
-    let view = read(&client, &job).await;
+    let view = read_when_listed(&client, &job, &runs).await;
     let mut known = under_way.attempts;
     for (task, before) in attempts(&view, |attempt| attempt.token.epoch < under_way.epoch) {
         known.entry(task).or_default().extend(before);
@@ -159,18 +159,39 @@ async fn end(client: Client, job: JobId, under_way: UnderWay, runs: PathBuf) -> 
     }
 }
 
+/// Reads it once the coordinator knows every attempt that has run, or after [`LISTED_WITHIN`]: what
+/// one that died gave out without a record turns up when its worker is back and lists it (R4).
+async fn read_when_listed(client: &Client, job: &JobId, runs: &Path) -> JobView {
+    let watch = Stopwatch::start();
+    loop {
+        let view = read(client, job).await;
+        let known = attempts(&view, |_| true);
+        let unlisted =
+            |(task, known): (&TaskId, &BTreeSet<u32>)| !ran(runs, job, task).is_subset(known);
+        if !known.iter().any(unlisted) || watch.elapsed() > LISTED_WITHIN {
+            return view;
+        }
+        spawn_blocking(|| let_pass(BETWEEN_LOOKS)).await.expect("waiting does not fail");
+    }
+}
+
 fn compare(begun: &Attempts, known: &Attempts, runs: &Path, job: &JobId) -> Result<(), String> {
     if begun != known {
         return Err(format!("the coordinator began {begun:?} beyond {known:?}"));
     }
     for (task, known) in known {
-        let ran = fs::read_to_string(runs.join(format!("{job}.{task}"))).unwrap_or_default();
-        let ran: BTreeSet<u32> = ran.lines().filter_map(|line| line.parse().ok()).collect();
+        let ran = ran(runs, job, task);
         if !ran.is_subset(known) {
             return Err(format!("{task} ran in {ran:?} beyond {known:?}"));
         }
     }
     Ok(())
+}
+
+/// Returns the numbers of the attempts whose processes have begun.
+fn ran(runs: &Path, job: &JobId, task: &TaskId) -> BTreeSet<u32> {
+    let ran = fs::read_to_string(runs.join(format!("{job}.{task}"))).unwrap_or_default();
+    ran.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 async fn read(client: &Client, job: &JobId) -> JobView {
@@ -194,3 +215,7 @@ fn attempts(view: &JobView, wanted: impl Fn(&AttemptView) -> bool) -> Attempts {
 const BEGIN: Duration = Duration::from_secs(4);
 /// For less than this: longer than a lease and its grace.
 const LENGTH: Duration = Duration::from_secs(7);
+/// A worker that is away by then is back by now, and has listed what it runs.
+const LISTED_WITHIN: Duration = Duration::from_mins(1);
+/// Seldom enough not to disturb what is measured.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);

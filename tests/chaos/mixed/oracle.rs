@@ -7,6 +7,7 @@ use votum_tests::{Cluster, Content, content_of};
 use votum_wire::{JobState, JobView, Outcome};
 
 use super::{
+    SMALL,
     flavour::{COUNT, Flavour, INTERVAL},
     lane::target_of,
 };
@@ -146,8 +147,10 @@ fn limits(view: &JobView) {
             Outcome::Failed(failure) => {
                 let unnamed = matches!(failure.kind, FailureKind::ExitCode(code) if code != 9)
                     || matches!(failure.kind, FailureKind::Signal(_));
-                // From the third on it takes no more than it may, and meets full disks at most.
-                let misnamed = unnamed && attempt.number <= 2;
+                // From the third on it takes no more than it may, and meets full disks at most;
+                // where a disk is full at times, an earlier one may not get as far as its limit.
+                let may_be_full = attempt.worker.as_str() == SMALL;
+                let misnamed = unnamed && attempt.number <= 2 && !may_be_full;
                 assert!(!misnamed, "a limit is not named: {attempt:#?}");
             }
         }
