@@ -248,7 +248,8 @@ impl Engine {
             // Its transaction ended while the question waited, so nothing may be presumed of it
             // (C6). Whoever is still in doubt asks again.
             Pending::Commit(CoordinatorEvent::Received {
-                reply: Reply::Inquired { txn }, ..
+                reply: Reply::Inquired { txn, .. },
+                ..
             }) if self.commit.phase(&txn.job).is_none() => {}
             Pending::Commit(event) => self.commit(turn, event),
             Pending::Release { worker, job } => turn.act(release(worker, job)),
@@ -451,7 +452,12 @@ impl Engine {
                 reply @ (Reply::Acked { .. } | Reply::TookOver { .. } | Reply::StoodDown { .. }),
             ) if !self.knows(&reply.txn().job) => self.done_when_closed(turn, &from, &reply),
             FromWorker::Commit(Reply::Forced(heuristic)) => self.forced(turn, from, heuristic),
-            FromWorker::Commit(Reply::Inquired { txn }) => self.inquired(turn, from, txn),
+            FromWorker::Commit(Reply::Inquired { txn, committed: false }) => {
+                self.inquired(turn, from, txn);
+            }
+            FromWorker::Commit(Reply::Inquired { txn, committed: true }) => {
+                self.asked_for_publisher(turn, from, txn);
+            }
             FromWorker::Commit(reply) => {
                 self.overhear(turn.now(), &from, &reply);
                 self.commit(turn, CoordinatorEvent::Received { from, reply });

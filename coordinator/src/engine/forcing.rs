@@ -331,7 +331,7 @@ impl Engine {
             | Stage::Quarantined => None,
         });
         let asks = rounds.map(|txn| {
-            let reply = Reply::Inquired { txn };
+            let reply = Reply::Inquired { txn, committed: false };
             Pending::Commit(CoordinatorEvent::Received { from: from.clone(), reply })
         });
         let asks: Vec<_> = asks.collect();

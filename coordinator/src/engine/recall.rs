@@ -20,10 +20,22 @@ impl Engine {
             None if self.may_judge(&txn.job) => turn.act(Action::Recall { from, txn }),
             // It was given up, and comes back (C14).
             Some(Some(Decision::Commit)) if self.owed(&txn.job).contains(&from) => {
-                self.answer(turn, from, txn);
+                self.answer(turn, from, txn, false);
             }
             Some(Some(Decision::Commit)) => turn.act(Action::Recall { from, txn }),
-            None | Some(None | Some(Decision::Abort)) => self.answer(turn, from, txn),
+            None | Some(None | Some(Decision::Abort)) => self.answer(turn, from, txn, false),
+        }
+    }
+
+    /// Answers a worker that knows of a commit, and asks whether another publishes by now (C13).
+    ///
+    /// Of a job that is closed everything has been acknowledged: nothing is left to be published.
+    pub(super) fn asked_for_publisher(&mut self, turn: &mut Turn, from: Installation, txn: TxnId) {
+        match self.jobs.get(&txn.job).map(|open| open.over) {
+            None => self.release_leftover(&from.worker, txn.job),
+            // It has acknowledged, and is released when the job is settled.
+            Some(Some(Decision::Commit)) if !self.owed(&txn.job).contains(&from) => {}
+            Some(None | Some(_)) => self.answer(turn, from, txn, true),
         }
     }
 
@@ -36,7 +48,7 @@ impl Engine {
         match past {
             // The id may have been given out again since.
             _ if self.jobs.get(&txn.job).is_some_and(|open| !over(open)) => {
-                self.answer(turn, from, txn);
+                self.answer(turn, from, txn, false);
             }
             // What it promised in a round that ended without commit binds nobody (C10).
             Past::OtherRoundCommitted => {
@@ -50,7 +62,7 @@ impl Engine {
             // It is over for everyone else, so nobody would ever release it there.
             Past::NotCommitted => {
                 self.release_leftover(&from.worker, txn.job.clone());
-                self.answer(turn, from, txn);
+                self.answer(turn, from, txn, false);
             }
             Past::Committed => {
                 let alarm = format!(
@@ -66,8 +78,8 @@ impl Engine {
         }
     }
 
-    fn answer(&mut self, turn: &mut Turn, from: Installation, txn: TxnId) {
-        let reply = Reply::Inquired { txn };
+    fn answer(&mut self, turn: &mut Turn, from: Installation, txn: TxnId, committed: bool) {
+        let reply = Reply::Inquired { txn, committed };
         self.overhear(turn.now(), &from, &reply);
         self.commit(turn, CoordinatorEvent::Received { from, reply });
     }

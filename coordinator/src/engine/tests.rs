@@ -678,7 +678,7 @@ fn a_commit_that_somebody_misses_is_never_answered_abort() {
         let reaction = world.engine.step(late, Event::Tick);
         assert!(reaction.record.is_none_or(|record| record.bearing() != Bearing::Closes));
     }
-    let frame = FromWorker::Commit(Reply::Inquired { txn });
+    let frame = FromWorker::Commit(Reply::Inquired { txn, committed: false });
     let answered = world.engine.step(late, Event::Frame { from: installation(), frame });
     assert!(answered.actions.iter().any(|action| matches!(
         action,
@@ -690,7 +690,8 @@ fn a_commit_that_somebody_misses_is_never_answered_abort() {
 fn a_job_that_is_not_open_is_looked_up_before_presumption() {
     let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
     let mut world = World::new();
-    let asked = world.frame(FromWorker::Commit(Reply::Inquired { txn: txn.clone() }));
+    let asked =
+        world.frame(FromWorker::Commit(Reply::Inquired { txn: txn.clone(), committed: false }));
     let recall = Action::Recall { from: installation(), txn: txn.clone() };
     assert_eq!(asked.actions, [recall]);
 
@@ -712,6 +713,17 @@ fn a_job_that_is_not_open_is_looked_up_before_presumption() {
         let release = FromCoordinator::Commit(Message::Release { job: job() });
         assert_eq!(answered.sends(|frame| *frame == release), !raised);
     }
+}
+
+/// It acknowledged, and began again before it had noted that.
+#[test]
+fn whoever_asks_for_the_publisher_of_a_closed_job_is_released() {
+    let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+    let mut world = World::new();
+    let frame = FromWorker::Commit(Reply::Inquired { txn, committed: true });
+    let answered = world.settle(Event::Frame { from: installation(), frame });
+    let release = FromCoordinator::Commit(Message::Release { job: job() });
+    assert!(answered.sends(|frame| *frame == release), "{:?}", answered.actions);
 }
 
 #[test]

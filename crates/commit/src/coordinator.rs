@@ -177,7 +177,7 @@ impl Coordinator {
                 let job = heuristic.txn.job.clone();
                 self.pass(now, &job, Event::Forced { heuristic, by: from })
             }
-            Reply::Inquired { txn } => self.answer(now, from, txn),
+            Reply::Inquired { txn, .. } => self.answer(now, from, txn),
         }
     }
 

@@ -220,10 +220,13 @@ pub enum Reply {
     /// A person has forced an outcome here; said until it is noted, and until what was decided is
     /// known: so it asks as well.
     Forced(Heuristic),
-    /// In doubt: what became of this round?
+    /// What became of this round?
     Inquired {
         /// The round.
         txn: TxnId,
+        /// Known is that it committed, and asked only whether another publishes by now (C13);
+        /// otherwise the asker is in doubt.
+        committed: bool,
     },
 }
 
@@ -238,7 +241,7 @@ impl Reply {
             | Self::Declined { txn, .. }
             | Self::StoodDown { txn, .. }
             | Self::Forced(Heuristic { txn, .. })
-            | Self::Inquired { txn } => txn,
+            | Self::Inquired { txn, .. } => txn,
         }
     }
 }

@@ -187,7 +187,7 @@ impl Participant {
             }
             Phase::Finishing { promise, due: Some(due), permitted: false } if *due <= now => {
                 *due = ASK_AGAIN.next(now, now);
-                reply(Reply::Inquired { txn: promise.txn.clone() })
+                inquire(&promise.txn, true)
             }
             Phase::Aborted { due: due @ Some(_) } => {
                 *due = None;
@@ -438,7 +438,7 @@ impl Participant {
         if !promise.is_replaceable() {
             return self.finish();
         }
-        let ask = reply(Reply::Inquired { txn: promise.txn.clone() });
+        let ask = inquire(&promise.txn, true);
         let reaction = ask.durably(committed(&promise));
         let due = Some(ASK_AGAIN.next(now, now));
         self.conclude_job(Phase::Finishing { promise, due, permitted: false });
@@ -523,7 +523,7 @@ impl Doubt {
     /// Asks the coordinator; if it owes an answer already, the peers as well (C5).
     fn ask(&mut self, now: Moment) -> Reaction {
         let txn = &self.promise.txn;
-        let mut reaction = reply(Reply::Inquired { txn: txn.clone() });
+        let mut reaction = inquire(txn, false);
         if self.unanswered {
             let peers = self.promise.peers.iter().cloned();
             let ask = |peer| ParticipantAction::AskPeer { peer, txn: txn.clone() };
@@ -548,6 +548,11 @@ pub(crate) fn vote(txn: TxnId, vote: Vote) -> Reaction {
 /// Says something to the coordinator.
 pub(crate) fn reply(reply: Reply) -> Reaction {
     Reaction::perform([ParticipantAction::Send(reply)])
+}
+
+/// Asks the coordinator about a round, which is known to have committed or is in doubt.
+pub(crate) fn inquire(txn: &TxnId, committed: bool) -> Reaction {
+    reply(Reply::Inquired { txn: txn.clone(), committed })
 }
 
 /// Says something to a peer.

@@ -13,7 +13,7 @@ use votum_machine::Moment;
 use crate::{
     ParticipantAction, ParticipantRecord, Pledge, Reply,
     heuristic::Publication,
-    participant::{ASK_AGAIN, Participant, Phase, Promise, Reaction, reply},
+    participant::{ASK_AGAIN, Participant, Phase, Promise, Reaction, inquire, reply},
 };
 
 /// Something that is published, or was, under a publisher number that is not 0.
@@ -242,7 +242,7 @@ impl Participant {
                 asked = Some(taken.txn.clone());
             }
         }
-        asked.map_or_else(Reaction::none, |txn| reply(Reply::Inquired { txn }))
+        asked.map_or_else(Reaction::none, |txn| inquire(&txn, true))
     }
 
     /// Lets the next tick ask.

@@ -263,7 +263,7 @@ fn meet(
 }
 
 fn inquire(coordinator: &mut Coordinator) -> Reaction<CoordinatorRecord, CoordinatorAction> {
-    let reply = Reply::Inquired { txn: txn(1) };
+    let reply = Reply::Inquired { txn: txn(1), committed: false };
     coordinator.step(Moment::START, CoordinatorEvent::Received { from: alice(), reply })
 }
 

@@ -90,8 +90,8 @@ impl Translate for FromWorker {
             Self::Commit(Reply::Acked { txn }) => {
                 Frame::Acked(pb::Acknowledgement { txn_id: txn.to_string() })
             }
-            Self::Commit(Reply::Inquired { txn }) => {
-                Frame::Inquired(pb::Inquiry { txn_id: txn.to_string() })
+            Self::Commit(Reply::Inquired { txn, committed }) => {
+                Frame::Inquired(pb::Inquiry { txn_id: txn.to_string(), committed: *committed })
             }
             Self::Commit(Reply::TookOver { txn, number }) => Frame::TookOver(taken(txn, *number)),
             Self::Commit(Reply::Declined { txn, number }) => Frame::Declined(taken(txn, *number)),
@@ -148,8 +148,8 @@ impl Translate for FromWorker {
             Frame::Acked(acked) => {
                 Self::Commit(Reply::Acked { txn: parse("acked.txn_id", &acked.txn_id)? })
             }
-            Frame::Inquired(inquiry) => {
-                Self::Commit(Reply::Inquired { txn: parse("inquired.txn_id", &inquiry.txn_id)? })
+            Frame::Inquired(pb::Inquiry { txn_id, committed }) => {
+                Self::Commit(Reply::Inquired { txn: parse("inquired.txn_id", &txn_id)?, committed })
             }
             Frame::TookOver(pb::Taken { txn_id, number }) => {
                 Self::Commit(Reply::TookOver { txn: parse("took_over.txn_id", &txn_id)?, number })

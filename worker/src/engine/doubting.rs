@@ -73,7 +73,7 @@ impl Engine {
 
     fn still_in_doubt(&self, now: Moment, asked: &[ParticipantAction]) -> Option<DoubtNews> {
         let txn = asked.iter().find_map(|action| match action {
-            ParticipantAction::Send(Reply::Inquired { txn }) => Some(txn),
+            ParticipantAction::Send(Reply::Inquired { txn, committed: false }) => Some(txn),
             ParticipantAction::Send(_)
             | ParticipantAction::Check { .. }
             | ParticipantAction::Publish { .. }

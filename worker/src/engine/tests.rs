@@ -477,7 +477,8 @@ fn whoever_was_in_doubt_asks_after_a_restart() {
     assert!(actions.iter().any(|action| {
         matches!(action, Action::Send(FromWorker::Inventory(page)) if page.prepared == [txn(1)])
     }));
-    let inquired = Action::Send(FromWorker::Commit(Reply::Inquired { txn: txn(1) }));
+    let inquired =
+        Action::Send(FromWorker::Commit(Reply::Inquired { txn: txn(1), committed: false }));
     assert!(actions.contains(&inquired));
     let publish = Action::Publish { txn: txn(1), pledges: vec![pledge(1)] };
     assert_eq!(alice.hear(1, commit()), [publish]);

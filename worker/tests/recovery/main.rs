@@ -58,7 +58,10 @@ async fn what_was_sealed_survives_a_kill_and_is_published() {
     let daemon = world.start_daemon();
     let mut session = world.session().await;
     assert_eq!(session.inventory.prepared, [txn()]);
-    assert_eq!(session.hear().await, FromWorker::Commit(Reply::Inquired { txn: txn() }));
+    assert_eq!(
+        session.hear().await,
+        FromWorker::Commit(Reply::Inquired { txn: txn(), committed: false })
+    );
     session.say(session.commit(&sealed)).await;
     assert_eq!(session.hear().await, FromWorker::Commit(Reply::Acked { txn: txn() }));
     assert_eq!(fs::read_to_string(world.published()).unwrap(), "hello");

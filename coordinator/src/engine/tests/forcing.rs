@@ -55,7 +55,7 @@ fn a_given_up_worker_that_comes_back_heals_the_job() {
     // A restart remembers what is owed.
     let mut later = world.restarted();
     later.settle_at(lost, Event::SessionOpened(hello()));
-    let asked = later.settle_at(lost, commit(Reply::Inquired { txn: txn() }));
+    let asked = later.settle_at(lost, commit(Reply::Inquired { txn: txn(), committed: false }));
     assert!(asked.sends(|frame| matches!(frame, FromCoordinator::Commit(Message::Commit { .. }))));
     let acked = later.settle_at(lost, commit(Reply::Acked { txn: txn() }));
     assert_eq!(acked.records.last().map(Durable::bearing), Some(Bearing::Closes));

@@ -25,7 +25,7 @@ fn an_abort_that_keeps_ends_the_round_and_discards_nothing() {
 
     // Whoever missed it and asks later is told the same, and keeps it as well.
     let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
-    let answered = world.frame(FromWorker::Commit(Reply::Inquired { txn }));
+    let answered = world.frame(FromWorker::Commit(Reply::Inquired { txn, committed: false }));
     assert!(
         answered.sends(|frame| {
             matches!(frame, FromCoordinator::Commit(Message::RoundEnded { .. }))

@@ -79,7 +79,7 @@ fn a_damaged_job_whose_commit_is_known_is_ended_as_committed() {
     let bob = Installation { worker: WorkerId::new("s9").unwrap(), uid: installation().uid };
     let met = Hello { installation: bob.clone(), ..hello() };
     settle(&mut later, Event::SessionOpened(met));
-    let asks = FromWorker::Commit(Reply::Inquired { txn: txn() });
+    let asks = FromWorker::Commit(Reply::Inquired { txn: txn(), committed: false });
     let asked = settle(&mut later, Event::Frame { from: bob.clone(), frame: asks });
     assert_eq!(frames(&asked), []);
     let page = Inventory { prepared: vec![txn()], ..Inventory::default() };
@@ -167,7 +167,10 @@ fn a_commit_that_only_workers_know_is_the_only_choice() {
     let refused = rule(&mut engine, Subject::Stale, CaseAction::Abort);
     assert!(matches!(answer_of(&refused), Answer::Refused(Refusal::IllegalResolution { .. })));
     // Whoever is in doubt about it is left to its peers.
-    let asked = settle(&mut engine, frame(FromWorker::Commit(Reply::Inquired { txn: txn() })));
+    let asked = settle(
+        &mut engine,
+        frame(FromWorker::Commit(Reply::Inquired { txn: txn(), committed: false })),
+    );
     assert_eq!(frames(&asked), []);
     let ruled = rule(&mut engine, Subject::Stale, CaseAction::Commit);
     let [record] = ruled.records.as_slice() else { panic!("{ruled:?}") };

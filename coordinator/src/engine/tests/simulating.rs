@@ -233,10 +233,11 @@ const ENDINGS: [Ending; 5] = [
 ];
 
 /// Seeds that found a defect, and which.
-const BROKE_ONCE: [(u64, &str); 3] = [
+const BROKE_ONCE: [(u64, &str); 4] = [
     (901_005, "whoever was given up came back, listed its commit twice, and was told ABORT (C6)"),
     (4_002_713, "somebody forced to abort was to take another's place, and was waited for (C14)"),
     (6_012_800, "somebody was removed, then given up, and its job was kept for it for ever (C14)"),
+    (7_001_578, "whoever asked who publishes by now was taken for one in doubt (C13)"),
 ];
 const SEEDS: u64 = 30;
 

@@ -334,7 +334,7 @@ impl World {
         };
         // Stands for whoever keeps the histories of jobs that are over: only what never committed
         // is presumed to have aborted.
-        if let Reply::Inquired { txn } = &reply
+        if let Reply::Inquired { txn, .. } = &reply
             && self.ended_with_commit()
             && self.chief.phase(&job()).is_none()
         {

@@ -163,7 +163,7 @@ impl<'a> Course<'a> {
         for worker in 0..self.workers.len() {
             let from = living(self.history, worker);
             if given_up.contains(&from) {
-                let reply = Reply::Inquired { txn: txn.clone() };
+                let reply = Reply::Inquired { txn: txn.clone(), committed: false };
                 self.tell_chief(CoordinatorEvent::Met { from: from.clone(), seen: None });
                 self.tell_chief(CoordinatorEvent::Received { from, reply });
             }

@@ -380,7 +380,7 @@ impl Tables {
     /// They exist as soon as the round does: to be asked too early harms nobody who is
     /// asked, and a question that does not depend on the vote leaves fewer states.
     fn questions_about(&self, txn: &TxnId, by: &Installation, peers: Vec<Peer>) -> Vec<Act> {
-        let reply = Reply::Inquired { txn: txn.clone() };
+        let reply = Reply::Inquired { txn: txn.clone(), committed: false };
         let inquiry = Letter::ToChief(CoordinatorEvent::Received { from: by.clone(), reply });
         let mut acts = vec![Act::Post(self.letter(inquiry))];
         acts.extend(peers.into_iter().map(|peer| self.ask(txn, by, peer)));

@@ -352,10 +352,13 @@ impl World {
     }
 
     fn hear(&mut self, bug: Option<Bug>, from: usize, reply: Reply) {
-        if let (true, Reply::Inquired { txn }) = (self.is_forgotten(), &reply) {
-            // The engine looks a closed job up: it presumes nothing of one that has committed.
-            let message = Message::Undecided { txn: txn.clone() };
-            self.net.insert(Letter::ToWorker(from, message));
+        if let (true, Reply::Inquired { txn, committed }) = (self.is_forgotten(), &reply) {
+            // The engine looks a closed job up: it presumes nothing of one that has committed. Who
+            // knows that it has is released, which is not played here.
+            if !committed {
+                let message = Message::Undecided { txn: txn.clone() };
+                self.net.insert(Letter::ToWorker(from, message));
+            }
             return;
         }
         let (publisher, number) = self.publisher();

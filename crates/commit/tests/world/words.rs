@@ -34,7 +34,8 @@ pub(crate) fn say_reply(reply: &Reply) -> String {
         Reply::Declined { txn, number } => format!("Declined {} as {number}", round(txn)),
         Reply::StoodDown { txn, number } => format!("StoodDown {} as {number}", round(txn)),
         Reply::Forced(forced) => format!("Forced {}", heuristic(forced)),
-        Reply::Inquired { txn } => format!("Inquiry {}", round(txn)),
+        Reply::Inquired { txn, committed: false } => format!("Inquiry {}", round(txn)),
+        Reply::Inquired { txn, committed: true } => format!("Inquiry {} committed", round(txn)),
     }
 }
 

@@ -248,7 +248,7 @@ impl Bug {
 
     /// Returns what a worker takes for its decision when it has to ask for it.
     pub(super) fn decides_alone(bug: Option<Self>, frame: &FromWorker) -> Option<ParticipantEvent> {
-        let FromWorker::Commit(Reply::Inquired { txn }) = frame else { return None };
+        let FromWorker::Commit(Reply::Inquired { txn, .. }) = frame else { return None };
         let log = LogPosition {
             cluster: ClusterId(Uuid::nil()),
             epoch: Epoch(1),

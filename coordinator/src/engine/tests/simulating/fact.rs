@@ -141,7 +141,12 @@ fn report(frame: &FromWorker) -> String {
         }
         FromWorker::Commit(Reply::Voted { txn, vote }) => format!("votes {vote:?} in {txn}"),
         FromWorker::Commit(Reply::Acked { txn }) => format!("acknowledges {txn}"),
-        FromWorker::Commit(Reply::Inquired { txn }) => format!("asks about {txn}"),
+        FromWorker::Commit(Reply::Inquired { txn, committed: false }) => {
+            format!("asks about {txn}")
+        }
+        FromWorker::Commit(Reply::Inquired { txn, committed: true }) => {
+            format!("asks who publishes {txn}")
+        }
         other => brief(other),
     }
 }
