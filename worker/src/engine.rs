@@ -452,8 +452,12 @@ impl Engine {
         let mut reaction = self.attempts.react(id, |attempt| attempt.step(now, event));
         let stages = |attempt: &Attempt| attempt.is_sealed() && !attempt.is_hook();
         if !was_sealed && self.attempts.find(id).is_some_and(stages) {
+            // In this step: what is heard next may be the end of the job, whose record has to
+            // cover what was sealed for it.
             let staged = ParticipantEvent::Sealed { job: id.job.clone() };
-            self.pending.push_back(Pending::Participant(staged));
+            let votum_machine::Reaction { record, actions } = self.participate(now, staged);
+            debug_assert_eq!(record, None, "that something is sealed is no fact of the protocol");
+            reaction.actions.extend(actions);
         }
         if let Some(Action::Run { assignment, resumed, .. }) = reaction.actions.first() {
             let saving = Saving::new(now, assignment.clone(), *resumed);

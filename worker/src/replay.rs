@@ -126,8 +126,12 @@ impl Engine {
             }
         }
         if staged {
+            // Known before anybody is listened to; what follows from it has its turn later.
             let event = ParticipantEvent::Sealed { job: job.clone() };
-            self.pending.push_back(Pending::Participant(event));
+            let wanted = self.participants.step(Moment::START, event.clone());
+            if !wanted.actions.is_empty() {
+                self.pending.push_back(Pending::Participant(event));
+            }
         }
         Ok(())
     }

@@ -398,6 +398,22 @@ fn what_is_not_sealed_here_is_not_even_checked() {
     assert_eq!(alice.hear(1, prepare(foreign)), [Action::Send(voted)]);
 }
 
+/// Nothing ticks in between.
+#[test]
+fn what_was_just_sealed_is_covered_by_the_end_of_its_job() {
+    let mut alice = Alice::admitted();
+    alice.start(1);
+    alice.happen(1, fetched(BTreeMap::new()));
+    alice.happen(1, AttemptEvent::Started { pid: 42 });
+    alice.happen(1, AttemptEvent::Exited { usage: usage() });
+    alice.step(Event::Attempt(attempt(1), AttemptEvent::Sealed { outputs: staged() }));
+    let abort = FromCoordinator::Commit(Message::Abort { job: job() });
+    let frame = Box::new(CoordinatorFrame { log: log(1, 10), body: abort });
+    alice.step(Event::Received { session: SessionNumber(alice.session), frame });
+    let aborted = votum_commit::ParticipantRecord::Aborted { job: job() };
+    assert_eq!(alice.records.last(), Some(&Record::Participant(aborted)));
+}
+
 #[test]
 fn a_job_is_prepared_published_and_released() {
     let mut alice = Alice::admitted();

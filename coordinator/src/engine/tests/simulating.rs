@@ -233,11 +233,12 @@ const ENDINGS: [Ending; 5] = [
 ];
 
 /// Seeds that found a defect, and which.
-const BROKE_ONCE: [(u64, &str); 4] = [
+const BROKE_ONCE: [(u64, &str); 5] = [
     (901_005, "whoever was given up came back, listed its commit twice, and was told ABORT (C6)"),
     (4_002_713, "somebody forced to abort was to take another's place, and was waited for (C14)"),
     (6_012_800, "somebody was removed, then given up, and its job was kept for it for ever (C14)"),
     (7_001_578, "whoever asked who publishes by now was taken for one in doubt (C13)"),
+    (20_012_857, "a job was aborted before its participant knew that something was sealed (R4)"),
 ];
 const SEEDS: u64 = 30;
 
