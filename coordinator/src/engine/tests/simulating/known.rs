@@ -32,6 +32,8 @@ pub(super) struct Known {
     /// What the deciding round named, and who has to publish it by now.
     pub(super) shares: Vec<Share>,
     pub(super) owners: BTreeMap<Output, Installation>,
+    /// What each publisher number stands for.
+    pub(super) taken_over: BTreeMap<u64, Share>,
     pub(super) replaced: BTreeSet<Installation>,
     pub(super) given_up: BTreeSet<Installation>,
     /// Given up, and then removed by an operator.
@@ -137,10 +139,11 @@ impl Known {
             CoordinatorRecord::Aborting { .. } => {
                 self.decision.get_or_insert(Decision::Abort);
             }
-            CoordinatorRecord::Replaced { from, to, .. } => {
+            CoordinatorRecord::Replaced { from, first, to, .. } => {
                 self.replaced.insert(from.clone());
-                for share in to {
+                for (number, share) in (*first..).zip(to) {
                     self.own(share);
+                    self.taken_over.insert(number, share.clone());
                 }
             }
             CoordinatorRecord::GivenUp { holder, .. } => {

@@ -1,6 +1,6 @@
 //! An acknowledgement follows the durable publication.
 
-use votum_commit::{Installation, Reply};
+use votum_commit::{Pledge, Reply, Share};
 use votum_wire::FromWorker;
 
 use super::{Held, Invariant, hold};
@@ -27,21 +27,19 @@ impl Invariant for AckAfterPublication {
             Fact::Said { from, frame: FromWorker::Commit(Reply::Acked { txn }) }
                 if known.round.as_ref() == Some(txn) =>
             {
-                let mut shares = known.shares.iter().filter(|share| share.holder == **from);
-                let pledges = shares.next().into_iter().flat_map(|share| &share.pledges);
-                let mut owed = pledges.filter(|pledge| pledge.target.is_some());
-                let missing = owed.find(|pledge| !was_shown(known, from, pledge));
+                let share = known.shares.iter().find(|share| share.holder == **from);
+                let missing = share.and_then(|share| missing(known, share));
                 hold(missing.is_none(), || {
                     format!("{} acknowledges {txn} before {missing:?} is visible", from.worker)
                 })
             }
-            Fact::Said { from, frame: FromWorker::Commit(Reply::TookOver { txn, .. }) } => {
-                let mut owned = known.owners.iter().filter(|(_, owner)| owner == from);
-                let missing = owned.find(|(output, owner)| {
-                    !known.ever_shown.contains(&((*owner).clone(), (*output).clone()))
-                });
-                hold(missing.is_none(), || {
-                    format!("{} says it took over {txn} before {missing:?} is visible", from.worker)
+            Fact::Said { from, frame: FromWorker::Commit(Reply::TookOver { txn, number }) }
+                if known.round.as_ref() == Some(txn) =>
+            {
+                let share = known.taken_over.get(number).filter(|share| share.holder == **from);
+                let missing = share.and_then(|share| missing(known, share));
+                hold(share.is_some() && missing.is_none(), || {
+                    format!("{} says it took over {txn} as {number}, of {share:?}", from.worker)
                 })
             }
             _ => Ok(()),
@@ -49,7 +47,11 @@ impl Invariant for AckAfterPublication {
     }
 }
 
-fn was_shown(known: &Known, at: &Installation, pledge: &votum_commit::Pledge) -> bool {
-    let output = (pledge.task.clone(), pledge.output.clone());
-    known.ever_shown.contains(&(at.clone(), output))
+/// Returns something of a share that was never visible.
+fn missing<'share>(known: &Known, share: &'share Share) -> Option<&'share Pledge> {
+    let mut owed = share.pledges.iter().filter(|pledge| pledge.target.is_some());
+    owed.find(|pledge| {
+        let output = (pledge.task.clone(), pledge.output.clone());
+        !known.ever_shown.contains(&(share.holder.clone(), output))
+    })
 }
