@@ -28,9 +28,11 @@ pub(crate) struct Delivery {
     pub(crate) unacked: BTreeSet<Installation>,
     /// Who publishes in the place of others, by publisher number.
     takeovers: BTreeMap<u64, Takeover>,
+    /// Of whose own promise others are the publishers: it is never told to publish that again.
+    replaced: BTreeSet<Installation>,
     /// Who was replaced and has not confirmed it, with the number that it lost.
     untold: BTreeSet<(Installation, u64)>,
-    /// Who is waited for no longer, and still has not acknowledged (C14).
+    /// Who is waited for no longer, and is not done with everything it owes (C14).
     pub(crate) given_up: BTreeSet<Installation>,
     /// Who was forced to abort what it promised: it never publishes anything of the round.
     barred: BTreeSet<Installation>,
@@ -69,9 +71,17 @@ impl Delivery {
     /// Begins with the decision.
     pub(crate) fn begin(now: Moment, txn: TxnId, shares: Shares) -> Self {
         let unacked = shares.keys().cloned().collect();
-        let (takeovers, untold) = (BTreeMap::new(), BTreeSet::new());
-        let (given_up, barred) = (BTreeSet::new(), BTreeSet::new());
-        Self { txn, shares, unacked, takeovers, untold, given_up, barred, due: Some(now) }
+        Self {
+            txn,
+            shares,
+            unacked,
+            takeovers: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            barred: BTreeSet::new(),
+            due: Some(now),
+        }
     }
 
     /// Waits no longer for a participant; the next tick ends the delivery if it was the last.
@@ -90,7 +100,6 @@ impl Delivery {
 
     /// Applies the record that a participant is waited for no longer.
     pub(crate) fn forgo(&mut self, holder: Installation) {
-        self.unacked.remove(&holder);
         let barred = self.is_barred(&holder);
         self.given_up.insert(holder.clone());
         if barred {
@@ -99,9 +108,10 @@ impl Delivery {
         }
     }
 
-    /// Applies the record that nothing is owed to a participant that was given up, or replaced.
+    /// Applies the record that a participant that was given up is done with everything it owed, or
+    /// that one which was replaced knows it.
     pub(crate) fn part(&mut self, holder: &Installation) {
-        self.given_up.remove(holder);
+        self.let_go(holder, Stands::Done);
         self.untold.retain(|(untold, _)| untold != holder);
     }
 
@@ -111,14 +121,25 @@ impl Delivery {
         self.part(holder);
     }
 
-    /// Waits for good no longer for what an installation that was given up took over.
+    /// Waits for good no longer for what an installation that was given up owes.
     fn release(&mut self, holder: &Installation) {
+        self.let_go(holder, Stands::Forgone);
+    }
+
+    /// Strikes everything that an installation which was given up owes.
+    fn let_go(&mut self, holder: &Installation, stands: Stands) {
         if self.given_up.remove(holder) {
+            self.unacked.remove(holder);
             let taken = self.takeovers.values_mut().filter(|one| one.share.holder == *holder);
             for taken in taken.filter(|one| one.stands == Stands::Owed) {
-                taken.stands = Stands::Forgone;
+                taken.stands = stands;
             }
         }
+    }
+
+    /// Says whether an installation that was given up has nothing left to do, nor to hear.
+    pub(crate) fn is_done(&self, holder: &Installation) -> bool {
+        self.owed_by(holder).is_empty() && self.untold().all(|untold| untold != holder)
     }
 
     /// Says whether somebody was forced to abort, and so never publishes anything of the round.
@@ -139,7 +160,7 @@ impl Delivery {
     /// Applies the record that nobody is waited for any more: everybody else has acknowledged,
     /// whatever is not recorded of it.
     pub(crate) fn finish(&mut self) {
-        self.unacked.clear();
+        self.unacked.retain(|holder| self.given_up.contains(holder));
         for taken in self.takeovers.values_mut() {
             let given_up = self.given_up.contains(&taken.share.holder);
             if taken.stands == Stands::Owed && !given_up {
@@ -155,11 +176,9 @@ impl Delivery {
 
     /// Returns everybody that something visible is waited for from.
     pub(crate) fn owing(&self) -> BTreeSet<Installation> {
-        let takers = self
-            .takeovers
-            .values()
-            .filter(|one| one.stands == Stands::Owed && !self.given_up.contains(&one.share.holder));
-        self.unacked.iter().chain(takers.map(|one| &one.share.holder)).cloned().collect()
+        let takers = self.takeovers.values().filter(|one| one.stands == Stands::Owed);
+        let owing = self.unacked.iter().chain(takers.map(|one| &one.share.holder));
+        owing.filter(|holder| !self.given_up.contains(holder)).cloned().collect()
     }
 
     /// Returns what an installation owes, by publisher number.
@@ -202,14 +221,13 @@ impl Delivery {
         let apart = to.iter().map(|share| share.pledges.len()).sum::<usize>() == taken.len();
         let able = |holder: &Installation| holder != from && !self.is_barred(holder);
         let others = to.iter().all(|share| able(&share.holder));
-        (!owed.is_empty() && lost == taken && apart && others).then(|| {
-            CoordinatorRecord::Replaced {
-                txn: self.txn.clone(),
-                from: from.clone(),
-                numbers: owed.into_keys().collect(),
-                first: self.next_number(),
-                to: to.to_vec(),
-            }
+        let awaited = !owed.is_empty() && !self.given_up.contains(from);
+        (awaited && lost == taken && apart && others).then(|| CoordinatorRecord::Replaced {
+            txn: self.txn.clone(),
+            from: from.clone(),
+            numbers: owed.into_keys().collect(),
+            first: self.next_number(),
+            to: to.to_vec(),
         })
     }
 
@@ -232,6 +250,7 @@ impl Delivery {
         for &number in numbers {
             if number == 0 {
                 self.unacked.remove(from);
+                self.replaced.insert(from.clone());
             } else if let Some(taken) = self.takeovers.get_mut(&number) {
                 taken.stands = Stands::Replaced;
             }
@@ -262,6 +281,14 @@ impl Delivery {
                 self.progress()
             }
             Some(_) | None => Progress::Open,
+        }
+    }
+
+    /// Counts the word of an installation that it does not hold what it was to publish in the place
+    /// of another.
+    pub(crate) fn decline(&mut self, number: u64) {
+        if let Some(taken) = self.takeovers.get_mut(&number) {
+            taken.stands = Stands::Forgone;
         }
     }
 
@@ -296,9 +323,7 @@ impl Delivery {
 
     /// Returns what is to be told to one installation; what it promised itself comes first.
     pub(crate) fn orders_for(&self, holder: &Installation) -> Vec<CoordinatorAction> {
-        let own = self
-            .commit_for(holder)
-            .filter(|_| self.unacked.contains(holder) || self.given_up.contains(holder));
+        let own = self.commit_for(holder).filter(|_| self.unacked.contains(holder));
         let taken = self
             .takeovers
             .iter()
@@ -315,16 +340,7 @@ impl Delivery {
             )
         });
         let lost = self.untold.iter().filter(|(untold, _)| untold == holder);
-        let lost = lost.map(|(_, number)| {
-            send(
-                holder,
-                Message::Replaced {
-                    txn: self.txn.clone(),
-                    holder: holder.clone(),
-                    number: *number,
-                },
-            )
-        });
+        let lost = lost.map(|(_, number)| self.loss(holder, *number));
         own.into_iter().chain(taken).chain(lost).collect()
     }
 
@@ -336,8 +352,21 @@ impl Delivery {
             || self.untold().any(|untold| untold == holder)
     }
 
-    /// Returns the word that what an installation promised shall become visible.
-    pub(crate) fn commit_for(&self, holder: &Installation) -> Option<CoordinatorAction> {
+    /// Returns the word about what an installation promised: that it shall become visible, or that
+    /// others publish it.
+    pub(crate) fn word_for(&self, holder: &Installation) -> Option<CoordinatorAction> {
+        if self.replaced.contains(holder) {
+            return Some(self.loss(holder, 0));
+        }
+        self.commit_for(holder)
+    }
+
+    fn loss(&self, holder: &Installation, number: u64) -> CoordinatorAction {
+        let (txn, named) = (self.txn.clone(), holder.clone());
+        send(holder, Message::Replaced { txn, holder: named, number })
+    }
+
+    fn commit_for(&self, holder: &Installation) -> Option<CoordinatorAction> {
         let share = self.shares.get(holder)?;
         Some(send(
             holder,

@@ -233,30 +233,24 @@ impl Transaction {
         };
         match event {
             Event::Acked { txn, by } if txn == delivery.txn => {
-                if delivery.given_up.contains(&by) {
-                    return self.catch_up(by);
-                }
                 let progress = delivery.acknowledge(&by);
-                self.advance(progress, &by)
+                self.go_on(progress, by)
             }
             Event::TookOver { txn, number, by } if txn == delivery.txn => {
                 let progress = delivery.take(&by, number);
-                if delivery.given_up.contains(&by) {
-                    return self.catch_up(by);
-                }
-                self.advance(progress, &by)
+                self.go_on(progress, by)
             }
             Event::StoodDown { txn, number, by } if txn == delivery.txn => {
-                if delivery.stand_down(&by, number) {
-                    return self.catch_up(by);
-                }
-                Reaction::none()
+                let knows = delivery.stand_down(&by, number);
+                let owes = delivery.given_up.contains(&by) && !delivery.is_done(&by);
+                if knows && !owes { self.catch_up(by) } else { Reaction::none() }
             }
             Event::Declined { txn, number, by }
                 if txn == delivery.txn && delivery.owed_by(&by).contains_key(&number) =>
             {
                 if delivery.given_up.contains(&by) {
-                    return self.forget(by);
+                    delivery.decline(number);
+                    return if delivery.is_done(&by) { self.forget(by) } else { Reaction::none() };
                 }
                 let (job, holder) = (self.job.clone(), by);
                 Reaction::perform([CoordinatorAction::Declined { job, holder }])
@@ -359,17 +353,21 @@ impl Transaction {
     }
 
     /// Goes on after an acknowledgement; whoever was replaced learns it in answer to its own.
-    fn advance(&mut self, progress: Progress, by: &Installation) -> Reaction {
+    fn go_on(&mut self, progress: Progress, by: Installation) -> Reaction {
         let (Phase::Delivering(delivery) | Phase::Owing(delivery)) = &self.phase else {
             return Reaction::none();
         };
+        // Nobody waits for it, so nothing ends with it but what it was owed itself.
+        if delivery.given_up.contains(&by) && delivery.is_done(&by) {
+            return self.catch_up(by);
+        }
         match progress {
-            Progress::Open => {
-                let replaced = delivery.untold().any(|untold| untold == by);
-                let orders = if replaced { delivery.orders_for(by) } else { Vec::new() };
+            Progress::Ended if !delivery.given_up.contains(&by) => self.end_delivery(),
+            Progress::Open | Progress::Ended => {
+                let replaced = delivery.untold().any(|untold| *untold == by);
+                let orders = if replaced { delivery.orders_for(&by) } else { Vec::new() };
                 Reaction::perform(orders)
             }
-            Progress::Ended => self.end_delivery(),
         }
     }
 
@@ -632,7 +630,7 @@ impl Transaction {
                 Reaction::perform(delivery.orders_for(by))
             }
             Phase::Delivering(delivery) | Phase::Owing(delivery) if delivery.txn == txn => {
-                Reaction::perform(delivery.commit_for(by))
+                Reaction::perform(delivery.word_for(by))
             }
             Phase::Working | Phase::Preparing(_) | Phase::Delivering(_) | Phase::Owing(_) => {
                 send(by, Message::RoundEnded { txn })
@@ -670,7 +668,7 @@ impl Transaction {
                     return Reaction::none(); // It has acknowledged and waits for Release.
                 }
                 delivery.due.get_or_insert(COMMIT_AGAIN.next(self.since, now));
-                let reaction = Reaction::perform(delivery.commit_for(&by));
+                let reaction = Reaction::perform(delivery.word_for(&by));
                 if found { reaction.durably(delivery.record()) } else { reaction }
             }
             // It has acknowledged, and waits for Release.
