@@ -24,8 +24,10 @@ impl Invariant for AckAfterPublication {
 
     fn see(&mut self, fact: &Fact<'_>, known: &Known) -> Held {
         match fact {
+            // Whoever was forced, and was released after the log had noted that, has forgotten it:
+            // a late COMMIT is answered as if it had been published, and nobody waits for that.
             Fact::Said { from, frame: FromWorker::Commit(Reply::Acked { txn }) }
-                if known.round.as_ref() == Some(txn) =>
+                if known.round.as_ref() == Some(txn) && !known.heuristics.contains(*from) =>
             {
                 let share = known.shares.iter().find(|share| share.holder == **from);
                 let missing = share.and_then(|share| missing(known, share));
