@@ -92,7 +92,8 @@ impl<'a> Reader<'a> {
             Value::Mapping(entries) => entries,
             Value::Null => &[],
             Value::Scalar(_) | Value::Sequence(_) => {
-                self.report(wrong_kind(node, "names with values, as `name: value`"));
+                let problem = self.wrong_kind(node, "names with values, as `name: value`");
+                self.report(problem);
                 &[]
             }
         }
@@ -104,7 +105,8 @@ impl<'a> Reader<'a> {
             Value::Sequence(items) => items,
             Value::Null => &[],
             Value::Scalar(_) | Value::Mapping(_) => {
-                self.report(wrong_kind(node, "a list, as `[a, b]`"));
+                let problem = self.wrong_kind(node, "a list, as `[a, b]`");
+                self.report(problem);
                 &[]
             }
         }
@@ -119,7 +121,8 @@ impl<'a> Reader<'a> {
                 None
             }
             Value::Sequence(_) | Value::Mapping(_) => {
-                self.report(wrong_kind(node, "text"));
+                let problem = self.wrong_kind(node, "text");
+                self.report(problem);
                 None
             }
         }
@@ -246,6 +249,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Says in a word what a value is.
+    pub(super) fn kind(&self, node: &Node) -> &'static str {
+        match &node.value {
+            Value::Null => "nothing",
+            // What is quoted is text, whatever it looks like: then a quote stands at its place.
+            Value::Scalar(text) if self.find(node.at, text) == node.at => {
+                plain_kind(text).unwrap_or("text")
+            }
+            Value::Scalar(_) => "text",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "names with values",
+        }
+    }
+
+    fn wrong_kind(&self, node: &Node, wanted: &str) -> Problem {
+        Problem::new(node.at, format!("expected {wanted}; found {}", self.kind(node)))
+    }
+
     fn accept<T, E: fmt::Display>(
         &mut self,
         node: &Node,
@@ -323,12 +344,12 @@ fn unknown_field(key: &Key, what: &str, shape: &Shape) -> Problem {
     }
 }
 
-fn wrong_kind(node: &Node, wanted: &str) -> Problem {
-    let found = match &node.value {
-        Value::Null => "nothing",
-        Value::Scalar(_) => "text",
-        Value::Sequence(_) => "a list",
-        Value::Mapping(_) => "names with values",
-    };
-    Problem::new(node.at, format!("expected {wanted}; found {found}"))
+/// A scalar that is no text in any of the three syntaxes, unless it is quoted.
+fn plain_kind(text: &str) -> Option<&'static str> {
+    match text {
+        "true" | "false" => Some("a boolean"),
+        // The language knows names of numbers, such as `inf`, that the syntaxes do not.
+        _other if !text.contains(|c: char| c.is_ascii_digit()) => None,
+        _other => text.parse::<f64>().is_ok().then_some("a number"),
+    }
 }

@@ -83,8 +83,9 @@ fn target(reader: &mut Reader<'_>, output: &Key, node: &Node) -> Option<Target> 
             true => ("tree", "file"),
             false => ("file", "tree"),
         };
+        let found = reader.kind(node);
         let problem =
-            Problem::new(node.at, "`publish` has fields of its own; found text".to_owned());
+            Problem::new(node.at, format!("`publish` has fields of its own; found {found}"));
         reader.report(problem.width(width).help(format!(
             "write `publish: {{ {kind}: {text} }}`, or `{other}` in place of `{kind}`"
         )));

@@ -140,7 +140,8 @@ fn list<'a>(
     read: fn(&mut Reader<'a>, &Node) -> Option<String>,
 ) -> Option<Vec<String>> {
     if let Value::Scalar(text) = &node.value {
-        reader.report(one_text(node, text));
+        let problem = one_text(node, text, reader.kind(node));
+        reader.report(problem);
         return None;
     }
     let items = reader.items(node);
@@ -152,8 +153,8 @@ fn list<'a>(
 }
 
 /// A line of a shell is no list of words, and nobody guesses where its words end.
-fn one_text(node: &Node, text: &str) -> Problem {
-    let problem = Problem::new(node.at, "expected a list of words; found text".to_owned());
+fn one_text(node: &Node, text: &str, found: &str) -> Problem {
+    let problem = Problem::new(node.at, format!("expected a list of words; found {found}"));
     let problem = problem.width(text.lines().next().unwrap_or_default().chars().count());
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@ ".contains(c);
     let words: Vec<&str> = text.split_whitespace().collect();

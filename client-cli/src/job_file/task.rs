@@ -113,7 +113,9 @@ fn task_output(text: &str) -> Result<InputSpec, String> {
 pub(super) fn retry(reader: &mut Reader<'_>, node: &Node, default: RetryPolicy) -> RetryPolicy {
     if let Value::Scalar(text) = &node.value {
         let width = text.lines().next().unwrap_or_default().chars().count();
-        let problem = Problem::new(node.at, "`retry` has fields of its own; found text".to_owned());
+        let found = reader.kind(node);
+        let problem =
+            Problem::new(node.at, format!("`retry` has fields of its own; found {found}"));
         let attempts = if text.parse::<u32>().is_ok() { text } else { "3" };
         reader.report(problem.width(width).help(format!(
             "write `retry: {{ attempts: {attempts} }}`; the first attempt counts as one"
