@@ -35,6 +35,9 @@ fn a_job_is_handed_in_and_followed_with_json_alone() {
     );
     assert_eq!(listed.json["jobs"][0]["name"], name.as_str(), "{listed:?}");
 
+    let found = ask(&cluster, "GET", "jobs?filter=name%3Dby-json%20NOT%20ended%3A*", None);
+    assert_eq!(found.json["jobs"][0]["name"], name.as_str(), "{found:?}");
+
     let mut watch = Events::of(&cluster, &format!("{name}/watch"));
     let mut logs = Events::of(&cluster, &format!("{name}/logs?follow=true"));
     assert!(watch.next().unwrap()["job"]["state"].is_string());
@@ -86,6 +89,7 @@ fn every_refusal_has_a_status_and_a_reason() {
         ("GET", "jobs/None!".to_owned(), None, 400, "MALFORMED"),
         ("GET", "jobs?pageSize=-1".to_owned(), None, 400, "MALFORMED"),
         ("GET", "jobs?size=1".to_owned(), None, 400, "MALFORMED"),
+        ("GET", "jobs?filter=stat%20%3D%20RUNNING".to_owned(), None, 400, "FILTER_INVALID"),
         ("POST", format!("jobs/{job}/pause"), body, 400, "ALREADY_DECIDED"),
         ("POST", format!("jobs/{job}/cancel"), Some(&misspelt), 400, "MALFORMED"),
         ("GET", "nothing".to_owned(), None, 404, "NO_SUCH_CALL"),

@@ -7,6 +7,7 @@ use votum_ids::JobId;
 use votum_tests::{Cluster, JobDraft, TaskDraft, eventually};
 use votum_wire::{
     JobState, Reason,
+    hold::PauseJob,
     listing::ListChange,
     request::{Detail, Wanted},
 };
@@ -114,6 +115,58 @@ fn a_list_is_filtered_and_paged_by_the_coordinator() {
 }
 
 #[test]
+fn a_filter_chooses_what_the_jobs_themselves_would_answer() {
+    let mut cluster = patient();
+    let labelled = |name: &str, team: &str, script: &str| {
+        let mut spec = JobDraft::new(name).task(TaskDraft::new("t").on("s1").runs(script)).spec();
+        spec.labels.insert("team".to_owned(), team.to_owned());
+        cluster.submit(&spec)
+    };
+    let committed = labelled("nightly", "sales", "true");
+    let aborted = labelled("nightly", "ops", "false");
+    let cancelled = labelled("other", "sales", "sleep 600");
+    let paused = labelled("held", "sales", "sleep 600");
+    let running = labelled("running", "a b", "sleep 600");
+    cluster.block_on(cluster.client().cancel(&cancelled, "not needed")).unwrap();
+    let pause = PauseJob { job: paused.clone(), reason: String::new(), stop_running: true };
+    cluster.block_on(cluster.client().pause(&pause)).unwrap();
+    for job in [&committed, &aborted, &cancelled] {
+        cluster.ended(job);
+    }
+    is_closed(&cluster, &committed);
+
+    let expected: [(&str, &[&JobId]); 14] = [
+        ("state = RUNNING AND paused = false", &[&running]),
+        ("state = PAUSED", &[&paused]),
+        ("cancelled = true", &[&cancelled]),
+        ("state = ABORTED AND NOT cancelled = true", &[&aborted]),
+        ("NOT (state = COMMITTED OR state = ABORTED)", &[&running, &paused]),
+        ("labels.team = sales", &[&paused, &cancelled, &committed]),
+        ("labels.team != sales ended:*", &[&aborted]),
+        ("labels.team = \"a b\"", &[&running]),
+        ("name = nightly AND labels:team", &[&aborted, &committed]),
+        ("name = *ght* OR id = \"held-*\"", &[&paused, &aborted, &committed]),
+        ("received > -1h AND name = other", &[&cancelled]),
+        ("received < -1h", &[]),
+        ("ended > -1h AND name = nightly", &[&aborted, &committed]),
+        ("NOT by = nobody AND labels.team = ops", &[&aborted]),
+    ];
+    let compare = |cluster: &Cluster| {
+        for (text, wanted) in &expected {
+            let filter = Some(text.parse().unwrap());
+            let by_filter = Wanted { filter, ..Wanted::default() };
+            let listed = cluster.block_on(cluster.client().jobs(&by_filter, Detail::Basic, 100));
+            let listed: Vec<JobId> = listed.unwrap().into_iter().map(|view| view.job).collect();
+            assert_eq!(listed.iter().collect::<Vec<_>>(), *wanted, "{text}");
+        }
+    };
+    compare(&cluster);
+    cluster.coordinator().kill();
+    cluster.coordinator().start();
+    compare(&cluster);
+}
+
+#[test]
 fn who_watches_the_list_hears_of_every_end_and_deletion() {
     let cluster = patient();
     let (first, other) = (committed(&cluster, "first"), "second");
@@ -145,13 +198,17 @@ fn committed(cluster: &Cluster, name: &str) -> JobId {
     let task = task.publishes(&format!("{name}.txt"));
     let job = cluster.submit(&JobDraft::new(name).task(task).spec());
     assert_eq!(cluster.ended(&job).state, JobState::Committed);
-    // It is closed a moment after its end.
+    is_closed(cluster, &job);
+    job
+}
+
+/// Waits until a job is closed, a moment after its end.
+fn is_closed(cluster: &Cluster, job: &JobId) {
     let closed = || {
-        let events = cluster.block_on(cluster.client().events(&job, 0)).unwrap();
+        let events = cluster.block_on(cluster.client().events(job, 0)).unwrap();
         events.iter().any(|event| event.kind == "closed").then_some(())
     };
     eventually("the job is closed", PATIENCE, closed);
-    job
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);

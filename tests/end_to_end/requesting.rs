@@ -59,6 +59,30 @@ fn a_page_is_bounded_and_its_token_cannot_be_made_up() {
 }
 
 #[test]
+fn a_token_is_good_for_its_filter_only_and_a_wrong_filter_is_told_its_place() {
+    let cluster = patient();
+    for name in ["even", "odd", "even"] {
+        let job =
+            cluster.submit(&JobDraft::new(name).task(TaskDraft::new("t").runs("true")).spec());
+        cluster.ended(&job);
+    }
+    let list = |filter: &str, page_size, page_token: &str| {
+        let (filter, page_token) = (filter.to_owned(), page_token.to_owned());
+        let wanted = ListJobsRequest { filter, page_size, page_token, ..Default::default() };
+        let listed = cluster.block_on(async { client(&cluster).await.list_jobs(wanted).await });
+        listed.map(tonic::Response::into_inner)
+    };
+    let first = list("name = even", 1, "").unwrap();
+    let rest = list("name = even", 5, &first.next_page_token).unwrap();
+    assert_eq!((first.jobs.len(), rest.jobs.len()), (1, 1));
+    let other = list("name = odd", 5, &first.next_page_token).unwrap_err();
+    assert_eq!(Problem::from_status(&other).reason, Reason::PageTokenInvalid);
+    let wrong = Problem::from_status(&list("name = even AND nmae = odd", 5, "").unwrap_err());
+    assert_eq!((wrong.reason, wrong.code), (Reason::FilterInvalid, Code::InvalidArgument));
+    assert_eq!(wrong.metadata["position"], "16");
+}
+
+#[test]
 fn a_request_whose_time_is_over_is_given_up_and_can_be_repeated() {
     let cluster = patient();
     let spec = JobDraft::trio("hurried", "rows.txt", &cluster.runs()).spec();

@@ -93,6 +93,10 @@ test("a filter becomes what the coordinator is asked", () => {
   const { query } = readFilter("state:running name:nightly label:team=sales abc");
   assert.deepEqual(query, [["states", "JOB_STATE_RUNNING"], ["displayName", "nightly"], ["labels.team", "sales"], ["jobIdPrefix", "abc"]]);
   assert.match(readFilter("state:flying").problem, /flying/);
+  for (const text of ["by = ana AND ended > -24h", "labels.team=sales", "NOT paused", "by:ana"]) {
+    assert.deepEqual(readFilter(` ${text} `), { query: [["filter", text]], problem: "" });
+  }
+  assert.equal(matches({ name: "jobs/a" }, [["filter", "by = ana"]]), null);
   const running = [["states", "JOB_STATE_RUNNING"]];
   assert.equal(matches({ name: "jobs/a", state: "JOB_STATE_RUNNING" }, running), true);
   assert.equal(matches({ name: "jobs/a", state: "JOB_STATE_ABORTED" }, running), false);

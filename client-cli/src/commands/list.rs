@@ -1,12 +1,14 @@
 //! `votum list`: jobs, newest first.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use votum_client::Client;
 use votum_machine::WallTime;
 use votum_wire::{
-    JobState, JobView, Translate as _, json,
+    Filter, InvalidFilter, JobState, JobView, Translate as _,
+    filter::Facts,
+    json,
     listing::ListChange,
     request::{Detail, JobPage, Wanted},
 };
@@ -27,13 +29,7 @@ use crate::{
 ///
 /// Everything that chooses is done by the coordinator: a list of many thousands stays quick.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  votum list
-  votum ls --state running,preparing --limit 5 -o name
-  votum list --name nightly-sales --since 7d --state aborted
-  votum list -l team=sales --all -o jsonl
-  votum list -w                          live, until Ctrl-C")]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{FILTERS}"))]
 pub(crate) struct ListArgs {
     /// Only jobs in one of these states, such as `running,committed`; `paused` are all that are held,
     /// `cancelled` those ABORTED (or ABORTING) because somebody cancelled them.
@@ -45,6 +41,10 @@ pub(crate) struct ListArgs {
     /// Only jobs with this label; may be repeated, then all must match.
     #[arg(short, long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// Only jobs of which this holds: conditions joined by `AND`, `OR`, `NOT` and parentheses, in the
+    /// language of AIP-160.
+    #[arg(long, value_name = "EXPR", value_parser = filter)]
+    filter: Option<Filter>,
     /// Only jobs received within this long, such as `24h` or `7d`.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
@@ -135,7 +135,7 @@ async fn watched(client: &Client, wanted: &Wanted, limit: usize, context: &Conte
 
 /// Says whether a job without its spec is among the wanted ones, as far as that shows.
 fn may_contain(wanted: &Wanted, view: &JobView) -> bool {
-    Wanted { labels: BTreeMap::new(), ..wanted.clone() }.contains(view)
+    wanted.judge(&Facts::of(view), screen::now()) != Some(false)
 }
 
 /// Where a job may stand, as `--state` names it.
@@ -155,7 +155,8 @@ fn wanted(args: &ListArgs) -> Wanted {
         WallTime(screen::now().0.saturating_sub(millis))
     });
     let labels = args.labels.iter().cloned().collect();
-    let rest = Wanted { display_name: args.name.clone(), labels, since, ..Wanted::default() };
+    let (display_name, filter) = (args.name.clone(), args.filter.clone());
+    let rest = Wanted { display_name, labels, since, filter, ..Wanted::default() };
     standing_in(&args.states, rest)
 }
 
@@ -178,6 +179,17 @@ fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// Reads a filter, and shows where one goes wrong.
+fn filter(text: &str) -> Result<Filter, String> {
+    text.parse().map_err(|invalid: InvalidFilter| {
+        let place = text[..invalid.at].chars().count();
+        match text.len() <= SHOWN_BYTES_MAX && !text.contains(char::is_control) {
+            true => format!("{}\n  {text}\n  {:place$}^", invalid.problem, ""),
+            false => invalid.to_string(),
+        }
+    })
+}
+
 /// Reads the word of a state.
 fn state(word: &str) -> Result<Standing, String> {
     if PAUSED.iter().any(|paused| paused.eq_ignore_ascii_case(word)) {
@@ -197,6 +209,29 @@ fn state(word: &str) -> Result<Standing, String> {
     })
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  votum list
+  votum ls --state running,preparing --limit 5 -o name
+  votum list --name nightly-sales --since 7d --state aborted
+  votum list -l team=sales --all -o jsonl
+  votum list --filter 'state = ABORTED AND NOT by = ci AND ended > -24h'
+  votum list --filter 'labels.team = sales AND (state = PAUSED OR name = \"nightly*\")'
+  votum list -w                          live, until Ctrl-C";
+/// The language of `--filter`.
+const FILTERS: &str = "\
+Filters:
+  state = STATE                a state, or PAUSED or CANCELLED, in small letters as well; also !=
+  name, id, by = TEXT          a `*` at the beginning or the end stands for anything; also !=
+  labels.KEY = TEXT            the same; also !=, which is true without the label, too
+  labels:KEY                   the label is there
+  received, ended < TIME       2026-11-20, 2026-11-20T18:30:00Z or -24h for an age; also <= > >=
+  ended:*                      it has ended
+  paused, cancelled = true     or false
+  AND, OR, NOT, ( )            a space is an AND; AND beside OR wants parentheses
+  `:` reads as `=`; what has spaces or one of =!<>(), in it is quoted.";
+/// A longer filter is not repeated.
+const SHOWN_BYTES_MAX: usize = 200;
 /// What the list calls a job that waits for an approval.
 const AWAITING: &str = "awaiting";
 /// What a job that is held is called, after and before all of it has stopped.

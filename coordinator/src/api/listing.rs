@@ -78,7 +78,9 @@ impl Desk {
                 looks += candidates.len();
                 for (key, view) in self.shown(candidates).await? {
                     after = Some(key);
-                    let Some(view) = view.filter(|view| wanted.wanted.contains(view)) else {
+                    let Some(view) =
+                        view.filter(|view| wanted.wanted.contains(view, self.clock.wall()))
+                    else {
                         continue;
                     };
                     jobs.push(wanted.detail.of(view));

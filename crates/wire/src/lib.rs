@@ -15,6 +15,7 @@ mod cluster;
 mod commit;
 mod conduct;
 pub mod dry_vote;
+pub mod filter;
 pub mod forced;
 pub mod frame;
 mod heuristic;
@@ -55,6 +56,7 @@ pub use case::{CaseKind, CaseView, EvidenceView};
 pub use case_name::{CaseName, Subject};
 pub use commit::PeerInquiry;
 pub use dry_vote::DryVoteView;
+pub use filter::{Filter, InvalidFilter};
 pub use forced::{ForcedKind, ForcedView};
 pub use frame::{
     CommittedRound, CoordinatorFrame, FromCoordinator, FromWorker, Hello, INVENTORY_PAGE_MAX,

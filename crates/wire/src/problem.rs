@@ -297,6 +297,8 @@ reasons! {
     SpecTooLarge = "SPEC_TOO_LARGE", InvalidArgument;
     /// The page token is not of this list.
     PageTokenInvalid = "PAGE_TOKEN_INVALID", InvalidArgument;
+    /// The filter of a list means nothing.
+    FilterInvalid = "FILTER_INVALID", InvalidArgument;
     /// A task is pinned to a worker that was never seen, or was deleted.
     NoSuchWorker = "NO_SUCH_WORKER", FailedPrecondition;
     /// A target lies below no publish root of its worker.

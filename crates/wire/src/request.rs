@@ -1,6 +1,9 @@
 //! What clients ask for, read and checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use prost::Message as _;
 use tonic::Status;
@@ -10,7 +13,9 @@ use votum_machine::WallTime;
 use votum_proto::v1;
 
 use crate::{
-    Fault, JobState, JobView, LogPiece, LogStream, Malformed, Translate, WorkerView,
+    Fault, Filter, InvalidFilter, JobState, JobView, LogPiece, LogStream, Malformed, Translate,
+    WorkerView,
+    filter::{self, Facts},
     names::{Scope, job_name, read_attempt_name, read_job_name, read_scope},
     page::{self, Page},
     spec::{job_spec_from_proto, job_spec_to_proto},
@@ -160,24 +165,59 @@ pub struct Wanted {
     pub since: Option<WallTime>,
     /// Those whose id begins so.
     pub prefix: Option<String>,
+    /// Those of which this holds.
+    pub filter: Option<Filter>,
 }
 
 impl Wanted {
-    /// Says whether a job is among them.
+    /// Says whether a job is among them, as far as a view tells; nothing that it does not tell is.
     #[must_use]
-    pub fn contains(&self, job: &JobView) -> bool {
-        let stands = self.is_any_state()
-            || self.states.contains(&job.state)
-            || self.paused && job.is_held()
-            || self.cancelled && job.is_cancelled();
-        let label = |(key, value): (&String, &String)| {
-            job.spec.as_ref().is_some_and(|spec| spec.labels.get(key) == Some(value))
-        };
-        stands
-            && self.display_name.as_ref().is_none_or(|name| *name == job.display_name)
-            && self.since.is_none_or(|since| job.created >= since)
-            && self.prefix.as_ref().is_none_or(|prefix| job.job.as_str().starts_with(prefix))
-            && self.labels.iter().all(label)
+    pub fn contains(&self, job: &JobView, now: WallTime) -> bool {
+        self.judge(&Facts::of(job), now) == Some(true)
+    }
+
+    /// Says whether a job is among them; none if what is known of it leaves that open.
+    #[must_use]
+    pub fn judge(&self, job: &Facts<'_>, now: WallTime) -> Option<bool> {
+        let Self { display_name, labels, since, prefix, filter, .. } = self;
+        filter::all(
+            [
+                Some(since.is_none_or(|since| job.received >= since)),
+                Some(prefix.as_ref().is_none_or(|prefix| job.job.as_str().starts_with(prefix))),
+                display_name.as_ref().map_or(Some(true), |name| Some(job.name? == name)),
+                self.stands(job),
+            ]
+            .into_iter()
+            .chain(labels.iter().map(|(key, value)| Some(job.labels?.get(key) == Some(value))))
+            .chain(filter.iter().map(|filter| filter.judge(job, now))),
+        )
+    }
+
+    /// Returns a time before which no wanted job was received, if there is one.
+    #[must_use]
+    pub fn received_since(&self, now: WallTime) -> Option<WallTime> {
+        let filtered = self.filter.as_ref().and_then(|filter| filter.received_since(now));
+        self.since.max(filtered)
+    }
+
+    /// Says whether a state is asked for by name.
+    #[must_use]
+    pub fn names(&self, state: JobState) -> bool {
+        self.states.contains(&state)
+            || self.filter.as_ref().is_some_and(|filter| filter.names(state))
+    }
+
+    fn stands(&self, job: &Facts<'_>) -> Option<bool> {
+        if self.is_any_state() {
+            return Some(true);
+        }
+        filter::any(
+            self.states
+                .iter()
+                .map(|state| Some(job.state? == *state))
+                .chain(self.paused.then_some(job.paused))
+                .chain(self.cancelled.then_some(job.cancelled)),
+        )
     }
 
     /// Says whether it does not matter where a job stands.
@@ -193,7 +233,12 @@ impl Wanted {
         let more = more.chain(self.cancelled.then_some("CANCELLED"));
         let words: Vec<&str> = states.chain(more).collect();
         let Self { display_name, labels, since, prefix, .. } = self;
-        format!("jobs {} {display_name:?} {labels:?} {since:?} {prefix:?}", words.join(","))
+        let mut arguments =
+            format!("jobs {} {display_name:?} {labels:?} {since:?} {prefix:?}", words.join(","));
+        if let Some(filter) = &self.filter {
+            let _written = write!(arguments, " {:?}", filter.text());
+        }
+        arguments
     }
 }
 
@@ -228,6 +273,7 @@ impl ListJobs {
             labels: wanted.labels.clone(),
             create_after: wanted.since.map(timestamp),
             job_id_prefix: wanted.prefix.clone().unwrap_or_default(),
+            filter: wanted.filter.as_ref().map(|it| it.text().to_owned()).unwrap_or_default(),
         }
     }
 
@@ -247,6 +293,7 @@ impl ListJobs {
             labels: proto.labels,
             since: read_timestamp_if_any("create_after", proto.create_after)?,
             prefix: Some(proto.job_id_prefix).filter(|prefix| !prefix.is_empty()),
+            filter: read_filter(&proto.filter)?,
         };
         let page = Page::read(proto.page_size, &proto.page_token, &wanted.arguments())?;
         Ok(Self { wanted, detail, page })
@@ -257,6 +304,11 @@ impl ListJobs {
     pub fn token_after(&self, position: &str) -> String {
         page::seal(position, &self.wanted.arguments())
     }
+}
+
+/// Reads a filter; none if nothing is written.
+fn read_filter(text: &str) -> Result<Option<Filter>, InvalidFilter> {
+    if text.trim().is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// A page of jobs.

@@ -11,7 +11,7 @@ use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId, Worke
 use votum_job::InvalidJob;
 
 use crate::{
-    Behind, CaseName, Fault, JobState, Malformed, Versions,
+    Behind, CaseName, Fault, InvalidFilter, JobState, Malformed, Versions,
     names::{AttemptName, job_name, worker_name},
     output::OutputId,
     problem::{Problem, Reason},
@@ -81,6 +81,15 @@ pub fn spec_too_large(bytes: usize, bytes_max: usize) -> Status {
 pub fn page_token_invalid() -> Status {
     let words = "the page token is not one of this list with these arguments";
     Problem::words(Reason::PageTokenInvalid, words).field("page_token", words).into()
+}
+
+/// The filter means nothing.
+#[must_use]
+pub fn filter_invalid(invalid: &InvalidFilter) -> Status {
+    Problem::words(Reason::FilterInvalid, invalid.to_string())
+        .with("position", invalid.at)
+        .field("filter", invalid)
+        .into()
 }
 
 /// A task is pinned to a worker that was never seen.

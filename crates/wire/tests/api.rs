@@ -101,18 +101,35 @@ fn a_negative_duration_is_malformed_with_its_field() {
 }
 
 #[test]
-fn a_page_token_is_good_for_its_states_only() {
+fn a_page_token_is_good_for_its_wish_only() {
     let states = BTreeSet::from([JobState::Running, JobState::Aborted]);
-    let wanted = Wanted { states, paused: true, cancelled: true, ..Wanted::default() };
+    let filter = Some("by = ana".parse().unwrap());
+    let wanted = Wanted { states, paused: true, cancelled: true, filter, ..Wanted::default() };
     let first = ListJobs::read(ListJobs::request(&wanted, Detail::Full, 7, None)).unwrap();
     assert_eq!((first.wanted.clone(), first.detail, first.page.size), (wanted, Detail::Full, 7));
     let token = Some(first.token_after("nightly-1"));
     let next = ListJobs::request(&first.wanted, Detail::Full, 7, token.clone());
     assert_eq!(ListJobs::read(next).unwrap().page.after.as_deref(), Some("nightly-1"));
-    let unpaused = Wanted { paused: false, ..first.wanted };
-    let other = ListJobs::request(&unpaused, Detail::Full, 7, token);
-    let refused = Problem::from_status(&ListJobs::read(other).unwrap_err());
-    assert_eq!(refused.reason, Reason::PageTokenInvalid);
+    let unpaused = Wanted { paused: false, ..first.wanted.clone() };
+    let unfiltered = Wanted { filter: None, ..first.wanted };
+    for other in [unpaused, unfiltered] {
+        let other = ListJobs::request(&other, Detail::Full, 7, token.clone());
+        let refused = Problem::from_status(&ListJobs::read(other).unwrap_err());
+        assert_eq!(refused.reason, Reason::PageTokenInvalid);
+    }
+}
+
+#[test]
+fn a_filter_that_means_nothing_is_refused_with_its_place() {
+    let filter = "by = ana AND stat = RUNNING".to_owned();
+    let request = v1::ListJobsRequest { filter, ..Default::default() };
+    let refused = Problem::from_status(&ListJobs::read(request).unwrap_err());
+    assert_eq!((refused.reason, refused.code), (Reason::FilterInvalid, Code::InvalidArgument));
+    assert_eq!(refused.metadata["position"], "13");
+    assert_eq!(refused.fields[0].field, "filter");
+    assert!(refused.message.contains("did you mean `state`?"), "{}", refused.message);
+    let blank = v1::ListJobsRequest { filter: " ".to_owned(), ..Default::default() };
+    assert_eq!(ListJobs::read(blank).unwrap().wanted, Wanted::default());
 }
 
 #[test]

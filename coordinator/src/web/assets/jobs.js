@@ -12,7 +12,7 @@ const OPEN_STATES = ["RECEIVED", "RUNNING", "AWAITING_APPROVAL", "PREPARING", "C
 
 export function jobsView({ main, signal, connection, go }) {
   const at = new URLSearchParams(location.search);
-  const field = h("input", { type: "search", name: "filter", placeholder: "state:running  name:nightly  label:team=sales  or the start of an id", "aria-label": "filter", autocomplete: "off", spellcheck: "false", value: at.get("q") || "" });
+  const field = h("input", { type: "search", name: "filter", placeholder: "state:running  name:nightly  label:team=sales  the start of an id, or a filter as of votum list --filter", "aria-label": "filter", autocomplete: "off", spellcheck: "false", value: at.get("q") || "" });
   const told = h("p", { class: "problem", role: "alert" });
   const strip = h("div", { class: "attention" });
   const counts = h("div", { class: "counts", role: "group", "aria-label": "open jobs by state" });
@@ -48,7 +48,7 @@ export function jobsView({ main, signal, connection, go }) {
     const rows = [...jobs.values()];
     if (!rows.length) {
       show(list, following ? empty("No job matches among those that were looked at so far.", "Older ones follow.")
-        : field.value ? empty("No job matches this filter.", "Jobs are found by ", h("code", {}, "state:"), ", ", h("code", {}, "name:"), ", ", h("code", {}, "label:key=value"), " or the start of their id.")
+        : field.value ? empty("No job matches this filter.", "Jobs are found by ", h("code", {}, "state:"), ", ", h("code", {}, "name:"), ", ", h("code", {}, "label:key=value"), ", the start of their id, or a filter such as ", h("code", {}, "by = ana AND ended > -24h"), ".")
         : tokens.length > 1 ? empty("There are no further jobs.")
           : empty("No job has been handed in yet.", "Hand one in with ", h("code", {}, "votum submit job.yaml"), "; ", h("code", {}, "votum init"), " writes an example."));
     } else show(list, table("jobs", ["State", "Job", "Progress", "What it does", "By", "Received"], rows.map(row)));
@@ -111,6 +111,11 @@ export function jobsView({ main, signal, connection, go }) {
     setTimeout(() => { due = false; if (!signal.aborted) draw(); }, 100);
   }
 
+  let again;
+  function loadSoon() {
+    again ??= setTimeout(() => { again = undefined; load(); }, 1000);
+  }
+
   function changed({ job, deletedJob, missed }) {
     if (missed) return load();
     if (deletedJob) {
@@ -118,6 +123,7 @@ export function jobsView({ main, signal, connection, go }) {
       return undefined;
     }
     const fits = matches(job, filter.query);
+    if (fits === null) return loadSoon();
     if (jobs.has(job.name)) {
       if (fits === false) jobs.delete(job.name);
       else jobs.set(job.name, job);
@@ -147,7 +153,7 @@ export function jobsView({ main, signal, connection, go }) {
   load();
   look();
   const timer = setInterval(() => document.visibilityState === "visible" && look(), ATTENTION_EVERY);
-  signal.addEventListener("abort", () => { clearInterval(timer); clearTimeout(typing); });
+  signal.addEventListener("abort", () => { clearInterval(timer); clearTimeout(typing); clearTimeout(again); });
 }
 
 function row(job) {

@@ -136,12 +136,16 @@ export function progress(job) {
 
 /**
  * Reads the filter of the list into the parameters of ListJobs: `state:running`, `name:nightly`,
- * `label:team=sales`, `paused`; any other word is the beginning of a job's id.
+ * `label:team=sales`, `paused`; any other word is the beginning of a job's id. Whatever is written
+ * otherwise is the coordinator's to read, in the language of `votum list --filter`.
  */
 export function readFilter(text) {
   const query = [];
   const problems = [];
-  for (const word of text.trim().split(/\s+/).filter(Boolean)) {
+  const words = text.trim().split(/\s+/).filter(Boolean);
+  const plain = (word) => /^(state|name|label):|^[\w-]+$/.test(word) && !/^(AND|OR|NOT)$/.test(word);
+  if (!words.every(plain)) return { query: [["filter", text.trim()]], problem: "" };
+  for (const word of words) {
     const [, key, value] = /^(\w+):(.*)$/.exec(word) || [null, "", word];
     if (key === "state") {
       const name = `JOB_STATE_${value.toUpperCase().replaceAll("-", "_")}`;
@@ -152,15 +156,16 @@ export function readFilter(text) {
     else if (key === "label" && value.includes("=")) {
       const at = value.indexOf("=");
       query.push([`labels.${value.slice(0, at)}`, value.slice(at + 1)]);
-    } else if (key) problems.push(`${key}: is no filter; there are state:, name: and label:key=value`);
+    } else if (key) problems.push(`${key}: wants key=value`);
     else if (value === "paused") query.push(["paused", "true"]);
     else query.push(["jobIdPrefix", value]);
   }
   return { query, problem: problems.join("; ") };
 }
 
-/** Says whether a job is among those of a filter, as the coordinator would say it. */
+/** Says whether a job is among those of a filter; null if only the coordinator can tell. */
 export function matches(job, query) {
+  if (query.some(([key]) => key === "filter")) return null;
   const states = query.filter(([key]) => key === "states").map(([, value]) => value);
   const paused = query.some(([key]) => key === "paused");
   if (states.length || paused) {
@@ -170,7 +175,7 @@ export function matches(job, query) {
   for (const [key, value] of query) {
     if (key === "displayName" && job.displayName !== value) return false;
     if (key === "jobIdPrefix" && !last(job.name).startsWith(value)) return false;
-    // The list does not carry labels: what it cannot tell, the next page will.
+    // The list does not carry labels.
     if (key.startsWith("labels.")) return null;
   }
   return true;

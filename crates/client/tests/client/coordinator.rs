@@ -158,7 +158,9 @@ impl JobService for Desk {
         let from = after.map_or(0, |after| {
             1 + script.jobs.iter().position(|job| job.job.as_str() == after).unwrap()
         });
-        let fitting = script.jobs[from..].iter().filter(|job| wanted.wanted.contains(job));
+        let fitting = script.jobs[from..]
+            .iter()
+            .filter(|job| wanted.wanted.contains(job, WallTime::default()));
         let jobs: Vec<_> = fitting.clone().take(wanted.page.size).cloned().collect();
         let ends = jobs.len() == fitting.count();
         let next = jobs.last().filter(|_| !ends).map(|job| wanted.token_after(job.job.as_str()));

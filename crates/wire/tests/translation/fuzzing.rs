@@ -2,9 +2,15 @@
 
 use prost::Message as _;
 use votum_fuzz::{Door, feed};
+use votum_ids::JobId;
 use votum_job::Graph;
+use votum_machine::WallTime;
 use votum_proto::v1;
-use votum_wire::request::{ListJobs, SubmitJob, Wanted};
+use votum_wire::{
+    Filter,
+    filter::Facts,
+    request::{ListJobs, SubmitJob, Wanted},
+};
 
 use crate::samples::{self, samples};
 
@@ -42,6 +48,30 @@ fn fuzz_the_tokens_of_pages() {
         let token = Some(String::from_utf8_lossy(input).into_owned());
         let _refused_or_read =
             ListJobs::read(ListJobs::request(&Wanted::default(), detail, 7, token));
+    });
+}
+
+#[test]
+fn fuzz_the_filters_of_lists() {
+    let seeds = [
+        "state = RUNNING AND (labels.team = sales OR NOT by:ci*) AND received > -24h",
+        "labels:env labels.\"a b\" != '*x' paused=false",
+        "((name=\"a\\\"b\")) AND ended <= 2026-11-20T18:30:00.5+01:00 AND NOT ended:*",
+    ]
+    .map(|text| text.as_bytes().to_vec());
+    let job = JobId::new("nightly-1").expect("it is short and plain");
+    let door = Door { name: "filters", rounds: 50_000, corpus: None };
+    feed(door, &seeds, |input| {
+        let text = String::from_utf8_lossy(input);
+        match text.parse::<Filter>() {
+            Ok(filter) => {
+                assert_eq!(filter.text(), text);
+                let facts = Facts::unknown(&job, WallTime(5));
+                let _open_or_not = filter.judge(&facts, WallTime(u64::MAX));
+            }
+            // Whoever shows the place cuts the text there.
+            Err(invalid) => assert!(text.is_char_boundary(invalid.at), "{invalid}: {text}"),
+        }
     });
 }
 
