@@ -133,6 +133,8 @@ pub(crate) enum Answer {
     Deleted,
     /// The jobs asked for that are open.
     Jobs(Vec<JobView>),
+    /// The jobs that may be wanted.
+    Chosen(Vec<JobId>),
     /// The open transactions asked for.
     Txns(Vec<votum_wire::txn::TxnView>),
     /// Every worker.

@@ -7,6 +7,7 @@
 
 mod approving;
 mod census;
+mod choosing;
 mod crossing;
 mod deletion;
 mod departed;

@@ -85,7 +85,7 @@ pub(crate) fn outliving(
     let known = reader.get(&request_key(closing.request)).ok().flatten();
     let known = known.and_then(|value| serde_json::from_slice::<KnownRequest>(&value).ok());
     let spec_digest = known.filter(|known| known.job == closing.job).map(|known| known.spec_digest);
-    let closing = closing.clone();
+    let closing = closing.unfiled();
     Some(Tombstone { closing, ended, spec_digest, kept, deleted_by: None, removed: None })
 }
 
@@ -222,6 +222,7 @@ mod tests {
             retention,
             round: None,
             mixed: false,
+            filed: None,
         }
     }
 

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use votum_ids::{JobId, TaskId, WorkerId};
 use votum_job::JobSpec;
+use votum_machine::WallTime;
 use votum_schedule::{LiveAttempts, Submission};
-use votum_wire::{Subject, approval::ApproveJob};
+use votum_wire::{Subject, approval::ApproveJob, request::Wanted};
 
 use crate::record::{Closing, Tombstone};
 
@@ -75,6 +76,15 @@ pub(crate) enum Question {
     ShowJobs {
         /// Which.
         jobs: Vec<JobId>,
+    },
+    /// A client looks for jobs; those that it cannot want are left out of the answer.
+    ChooseJobs {
+        /// Among which.
+        jobs: Vec<JobId>,
+        /// Which it wants.
+        wanted: Box<Wanted>,
+        /// When it asks, for ages.
+        now: WallTime,
     },
     /// A client wants to see open transactions.
     ShowTxns {

@@ -260,6 +260,7 @@ mod tests {
             retention: Duration::from_secs(3600),
             round: (decision == Decision::Commit).then(|| txn(1)),
             mixed: false,
+            filed: None,
         }
     }
 

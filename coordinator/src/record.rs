@@ -1,7 +1,8 @@
 //! The coordinator's durable facts: one frame, one stream, at most one fact of each machine.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use uuid::Uuid;
 use votum_commit::{CoordinatorRecord, Decision, Forced};
 use votum_driver::Durable;
@@ -9,6 +10,7 @@ use votum_ids::{Digest, Epoch, Incarnation, JobId, RequestId, TxnId, WorkerId};
 use votum_journal::{Bearing, KeyChange, Stream};
 use votum_machine::WallTime;
 use votum_schedule::{Orders, Registration};
+use votum_wire::view::CANCELLED;
 
 use crate::open_job::OpenJob;
 
@@ -140,6 +142,26 @@ pub(crate) struct Closing {
     /// Whether a participant stands otherwise than was decided, and stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mixed: bool,
+    /// What else it is found by in the list; none if that is long, or was not told by an earlier
+    /// version: then its records are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filed: Option<Box<Filed>>,
+}
+
+/// What a closed job is found by without a look at its records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filed {
+    /// Who submitted it.
+    pub by: String,
+    /// Of its spec.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether it aborted because somebody cancelled it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
+    /// When it ended; in a record none if that is when it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<WallTime>,
 }
 
 impl Closing {
@@ -155,6 +177,7 @@ impl Closing {
             retention: open.spec.retention,
             round,
             mixed: open.is_mixed(),
+            filed: Filed::of(open).map(Box::new),
         }
     }
 
@@ -175,7 +198,27 @@ impl Closing {
             retention: UNKNOWN_RETENTION,
             round,
             mixed: false,
+            filed: None,
         }
+    }
+
+    /// Leaves out what only the list needs.
+    pub(crate) fn unfiled(&self) -> Self {
+        Self { filed: None, ..self.clone() }
+    }
+}
+
+impl Filed {
+    fn of(open: &OpenJob) -> Option<Self> {
+        let OpenJob { spec, submission, cause, ended, .. } = open;
+        let bytes: usize = spec.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let cancelled = cause.as_ref().is_some_and(|cause| cause.reason == CANCELLED);
+        (bytes + submission.by.len() <= FILED_BYTES_MAX).then(|| Self {
+            by: submission.by.clone(),
+            labels: spec.labels.clone(),
+            cancelled,
+            ended: *ended,
+        })
     }
 }
 
@@ -308,10 +351,13 @@ impl JobRecord {
         // Of what was forced it is told by the first record; to state a job's end twice is harmless.
         let noted = matches!(self.schedule, Some(votum_schedule::Record::Returned { .. }));
         if let Some(closing) = self.closing.as_ref().filter(|_| !noted) {
-            let listed = Listed::Closed(closing.clone());
-            keys.push(put(list_key(closing.received, &closing.job), &listed));
+            let mut listed = closing.clone();
+            if let Some(filed) = &mut listed.filed {
+                filed.ended.get_or_insert(at);
+            }
+            keys.push(put(list_key(closing.received, &closing.job), &Listed::Closed(listed)));
             let expiry = at.after(closing.retention);
-            keys.push(put(expiry_key(expiry, &closing.job), closing));
+            keys.push(put(expiry_key(expiry, &closing.job), &closing.unfiled()));
             if closing.mixed {
                 keys.push(put(mixed_key(&closing.job), &true));
             }
@@ -389,6 +435,8 @@ fn put(key: Vec<u8>, value: &impl Serialize) -> KeyChange {
 
 /// How long the record of a job is kept of whose spec nothing is known.
 const UNKNOWN_RETENTION: Duration = Duration::from_hours(24 * 7);
+/// Labels and names that are longer are not kept in the list: whoever asks reads the job's records.
+const FILED_BYTES_MAX: usize = 1024;
 /// There while the log is known to be stale.
 pub(crate) const STALE_KEY: &[u8] = b"stale";
 /// Prefix of the streams of jobs.

@@ -12,11 +12,13 @@ use tokio::{
     time::timeout,
 };
 use tonic::{Code, Status};
+use votum_commit::Decision;
 use votum_ids::JobId;
 use votum_machine::WallTime;
 use votum_proto::v1::WatchJobsResponse;
 use votum_wire::{
     Translate,
+    filter::{Ended, Facts},
     listing::ListChange,
     request::{Detail, JobPage, ListJobs, Wanted},
     status,
@@ -43,44 +45,60 @@ impl Entry {
             Listed::Closed(closing) => &closing.job,
         }
     }
+
+    /// Returns what the index knows of the job.
+    fn facts(&self, wanted: &Wanted) -> Facts<'_> {
+        let unknown = Facts::unknown(self.job(), received(&self.key).unwrap_or_default());
+        let closing = match &self.listed {
+            Listed::Open { .. } => return unknown,
+            Listed::Closed(closing) => closing,
+        };
+        let state = match closing.decision {
+            Decision::Commit => JobState::Committed,
+            Decision::Abort => JobState::Aborted,
+        };
+        // It may prove unreadable when it is looked at, and is: if such jobs are asked for.
+        let state = (!wanted.names(JobState::Quarantined)).then_some(state);
+        let filed = closing.filed.as_deref();
+        Facts {
+            name: Some(&closing.display_name),
+            state,
+            paused: Some(false),
+            by: filed.map(|filed| filed.by.as_str()),
+            labels: filed.map(|filed| &filed.labels),
+            cancelled: filed.map(|filed| filed.cancelled),
+            ended: filed.and_then(|filed| filed.ended).map_or(Ended::Unknown, Ended::At),
+            ..unknown
+        }
+    }
 }
 
 impl Desk {
     /// Lists jobs newest first; open ones as they stand, closed ones from their records.
     ///
-    /// What the index alone can rule out costs no look at a job. A page costs a bounded number of
-    /// looks and then ends short.
+    /// What the index or the engine can rule out costs no look at a job. A page costs a bounded
+    /// number of looks and then ends short.
     pub(super) async fn list(&self, wanted: &ListJobs) -> Result<JobPage, Status> {
-        let mut jobs = Vec::new();
-        let mut after = wanted.page.after.clone();
+        let now = self.clock.wall();
+        let since = wanted.wanted.received_since(now);
         let size = match wanted.detail {
             Detail::Basic => wanted.page.size,
             Detail::Full => wanted.page.size.min(FULL_PAGE_MAX),
         };
-        let mut looks = 0;
+        let (mut jobs, mut looks) = (Vec::new(), 0);
+        let mut after = wanted.page.after.clone();
         for _ in 0..SCANS_MAX {
             let scanned = self.scan(after.clone()).await?;
-            let is_last = scanned.len() < SCANNED_AT_ONCE;
+            let is_last = scanned.len() < SCANNED_AT_ONCE
+                || scanned.last().is_some_and(|entry| is_older(entry, since));
             let end = scanned.last().map(|entry| entry.key.clone());
-            let mut candidates = Vec::new();
-            let mut too_old = false;
-            for entry in scanned {
-                too_old = is_older(&entry.key, wanted.wanted.since);
-                if too_old {
-                    break;
-                }
-                if may_be_wanted(&entry, &wanted.wanted) {
-                    candidates.push(entry);
-                }
-            }
+            let mut candidates = self.candidates(scanned, wanted, since, now).await?;
             while !candidates.is_empty() {
                 let rest = candidates.split_off(candidates.len().min(SHOWN_AT_ONCE));
                 looks += candidates.len();
                 for (key, view) in self.shown(candidates).await? {
                     after = Some(key);
-                    let Some(view) =
-                        view.filter(|view| wanted.wanted.contains(view, self.clock.wall()))
-                    else {
+                    let Some(view) = view.filter(|view| wanted.wanted.contains(view, now)) else {
                         continue;
                     };
                     jobs.push(wanted.detail.of(view));
@@ -93,7 +111,7 @@ impl Desk {
                     return Ok(page(jobs, after, wanted));
                 }
             }
-            if is_last || too_old {
+            if is_last {
                 return Ok(JobPage { jobs, next: None });
             }
             after = end;
@@ -102,6 +120,35 @@ impl Desk {
             }
         }
         Ok(page(jobs, after, wanted))
+    }
+
+    /// Leaves out the entries that are not wanted, as far as that shows without a look at them.
+    async fn candidates(
+        &self,
+        mut entries: Vec<Entry>,
+        ListJobs { wanted, .. }: &ListJobs,
+        since: Option<WallTime>,
+        now: WallTime,
+    ) -> Result<Vec<Entry>, Status> {
+        let mut asked = Vec::new();
+        entries.retain(|entry| {
+            let judged = wanted.judge(&entry.facts(wanted), now);
+            if judged.is_none() && matches!(entry.listed, Listed::Open { .. }) {
+                asked.push(entry.job().clone());
+            }
+            judged != Some(false) && !is_older(entry, since)
+        });
+        if asked.is_empty() {
+            return Ok(entries);
+        }
+        let (jobs, wanted) = (asked.clone(), Box::new(wanted.clone()));
+        if let Answer::Chosen(chosen) = self.ask(Question::ChooseJobs { jobs, wanted, now }).await?
+        {
+            let asked: BTreeSet<JobId> = asked.into_iter().collect();
+            let chosen: BTreeSet<JobId> = chosen.into_iter().collect();
+            entries.retain(|entry| !asked.contains(entry.job()) || chosen.contains(entry.job()));
+        }
+        Ok(entries)
     }
 
     async fn scan(&self, after: Option<String>) -> Result<Vec<Entry>, Status> {
@@ -157,36 +204,16 @@ fn page(jobs: Vec<JobView>, after: Option<String>, wanted: &ListJobs) -> JobPage
     JobPage { jobs, next }
 }
 
-/// Says whether an entry and all that follow it were received too early.
-fn is_older(key: &str, since: Option<WallTime>) -> bool {
-    let digits = key.get(LIST_KEYS.len()..).and_then(|rest| rest.get(..16));
-    let complement = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    let received = complement.map(|complement| WallTime(u64::MAX - complement));
-    received.zip(since).is_some_and(|(received, since)| received < since)
+/// Says whether an entry, and so all that follow it, was received too early.
+fn is_older(entry: &Entry, since: Option<WallTime>) -> bool {
+    received(&entry.key).zip(since).is_some_and(|(received, since)| received < since)
 }
 
-/// Says whether the index leaves it open that a job is wanted.
-fn may_be_wanted(entry: &Entry, wanted: &Wanted) -> bool {
-    let begins = |prefix: &String| entry.job().as_str().starts_with(prefix);
-    if !wanted.prefix.as_ref().is_none_or(begins) {
-        return false;
-    }
-    let closing = match &entry.listed {
-        Listed::Open { .. } => return true,
-        Listed::Closed(closing) => closing,
-    };
-    if wanted.display_name.as_ref().is_some_and(|name| *name != closing.display_name) {
-        return false;
-    }
-    // A closed job may prove unreadable when it is looked at; it is held by nobody.
-    let state = match closing.decision {
-        votum_commit::Decision::Commit => JobState::Committed,
-        votum_commit::Decision::Abort => JobState::Aborted,
-    };
-    wanted.is_any_state()
-        || wanted.states.contains(&state)
-        || wanted.states.contains(&JobState::Quarantined)
-        || wanted.cancelled && state == JobState::Aborted
+/// Returns when a job was received, as its place in the list tells.
+fn received(key: &str) -> Option<WallTime> {
+    let digits = key.get(LIST_KEYS.len()..).and_then(|rest| rest.get(..16));
+    let complement = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok())?;
+    Some(WallTime(u64::MAX - complement))
 }
 
 /// Returns what changes in the list from here on; it never ends by itself.
@@ -283,9 +310,8 @@ const TOGETHER: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{path::Path, sync::Arc};
 
-    use votum_commit::Decision;
     use votum_driver::{Clock, Inbox};
     use votum_ids::RequestId;
     use votum_journal::Journal as _;
@@ -294,24 +320,14 @@ mod tests {
     use super::*;
     use crate::{
         engine::tests::{spec, submission},
-        record::{Closing, JobRecord, Record},
+        record::{Closing, Filed, JobRecord, Record},
         recovery::{Recovered, recover, tests::config},
     };
 
     #[tokio::test]
     async fn ten_thousand_jobs_are_listed_page_by_page() {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::start();
-        let mut recovered = recover(&config(folder.path()), &clock).await.unwrap();
-        for number in 0..JOBS {
-            let name = if number == 3 { "rare" } else { "sales" };
-            for record in life(number, name) {
-                recovered.journal.append(votum_driver::entry(WallTime(number), &record));
-            }
-        }
-        let last = recovered.journal.append(votum_driver::entry(WallTime(JOBS), &marker()));
-        recovered.durable.wait_for(|durable| *durable >= last).await.unwrap();
-        let desk = desk(&recovered, clock);
+        let desk = desk_of(folder.path(), |_| None).await;
 
         // Whatever is on a page, a look at more than that page is not needed for it.
         let first = desk.list(&wanted(Wanted::default(), 50)).await.unwrap();
@@ -342,17 +358,69 @@ mod tests {
         assert!((3..=8).contains(&pages), "{pages} pages");
     }
 
+    #[tokio::test]
+    async fn what_closed_jobs_are_filed_under_spares_a_look_at_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = desk_of(folder.path(), |number| Some(filed(number))).await;
+        for (filter, first, count) in [
+            ("labels.number = 17", "sales-17", 1),
+            ("by = bob", "sales-9000", 10),
+            ("NOT (by = ana OR labels.number = 0)", "sales-9000", 9),
+            ("ended < 1970-01-01T00:00:00.015Z AND name = sales", "sales-14", 14),
+        ] {
+            let filter = Some(filter.parse().unwrap());
+            let asked = wanted(Wanted { filter, ..Wanted::default() }, 50);
+            let found = desk.list(&asked).await.unwrap();
+            let told = asked.wanted.filter;
+            assert_eq!(found.next, None, "{told:?} has come to the end at once");
+            assert_eq!((found.jobs[0].job.as_str(), found.jobs.len()), (first, count), "{told:?}");
+        }
+        // Any of them may prove unreadable, so all are looked at.
+        let filter = Some("state = QUARANTINED".parse().unwrap());
+        let asked = wanted(Wanted { filter, ..Wanted::default() }, 50);
+        assert!(desk.list(&asked).await.unwrap().next.is_some());
+    }
+
     fn wanted(wanted: Wanted, size: usize) -> ListJobs {
         ListJobs { wanted, detail: Detail::Basic, page: Page { size, after: None } }
     }
 
+    /// Returns the way to ten thousand jobs that have committed, each filed as told.
+    async fn desk_of(folder: &Path, filed: impl Fn(u64) -> Option<Filed>) -> Desk {
+        let clock = Clock::start();
+        let mut recovered = recover(&config(folder), &clock).await.unwrap();
+        for number in 0..JOBS {
+            let name = if number == 3 { "rare" } else { "sales" };
+            for record in life(number, name, filed(number)) {
+                recovered.journal.append(votum_driver::entry(WallTime(number), &record));
+            }
+        }
+        let last = recovered.journal.append(votum_driver::entry(WallTime(JOBS), &marker()));
+        recovered.durable.wait_for(|durable| *durable >= last).await.unwrap();
+        desk(&recovered, clock)
+    }
+
+    /// Every thousandth job is bob's.
+    fn filed(number: u64) -> Filed {
+        Filed {
+            by: if number.is_multiple_of(1_000) { "bob" } else { "ana" }.to_owned(),
+            labels: [("number".to_owned(), number.to_string())].into(),
+            cancelled: false,
+            ended: None,
+        }
+    }
+
     /// Returns the first and the last record of a job that committed.
-    fn life(number: u64, name: &str) -> [Record; 2] {
+    fn life(number: u64, name: &str, filed: Option<Filed>) -> [Record; 2] {
         let job = JobId::new(format!("{name}-{number}")).unwrap();
         let request = RequestId(uuid::Uuid::from_u128(u128::from(number) + 1));
-        let submission = votum_schedule::Submission { request, ..submission() };
+        let mut submission = votum_schedule::Submission { request, ..submission() };
         let mut spec = spec("sales", "s1");
         name.clone_into(&mut spec.display_name);
+        if let Some(filed) = &filed {
+            spec.labels = filed.labels.clone();
+            submission.by = filed.by.clone();
+        }
         let spec = Arc::new(spec);
         let received = votum_schedule::Record::Received { job: job.clone(), spec, submission };
         let closing = Closing {
@@ -365,6 +433,7 @@ mod tests {
             retention: Duration::from_secs(3600),
             round: None,
             mixed: false,
+            filed: filed.map(Box::new),
         };
         let record = |schedule, closing| {
             let (commit, prepared) = (None, None);

@@ -108,6 +108,7 @@ impl Desk {
             | Answer::DryVoted(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
+            | Answer::Chosen(_)
             | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Cluster(_)
@@ -133,6 +134,7 @@ impl Desk {
             | Answer::DryVoted(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
+            | Answer::Chosen(_)
             | Answer::Txns(_)
             | Answer::Ordered(_)
             | Answer::Cluster(_)

@@ -124,6 +124,7 @@ mod tests {
             retention: Duration::from_secs(600),
             round: None,
             mixed: false,
+            filed: None,
         };
         let tombstone = Tombstone {
             closing: closing.clone(),

@@ -204,7 +204,7 @@ impl Engine {
             self.on_schedule_action(turn, action);
         }
         let closing = Closing::of(job.clone(), &open, decision, open.round.clone());
-        self.departed.keep(closing.clone(), given_up);
+        self.departed.keep(closing.unfiled(), given_up);
         turn.close(closing);
     }
 

@@ -39,6 +39,9 @@ impl Engine {
             Question::ShowJobs { jobs } => {
                 Answer::Jobs(jobs.iter().filter_map(|job| self.view(turn.now(), job)).collect())
             }
+            Question::ChooseJobs { jobs, wanted, now } => {
+                Answer::Chosen(self.choose(jobs, &wanted, now))
+            }
             Question::ShowTxns { wanted } => Answer::Txns(self.txns(&wanted)),
             Question::ShowWorkers => self.workers(),
             Question::ShowCluster => Answer::Cluster(self.cluster()),

@@ -61,6 +61,7 @@ impl Engine {
             | Answer::DryVoted(_)
             | Answer::Rescued { .. }
             | Answer::Jobs(_)
+            | Answer::Chosen(_)
             | Answer::Txns(_)
             | Answer::Workers(_)
             | Answer::Ordered(_)

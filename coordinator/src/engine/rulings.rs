@@ -306,7 +306,8 @@ impl Engine {
         let round = found.commit.as_ref().map(|(txn, _)| txn.clone());
         let round = round.filter(|_| decision == Decision::Commit);
         let closing = match &found.open {
-            Some(open) => Closing::of(job.clone(), open, decision, round),
+            // What it was filed under comes from records that may say otherwise than was ruled.
+            Some(open) => Closing::of(job.clone(), open, decision, round).unfiled(),
             None => {
                 let received = found.first_readable.unwrap_or(now);
                 Closing::of_stranger(job.clone(), received, decision, round)

@@ -297,6 +297,7 @@ fn an_expired_job_never_takes_an_open_one_along() {
         retention: Duration::from_secs(600),
         round: None,
         mixed: false,
+        filed: None,
     };
     let expired = Event::Expired { closing, tombstone: None };
     assert_eq!(world.step(expired).record, None);
@@ -648,6 +649,7 @@ fn a_tombstone_stands_before_what_it_stands_for_goes() {
         retention: Duration::from_secs(600),
         round: None,
         mixed: false,
+        filed: None,
     };
     let tombstone = crate::record::Tombstone {
         closing: closing.clone(),

@@ -198,6 +198,7 @@ fn closed(decision: Decision) -> JobRecord {
         retention: Duration::ZERO,
         round: None,
         mixed: false,
+        filed: None,
     };
     record(None, Some(CoordinatorRecord::Ended { job: id() }), Some(closing))
 }
