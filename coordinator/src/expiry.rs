@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::tests::{job, spec, submission},
-        record::{JobRecord, LIST_KEYS, Record, tombstone_key},
+        record::{JobRecord, LIST_KEYS, Record, former_keys, tombstone_key},
         recovery::{Recovered, recover, tests::config},
     };
 
@@ -150,6 +150,7 @@ mod tests {
         record(&mut recovered, &clock, Record::Forgotten(closing)).await;
         assert_eq!(known(&recovered), (true, Some((*tombstone).clone())));
         assert!(crumbled(&recovered.reader, &clock).is_empty());
+        assert_eq!(recovered.reader.scan(&former_keys("sales"), None, 10).unwrap().len(), 1);
 
         // The journal alone tells it, and no start loads it.
         drop(recovered);
@@ -163,6 +164,7 @@ mod tests {
         record(&mut recovered, &clock, Record::Crumbled { job: job() }).await;
         assert_eq!(known(&recovered), (false, None));
         assert_eq!(recovered.reader.scan(CRUMBLING_KEYS.as_bytes(), None, 10).unwrap(), []);
+        assert_eq!(recovered.reader.scan(&former_keys("sales"), None, 10).unwrap(), []);
     }
 
     /// Says whether the request is known, and what is known of the job.

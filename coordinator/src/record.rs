@@ -375,7 +375,15 @@ impl Tombstone {
         });
         let expiry = format!("{CRUMBLING_KEYS}{:016x}/{job}", at.after(self.kept).0);
         let keys = [put(tombstone_key(job), self), put(expiry.into_bytes(), job)];
-        keys.into_iter().chain(known).collect()
+        keys.into_iter().chain(known).chain(self.former_key()).collect()
+    }
+
+    /// Returns the key by which its name leads to it, newest first; a stranger had no name.
+    fn former_key(&self) -> Option<KeyChange> {
+        let Closing { job, display_name, received, .. } = &self.closing;
+        let mut key = former_keys(display_name);
+        key.extend(format!("{:016x}/{job}", u64::MAX - received.0).into_bytes());
+        (!display_name.is_empty()).then(|| put(key, job))
     }
 }
 
@@ -418,6 +426,16 @@ pub(crate) fn tombstone_key(job: &JobId) -> Vec<u8> {
     format!("{TOMBSTONE_KEYS}{job}").into_bytes()
 }
 
+/// Returns how the keys of removed jobs begin whose ids begin so.
+pub(crate) fn tombstone_keys(beginning: &str) -> Vec<u8> {
+    format!("{TOMBSTONE_KEYS}{beginning}").into_bytes()
+}
+
+/// Returns how the keys of removed jobs of one name begin, the newest first.
+pub(crate) fn former_keys(display_name: &str) -> Vec<u8> {
+    format!("{FORMER_KEYS}{display_name}/").into_bytes()
+}
+
 /// Returns the key of a closed job in the order in which retention ends.
 pub(crate) fn expiry_key(expiry: WallTime, job: &JobId) -> Vec<u8> {
     format!("{EXPIRY_KEYS}{:016x}/{job}", expiry.0).into_bytes()
@@ -450,6 +468,8 @@ pub(crate) const ORDER_STREAMS: &str = "orders/";
 const TOMBSTONE_STREAMS: &str = "tombstone/";
 /// Prefix of what is known of jobs that were removed.
 const TOMBSTONE_KEYS: &str = "tombstone/";
+/// Prefix of removed jobs by the names that they had.
+const FORMER_KEYS: &str = "former/";
 /// Prefix of the order in which that is forgotten.
 pub(crate) const CRUMBLING_KEYS: &str = "crumbling/";
 /// Prefix of the list of jobs.

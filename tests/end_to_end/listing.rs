@@ -69,6 +69,35 @@ fn a_finished_job_is_deleted_and_an_open_one_is_not() {
 }
 
 #[test]
+fn a_deleted_job_is_found_by_name_where_no_other_has_it() {
+    let mut cluster = patient();
+    let [first, last] = [committed(&cluster, "gone"), committed(&cluster, "gone")];
+    let other = committed(&cluster, "goodbye");
+    for job in [&first, &last] {
+        cluster.block_on(cluster.client().delete_job(job)).unwrap();
+    }
+    let found =
+        |cluster: &Cluster, reference: &str| cluster.block_on(cluster.client().resolve(reference));
+    eventually("they have left the list", PATIENCE, || {
+        cluster.jobs().iter().all(|view| view.job == other).then_some(())
+    });
+    cluster.coordinator().kill();
+    cluster.coordinator().start();
+    assert_eq!(found(&cluster, "gone").unwrap(), last, "the newest of the name");
+    let beginning = &first.as_str()[..first.as_str().len() - 1];
+    assert_eq!(found(&cluster, beginning).unwrap(), first);
+    // A job that is there comes first, and whoever means one of several is asked.
+    assert_eq!(found(&cluster, "goodb").unwrap(), other);
+    assert_eq!(found(&cluster, "go").unwrap(), other);
+    cluster.block_on(cluster.client().delete_job(&other)).unwrap();
+    eventually("it has left the list", PATIENCE, || cluster.jobs().is_empty().then_some(()));
+    let unclear = found(&cluster, "go").unwrap_err();
+    let ClientError::Ambiguous { candidates, .. } = unclear else { panic!("{unclear:?}") };
+    assert_eq!(candidates.into_iter().collect::<BTreeSet<_>>(), [first, last, other].into());
+    assert!(matches!(found(&cluster, "never").unwrap_err(), ClientError::NoSuchJob { .. }));
+}
+
+#[test]
 fn a_list_is_filtered_and_paged_by_the_coordinator() {
     let cluster = patient();
     let mut jobs = Vec::new();

@@ -79,6 +79,9 @@ impl Desk {
     /// What the index or the engine can rule out costs no look at a job. A page costs a bounded
     /// number of looks and then ends short.
     pub(super) async fn list(&self, wanted: &ListJobs) -> Result<JobPage, Status> {
+        if wanted.wanted.removed {
+            return self.removed(wanted).await;
+        }
         let now = self.clock.wall();
         let since = wanted.wanted.received_since(now);
         let size = match wanted.detail {

@@ -12,6 +12,7 @@ mod keeper;
 mod listing;
 mod logs;
 mod outputs;
+mod removed;
 mod rescue;
 mod room;
 mod steer;

@@ -167,6 +167,8 @@ pub struct Wanted {
     pub prefix: Option<String>,
     /// Those of which this holds.
     pub filter: Option<Filter>,
+    /// Those whose records were removed, instead of the others; by name or by prefix only.
+    pub removed: bool,
 }
 
 impl Wanted {
@@ -238,6 +240,9 @@ impl Wanted {
         if let Some(filter) = &self.filter {
             let _written = write!(arguments, " {:?}", filter.text());
         }
+        if self.removed {
+            arguments.push_str(" removed");
+        }
         arguments
     }
 }
@@ -274,6 +279,7 @@ impl ListJobs {
             create_after: wanted.since.map(timestamp),
             job_id_prefix: wanted.prefix.clone().unwrap_or_default(),
             filter: wanted.filter.as_ref().map(|it| it.text().to_owned()).unwrap_or_default(),
+            removed: wanted.removed,
         }
     }
 
@@ -294,7 +300,12 @@ impl ListJobs {
             since: read_timestamp_if_any("create_after", proto.create_after)?,
             prefix: Some(proto.job_id_prefix).filter(|prefix| !prefix.is_empty()),
             filter: read_filter(&proto.filter)?,
+            removed: proto.removed,
         };
+        if wanted.removed && wanted.display_name.is_none() && wanted.prefix.is_none() {
+            let words = "removed jobs are listed by display_name or by job_id_prefix";
+            return Err(Malformed::new("removed", Fault::Meaningless(words.to_owned())).into());
+        }
         let page = Page::read(proto.page_size, &proto.page_token, &wanted.arguments())?;
         Ok(Self { wanted, detail, page })
     }

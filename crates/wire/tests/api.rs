@@ -120,6 +120,22 @@ fn a_page_token_is_good_for_its_wish_only() {
 }
 
 #[test]
+fn removed_jobs_are_listed_by_name_or_prefix_only() {
+    let request = |job_id_prefix: &str| v1::ListJobsRequest {
+        removed: true,
+        job_id_prefix: job_id_prefix.to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(fields(&ListJobs::read(request("")).unwrap_err()), ["removed"]);
+    let read = ListJobs::read(request("night")).unwrap();
+    assert!(read.wanted.removed);
+    let token = Some(read.token_after("tombstone/nightly-1"));
+    let living = Wanted { removed: false, ..read.wanted };
+    let refused = ListJobs::read(ListJobs::request(&living, Detail::Full, 7, token)).unwrap_err();
+    assert_eq!(Problem::from_status(&refused).reason, Reason::PageTokenInvalid);
+}
+
+#[test]
 fn a_filter_that_means_nothing_is_refused_with_its_place() {
     let filter = "by = ana AND stat = RUNNING".to_owned();
     let request = v1::ListJobsRequest { filter, ..Default::default() };
