@@ -183,6 +183,13 @@ pub(crate) enum Colour {
     Never,
 }
 
+/// Reads a label.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or("it has the form KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -9,6 +9,40 @@ use std::{fs, process::Command};
 use self::cluster::{Cluster, code, text};
 
 #[test]
+fn a_program_is_run_as_a_job_and_found_by_its_labels() {
+    let cluster = Cluster::start();
+    let ran = cluster.run(&[
+        "run",
+        "-l",
+        "team=sales",
+        "--worker",
+        "s2",
+        "--",
+        "printf",
+        "%s and ${{ %s }}",
+        "one",
+        "two",
+    ]);
+    assert_eq!(code(&ran), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(text(&ran).contains("\none and ${{ two }}"), "{}", text(&ran));
+    let failed = cluster.run(&["run", "--", "/bin/sh", "-c", "echo why >&2; exit 7"]);
+    assert_eq!(code(&failed), Some(3), "its exit code is told, not handed on");
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("why"), "{failed:?}");
+    let machine = text(&cluster.run(&["run", "--json", "--", "echo", "said"]));
+    assert!(serde_json::from_str::<serde_json::Value>(&machine).is_ok(), "{machine}");
+    let found = |filter: &str| text(&cluster.run(&["list", "--filter", filter, "-o", "name"]));
+    assert!(found("labels.team = sales AND state = COMMITTED").starts_with("printf-"));
+    assert!(found("NOT labels:team AND state = ABORTED").starts_with("sh-"));
+    assert_eq!(found("labels.team = ops"), "");
+    let wrong = cluster.run(&["list", "--filter", "by = ana AND stat = RUNNING"]);
+    assert_eq!(code(&wrong), Some(2));
+    let told = String::from_utf8_lossy(&wrong.stderr);
+    assert!(told.contains("did you mean `state`?"), "{told}");
+    assert!(told.contains("\n  by = ana AND stat = RUNNING\n               ^"), "{told}");
+    cluster.stop();
+}
+
+#[test]
 fn a_job_is_looked_at_from_every_side_and_then_forgotten() {
     let cluster = Cluster::start();
     let file = cluster.job_file(

@@ -14,7 +14,7 @@ use votum_wire::{
 };
 
 use crate::{
-    args::{Format, OutputFormat},
+    args::{Format, OutputFormat, label},
     context::{Context, Patience},
     display,
     exit::Exit,
@@ -49,7 +49,7 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<Duration>,
     /// Print at most this many jobs.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = limit)]
     limit: usize,
     /// Print all of them.
     #[arg(long, conflicts_with = "limit")]
@@ -123,7 +123,10 @@ async fn watched(client: &Client, wanted: &Wanted, limit: usize, context: &Conte
             }
         };
         first = false;
-        for view in jobs.iter().filter(|view| may_contain(wanted, view)) {
+        for view in &jobs {
+            if !is_wanted(client, wanted, view).await {
+                continue;
+            }
             screen.result(&match screen.format {
                 Format::Json => json::to_json(&view.to_proto()),
                 Format::Name => view.job.to_string(),
@@ -133,9 +136,16 @@ async fn watched(client: &Client, wanted: &Wanted, limit: usize, context: &Conte
     }
 }
 
-/// Says whether a job without its spec is among the wanted ones, as far as that shows.
-fn may_contain(wanted: &Wanted, view: &JobView) -> bool {
-    wanted.judge(&Facts::of(view), screen::now()) != Some(false)
+/// Says whether a job is among the wanted ones; a change does not tell its labels, so that it is
+/// asked for where these decide. One that is gone by then is not.
+async fn is_wanted(client: &Client, wanted: &Wanted, view: &JobView) -> bool {
+    match wanted.judge(&Facts::of(view), screen::now()) {
+        Some(known) => known,
+        None => match client.job(&view.job).await {
+            Ok(whole) => wanted.contains(&whole, screen::now()),
+            Err(_gone) => false,
+        },
+    }
 }
 
 /// Where a job may stand, as `--state` names it.
@@ -173,10 +183,10 @@ fn standing_in(standings: &[Standing], mut wanted: Wanted) -> Wanted {
     wanted
 }
 
-/// Reads a label.
-fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it has the form KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
+/// Reads how many jobs are printed.
+fn limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok().filter(|limit| *limit > 0);
+    limit.ok_or_else(|| "it is a number from 1".to_owned())
 }
 
 /// Reads a filter, and shows where one goes wrong.

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use votum_client::Client;
-use votum_ids::TaskId;
+use votum_ids::{JobId, TaskId};
 use votum_machine::WallTime;
 use votum_wire::{
     LogStream, TaskView,
@@ -94,6 +94,23 @@ pub(crate) async fn run(args: &LogsArgs, context: &Context) -> Outcome {
     let ended = printing.await.unwrap_or(Ok(Exit::Interrupted))?;
     print(lines.rest())?;
     Ok(ended)
+}
+
+/// Prints all that the tasks of a job wrote, as they wrote it.
+pub(crate) async fn written_by(client: &Client, job: &JobId) -> Result<(), Fault> {
+    let mut pieces = client.logs(TailLogs {
+        scope: Scope::job(job.clone()),
+        follow: false,
+        tail_lines: None,
+        stream: None,
+        since: None,
+        timed: false,
+    });
+    let mut lines = LogLines::new(Prefix::None, false);
+    while let Some(piece) = pieces.next().await {
+        print(lines.push(piece?))?;
+    }
+    Ok(print(lines.rest())?)
 }
 
 fn ago(since: Duration) -> WallTime {

@@ -1,20 +1,20 @@
 //! `votum submit` and `votum run`: hand a job in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use uuid::Uuid;
 use votum_client::{Client, ClientError};
-use votum_ids::{JobId, RequestId};
-use votum_job::closest;
+use votum_ids::{JobId, RequestId, TaskId, WorkerId};
+use votum_job::{Expression, JobSpec, Program, TaskSpec, closest};
 use votum_wire::{
     JobView, Reason, Translate as _,
     request::{SubmitJob, Submitted},
 };
 
 use crate::{
-    args::Format,
-    commands::validate,
+    args::{Format, label},
+    commands::{logs, validate},
     context::{Context, Patience},
     display::{amount, outcome},
     exit::{Exit, JOB_CODES},
@@ -27,9 +27,15 @@ use crate::{
 /// Hand a job in; returns as soon as it is durably received.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  votum submit nightly.yaml -p date=2026-11-21\n  make-job | votum submit - -o name"
+    after_help = "Examples:\n  votum submit nightly.yaml -p date=2026-11-21\n  make-job | votum submit - -o name\n  votum submit nightly.yaml -l team=sales -l ticket=4711"
 )]
 pub(crate) struct SubmitArgs {
+    /// Job file (YAML, `.toml` or `.json`); `-` is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How it is read.
+    #[command(flatten)]
+    source: SourceArgs,
     #[command(flatten)]
     job: JobArgs,
     /// Follow the job until it ends, and exit by its outcome.
@@ -44,19 +50,30 @@ pub(crate) struct SubmitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{JOB_CODES}"))]
 pub(crate) struct RunArgs {
+    /// Job file (YAML, `.toml` or `.json`); `-` is standard input.
+    #[arg(value_name = "FILE", required_unless_present = "program")]
+    file: Option<PathBuf>,
+    /// How it is read.
+    #[command(flatten)]
+    source: SourceArgs,
     #[command(flatten)]
     job: JobArgs,
+    /// Where the program after `--` runs; anywhere, if none is named.
+    #[arg(long, value_name = "WORKER", requires = "program")]
+    worker: Option<WorkerId>,
+    /// A program and its arguments, run as the only task of a job: once, without a shell, and with
+    /// nothing to publish. What it wrote is printed when it has ended, unless `-o` asks for another
+    /// form.
+    #[arg(last = true, value_name = "PROGRAM", conflicts_with_all = ["file", "params", "param_files", "format"])]
+    program: Vec<String>,
 }
 
 /// What makes a job.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobArgs {
-    /// Job file (YAML, `.toml` or `.json`); `-` is standard input.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// How it is read.
-    #[command(flatten)]
-    source: SourceArgs,
+    /// A label of the job, beside those of its file or in the place of one; may be repeated.
+    #[arg(short, long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
     /// Id of the job, instead of its name and eight characters.
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
@@ -68,7 +85,7 @@ pub(crate) struct JobArgs {
 /// Submits a job and says that it was received.
 pub(crate) async fn submit(args: &SubmitArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
-    let mut request = request(&args.job)?;
+    let mut request = request(read(&args.file, &args.source)?, &args.job);
     request.validate_only = args.dry_run;
     let submitted = hand_in(&client, &request, context).await?;
     let Some(view) = &submitted.job else {
@@ -87,12 +104,49 @@ pub(crate) async fn submit(args: &SubmitArgs, context: &Context) -> Outcome {
 /// Submits a job and follows it.
 pub(crate) async fn run(args: &RunArgs, context: &Context) -> Outcome {
     let client = context.client(Patience::Long)?;
-    let request = request(&args.job)?;
+    let spec = match &args.file {
+        Some(file) => read(file, &args.source)?,
+        None => lone_program(&args.program, args.worker.as_ref())?,
+    };
+    let request = request(spec, &args.job);
     let submitted = hand_in(&client, &request, context).await?;
     let view = submitted.job.as_ref().ok_or_else(no_job)?;
     let page = context.page_of(&view.job);
     context.screen.remark(&format!("{}\n  page:  {page}", received(&submitted, view)))?;
-    follow::to_the_end(&client, &view.job, context).await
+    let exit = follow::to_the_end(&client, &view.job, context).await?;
+    // What is to be read by a program has nothing else in between.
+    let is_told = context.screen.format == Format::Table && exit != Exit::Interrupted;
+    if !args.program.is_empty() && is_told {
+        logs::written_by(&client, &view.job).await?;
+    }
+    Ok(exit)
+}
+
+/// Makes a job whose only task is one program.
+fn lone_program(program: &[String], worker: Option<&WorkerId>) -> Result<JobSpec, Fault> {
+    let word = program.first().map(String::as_str).unwrap_or_default();
+    let name = name_of(word);
+    // Every word is meant as it stands: nothing in it is replaced.
+    let words = program.iter().map(|word| Expression::escaped(word));
+    let mut task = TaskSpec::of(Program::Command(words.collect()));
+    task.placement.worker = worker.cloned();
+    task.retry.attempts = 1;
+    let mut spec = JobSpec::named(&name);
+    let id = TaskId::new(&name).map_err(|error| Fault::usage(error.to_string()))?;
+    spec.tasks.insert(id, task);
+    Ok(spec)
+}
+
+/// Returns what of a program's path can name a job.
+fn name_of(program: &str) -> String {
+    let base = program.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let legal = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = base.chars().take(NAME_CHARS_MAX).map(legal).collect();
+    let name = name.trim_matches('-');
+    match name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        true => name.to_owned(),
+        false => "program".to_owned(),
+    }
 }
 
 /// Sends a request and remembers the job that came of it.
@@ -168,15 +222,18 @@ async fn with_nearest_worker(client: &Client, fault: Fault) -> Fault {
     fault.hint(hint)
 }
 
-fn request(args: &JobArgs) -> Result<SubmitJob, Fault> {
-    let given = args.source.given()?;
-    let spec = validate::read(&args.file, args.source.format, &given, MissingParams::Refused)?;
-    Ok(SubmitJob {
+fn read(file: &Path, source: &SourceArgs) -> Result<JobSpec, Fault> {
+    validate::read(file, source.format, &source.given()?, MissingParams::Refused)
+}
+
+fn request(mut spec: JobSpec, args: &JobArgs) -> SubmitJob {
+    spec.labels.extend(args.labels.iter().cloned());
+    SubmitJob {
         spec,
         job: args.id.clone(),
         request: Some(args.request_id.unwrap_or_else(draw_request_id)),
         validate_only: false,
-    })
+    }
 }
 
 /// Draws a request id: this command is where a submission begins.
@@ -218,4 +275,32 @@ fn no_job() -> Fault {
 const RUN_EXAMPLES: &str = "\
 Examples:
   votum run docs/examples/hello.yaml -p name=Ana
-  votum run nightly.yaml --timeout 2h && echo visible everywhere";
+  votum run nightly.yaml --timeout 2h && echo visible everywhere
+  votum run --worker s2 -- df -h /srv";
+/// Longest name that is made of a program's; an id has nine characters more.
+const NAME_CHARS_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use votum_job::Graph;
+
+    use super::*;
+
+    #[test]
+    fn a_program_of_any_name_makes_a_job_of_one_task() {
+        for (program, name) in [
+            ("df", "df"),
+            ("/usr/bin/python3.12", "python3-12"),
+            ("./Report.SH", "report-sh"),
+            ("7z", "program"),
+            ("../..", "program"),
+            ("été", "t"),
+        ] {
+            let spec = lone_program(&[program.to_owned(), "${{ x }}".to_owned()], None).unwrap();
+            assert_eq!(spec.display_name, name, "{program}");
+            assert!(Graph::check(&spec).is_ok(), "{program}");
+        }
+        let long = lone_program(&["x".repeat(300)], None).unwrap();
+        assert!(Graph::check(&long).is_ok());
+    }
+}
