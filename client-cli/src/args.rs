@@ -191,6 +191,9 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// The commands.
+///
+/// What is said of one here would take the place of all that its arguments say of it: so nothing is
+/// said here where they say more.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a commented job file to start from.
@@ -199,13 +202,11 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Check job files without a coordinator.
     Validate(ValidateArgs),
-    /// Show in which order a job would run, what becomes visible where, and what an abort undoes.
     Plan(PlanArgs),
     /// Hand a job in; returns as soon as it is durably received.
     Submit(SubmitArgs),
     /// Hand a job in, follow it, and exit by its outcome.
     Run(RunArgs),
-    /// List jobs, newest first.
     #[command(visible_alias = "ls")]
     List(ListArgs),
     /// Show one job: its tasks, votes, outputs, and why it stands where it stands.
@@ -216,33 +217,21 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// Print what tasks wrote.
     Logs(LogsArgs),
-    /// Print the durable history of a job.
     Events(EventsArgs),
     /// Say in plain words where a job stands, what it waits for, and what happens next.
     Explain(ExplainArgs),
-    /// Draw the tasks of a job and what they wait for, as text, dot, mermaid or svg.
     Graph(GraphArgs),
-    /// Ask for a job to be aborted.
     Cancel(CancelArgs),
-    /// Approve what a job has staged, so that it is voted on.
     Approve(ApproveArgs),
-    /// Reject what a job has staged: it aborts.
     Reject(RejectArgs),
-    /// Ask the workers what stands in the way of a commit, without binding anybody.
     Dryvote(DryvoteArgs),
-    /// Hold a job: nothing more of it is started until `unpause`.
     Pause(PauseArgs),
     /// Let a paused job go on.
     Unpause(UnpauseArgs),
-    /// Hand an aborted job in once more, and take over what it has still staged.
     Rescue(RescueArgs),
-    /// Try at once what waits for another attempt.
     Retry(RetryArgs),
-    /// Hand a job in again, with the same spec.
     Rerun(RerunArgs),
-    /// Read what a job has published, and compare it with what was voted on.
     Verify(VerifyArgs),
-    /// Forget finished jobs.
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
     /// Look at what a job has made, and fetch it.
@@ -259,7 +248,6 @@ pub(crate) enum Command {
     Worker(WorkerCommand),
     /// Show the cluster on one screen.
     Status(StatusArgs),
-    /// Check the connection, versions, clocks, limits, workers and what waits for a person.
     Doctor(DoctorArgs),
     /// Copy the coordinator's store into a file while it runs.
     Backup(BackupArgs),

@@ -12,7 +12,7 @@ use crate::{
     job_name,
 };
 
-/// Approve what a job has staged: its workers vote on it, and it becomes visible if all of them can.
+/// Approve what a job has staged, so that it is voted on.
 ///
 /// A job asks for it with `commit: { approval: 24h }` in its file. It then waits, with everything
 /// staged and nobody bound, until somebody answers or the time is over. Durable before the answer.

@@ -11,10 +11,11 @@ use crate::{
     job_name,
 };
 
-/// Forget finished jobs before their retention is over: their history and their outcome.
+/// Forget finished jobs before their retention is over.
 ///
-/// What a job has published stays where it is. Its id is not free at once: `show` says that it was
-/// deleted. A job that has not ended, or of which something is still owed, is refused (exit 6).
+/// Their history and their outcome go. What a job has published stays where it is. Its id is not
+/// free at once: `show` says that it was deleted. A job that has not ended, or of which something
+/// is still owed, is refused (exit 6).
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  votum delete nightly-sales-k3f9x2ab\n  votum list --state aborted --limit 500 -o name | xargs votum rm"

@@ -12,7 +12,7 @@ use crate::{
     job_name, screen,
 };
 
-/// Ask the workers of a job what stands in the way of its commit, while it still can be mended.
+/// Ask the workers of a job what stands in the way of its commit, binding nobody.
 ///
 /// Every worker that holds something of the job, or is to publish something, runs the checks of the
 /// real vote: free space, publish roots, permissions, what stands at each target, and whether the

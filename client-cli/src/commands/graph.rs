@@ -17,7 +17,7 @@ use crate::{
     job_name,
 };
 
-/// Draw the tasks of a job and what they wait for.
+/// Draw the tasks of a job and what they wait for, as text, dot, mermaid or svg.
 ///
 /// Of a job, with where each task stands; of a job file, as it would run.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::{
     job_name, screen,
 };
 
-/// Hold a job: nothing more of it is started, and nothing of it is voted on, until `unpause`.
+/// Hold a job: nothing more of it is started or voted on until `unpause`.
 ///
 /// Durable before the answer; restarts of any daemon change nothing about it. What runs goes on,
 /// unless --stop-running is given. The job's own timeout goes on counting.

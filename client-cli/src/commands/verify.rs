@@ -22,13 +22,12 @@ use crate::{
     job_name,
 };
 
-/// Read every byte that a job has published, compare it with what was recorded and voted on, and
-/// look at what stands at its targets.
+/// Read what a job has published, and compare it with what was voted on.
 ///
-/// The list of files of each output must have the digest that the coordinator's log holds, and
-/// every file the digest of that list. It is read what the job's workers keep as its published
-/// content; whether a target still leads there is looked at besides, since a later job may have
-/// replaced it.
+/// Every byte is read. The list of files of each output must have the digest that the coordinator's
+/// log holds, and every file the digest of that list. It is read what the job's workers keep as its
+/// published content; whether a target still leads there is looked at besides, since a later job
+/// may have replaced it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{CODES}"))]
 pub(crate) struct VerifyArgs {
