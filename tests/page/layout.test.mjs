@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { foldOf } from "./fold.js";
 import { curve, edgesOf, layersOf, layout } from "./graph.js";
 import { ticksOf, timelineOf } from "./timeline.js";
 import { ago, bytes, cut, matches, plain, progress, readFilter, span, stateOf } from "./words.js";
@@ -112,4 +113,54 @@ test("sizes and times are worded for people", () => {
 
 test("a line of a log keeps its words and loses its codes", () => {
   assert.equal(plain("\u001b[31mred\u001b[0m \u001b]0;title\u0007<b>&\u0000"), "red <b>&");
+});
+
+// ---- a job as it was
+
+const SPEC = { tasks: [{ taskId: "b", dependsOn: ["a"] }, { taskId: "a" }] };
+const STORY = [
+  ["received", {}], ["assigned", { task: "a", attemptNumber: 1, worker: "workers/w1" }], ["started", { task: "a", attemptNumber: 1 }],
+  ["worker_lost", { worker: "workers/w1", text: "w1 is gone for this job; 1 attempt over" }],
+  ["assigned", { task: "a", attemptNumber: 2, worker: "workers/w2" }], ["started", { task: "a", attemptNumber: 2 }],
+  ["staged", { task: "a", attemptNumber: 2, text: "ended well; 1 output of 2 B staged" }],
+  ["assigned", { task: "b", attemptNumber: 1, worker: "workers/w2" }], ["staged", { task: "b", attemptNumber: 1 }],
+  ["round_opened", {}], ["commit_decided", { text: "COMMIT" }], ["ended", {}], ["closed", {}],
+].map(([kind, more], i) => ({ eventId: String(i + 1), kind, createTime: new Date(Date.UTC(2026, 0, 1, 0, 0, i)).toISOString(), ...more }));
+
+const asOf = (count, events = STORY) => {
+  const job = foldOf("j", SPEC, events.slice(0, count));
+  return [job.state.slice(10), ...job.tasks.map((task) => task.state.slice(task.state.startsWith("PAST") ? 0 : 11))];
+};
+
+test("every event of a history moves the job to where it then stood", () => {
+  assert.deepEqual(STORY.map((_, i) => asOf(i + 1).join(" ")), [
+    "RECEIVED READY WAITING", "RECEIVED STARTING WAITING", "RUNNING RUNNING WAITING", "RUNNING PAST_ATTEMPT_LOST WAITING",
+    "RUNNING STARTING WAITING", "RUNNING RUNNING WAITING", "RUNNING STAGED READY", "RUNNING STAGED STARTING", "RUNNING STAGED STAGED",
+    "PREPARING STAGED STAGED", "COMMITTING PREPARED PREPARED", "COMMITTED COMMITTED COMMITTED", "COMMITTED COMMITTED COMMITTED",
+  ]);
+});
+
+test("the past knows its attempts, and what came later is not in it", () => {
+  const job = foldOf("j", SPEC, STORY.slice(0, 6));
+  assert.deepEqual(job.tasks[0].attempts.map((one) => [one.name, one.worker, one.outcome]), [
+    ["jobs/j/tasks/a/attempts/1", "workers/w1", "ATTEMPT_OUTCOME_LOST"], ["jobs/j/tasks/a/attempts/2", "workers/w2", undefined]]);
+  assert.equal(job.decision, undefined);
+  assert.equal(job.asOf, Date.UTC(2026, 0, 1, 0, 0, 5));
+  assert.equal(timelineOf(job, job.asOf).till, job.asOf);
+});
+
+test("an abort, an effect and a person's word are told as recorded", () => {
+  const story = [...STORY.slice(0, 3), ...[
+    ["failed", { task: "a", attemptNumber: 1, text: "exit code 3" }], ["aborting", { text: "ABORT: a has failed", by: "" }],
+    ["ended", {}], ["hook_intended", { task: "notify", attemptNumber: 1 }], ["hook_failed", { task: "notify", attemptNumber: 1, text: "no route" }],
+    ["hook_resolved", { task: "notify", text: "a person decided: it counts as done: told", by: "kim" }],
+  ].map(([kind, more], i) => ({ kind, createTime: new Date(Date.UTC(2026, 0, 1, 0, 1, i)).toISOString(), ...more }))];
+  assert.deepEqual([asOf(5, story), asOf(6, story)], [["ABORTING", "PAST_ATTEMPT_FAILED", "WAITING"], ["ABORTED", "PAST_ATTEMPT_FAILED", "CANCELLED"]]);
+  const [hook] = foldOf("j", SPEC, story).hooks;
+  assert.deepEqual([hook.hookId, hook.state, hook.trials.length], ["notify", "PAST_RESOLVED", 2]);
+});
+
+test("an event of a later coordinator is skipped and counted", () => {
+  const job = foldOf("j", undefined, [STORY[0], { kind: "teleported", createTime: STORY[1].createTime, task: "a" }, STORY[2]]);
+  assert.deepEqual([job.skipped, job.tasks.map((task) => task.state)], [1, ["TASK_STATE_RUNNING"]]);
 });

@@ -51,6 +51,74 @@ fn a_job_runs_to_its_commit_before_ones_eyes() {
 }
 
 #[test]
+fn a_job_is_shown_as_of_each_of_its_events() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let job = cluster.submit(&gated(&cluster, "replayed"));
+    browser.open(&address(&cluster, &format!("/jobs/{job}")));
+    let stands = |task: &str, word: &str| {
+        format!(
+            "document.querySelector('[data-task={task}] .word')?.textContent.includes('{word}') === true"
+        )
+    };
+    browser.until("it runs", &stands("t1", "running"));
+    browser.key("h");
+    browser.until_it_says("As of event 3 of 3");
+    // What happens meanwhile does not move the past, but makes the slider longer.
+    open_gate(&cluster);
+    cluster.ended(&job);
+    browser.until_it_says("the job is now committed");
+    browser.until("it is as it was", &stands("t1", "running"));
+    let slide = |to: &str| {
+        format!(
+            "(slider => {{ slider.value = {to}; slider.dispatchEvent(new Event('input')); }})(document.querySelector('.past input'))"
+        )
+    };
+    browser.until("all events are known", "document.querySelector('.past input').max > 10");
+    let last = cluster.block_on(cluster.client().events(&job, 0)).unwrap();
+    browser.eval(&slide("slider.max"));
+    browser.until_it_says(&format!("As of event {} of {}", last.len(), last.len()));
+    let states = "JSON.stringify([...document.querySelectorAll('.node')].map(one => one.getAttribute('aria-label')))";
+    let told = browser.eval(states);
+    browser.press("Back to live");
+    browser.until("the bar is gone", "document.querySelector('.looking-back').hidden");
+    assert_eq!(told, browser.eval(states), "the fold of all events is what stands");
+
+    let decided = last.iter().position(|one| one.kind == "commit_decided").unwrap();
+    browser.open(&address(&cluster, &format!("/jobs/{job}?event={decided}&tab=events")));
+    browser.until_it_says("preparing");
+    browser.until(
+        "no later event",
+        &format!("document.querySelectorAll('.events tbody tr').length === {decided}"),
+    );
+    assert_eq!(
+        browser.eval("document.querySelectorAll('.jobhead button').length"),
+        json!(0),
+        "nothing acts on the past"
+    );
+    browser.press("›");
+    browser.until_it_says("all YES");
+    browser.press("1");
+    browser.until(
+        "nothing has begun",
+        &format!("{} && {}", stands("t1", "ready"), stands("t2", "waiting")),
+    );
+    for (tab, says) in [
+        ("Timeline", "No attempt has begun"),
+        ("Outputs", "No output was staged by then"),
+        ("Logs", "Logs are not among the events"),
+    ] {
+        browser.press(tab);
+        browser.until_it_says(says);
+    }
+    browser.key("h");
+    browser.until(
+        "it is live again",
+        "document.querySelector('.looking-back').hidden && !location.search.includes('event')",
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn workers_and_targets_follow_what_happens() {
     let Some((cluster, mut browser)) = stage() else { return };
     let job = cluster.submit(&gated(&cluster, "moving"));
@@ -217,7 +285,8 @@ fn views(job: &JobId) -> Vec<String> {
     let tabs = ["timeline", "tasks", "outputs", "logs", "events", "spec"];
     let tabs = tabs.map(|tab| format!("/jobs/{job}?tab={tab}&task=t3"));
     let others = ["/", "/workers", "/cases", "/txns", "/targets", "/nowhere"];
-    others.map(str::to_owned).into_iter().chain(tabs).collect()
+    let past = [format!("/jobs/{job}?event=6&task=t3"), format!("/jobs/{job}?event=9&tab=events")];
+    others.map(str::to_owned).into_iter().chain(tabs).chain(past).collect()
 }
 
 /// A cluster and a browser, where there is one.

@@ -102,7 +102,7 @@ function key(signal, letter, act) {
 
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const typing = event.target.matches?.("input, textarea, select");
+  const typing = event.target.matches?.("input:not([type=range], [type=checkbox]), textarea, select");
   if (event.key === "Escape" && typing) return event.target.blur();
   if (typing) return undefined;
   if (event.key === "?") return keys();
@@ -117,8 +117,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key === "j" || event.key === "k") return step(event.key === "j" ? 1 : -1);
   if (event.key === "Enter" && event.target.matches("[data-row]")) {
-    const link = event.target.querySelector("a[href]");
-    if (link) go(link.getAttribute("href"));
+    event.target.querySelector("a[href], button.link")?.click();
     return undefined;
   }
   return bound.get(event.key)?.(event);
@@ -135,7 +134,7 @@ function step(by) {
 
 function keys() {
   const rows = [["/", "filter or search"], ["j k", "next, previous row"], ["Enter", "open the row"],
-    ["t a o l e s", "of a job: timeline, tasks, outputs, logs, events, spec"], ["Esc", "leave a field, close a dialog"], ["?", "this list"]];
+    ["t a o l e s", "of a job: timeline, tasks, outputs, logs, events, spec"], ["g", "of a job: its graph"], ["h", "of a job: look back at it as of an event, and to live again"], ["Esc", "leave a field, close a dialog"], ["?", "this list"]];
   tell("Keys", h("dl", { class: "keys" }, rows.map(([what, does]) => [h("dt", {}, what.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, does)])));
 }
 

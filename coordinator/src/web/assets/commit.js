@@ -4,6 +4,8 @@ import { h, chip, moment, table, cell } from "./dom.js";
 import { last, span, counted } from "./words.js";
 import { VOTES, NO_VOTE } from "./txns.js";
 
+const STAGED = ["TASK_STATE_STAGED", "TASK_STATE_PREPARED", "TASK_STATE_COMMITTED"];
+
 /** Shows the strip of one job. */
 export function strip(job, txn, times) {
   const open = new Map((txn?.participants || []).map((one) => [one.participant?.worker, one]));
@@ -12,7 +14,7 @@ export function strip(job, txn, times) {
   const abort = job.decision === "DECISION_ABORT";
   const applied = participants.filter((one) => one.acknowledged || one.vote === "VOTE_READ_ONLY").length;
   const voted = participants.filter((one) => VOTES[one.vote]).length;
-  const staged = (job.tasks || []).filter((task) => ["TASK_STATE_STAGED", "TASK_STATE_PREPARED", "TASK_STATE_COMMITTED"].includes(task.state)).length;
+  const staged = (job.tasks || []).filter((task) => STAGED.includes(task.state)).length;
   const all = (job.tasks || []).length;
   const steps = [
     phase("Tasks staged", `${staged} of ${all}`, staged === all && all > 0, staged === all ? lastEnd(job) : undefined),
@@ -40,6 +42,19 @@ export function strip(job, txn, times) {
     job.prepareTime && job.decideTime ? h("p", { class: "muted" }, `${counted(participants.length, "participant")}; at most ${span(Date.parse(job.decideTime) - Date.parse(job.prepareTime))} in doubt`) : null,
     forced(job),
   ];
+}
+
+/** Shows what the events tell of a commit: its phases, and nothing of single votes. */
+export function pastStrip(job) {
+  const tasks = job.tasks || [];
+  const staged = tasks.filter((task) => STAGED.includes(task.state)).length;
+  const commit = job.decision === "DECISION_COMMIT";
+  const abort = job.decision === "DECISION_ABORT";
+  return h("ol", { class: "phases" },
+    phase("Tasks staged", `${staged} of ${tasks.length}`, staged === tasks.length && staged > 0),
+    phase("Votes", commit ? "all YES" : job.prepareTime ? "asked for" : "none recorded", commit, job.prepareTime),
+    phase("Decision", commit ? "COMMIT" : abort ? "ABORT" : "open", commit, job.decideTime, abort),
+    phase(abort ? "Discarded" : "Applied", job.endTime ? "everywhere" : job.decision ? "not everywhere yet" : "–", Boolean(job.endTime) && commit, job.endTime, abort && Boolean(job.endTime)));
 }
 
 function lastEnd(job) {

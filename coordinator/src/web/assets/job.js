@@ -4,29 +4,35 @@ import { h, show, chip, moment, bar, empty, failure } from "./dom.js";
 import { stateOf, last, progress, isFinal, counted } from "./words.js";
 import { get, follow } from "./api.js";
 import { drawGraph } from "./picture.js";
-import { strip } from "./commit.js";
+import { strip, pastStrip } from "./commit.js";
 import { actions } from "./actions.js";
 import { taskPanel, tasksTable, hooksTable } from "./tasks.js";
-import { drawTimeline, outputsTable, specText } from "./tabs.js";
+import { drawTimeline, outputsTable, pastOutputsTable, specText } from "./tabs.js";
 import { logsPanel } from "./logs.js";
 import { eventsPanel } from "./events.js";
+import { historyOf } from "./history.js";
+import { foldOf } from "./fold.js";
+import { pastBar } from "./past.js";
 
+const NOTES_MAX = 8;
 const TABS = [["timeline", "Timeline", "t"], ["tasks", "Tasks", "a"], ["outputs", "Outputs", "o"], ["logs", "Logs", "l"], ["events", "Events", "e"], ["spec", "Spec", "s"]];
 
 export function jobView({ main, signal, connection, name, key, go }) {
   document.title = `${name} · Votum`;
   const at = new URLSearchParams(location.search);
-  const state = { job: null, txn: null, task: at.get("task") || "", tab: TABS.some(([id]) => id === at.get("tab")) ? at.get("tab") : "timeline", name, votes: new Map() };
+  const state = { job: null, txn: null, task: at.get("task") || "", tab: TABS.some(([id]) => id === at.get("tab")) ? at.get("tab") : "timeline", name, votes: new Map(), asOf: Number.parseInt(at.get("event") || "", 10) || 0 };
   const head = h("div", { class: "jobhead" });
   const graph = h("section", { class: "graph", "aria-label": "graph" });
   const panel = h("aside", { class: "panel", "aria-label": "task" });
   const commit = h("section", { class: "commit", "aria-label": "commit" });
   const tabs = h("div", { class: "tabs", role: "tablist" });
   const body = h("section", { class: "tab" });
-  main.append(head, h("div", { class: "picture" }, graph, panel), commit, tabs, body);
+  const history = historyOf({ name, signal, tell: readOn });
+  const past = pastBar({ history, choose });
+  main.append(past.element, head, h("div", { class: "picture" }, graph, panel), commit, tabs, body);
 
   const logs = logsPanel({ name, signal, task: () => state.task });
-  const events = eventsPanel({ name, signal });
+  const events = eventsPanel({ history, choose });
   const act = actions({ state, go });
 
   function select(task) {
@@ -43,39 +49,71 @@ export function jobView({ main, signal, connection, name, key, go }) {
     tabs.querySelector(`[data-key=${tab}]`)?.focus({ preventScroll: true });
   }
 
+  /** Shows the job as of an event, or live again. */
+  function choose(event) {
+    const wasLive = !state.asOf;
+    state.asOf = Math.max(0, event);
+    address();
+    history.start();
+    draw();
+    if (wasLive && state.asOf) past.focus();
+  }
+
+  function lookBack() {
+    choose(state.asOf ? 0 : Infinity);
+  }
+
+  function readOn() {
+    const count = history.events.length;
+    if (state.asOf > count && count) {
+      state.asOf = count;
+      address();
+    }
+    if (state.asOf || state.tab === "events") drawSoon();
+  }
+
+  function shown() {
+    if (!state.asOf) return state.job;
+    const told = history.events.slice(0, state.asOf);
+    return told.length ? foldOf(name, state.job.spec, told) : null;
+  }
+
   function address() {
     const parts = new URLSearchParams();
+    if (Number.isFinite(state.asOf) && state.asOf) parts.set("event", state.asOf);
     if (state.tab !== "timeline") parts.set("tab", state.tab);
     if (state.task) parts.set("task", state.task);
     go(`/jobs/${name}${parts.size ? `?${parts}` : ""}`, true);
   }
 
   function draw() {
-    const { job } = state;
+    if (!state.job) return;
+    const job = shown();
+    past.draw(state.asOf, job, state.job);
     if (!job) return;
-    drawHead(head, job, act);
+    drawHead(head, job, state.asOf ? null : [...act.buttons(job), h("button", { class: "quiet", "data-key": "look back", title: "The job as of any of its events (key h)", onclick: lookBack }, "Look back")]);
     drawGraph(graph, job, state.task, select);
     const task = (job.tasks || []).find((one) => last(one.name) === state.task);
     panel.hidden = !task;
     show(panel, task ? taskPanel(task, job, { close: () => select(state.task), logs: () => open("logs"), retry: act.retryTask }) : null);
-    show(commit, strip(job, state.txn, state.votes));
+    show(commit, state.asOf ? pastStrip(job) : strip(job, state.txn, state.votes));
     show(tabs, TABS.map(([id, word, letter]) => h("button", { role: "tab", id: `tab-${id}`, "data-key": id, "aria-selected": String(id === state.tab), title: `key ${letter}`, onclick: () => open(id) }, word)));
-    drawTab();
+    drawTab(job);
   }
 
-  function drawTab() {
-    const { job } = state;
-    const live = { logs, events }[state.tab];
+  function drawTab(job) {
+    const live = state.tab === "events" ? events : state.tab === "logs" && !state.asOf ? logs : null;
     if (live) {
       if (body.firstChild !== live.element) body.replaceChildren(live.element);
-      live.start(job);
+      live.start(state.asOf);
       return;
     }
     if (state.tab === "timeline") {
       if (!body.querySelector(".timeline")) body.replaceChildren(h("div", { class: "timeline" }));
       drawTimeline(body.querySelector(".timeline"), job);
     } else if (state.tab === "tasks") show(body, tasksTable(job, select), hooksTable(job));
-    else if (state.tab === "outputs") show(body, outputsTable(job));
+    else if (state.tab === "outputs") show(body, state.asOf ? pastOutputsTable(job) : outputsTable(job));
+    else if (state.tab === "logs") show(body, empty("Logs are not among the events.", "What tasks wrote lies with the workers: live has all of it that is kept."));
     else show(body, specText(job));
   }
 
@@ -94,13 +132,17 @@ export function jobView({ main, signal, connection, name, key, go }) {
     } catch { /* The stream of the job says what is wrong. */ }
   }
 
-  let due = false;
   function take({ job }) {
     const moved = job.state !== state.job?.state;
     state.job = job;
     if (isFinal(job)) state.txn = null;
-    events.changed();
+    history.changed();
     if (moved) look();
+    drawSoon();
+  }
+
+  let due = false;
+  function drawSoon() {
     if (due) return;
     due = true;
     requestAnimationFrame(() => {
@@ -120,10 +162,13 @@ export function jobView({ main, signal, connection, name, key, go }) {
     ended: () => connection("ended"),
   });
   const timer = setInterval(() => {
-    if (state.job && !isFinal(state.job) && state.tab === "timeline" && document.visibilityState === "visible") drawTab();
+    if (state.job && !state.asOf && !isFinal(state.job) && state.tab === "timeline" && document.visibilityState === "visible") drawTab(state.job);
   }, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
   for (const [id, , letter] of TABS) key(signal, letter, () => open(id));
+  key(signal, "h", lookBack);
+  key(signal, "g", () => graph.querySelector(".node.chosen, .node")?.focus());
+  if (state.asOf) history.start();
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth !== width) {
@@ -133,7 +178,7 @@ export function jobView({ main, signal, connection, name, key, go }) {
   }, { signal });
 }
 
-function drawHead(head, job, act) {
+function drawHead(head, job, buttons) {
   const id = last(job.name);
   const state = stateOf(job.state);
   const { made, busy, all, share } = progress(job);
@@ -142,12 +187,13 @@ function drawHead(head, job, act) {
   show(head,
     h("div", { class: "title" }, h("a", { class: "back", href: "/" }, "Jobs"), h("h1", { class: "mono" }, id), chip(state),
       job.pause ? chip({ word: "held", shape: "‖", tone: "ask" }) : null, forced.length ? chip({ word: "mixed", shape: "⚠", tone: "bad" }) : null,
-      h("div", { class: "buttons" }, act.buttons(job))),
+      buttons ? h("div", { class: "buttons" }, buttons) : null),
     job.spec?.description ? h("p", {}, job.spec.description) : null,
     h("p", { class: "lead" }, job.stateMessage || ""),
     job.error ? h("p", { class: "note bad" }, "Why: ", job.error.message || "") : null,
     job.pause ? h("p", { class: "note" }, `Held by ${job.pause.by || "a failed task"}${job.pause.reason ? `: ${job.pause.reason}` : ""}`) : null,
     job.quarantine ? h("ul", { class: "note" }, (job.quarantine.damages || []).map((one) => h("li", {}, `record ${one.recordNumber}: ${one.problem}`))) : null,
+    job.notes?.length ? h("ul", { class: "note" }, job.notes.slice(-NOTES_MAX).map((one) => h("li", {}, one))) : null,
     (job.workerDamages || []).map((one) => h("p", { class: "note" }, `${last(one.worker)} cannot read its records: ${one.problem}`)),
     h("p", { class: "meta" },
       h("span", { class: "progress" }, bar(share, state.tone, "of the tasks staged"), h("span", { class: "num" }, `${made}/${all}`), busy ? ` ${counted(busy, "task")} running` : ""),

@@ -1,6 +1,6 @@
 // The quiet tabs of a job: timeline, outputs, spec.
 
-import { h, show, chip, table, cell, empty, copyable } from "./dom.js";
+import { h, show, chip, moment, table, cell, empty, copyable } from "./dom.js";
 import { stateOf, last, bytes, span, counted } from "./words.js";
 import { timelineOf } from "./timeline.js";
 
@@ -17,7 +17,7 @@ function where({ left, width }) {
 
 /** Draws the attempts over time. */
 export function drawTimeline(element, job) {
-  const plan = timelineOf(job, Date.now());
+  const plan = timelineOf(job, job.asOf ?? Date.now());
   if (!plan.bars.length) {
     show(element, empty("No attempt has begun yet.", "A bar for each attempt appears here when its program starts."));
     return;
@@ -49,6 +49,16 @@ export function outputsTable(job) {
     cell("Files", h("span", { class: "num" }, String(one.fileCount || 0))), cell("Size", h("span", { class: "num" }, bytes(one.sizeBytes))),
     cell("Digest", one.digest ? copyable(one.digest, one.digest.slice(0, 12)) : "–"),
     cell("Visible at", h("span", { class: "mono path" }, one.publishPath || "for other tasks only")))));
+}
+
+/** Shows what the events tell of the outputs: that they were staged, and what was said of it. */
+export function pastOutputsTable(job) {
+  const staged = (job.tasks || []).filter((task) => task.staged);
+  if (!staged.length) return empty("No output was staged by then.");
+  return [table("staged by then", ["Task", "State", "Worker", "Staged", "What was recorded"], staged.map((task) => h("tr", { "data-row": "", tabindex: "0", "data-key": task.name },
+    cell("Task", h("span", { class: "mono" }, last(task.name))), cell("State", chip(stateOf(task.state))), cell("Worker", h("span", { class: "mono" }, last(task.worker))),
+    cell("Staged", moment(task.staged.createTime, "clock")), cell("Recorded", task.staged.text || "")))),
+  h("p", { class: "muted" }, "Digests and single files are not among the events; live shows those of what is there.")];
 }
 
 /** Shows what was asked for. */

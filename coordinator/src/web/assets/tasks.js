@@ -4,6 +4,7 @@ import { h, chip, moment, bar, table, cell, empty } from "./dom.js";
 import { stateOf, last, bytes, span } from "./words.js";
 
 const ROWS_MAX = 500;
+const TOLD_MAX = 20;
 
 /** Shows everything about one task. */
 export function taskPanel(task, job, { close, logs, retry }) {
@@ -21,17 +22,18 @@ export function taskPanel(task, job, { close, logs, retry }) {
       task.retryTime ? [h("dt", {}, "Next attempt"), h("dd", {}, "in ", moment(task.retryTime, "until"))] : null,
       task.checkpoint ? [h("dt", {}, "Checkpoint"), h("dd", {}, `${task.checkpoint.sequence}, ${bytes(task.checkpoint.sizeBytes)}, on ${(task.checkpoint.workers || []).map(last).join(", ")}, `, moment(task.checkpoint.sealTime))] : null,
       [h("dt", {}, "Runs"), h("dd", {}, h("code", { class: "command" }, command(spec)))]),
-    h("div", { class: "buttons" }, h("button", { onclick: logs }, "Logs"), task.state === "TASK_STATE_RETRYING" || job.pause ? h("button", { onclick: () => retry(name) }, "Retry now…") : null),
+    job.asOf ? null : h("div", { class: "buttons" }, h("button", { onclick: logs }, "Logs"), task.state === "TASK_STATE_RETRYING" || job.pause ? h("button", { onclick: () => retry(name) }, "Retry now…") : null),
     h("h3", {}, "Attempts"),
-    attempts.length ? h("ol", { class: "attempts" }, attempts.map(attempt)) : h("p", { class: "muted" }, "None yet."),
+    attempts.length ? h("ol", { class: "attempts" }, attempts.map((one) => attempt(one, job.asOf))) : h("p", { class: "muted" }, "None yet."),
+    task.told?.length ? [h("h3", {}, "Recorded by then"), h("ol", { class: "attempts" }, task.told.slice(-TOLD_MAX).reverse().map((one) => h("li", {}, moment(one.createTime, "clock"), " ", h("code", {}, one.kind || ""), ` ${one.text || ""}`)))] : null,
   ];
 }
 
-function attempt(one) {
+function attempt(one, asOf) {
   const state = one.outcome ? stateOf(one.outcome) : stateOf("TASK_STATE_RUNNING");
   const took = one.startTime && one.endTime ? Date.parse(one.endTime) - Date.parse(one.startTime) : undefined;
   return h("li", {}, h("div", {}, h("b", {}, `#${last(one.name)} `), chip(state), ` on ${last(one.worker)} `,
-    h("span", { class: "muted" }, took === undefined ? (one.startTime ? ["for ", moment(one.startTime, "since")] : "") : span(took))),
+    h("span", { class: "muted" }, took === undefined ? (one.startTime ? ["for ", asOf ? span(asOf - Date.parse(one.startTime)) : moment(one.startTime, "since")] : "") : span(took))),
   one.error ? h("p", { class: "why" }, one.error.message || "") : null,
   one.stderrTail ? h("pre", {}, one.stderrTail) : null);
 }

@@ -48,6 +48,13 @@ const STATES = {
   TXN_STAGE_COMMITTING: ["delivering COMMIT", "◕", "vote"],
   TXN_STAGE_ABORTING: ["delivering ABORT", "⊘", "bad"],
   TXN_STAGE_OWING: ["owed to who was given up", "◇", "ask"],
+  // What a history tells by itself is less than a state: whether another attempt follows is not in it.
+  PAST_ATTEMPT_FAILED: ["attempt failed", "✕", "ask"],
+  PAST_ATTEMPT_LOST: ["attempt lost", "?", "ask"],
+  PAST_STAGED_ON_LOST: ["staged, worker lost", "◌", "ask"],
+  PAST_TRY_FAILED: ["try failed", "✕", "ask"],
+  PAST_TRY_UNKNOWN: ["try unclear", "?", "ask"],
+  PAST_RESOLVED: ["decided by a person", "–", "idle"],
 };
 
 /** Returns the word, the shape and the tone of a state. */
