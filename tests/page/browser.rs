@@ -98,6 +98,28 @@ impl Browser {
         self.until("the page is there", "document.readyState === 'complete'");
     }
 
+    /// Goes to an address that the browser does not show, and returns why.
+    pub(crate) fn open_in_vain(&mut self, address: &str) -> String {
+        let answer = self.ask("Page.navigate", json!({"url": address}));
+        answer["errorText"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Takes every certificate from here on, as a person does who has imported the authority's.
+    pub(crate) fn trust(&mut self) {
+        self.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}));
+    }
+
+    /// Draws what is shown, wide and narrow, below `VOTUM_PICTURES`, for people to look at.
+    pub(crate) fn draw(&mut self, name: &str) {
+        let Some(folder) = std::env::var_os("VOTUM_PICTURES").map(PathBuf::from) else { return };
+        std::fs::create_dir_all(&folder).unwrap();
+        for (width, scheme, word) in [(390, Scheme::Dark, "dark"), (1280, Scheme::Light, "light")] {
+            self.looks(width, scheme);
+            self.eval("new Promise(done => setTimeout(done, 300))");
+            self.picture(&folder.join(format!("{name}-{width}-{word}.png")));
+        }
+    }
+
     /// Evaluates an expression in the page, and waits for it if it is a promise.
     #[track_caller]
     pub(crate) fn eval(&mut self, expression: &str) -> Value {
@@ -122,7 +144,7 @@ impl Browser {
     /// Waits until the page says something.
     #[track_caller]
     pub(crate) fn until_it_says(&mut self, text: &str) {
-        self.until(text, &format!("document.body.innerText.includes({})", json!(text)));
+        self.until(text, &format!("document.body?.innerText.includes({}) === true", json!(text)));
     }
 
     /// Presses the button that says this, once it is there.

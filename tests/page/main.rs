@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod browser;
+mod crowded;
+mod damaged;
+mod guarded;
 mod pictures;
 mod scripts;
 
@@ -314,11 +317,7 @@ fn address(cluster: &Cluster, path: &str) -> String {
 
 /// A job of three tasks whose first waits for a file.
 fn gated(cluster: &Cluster, name: &str) -> JobSpec {
-    let gate = cluster.home().join("gate");
-    let wait = format!(
-        "echo it waits at the gate; while [ ! -e {} ]; do sleep 0.05; done",
-        gate.display()
-    );
+    let wait = wait_at_the_gate(cluster);
     let publishes =
         |id: &str, worker: &str| TaskDraft::new(id).on(worker).writes("rows", id).publishes(name);
     JobDraft::new(name)
@@ -326,6 +325,11 @@ fn gated(cluster: &Cluster, name: &str) -> JobSpec {
         .task(publishes("t2", "s2").needs("t1"))
         .task(publishes("t3", "s3").needs("t1"))
         .spec()
+}
+
+fn wait_at_the_gate(cluster: &Cluster) -> String {
+    let gate = cluster.home().join("gate");
+    format!("echo it waits at the gate; while [ ! -e {} ]; do sleep 0.05; done", gate.display())
 }
 
 fn open_gate(cluster: &Cluster) {

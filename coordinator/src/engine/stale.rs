@@ -152,13 +152,13 @@ impl Engine {
         let unknown = strangers.filter(|(_, known)| *known == Stranger::Unknown).count();
         let mut texts = vec!["the log may end before the last decision".to_owned()];
         texts.extend(workers);
-        texts.push(format!("{} jobs are open in the log", self.jobs.len()));
-        texts.push(format!("{unknown} jobs that workers have are unknown to the log"));
+        texts.push(format!("jobs that are open in the log: {}", self.jobs.len()));
+        texts.push(format!("jobs that workers have and the log does not know: {unknown}"));
         let settling = self.jobs.keys().filter(|job| self.is_settling(job)).count();
         if settling > 0 {
             texts.push(format!(
-                "{settling} jobs have effects or compensations to do: what the log does not know as \
-                 done is tried again, under the same key"
+                "jobs that have effects or compensations to do: {settling}; what the log does not \
+                 know as done is tried again, under the same key"
             ));
         }
         texts.into_iter().map(|text| EvidenceView { at, text }).collect()

@@ -70,7 +70,7 @@ function open() {
     return;
   }
   const name = found.at.exec(path)[1];
-  found.make({ main, signal: current.signal, connection, name: name && decodeURIComponent(name), go, key });
+  found.make({ main, signal: current.signal, connection, name: name && decodeURIComponent(name), go, key, counted });
 }
 
 /** Goes to another view. */
@@ -155,11 +155,15 @@ function turn(event) {
   theme.textContent = { light: "☀ light", dark: "☾ dark" }[root.dataset.theme] || "◑ auto";
 }
 
+/** Shows how many cases are open. */
+function counted(number) {
+  cases = number;
+  frame();
+}
+
 async function count() {
   try {
-    const { cases: open = [] } = await get("cases?pageSize=100");
-    cases = open.length;
-    frame();
+    counted(((await get("cases?pageSize=100")).cases || []).length);
   } catch { /* The view says what is wrong. */ }
 }
 

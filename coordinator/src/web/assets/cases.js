@@ -19,7 +19,9 @@ const ACTIONS = {
   CASE_ACTION_TRUST: { verb: "Trust the log", means: "The log counts as complete, and the coordinator starts again from it. What it does not know is taken for aborted from then on.", tone: "danger" },
 };
 
-export function casesView({ main, signal, connection }) {
+const CASES_MAX = 50;
+
+export function casesView({ main, signal, connection, counted }) {
   const list = h("div", { class: "cards" });
   document.title = "Cases · Votum";
   main.append(h("h1", {}, "Cases"), h("p", { class: "muted" }, "What the coordinator must not decide by itself."), list);
@@ -27,7 +29,8 @@ export function casesView({ main, signal, connection }) {
 
   async function load() {
     try {
-      const { cases = [] } = await get("cases?pageSize=50", signal);
+      const { cases = [] } = await get(`cases?pageSize=${CASES_MAX}`, signal);
+      if (cases.length < CASES_MAX) counted(cases.length);
       const whole = await Promise.all(cases.map((one) => get(path(one.name), signal).then((answer) => answer.case, () => one)));
       show(list, whole.length ? whole.map((one) => card(one, load)) : empty("No case is open.", "Effects that do not succeed, lost participants of a decided commit and unreadable records would stand here."));
       const wanted = location.hash.slice(1);
@@ -65,7 +68,7 @@ function card(one, again) {
       one.evidence.map((fact) => h("li", {}, moment(fact.createTime, "clock"), " ", fact.text || "")))) : null,
     one.actions?.length
       ? h("div", { class: "buttons" }, one.actions.map((action) => h("button", { class: ACTIONS[action]?.tone || "", onclick: () => resolve(one.name, action, again) }, `${ACTIONS[action]?.verb || action}…`)))
-      : h("p", { class: "note" }, "Nothing can be decided here: see what the evidence asks for."));
+      : h("p", { class: "note" }, "Nothing can be decided here yet: see above what comes first."));
 }
 
 function resolve(name, action, again) {

@@ -18,7 +18,7 @@ export function strip(job, txn, times) {
   const all = (job.tasks || []).length;
   const steps = [
     phase("Tasks staged", `${staged} of ${all}`, staged === all && all > 0, staged === all ? lastEnd(job) : undefined),
-    phase("Votes", job.prepareTime || participants.length ? `${voted} of ${participants.length}` : "not asked yet", Boolean(job.decision) && !abort, job.prepareTime),
+    phase("Votes", job.prepareTime || participants.length ? `${voted} of ${participants.length}` : abort ? "not asked for" : "not asked yet", Boolean(job.decision) && !abort, job.prepareTime),
     phase("Decision", commit ? "COMMIT" : abort ? "ABORT" : "open", commit, job.decideTime, abort),
     phase(abort ? "Discarded" : "Applied", commit ? `${applied} of ${participants.length}` : abort ? (job.endTime ? "everywhere" : "not yet everywhere") : "–", Boolean(job.endTime) && commit, job.endTime, abort && Boolean(job.endTime)),
   ];

@@ -51,7 +51,7 @@ export function confirm({ title, text, verb, tone, type, reason, fields = [], ac
     document.body.append(dialog);
     check();
     dialog.showModal();
-    (typed || why || form.querySelector("input, textarea") || go).focus();
+    ((reason === "required" && why) || typed || why || form.querySelector("input, textarea") || go).focus();
   });
 }
 

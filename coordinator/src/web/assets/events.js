@@ -41,7 +41,7 @@ export function eventsPanel({ history, choose }) {
   return {
     element,
     /** Shows the events up to one, or all. */
-    start(asOf) {
+    start(_job, asOf) {
       till = asOf;
       history.start();
       draw();

@@ -4,9 +4,10 @@ import { h, show, chip, moment, bar, empty, failure } from "./dom.js";
 import { stateOf, last, progress, isFinal, counted } from "./words.js";
 import { get, follow } from "./api.js";
 import { drawGraph } from "./picture.js";
+import { NODES_MAX } from "./graph.js";
 import { strip, pastStrip } from "./commit.js";
 import { actions } from "./actions.js";
-import { taskPanel, tasksTable, hooksTable } from "./tasks.js";
+import { taskPanel, tasksPanel } from "./tasks.js";
 import { drawTimeline, outputsTable, pastOutputsTable, specText } from "./tabs.js";
 import { logsPanel } from "./logs.js";
 import { eventsPanel } from "./events.js";
@@ -20,10 +21,10 @@ const TABS = [["timeline", "Timeline", "t"], ["tasks", "Tasks", "a"], ["outputs"
 export function jobView({ main, signal, connection, name, key, go }) {
   document.title = `${name} · Votum`;
   const at = new URLSearchParams(location.search);
-  const state = { job: null, txn: null, task: at.get("task") || "", tab: TABS.some(([id]) => id === at.get("tab")) ? at.get("tab") : "timeline", name, votes: new Map(), asOf: Number.parseInt(at.get("event") || "", 10) || 0 };
+  const state = { job: null, staleLog: false, txn: null, task: at.get("task") || "", tab: TABS.some(([id]) => id === at.get("tab")) ? at.get("tab") : "timeline", name, votes: new Map(), asOf: Number.parseInt(at.get("event") || "", 10) || 0 };
   const head = h("div", { class: "jobhead" });
   const graph = h("section", { class: "graph", "aria-label": "graph" });
-  const panel = h("aside", { class: "panel", "aria-label": "task" });
+  const panel = h("aside", { class: "panel", "aria-label": "task", hidden: true });
   const commit = h("section", { class: "commit", "aria-label": "commit" });
   const tabs = h("div", { class: "tabs", role: "tablist" });
   const body = h("section", { class: "tab" });
@@ -33,6 +34,7 @@ export function jobView({ main, signal, connection, name, key, go }) {
 
   const logs = logsPanel({ name, signal, task: () => state.task });
   const events = eventsPanel({ history, choose });
+  const tasks = tasksPanel({ select });
   const act = actions({ state, go });
 
   function select(task) {
@@ -91,8 +93,8 @@ export function jobView({ main, signal, connection, name, key, go }) {
     const job = shown();
     past.draw(state.asOf, job, state.job);
     if (!job) return;
-    drawHead(head, job, state.asOf ? null : [...act.buttons(job), h("button", { class: "quiet", "data-key": "look back", title: "The job as of any of its events (key h)", onclick: lookBack }, "Look back")]);
-    drawGraph(graph, job, state.task, select);
+    drawHead(head, job, state.asOf ? [] : casesOf(job, state.staleLog), state.asOf ? null : [...act.buttons(job), h("button", { class: "quiet", "data-key": "look back", title: "The job as of any of its events (key h)", onclick: lookBack }, "Look back")]);
+    drawGraph(graph, job, state.task, select, () => open("tasks"));
     const task = (job.tasks || []).find((one) => last(one.name) === state.task);
     panel.hidden = !task;
     show(panel, task ? taskPanel(task, job, { close: () => select(state.task), logs: () => open("logs"), retry: act.retryTask }) : null);
@@ -102,17 +104,16 @@ export function jobView({ main, signal, connection, name, key, go }) {
   }
 
   function drawTab(job) {
-    const live = state.tab === "events" ? events : state.tab === "logs" && !state.asOf ? logs : null;
-    if (live) {
-      if (body.firstChild !== live.element) body.replaceChildren(live.element);
-      live.start(state.asOf);
+    const own = { events, tasks, logs: state.asOf ? undefined : logs }[state.tab];
+    if (own) {
+      if (body.firstChild !== own.element) body.replaceChildren(own.element);
+      own.start(job, state.asOf);
       return;
     }
     if (state.tab === "timeline") {
       if (!body.querySelector(".timeline")) body.replaceChildren(h("div", { class: "timeline" }));
       drawTimeline(body.querySelector(".timeline"), job);
-    } else if (state.tab === "tasks") show(body, tasksTable(job, select), hooksTable(job));
-    else if (state.tab === "outputs") show(body, state.asOf ? pastOutputsTable(job) : outputsTable(job));
+    } else if (state.tab === "outputs") show(body, state.asOf ? pastOutputsTable(job) : outputsTable(job));
     else if (state.tab === "logs") show(body, empty("Logs are not among the events.", "What tasks wrote lies with the workers: live has all of it that is kept."));
     else show(body, specText(job));
   }
@@ -134,11 +135,19 @@ export function jobView({ main, signal, connection, name, key, go }) {
 
   function take({ job }) {
     const moved = job.state !== state.job?.state;
+    if (!state.job && !at.get("tab") && job.tasks?.length > NODES_MAX) state.tab = "tasks";
     state.job = job;
     if (isFinal(job)) state.txn = null;
     history.changed();
     if (moved) look();
     drawSoon();
+  }
+
+  async function lookAtLog() {
+    try {
+      state.staleLog = Boolean((await get("cluster", signal)).staleLog);
+      drawSoon();
+    } catch { /* The stream of the job says what is wrong. */ }
   }
 
   let due = false;
@@ -155,6 +164,7 @@ export function jobView({ main, signal, connection, name, key, go }) {
     signal,
     on: (how, error) => {
       connection(how);
+      if (how === "live") lookAtLog();
       if (how === "refused") show(main, error.status === 404 || error.reason === "JOB_NOT_FOUND"
         ? empty(`There is no job ${name}.`, "Its records may have been removed after its retention. ", h("a", { href: "/" }, "All jobs"))
         : failure(error));
@@ -178,7 +188,17 @@ export function jobView({ main, signal, connection, name, key, go }) {
   }, { signal });
 }
 
-function drawHead(head, job, buttons) {
+/** Names the cases that a job is: what only a person can decide. */
+function casesOf(job, staleLog) {
+  return [
+    ...(job.hooks || []).filter((hook) => hook.state === "HOOK_STATE_PARKED").map((hook) => hook.hookId),
+    ...(job.heldBackBy || []).map((worker) => `worker:${last(worker)}`),
+    job.quarantine && "log:damaged",
+    staleLog && !isFinal(job) && "log:stale",
+  ].filter(Boolean);
+}
+
+function drawHead(head, job, cases, buttons) {
   const id = last(job.name);
   const state = stateOf(job.state);
   const { made, busy, all, share } = progress(job);
@@ -190,7 +210,8 @@ function drawHead(head, job, buttons) {
       buttons ? h("div", { class: "buttons" }, buttons) : null),
     job.spec?.description ? h("p", {}, job.spec.description) : null,
     h("p", { class: "lead" }, job.stateMessage || ""),
-    job.error ? h("p", { class: "note bad" }, "Why: ", job.error.message || "") : null,
+    job.error?.message && !job.stateMessage?.includes(job.error.message) ? h("p", { class: "note bad" }, "Why: ", job.error.message) : null,
+    cases.length ? h("p", { class: "note" }, "A person has to decide: ", cases.map((one, i) => [i ? ", " : "", h("a", { class: "mono", href: `/cases#${job.name}/cases/${one}` }, one)])) : null,
     job.pause ? h("p", { class: "note" }, `Held by ${job.pause.by || "a failed task"}${job.pause.reason ? `: ${job.pause.reason}` : ""}`) : null,
     job.quarantine ? h("ul", { class: "note" }, (job.quarantine.damages || []).map((one) => h("li", {}, `record ${one.recordNumber}: ${one.problem}`))) : null,
     job.notes?.length ? h("ul", { class: "note" }, job.notes.slice(-NOTES_MAX).map((one) => h("li", {}, one))) : null,

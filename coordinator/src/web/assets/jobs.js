@@ -83,8 +83,9 @@ export function jobsView({ main, signal, connection, go }) {
 
   function attention(cluster, cases, asking) {
     const items = [
-      cluster.staleLog && h("li", {}, "The coordinator's log is older than what a worker has seen: no job is admitted. See ", h("code", {}, "docs/operations.md"), "."),
-      ...asking.map((job) => h("li", {}, chip(job.pause ? { word: "held", shape: "‖", tone: "ask" } : stateOf(job.state)), " ", h("a", { class: "mono", href: `/jobs/${last(job.name)}` }, last(job.name)), " ", h("span", { class: "muted" }, job.stateMessage || ""))),
+      cluster.staleLog && h("li", {}, "The coordinator's log is older than what a worker has seen: no job is admitted, decided or discarded until that is settled in ", h("a", { href: "/cases" }, "the cases"), "."),
+      // Of a job that is a case, the case says more.
+      ...asking.filter((job) => !cases.some((one) => one.name.startsWith(`${job.name}/`))).map((job) => h("li", {}, chip(job.pause ? { word: "held", shape: "‖", tone: "ask" } : stateOf(job.state)), " ", h("a", { class: "mono", href: `/jobs/${last(job.name)}` }, last(job.name)), " ", h("span", { class: "muted" }, job.stateMessage || ""))),
       ...cases.map((one) => h("li", {}, chip({ word: "case", shape: "◇", tone: "ask" }), " ", h("a", { class: "mono", href: `/cases#${one.name}` }, one.name.replace(/^jobs\//, "")), " ", h("span", { class: "muted" }, one.message || ""))),
       Number(cluster.workerCounts?.WORKER_STATE_LOST || 0) > 0 && h("li", {}, chip(stateOf("WORKER_STATE_LOST")), " ", h("a", { href: "/workers" }, counted(Number(cluster.workerCounts.WORKER_STATE_LOST), "worker"))),
     ].filter(Boolean);

@@ -8,11 +8,11 @@ const kept = new WeakMap();
 const NARROW = 640;
 const SHRINK_MAX = 0.74;
 
-/** Draws or updates the graph; `select` is told which task was chosen. */
-export function drawGraph(section, job, chosen, select) {
+/** Draws or updates the graph; `select` is told which task was chosen, `list` shows all as a table. */
+export function drawGraph(section, job, chosen, select, list) {
   const tasks = job.tasks || [];
   if (tasks.length > NODES_MAX) {
-    show(section, h("p", { class: "muted" }, `${tasks.length} tasks are too many for a picture: see the tab Tasks.`));
+    show(section, h("p", { class: "muted" }, `${tasks.length} tasks are too many for a picture. `, h("button", { onclick: list }, "See them as a table")));
     return;
   }
   if (!tasks.length) {

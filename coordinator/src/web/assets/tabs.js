@@ -33,7 +33,7 @@ export function drawTimeline(element, job) {
     h("div", { class: "rows" },
       h("div", { class: "bands", "aria-hidden": "true" }, plan.bands.map((band) => placed(band, h("span", { class: `band ${band.word}` })))),
       bars.map((bar) => h("div", { class: "row" },
-        h("span", { class: "label mono", title: `${bar.task} attempt ${bar.number}` }, bar.task, bar.number > 1 ? h("span", { class: "muted" }, ` #${bar.number}`) : null),
+        h("span", { class: "label mono", title: `${bar.task} attempt ${bar.number}` }, h("span", { class: "name" }, bar.task), bar.number > 1 ? h("span", { class: "muted" }, ` #${bar.number}`) : null),
         h("div", { class: "lane" }, placed(bar, h("span", { class: `run ${bar.tone}${bar.open ? " open" : ""}${where(bar)}`, title: `${bar.task} #${bar.number} on ${bar.worker}: ${bar.word}, ${span(bar.end - bar.start)}` },
           h("span", { class: "says" }, `${bar.shape} ${bar.word} ${span(bar.end - bar.start)} · ${bar.worker}`)))))),
       plan.bands.map((band) => h("div", { class: "row" }, h("span", { class: "label" }, band.word), h("div", { class: "lane" }, placed(band, h("span", { class: `run vote ${band.word}${where(band)}`, title: `${band.word}: ${span(band.end - band.start)}` }, h("span", { class: "says" }, span(band.end - band.start)))))))),

@@ -1,10 +1,11 @@
 // The tasks of a job: one of them beside the graph, all of them in a table, and what follows the decision.
 
-import { h, chip, moment, bar, table, cell, empty } from "./dom.js";
+import { h, show, chip, moment, bar, table, cell, empty } from "./dom.js";
 import { stateOf, last, bytes, span } from "./words.js";
 
 const ROWS_MAX = 500;
 const TOLD_MAX = 20;
+const FILTERED_FROM = 12;
 
 /** Shows everything about one task. */
 export function taskPanel(task, job, { close, logs, retry }) {
@@ -45,9 +46,40 @@ function command(spec) {
   return (spec.steps?.steps || []).map((step) => step.name).join(" → ");
 }
 
-/** Shows all tasks. */
-export function tasksTable(job, select) {
-  const tasks = job.tasks || [];
+/** Makes the panel of all tasks; `select` is told which was chosen. */
+export function tasksPanel({ select }) {
+  const field = h("input", { type: "search", placeholder: "filter: a task, a state, a worker", "aria-label": "filter", autocomplete: "off", spellcheck: "false" });
+  const counts = h("div", { class: "counts", role: "group", "aria-label": "tasks by state" });
+  const filters = h("div", { class: "filters" }, field, counts);
+  const list = h("div", {});
+  let job = {};
+
+  function draw() {
+    const tasks = job.tasks || [];
+    const word = (task) => stateOf(task.state).word;
+    const words = field.value.toLowerCase();
+    const found = tasks.filter((task) => `${last(task.name)} ${word(task)} ${last(task.worker)}`.toLowerCase().includes(words));
+    filters.hidden = tasks.length < FILTERED_FROM;
+    show(counts, [...new Set(tasks.map((task) => task.state))].map((name) => {
+      const state = stateOf(name);
+      return h("button", { class: `chip ${state.tone}`, title: `only ${state.word}`, onclick: () => { field.value = field.value === state.word ? "" : state.word; draw(); } },
+        h("span", { class: "shape", "aria-hidden": "true" }, state.shape), `${state.word} `, h("b", {}, String(tasks.filter((task) => task.state === name).length)));
+    }));
+    show(list, tasks.length && !found.length ? empty("No task matches.") : tasksTable(found, select), hooksTable(job));
+  }
+  field.addEventListener("input", draw);
+
+  return {
+    element: h("div", {}, filters, list),
+    /** Shows the tasks of a job as it is. */
+    start(given) {
+      job = given;
+      draw();
+    },
+  };
+}
+
+function tasksTable(tasks, select) {
   if (!tasks.length) return empty("No tasks are known.");
   return [table("tasks", ["Task", "State", "Worker", "Attempts", "Progress", "Outputs"], tasks.slice(0, ROWS_MAX).map((task) => {
     const name = last(task.name);
@@ -58,11 +90,11 @@ export function tasksTable(job, select) {
       cell("Attempts", h("span", { class: "num" }, String((task.attempts?.length || 0) + Number(task.omittedAttemptCount || 0)))),
       cell("Progress", task.progress?.fraction !== undefined ? h("span", { class: "progress" }, bar(task.progress.fraction), h("span", { class: "num" }, `${Math.round(task.progress.fraction * 100)} %`)) : h("span", { class: "sentence" }, task.progress?.message || "–")),
       cell("Outputs", task.outputs?.length ? `${task.outputs.length}, ${bytes(size)}` : "–"));
-  })), tasks.length > ROWS_MAX ? h("p", { class: "muted" }, `The first ${ROWS_MAX} of ${tasks.length} tasks; votum show has them all.`) : null];
+  })), tasks.length > ROWS_MAX ? h("p", { class: "muted" }, `The first ${ROWS_MAX} of ${tasks.length} tasks; the filter finds others.`) : null];
 }
 
 /** Shows effects and compensations, once the decision is there. */
-export function hooksTable(job) {
+function hooksTable(job) {
   const hooks = job.hooks || [];
   if (!hooks.length) return null;
   return h("div", {}, h("h3", {}, "After the decision"), table("effects and compensations", ["Name", "Kind", "State", "Tries", "Where", "Last said"], hooks.map((hook) => h("tr", {},
