@@ -159,6 +159,17 @@ impl Browser {
         self.eval(&format!("({button}).click()"));
     }
 
+    /// Follows the link that says this, once it is there.
+    #[track_caller]
+    pub(crate) fn press_link(&mut self, words: &str) {
+        let link = format!(
+            "[...document.querySelectorAll('a')].find(one => one.textContent.trim() === {})",
+            json!(words)
+        );
+        self.until(words, &format!("Boolean({link})"));
+        self.eval(&format!("({link}).click()"));
+    }
+
     /// Types into the field that a selector finds, in place of what stood there.
     #[track_caller]
     pub(crate) fn fill(&mut self, selector: &str, text: &str) {

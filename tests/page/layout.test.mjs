@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { foldOf } from "./fold.js";
 import { curve, edgesOf, layersOf, layout } from "./graph.js";
+import { gridOf, TASKS_MAX } from "./grid.js";
 import { ticksOf, timelineOf } from "./timeline.js";
 import { ago, bytes, cut, matches, plain, progress, readFilter, span, stateOf } from "./words.js";
 
@@ -163,4 +164,33 @@ test("an abort, an effect and a person's word are told as recorded", () => {
 test("an event of a later coordinator is skipped and counted", () => {
   const job = foldOf("j", undefined, [STORY[0], { kind: "teleported", createTime: STORY[1].createTime, task: "a" }, STORY[2]]);
   assert.deepEqual([job.skipped, job.tasks.map((task) => task.state)], [1, ["TASK_STATE_RUNNING"]]);
+});
+
+// ---- the runs of one name
+
+const run = (id, state, seconds, tasks) => ({
+  name: `jobs/${id}`, state, spec: { tasks: tasks.map(([taskId, , dependsOn = []]) => ({ taskId, dependsOn })) },
+  createTime: "2026-01-01T00:00:00Z", endTime: new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString(),
+  tasks: tasks.map(([taskId, attempts]) => ({ name: `jobs/${id}/tasks/${taskId}`, state: "TASK_STATE_COMMITTED", attempts: Array.from({ length: attempts }, () => ({})) })),
+});
+
+test("a grid has the tasks in the order of the graph and the runs with their share of the longest", () => {
+  const grid = gridOf([
+    run("n-3", "JOB_STATE_RUNNING", 0, [["z", 1], ["a", 1, ["z"]]]),
+    run("n-2", "JOB_STATE_COMMITTED", 10, [["z", 3], ["a", 1, ["z"]], ["old", 1]]),
+    run("n-1", "JOB_STATE_ABORTED", 40, [["z", 1]]),
+    run("n-0", "JOB_STATE_COMMITTED", 20, [["z", 1]]),
+  ], Date.UTC(2026, 0, 1) + 5000);
+  assert.deepEqual(grid.tasks, ["z", "a", "old"]);
+  assert.deepEqual(grid.rows.map(({ id, took, share, open }) => [id, took, share, open]), [
+    ["n-3", 5000, 0.125, true], ["n-2", 10_000, 0.25, false], ["n-1", 40_000, 1, false], ["n-0", 20_000, 0.5, false]]);
+  assert.deepEqual([grid.over, grid.committed, grid.median], [3, 2, 15_000]);
+  assert.equal(grid.rows[1].cells.get("z").attempts, 3);
+  assert.equal(grid.rows[0].cells.get("old"), undefined);
+});
+
+test("a grid of nothing is none, and a wide one is bounded", () => {
+  assert.deepEqual(gridOf([], 0), { tasks: [], omitted: 0, rows: [], over: 0, committed: 0, median: undefined });
+  const wide = gridOf([run("n", "JOB_STATE_COMMITTED", 1, Array.from({ length: TASKS_MAX + 7 }, (_, i) => [`t${i}`, 1]))], 0);
+  assert.deepEqual([wide.tasks.length, wide.omitted], [TASKS_MAX, 7]);
 });

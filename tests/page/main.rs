@@ -211,6 +211,46 @@ fn the_list_is_filtered_and_paged_by_the_coordinator() {
 }
 
 #[test]
+fn the_runs_of_a_name_are_one_grid() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let often = |exit: &str| {
+        let script = format!("[ $VOTUM_ATTEMPT -gt 1 ] || exit 7; exit {exit}");
+        let first = TaskDraft::new("extract").on("s1").runs(&script);
+        let second = TaskDraft::new("load").on("s2").runs("true").needs("extract");
+        JobDraft::new("nightly").task(first).task(second).spec()
+    };
+    let jobs: Vec<JobId> = (0..22).map(|_| cluster.submit(&often("0"))).collect();
+    for job in &jobs {
+        assert_eq!(cluster.ended(job).state, JobState::Committed);
+    }
+    let failed = cluster.submit(&often("9"));
+    assert_eq!(cluster.ended(&failed).state, JobState::Aborted);
+    cluster.submit(&gated(&cluster, "other"));
+    browser.open(&address(&cluster, &format!("/jobs/{failed}")));
+    browser.press_link("all runs");
+    browser.until_it_says("19 of 20 runs on this page that are over committed, 95 %");
+    let rows = "document.querySelectorAll('.grid tr[data-row]').length";
+    assert_eq!(browser.eval(rows), json!(20));
+    let cells = "document.querySelectorAll('.grid [aria-label^=\"extract: committed on s1, 2 attempts\"]').length";
+    assert_eq!(browser.eval(cells), json!(19));
+    browser.draw("runs");
+    browser.press("Older →");
+    browser.until("the rest", &format!("{rows} === 3"));
+    browser.press("← Newer");
+    browser.until("a page of runs", &format!("{rows} === 20"));
+
+    // What begins meanwhile stands on top.
+    let running = cluster.submit(&gated(&cluster, "nightly"));
+    browser.until_it_says("running");
+    browser.key("j");
+    browser.key("Enter");
+    browser.until("it is open", &format!("location.pathname === '/jobs/{running}'"));
+    browser.open(&address(&cluster, "/names/never"));
+    browser.until_it_says("There is no run of never");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn what_a_job_says_is_text_and_nothing_else() {
     let Some((cluster, mut browser)) = stage() else { return };
     let hostile = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>";
@@ -287,7 +327,8 @@ fn who_has_no_token_is_asked_for_one() {
 fn views(job: &JobId) -> Vec<String> {
     let tabs = ["timeline", "tasks", "outputs", "logs", "events", "spec"];
     let tabs = tabs.map(|tab| format!("/jobs/{job}?tab={tab}&task=t3"));
-    let others = ["/", "/workers", "/cases", "/txns", "/targets", "/nowhere"];
+    let others =
+        ["/", "/names/nightly-sales", "/workers", "/cases", "/txns", "/targets", "/nowhere"];
     let past = [format!("/jobs/{job}?event=6&task=t3"), format!("/jobs/{job}?event=9&tab=events")];
     others.map(str::to_owned).into_iter().chain(tabs).chain(past).collect()
 }

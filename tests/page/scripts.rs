@@ -12,7 +12,7 @@ fn the_layouts_and_words_hold_in_node() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     let assets = here.join("../coordinator/src/web/assets");
-    for name in ["fold.js", "graph.js", "timeline.js", "words.js"] {
+    for name in ["fold.js", "graph.js", "grid.js", "timeline.js", "words.js"] {
         fs::copy(assets.join(name), folder.path().join(name)).unwrap();
     }
     fs::copy(here.join("page/layout.test.mjs"), folder.path().join("layout.test.mjs")).unwrap();

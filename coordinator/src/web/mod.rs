@@ -57,8 +57,8 @@ const INDEX: Asset = Asset {
 const ASSETS: [&[Asset]; 3] = [
     assets!("text/javascript; charset=utf-8":
         "actions.js", "api.js", "app.js", "cases.js", "commit.js", "dialog.js", "dom.js", "events.js",
-        "fold.js", "graph.js", "history.js", "job.js", "jobs.js", "logs.js", "past.js", "picture.js",
-        "tabs.js", "targets.js", "tasks.js", "theme.js", "timeline.js", "txns.js", "words.js",
+        "fold.js", "graph.js", "grid.js", "history.js", "job.js", "jobs.js", "logs.js", "past.js",
+        "picture.js", "runs.js", "tabs.js", "targets.js", "tasks.js", "theme.js", "timeline.js", "txns.js", "words.js",
         "workers.js"),
     assets!("text/css; charset=utf-8": "style.css"),
     assets!("image/svg+xml": "favicon.svg"),

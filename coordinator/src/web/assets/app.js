@@ -10,10 +10,12 @@ import { workersView } from "./workers.js";
 import { casesView } from "./cases.js";
 import { txnsView } from "./txns.js";
 import { targetsView } from "./targets.js";
+import { runsView } from "./runs.js";
 
 const VIEWS = [
   { at: /^\/(?:jobs\/?)?$/, make: jobsView, tab: "/" },
   { at: /^\/jobs\/([^/]+)\/?$/, make: jobView, tab: "/" },
+  { at: /^\/names\/([^/]+)\/?$/, make: runsView, tab: "/" },
   { at: /^\/workers\/?$/, make: workersView, tab: "/workers" },
   { at: /^\/cases\/?$/, make: casesView, tab: "/cases" },
   { at: /^\/txns\/?$/, make: txnsView, tab: "/txns" },

@@ -221,6 +221,7 @@ function drawHead(head, job, cases, buttons) {
       h("span", {}, "received ", moment(job.createTime), job.creator ? ` by ${job.creator}` : ""),
       job.decideTime ? h("span", {}, job.decision === "DECISION_COMMIT" ? "COMMIT " : "ABORT ", moment(job.decideTime)) : null,
       job.endTime ? h("span", {}, "applied ", moment(job.endTime)) : null,
+      job.displayName ? h("a", { href: `/names/${encodeURIComponent(job.displayName)}` }, "all runs") : null,
       job.rescuedFrom ? h("span", {}, "rescued from ", h("a", { class: "mono", href: `/${job.rescuedFrom}` }, last(job.rescuedFrom))) : null,
       job.rescuedBy ? h("span", {}, "rescued by ", h("a", { class: "mono", href: `/${job.rescuedBy}` }, last(job.rescuedBy))) : null,
       Object.entries(job.spec?.labels || {}).map(([key, value]) => h("code", {}, `${key}=${value}`))));
