@@ -181,10 +181,16 @@ impl Browser {
 
     /// Presses a key.
     pub(crate) fn key(&mut self, key: &str) {
-        let text = if key == "Enter" { "\r" } else { key };
+        // What is no letter has a number, and what writes nothing no text.
+        let (code, text) = match key {
+            "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
+            "ArrowLeft" => (37, ""),
+            letter => (0, letter),
+        };
         for kind in ["keyDown", "keyUp"] {
-            let mut event = json!({"type": kind, "key": key});
-            if kind == "keyDown" {
+            let mut event = json!({"type": kind, "key": key, "windowsVirtualKeyCode": code});
+            if kind == "keyDown" && !text.is_empty() {
                 event["text"] = json!(text);
             }
             self.ask("Input.dispatchKeyEvent", event);

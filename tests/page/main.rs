@@ -228,7 +228,7 @@ fn the_runs_of_a_name_are_one_grid() {
     cluster.submit(&gated(&cluster, "other"));
     browser.open(&address(&cluster, &format!("/jobs/{failed}")));
     browser.press_link("all runs");
-    browser.until_it_says("19 of 20 runs on this page that are over committed, 95 %");
+    browser.until_it_says("20 runs on this page have ended, 19 with COMMIT: 95 %");
     let rows = "document.querySelectorAll('.grid tr[data-row]').length";
     assert_eq!(browser.eval(rows), json!(20));
     let cells = "document.querySelectorAll('.grid [aria-label^=\"extract: committed on s1, 2 attempts\"]').length";
@@ -321,6 +321,57 @@ fn who_has_no_token_is_asked_for_one() {
     browser.press("Go on");
     browser.until_it_says("No job has been handed in yet");
     assert_eq!(browser.eval("document.cookie"), json!(""));
+}
+
+#[test]
+fn a_job_is_found_and_read_with_keys_alone() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let job = cluster.submit(&JobDraft::trio("typed", "typed", &cluster.runs()).spec());
+    cluster.ended(&job);
+    browser.open(&address(&cluster, "/"));
+    browser.until_it_says(job.as_str());
+    let focus = |selector: &str| format!("document.activeElement.matches('{selector}')");
+    browser.key("?");
+    browser.until("the list of keys", "document.querySelectorAll('dialog kbd').length > 10");
+    browser.key("Enter");
+    browser.until("it is closed", "document.querySelector('dialog') === null");
+    browser.key("/");
+    browser.until("the filter", &focus("input[type=search]"));
+    browser.key("Escape");
+    browser.key("j");
+    browser.until("the first row", &focus("tr[data-row]"));
+    browser.key("Enter");
+    browser.until("the graph", "document.querySelectorAll('.node').length === 3");
+    browser.key("g");
+    browser.until("a node", &focus(".node"));
+    browser.key("Enter");
+    browser.until("its panel", "!document.querySelector('.panel').hidden");
+    for (key, tab) in [
+        ("l", "logs"),
+        ("a", "tasks"),
+        ("o", "outputs"),
+        ("e", "events"),
+        ("s", "spec"),
+        ("t", "timeline"),
+    ] {
+        browser.key(key);
+        browser
+            .until(tab, &format!("document.querySelector('#tab-{tab}').ariaSelected === 'true'"));
+    }
+    browser.key("e");
+    browser.until("its events", "document.querySelectorAll('.events tr[data-row]').length > 5");
+    browser.key("k");
+    browser.key("Enter");
+    browser
+        .until("the last row is looked back to", "!document.querySelector('.looking-back').hidden");
+    let at = "Number(document.querySelector('.past input').value)";
+    let last = browser.eval(at).as_u64().unwrap();
+    browser.key("ArrowLeft");
+    browser.until("one event back", &format!("{at} === {last} - 1"));
+    browser.until_it_says(&format!("As of event {} of {last}", last - 1));
+    browser.key("h");
+    browser.until("it is live", "document.querySelector('.looking-back').hidden");
+    assert_eq!(browser.complaints(), [""; 0]);
 }
 
 /// The views that there are.

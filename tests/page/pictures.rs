@@ -2,14 +2,16 @@
 
 use std::{fs, path::PathBuf};
 
-use votum_tests::JobDraft;
+use votum_ids::JobId;
+use votum_tests::{Cluster, JobDraft};
+use votum_wire::{JobState, TaskState};
 
 use crate::{address, approved, browser::Scheme, cased, gated, open_gate, stage, views};
 
 /// Writes them below `VOTUM_PICTURES`; without it, the views of one width are drawn and dropped.
 #[test]
 fn every_view_can_be_drawn() {
-    let Some((cluster, mut browser)) = stage() else { return };
+    let Some((mut cluster, mut browser)) = stage() else { return };
     let kept = std::env::var_os("VOTUM_PICTURES").map(PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
     let folder = kept.clone().unwrap_or_else(|| temporary.path().to_owned());
@@ -47,10 +49,37 @@ fn every_view_can_be_drawn() {
     }
     open_gate(&cluster);
     cluster.ended(&running);
+    let doubtful = in_doubt(&mut cluster);
+    for (name, path) in
+        [("txns-open", "/txns".to_owned()), ("preparing", format!("/jobs/{doubtful}"))]
+    {
+        browser.open(&address(&cluster, &path));
+        browser.until_it_says("in doubt");
+        browser.draw(name);
+    }
+    cluster.worker("s1").thaw();
+    assert_eq!(cluster.ended(&doubtful).state, JobState::Committed);
     assert_eq!(browser.complaints(), [""; 0]);
     if kept.is_some() {
         println!("the pictures are in {}", folder.display());
     }
+}
+
+/// Brings a job so far that two of its workers have voted and the third does not answer.
+fn in_doubt(cluster: &mut Cluster) -> JobId {
+    let gate = cluster.home().join("second");
+    let wait = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    let draft = JobDraft::trio_with("doubtful", "doubtful", &cluster.runs(), &wait);
+    let job = cluster.submit(&draft.spec());
+    cluster.wait_for("two tasks are staged", &job, |view| {
+        view.tasks.iter().filter(|task| task.state == TaskState::Staged).count() == 2
+    });
+    cluster.worker("s1").freeze();
+    fs::write(gate, "").unwrap();
+    cluster.wait_for("the others have voted", &job, |view| {
+        view.participants.iter().filter(|one| one.vote.is_some()).count() == 2
+    });
+    job
 }
 
 /// Whether a view has what it asked the coordinator for.

@@ -46,8 +46,9 @@ function frame() {
     href === "/cases" && cases ? h("span", { class: "count" }, String(cases)) : null)));
 }
 
-/** Shows where the connection stands, in a word. */
+/** Shows where the connection stands, in a word; nothing of a view that has none. */
 function connection(state) {
+  alive.hidden = state === "none";
   const [shape, word, tone] = {
     live: ["●", "live", "good"], waiting: ["◌", "reconnecting", "ask"], refused: ["✕", "refused", "bad"],
     ended: ["–", "ended", "idle"],
@@ -68,6 +69,7 @@ function open() {
   delete main.dataset.key;
   document.title = "Votum";
   if (!found) {
+    connection("none");
     main.append(h("div", { class: "empty" }, h("p", { class: "lead" }, "There is nothing here."), h("p", {}, h("a", { href: "/" }, "All jobs"))));
     return;
   }

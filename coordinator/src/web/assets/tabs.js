@@ -5,14 +5,16 @@ import { stateOf, last, bytes, span, counted } from "./words.js";
 import { timelineOf } from "./timeline.js";
 
 const BARS_MAX = 400;
-// Below this share of the width a bar's words stand behind it, or before it near the end.
-const SHORT = 22;
-const LATE = 66;
+// About how wide a bar's words are, and what stands before the lane.
+const WORDS = 170;
+const LABEL = 150;
+const LATEST_TICK = 88;
 
-// Says where the words of a bar stand: in it, behind it, or before it.
-function where({ left, width }) {
-  if (width >= SHORT) return "";
-  return left + width > LATE ? " before" : " out";
+// Says where the words of a bar stand: in it, or where more room is, behind it or before it.
+function where({ left, width }, words) {
+  const behind = 100 - left - width;
+  if (width >= words || (width > left && width > behind)) return "";
+  return behind >= words || behind > left ? " out" : " before";
 }
 
 /** Draws the attempts over time. */
@@ -28,15 +30,16 @@ export function drawTimeline(element, job) {
     return made;
   };
   const bars = plan.bars.slice(-BARS_MAX);
+  const words = (100 * WORDS) / Math.max(WORDS, element.clientWidth - LABEL);
   element.replaceChildren(
-    h("div", { class: "axis", "aria-hidden": "true" }, h("span", { class: "label" }, ""), h("div", { class: "lane" }, plan.ticks.map((tick) => placed(tick, h("span", { class: "tick" }, tick.at ? span(tick.at) : "0"))))),
+    h("div", { class: "axis", "aria-hidden": "true" }, h("span", { class: "label" }, ""), h("div", { class: "lane" }, plan.ticks.map((tick) => placed(tick, h("span", { class: tick.left > LATEST_TICK ? "tick late" : "tick" }, tick.at ? span(tick.at) : "0"))))),
     h("div", { class: "rows" },
       h("div", { class: "bands", "aria-hidden": "true" }, plan.bands.map((band) => placed(band, h("span", { class: `band ${band.word}` })))),
       bars.map((bar) => h("div", { class: "row" },
         h("span", { class: "label mono", title: `${bar.task} attempt ${bar.number}` }, h("span", { class: "name" }, bar.task), bar.number > 1 ? h("span", { class: "muted" }, ` #${bar.number}`) : null),
-        h("div", { class: "lane" }, placed(bar, h("span", { class: `run ${bar.tone}${bar.open ? " open" : ""}${where(bar)}`, title: `${bar.task} #${bar.number} on ${bar.worker}: ${bar.word}, ${span(bar.end - bar.start)}` },
+        h("div", { class: "lane" }, placed(bar, h("span", { class: `run ${bar.tone}${bar.open ? " open" : ""}${where(bar, words)}`, title: `${bar.task} #${bar.number} on ${bar.worker}: ${bar.word}, ${span(bar.end - bar.start)}` },
           h("span", { class: "says" }, `${bar.shape} ${bar.word} ${span(bar.end - bar.start)} · ${bar.worker}`)))))),
-      plan.bands.map((band) => h("div", { class: "row" }, h("span", { class: "label" }, band.word), h("div", { class: "lane" }, placed(band, h("span", { class: `run vote ${band.word}${where(band)}`, title: `${band.word}: ${span(band.end - band.start)}` }, h("span", { class: "says" }, span(band.end - band.start)))))))),
+      plan.bands.map((band) => h("div", { class: "row" }, h("span", { class: "label" }, band.word), h("div", { class: "lane" }, placed(band, h("span", { class: `run vote ${band.word}${where(band, words / 3)}`, title: `${band.word}: ${span(band.end - band.start)}` }, h("span", { class: "says" }, span(band.end - band.start)))))))),
     plan.bars.length > BARS_MAX ? h("p", { class: "muted" }, `The latest ${BARS_MAX} of ${counted(plan.bars.length, "attempt")}.`) : "");
 }
 
