@@ -15,7 +15,7 @@ use serde_json::json;
 use votum_ids::JobId;
 use votum_job::{EffectWork, JobSpec, Placement, Program, Trigger};
 use votum_tests::{Cluster, JobDraft, Stopwatch, TaskDraft, Timing, eventually, programs};
-use votum_wire::JobState;
+use votum_wire::{HookState, JobState};
 
 use browser::{Browser, Scheme};
 
@@ -118,6 +118,40 @@ fn a_job_is_shown_as_of_each_of_its_events() {
         "it is live again",
         "document.querySelector('.looking-back').hidden && !location.search.includes('event')",
     );
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn however_a_job_ended_its_events_tell_the_same() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let failing = TaskDraft::new("t1").on("s1").runs("exit 3").writes("rows", "a").publishes("a");
+    let cancelled = cluster.submit(&gated(&cluster, "cancelled"));
+    let jobs = [
+        cluster.submit(&JobDraft::trio("whole", "whole", &cluster.runs()).spec()),
+        cluster.submit(&JobDraft::new("failing").task(failing).spec()),
+        cluster.submit(&cased("cased")),
+        cluster.submit(&approved("approved")),
+    ];
+    cluster.block_on(cluster.client().cancel(&cancelled, "not wanted")).unwrap();
+    for job in jobs[..2].iter().chain([&cancelled]) {
+        cluster.ended(job);
+    }
+    cluster.wait_for("its effect needs a person", &jobs[2], |view| {
+        view.hooks.iter().any(|hook| hook.state == HookState::Parked)
+    });
+    cluster.wait_for("it waits", &jobs[3], |view| view.state == JobState::AwaitingApproval);
+    let stands = "[document.querySelector('.jobhead .chip').innerText, document.querySelectorAll('.phases b')[2].innerText, document.querySelectorAll('.phases time').length > 2]";
+    for job in jobs.iter().chain([&cancelled]) {
+        browser.open(&address(&cluster, &format!("/jobs/{job}")));
+        browser.until("it is drawn", "document.querySelector('.node') !== null");
+        let live = browser.eval(stands);
+        browser.open(&address(&cluster, &format!("/jobs/{job}?event=9999")));
+        browser.until("it is drawn", "document.querySelector('.node') !== null");
+        assert_eq!(browser.eval(stands), live, "{job}");
+        let at_the_end =
+            "location.search === '?event=' + document.querySelector('.past input').max";
+        assert_eq!(browser.eval(at_the_end), json!(true), "it ends at the last event");
+    }
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

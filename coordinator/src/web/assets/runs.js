@@ -36,7 +36,7 @@ export function runsView({ main, signal, connection, name, go }) {
   function draw() {
     const grid = gridOf(jobs, Date.now());
     show(told, grid.over ? [`${counted(grid.over, "run")} on this page ${grid.over === 1 ? "has" : "have"} ended, ${grid.committed} with COMMIT: ${Math.round((100 * grid.committed) / grid.over)} %`,
-      grid.median !== undefined ? `; half of these took at most ${span(grid.median)}` : "", "."] : "No run on this page has ended yet.");
+      grid.median !== undefined ? `; median ${span(grid.median)}` : ""] : "No run on this page has ended yet");
     show(list, jobs.length ? picture(grid) : next ? empty("No run among those that were looked at so far.", "Older ones follow.")
       : empty(`There is no run of ${name}.`, "Its records may have been removed after their retention. ", h("a", { href: "/" }, "All jobs")),
     grid.omitted ? h("p", { class: "muted" }, `The first ${grid.tasks.length} tasks; ${grid.omitted} further ones are on each run's page.`) : null);
