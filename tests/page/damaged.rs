@@ -34,7 +34,7 @@ fn a_job_whose_records_cannot_be_read_is_explained_and_ended() {
     browser.press("Abort");
     browser.until_it_says("No case is open");
     assert_eq!(cluster.ended(&job).state, JobState::Aborted);
-    browser.open(&address(&cluster, &format!("/jobs/{job}?event=2")));
+    browser.open(&address(&cluster, &format!("/jobs/{job}?event={records}")));
     browser.until_it_says("this record cannot be read");
     browser.draw("damaged-past");
     assert_eq!(browser.complaints(), [""; 0]);

@@ -302,6 +302,11 @@ fn what_a_job_says_is_text_and_nothing_else() {
         browser.until_it_says(hostile);
         browser.until("the tab is filled", "document.querySelector('.tab').innerText.length > 0");
     }
+    for event in 1..8 {
+        browser.open(&address(&cluster, &format!("/jobs/{job}?event={event}&task=t1&tab=tasks")));
+        browser.until_it_says(&format!("As of event {event}"));
+        browser.until_it_says(hostile);
+    }
     assert_eq!(
         browser.eval("[window.pwned === undefined, document.querySelectorAll('img').length]"),
         json!([true, 0])
