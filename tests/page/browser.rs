@@ -115,7 +115,9 @@ impl Browser {
         std::fs::create_dir_all(&folder).unwrap();
         for (width, scheme, word) in [(390, Scheme::Dark, "dark"), (1280, Scheme::Light, "light")] {
             self.looks(width, scheme);
-            self.eval("new Promise(done => setTimeout(done, 300))");
+            self.eval(
+                "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))",
+            );
             self.picture(&folder.join(format!("{name}-{width}-{word}.png")));
         }
     }
