@@ -252,7 +252,7 @@ impl ActiveJob {
             set_aside,
             outcome: Outcome::Live,
             comeback: None,
-            moved_from: None,
+            moved_from: Vec::new(),
         });
         task.state = TaskState::Live;
         self.live += 1;

@@ -29,8 +29,9 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// When its worker was heard of it again after it was given up, and what it was by then.
     pub comeback: Option<(WallTime, Comeback)>,
-    /// Who ran it, where another worker holds its outputs since that one was lost.
-    pub moved_from: Option<WorkerId>,
+    /// Who ran it, and who held its outputs after that, where those were lost and another worker holds
+    /// them by now; the oldest first. They may come back, and are released like everybody else.
+    pub moved_from: Vec<WorkerId>,
 }
 
 /// How an attempt stands.
@@ -97,7 +98,7 @@ impl Attempt {
     /// Notes that another worker holds what was sealed.
     pub(crate) fn move_to(&mut self, worker: WorkerId, replica: Replica) {
         let from = std::mem::replace(&mut self.worker, worker);
-        self.moved_from.get_or_insert(from);
+        self.moved_from.push(from);
         self.uid = replica.uid;
         if let Outcome::Sealed { outputs, .. } = &mut self.outcome {
             *outputs = replica.outputs;

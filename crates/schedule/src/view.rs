@@ -203,7 +203,7 @@ impl Scheduler {
         let runners = tasks().flat_map(|task| &task.attempts).map(|attempt| &attempt.worker);
         let known = tasks().flat_map(|task| &task.checkpoints);
         let moved = tasks().flat_map(|task| &task.attempts);
-        let moved = moved.filter_map(|attempt| attempt.moved_from.as_ref());
+        let moved = moved.flat_map(|attempt| &attempt.moved_from);
         let replicas = tasks().flat_map(|task| task.replicas.keys());
         let copies = self.copies.range((id.clone(), 0)..=(id.clone(), usize::MAX));
         let copying = copies.flat_map(|(_, copying)| copying.workers());

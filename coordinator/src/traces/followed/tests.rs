@@ -78,7 +78,7 @@ fn ids_are_the_same_after_a_restart() {
         set_aside: false,
         outcome: Outcome::Live,
         comeback: None,
-        moved_from: None,
+        moved_from: Vec::new(),
     };
     after.resume_task(task(), &[attempt]);
     assert_eq!(after.record(at(40), &schedule(ended(1, sealed()))), whole);
