@@ -357,6 +357,14 @@ pub(crate) enum Refusal {
         /// The job.
         job: JobId,
     },
+    /// Another job has the concurrency key, and this one does not wait for it.
+    #[error("{holder} has the concurrency key {key}")]
+    KeyHeld {
+        /// The key.
+        key: votum_job::ConcurrencyKey,
+        /// Who has it.
+        holder: JobId,
+    },
     /// The request was used for another spec.
     #[error("request {request} was used before with another spec, for job {job}")]
     RequestReused {

@@ -16,6 +16,7 @@ mod forcing;
 mod heuristics;
 mod inventory;
 mod joints;
+mod keys;
 mod operations;
 mod quarantine;
 mod questions;
@@ -194,6 +195,7 @@ impl Machine for Engine {
                 None => self.tick(&mut turn),
             },
         }
+        self.free_keys(&mut turn);
         let reaction = turn.finish();
         self.note_changed(&reaction.actions);
         reaction
@@ -323,7 +325,7 @@ impl Engine {
         let known = KnownRequest { job: job.clone(), spec_digest: submission.spec_digest };
         self.requests.insert(request, known);
         let received = self.anchor.at(turn.now());
-        let deadline = Some(turn.now().after(spec.time_in_all()));
+        let deadline = (!self.will_wait(&spec)).then(|| turn.now().after(spec.time_in_all()));
         let open = OpenJob::new(spec.clone(), submission.clone(), received);
         self.jobs.insert(job.clone(), Box::new(open));
         self.commit(turn, CoordinatorEvent::Opened { job: job.clone(), deadline });
@@ -346,6 +348,7 @@ impl Engine {
         if self.knows(job) {
             return Err(Refusal::IdTaken { job: job.clone() });
         }
+        self.admit_key(spec)?;
         admission::check(spec, &self.scheduler)
     }
 

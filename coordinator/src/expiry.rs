@@ -179,6 +179,7 @@ mod tests {
             job: job(),
             spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
+            in_line: None,
         };
         let schedule = Some(schedule);
         let record = JobRecord {

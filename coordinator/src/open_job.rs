@@ -19,6 +19,8 @@ pub(crate) struct OpenJob {
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) submission: Submission,
     pub(crate) received: WallTime,
+    /// From when its time counts; none while it waits for its key.
+    pub(crate) since: Option<WallTime>,
     /// The first task was assigned.
     pub(crate) started: Option<WallTime>,
     /// The current or deciding round was opened.
@@ -68,6 +70,7 @@ impl OpenJob {
             spec,
             submission,
             received,
+            since: Some(received),
             started: None,
             prepared: None,
             decided: None,
@@ -129,6 +132,12 @@ impl OpenJob {
         schedule: Option<&votum_schedule::Record>,
         commit: Option<&CoordinatorRecord>,
     ) {
+        if let Some(votum_schedule::Record::Received { in_line: Some(2..), .. }) = schedule {
+            self.since = None;
+        }
+        if let Some(votum_schedule::Record::KeyTaken { .. }) = schedule {
+            self.since = Some(at);
+        }
         if let Some(votum_schedule::Record::Assigned { .. }) = schedule {
             self.started.get_or_insert(at);
         }
@@ -264,6 +273,7 @@ mod tests {
             job: job(),
             spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
+            in_line: None,
         };
         let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
         let decided = CoordinatorRecord::CommitDecided { txn, shares: Vec::new() };

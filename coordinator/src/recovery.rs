@@ -536,6 +536,7 @@ pub(crate) mod tests {
             job: job.clone(),
             spec: Arc::new(spec("sales", "s1")),
             submission: submission(),
+            in_line: None,
         };
         let record = JobRecord {
             job: job.clone(),

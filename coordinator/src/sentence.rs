@@ -5,10 +5,10 @@ use std::fmt::Display;
 use votum_commit::{Decision, Forced};
 use votum_ids::WorkerId;
 use votum_machine::Moment;
-use votum_schedule::{Scheduler, WorkerState};
+use votum_schedule::{AHEAD_COUNTED_MAX, Scheduler, WorkerState};
 use votum_wire::{
     ForcedKind, ForcedView, PauseOrigin, PauseView,
-    view::{JobState, JobView, ParticipantView, TaskState},
+    view::{JobState, JobView, ParticipantView, QueueView, TaskState},
 };
 
 use crate::{
@@ -20,11 +20,12 @@ use crate::{
 /// Returns the sentence.
 pub(crate) fn of(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     match view.state {
-        JobState::Received | JobState::Running | JobState::AwaitingApproval
+        JobState::Received | JobState::Queued | JobState::Running | JobState::AwaitingApproval
             if view.pause.is_some() =>
         {
             paused(now, view, scheduler)
         }
+        JobState::Queued => queued(view),
         JobState::AwaitingApproval => awaiting(now, view, scheduler),
         JobState::Received | JobState::Running => running(now, view, scheduler),
         JobState::Preparing => {
@@ -154,6 +155,7 @@ fn paused(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
     };
     let mut parts: Vec<String> = view.holds().map(why).collect();
     parts.push(match view.state {
+        JobState::Queued => queued(view),
         JobState::AwaitingApproval => awaiting(now, view, scheduler),
         JobState::Received
         | JobState::Running
@@ -165,6 +167,21 @@ fn paused(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {
         | JobState::Quarantined => running(now, view, scheduler),
     });
     parts.join("; ")
+}
+
+/// Says who has the key that a job waits for, and how many wait before it.
+fn queued(view: &JobView) -> String {
+    let Some(QueueView { key, holder, ahead }) = &view.queue else {
+        return "has its concurrency key next".to_owned();
+    };
+    let Some(holder) = holder else { return format!("has the key {key} next") };
+    let before = match ahead {
+        0 => String::new(),
+        1 => "; 1 waits before it".to_owned(),
+        _ if *ahead >= AHEAD_COUNTED_MAX => format!("; {ahead} or more wait before it"),
+        _ => format!("; {ahead} wait before it"),
+    };
+    format!("waits for {holder}, which holds the key {key}{before}")
 }
 
 fn awaiting(now: Moment, view: &JobView, scheduler: &Scheduler) -> String {

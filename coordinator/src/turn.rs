@@ -116,6 +116,16 @@ impl Turn {
         self.changed.insert(job.clone());
     }
 
+    /// Returns the jobs that the step has changed so far.
+    pub(crate) fn changed_jobs(&self) -> Vec<JobId> {
+        let recorded = [
+            self.schedule.as_ref().and_then(votum_schedule::Record::job),
+            self.commit.as_ref().map(CoordinatorRecord::job),
+            self.settle.as_ref().map(votum_settle::Record::job),
+        ];
+        self.changed.iter().chain(recorded.into_iter().flatten()).cloned().collect()
+    }
+
     /// Notes that an abort was refused because the commit is decided.
     pub(crate) fn too_late(&mut self) {
         self.too_late = true;

@@ -27,6 +27,7 @@ mod partitions;
 mod pausing;
 mod posting;
 mod quarantining;
+mod queueing;
 mod reading;
 mod readopting;
 mod receiver;

@@ -85,10 +85,15 @@ fn what_lies_on_a_lost_disk_is_made_again() {
 
 /// Lets t3 of a trio fail for good after t1 and t2 are staged.
 pub(crate) fn aborted(cluster: &Cluster, keep_staged: Duration) -> JobId {
+    aborted_with(cluster, |spec| spec.keep_staged = keep_staged)
+}
+
+/// Does so with a job that says more of itself.
+pub(crate) fn aborted_with(cluster: &Cluster, say: impl FnOnce(&mut JobSpec)) -> JobId {
     let check = format!("[ -e {} ]", cluster.home().join("gate").display());
     let mut spec: JobSpec =
         JobDraft::trio_with("rescued", "rows.txt", &cluster.runs(), &check).spec();
-    spec.keep_staged = keep_staged;
+    say(&mut spec);
     spec.tasks.values_mut().next_back().unwrap().retry.attempts = 1;
     let job = cluster.submit(&spec);
     let view = cluster.ended(&job);

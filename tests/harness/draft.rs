@@ -8,9 +8,10 @@ use std::{
 
 use votum_ids::{Existing, OutputName, StepName, Target, TargetKind, TaskId, WorkerId};
 use votum_job::{
-    CheckpointPolicy, Compensation, EffectSpec, EffectWork, FlatMap, HealthCheck, InputSpec,
-    JobSpec, OnExhausted, OnUnknown, OnUnreachable, OutputSpec, Placement, Program,
-    RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec, Trigger,
+    CheckpointPolicy, Compensation, Concurrency, ConcurrencyKey, ConcurrencyPolicy, EffectSpec,
+    EffectWork, FlatMap, HealthCheck, InputSpec, JobSpec, OnExhausted, OnUnknown, OnUnreachable,
+    OutputSpec, Placement, Program, RETENTION_DEFAULT, Resources, RetryPolicy, Step, TaskSpec,
+    Trigger,
 };
 
 /// A job while it is written.
@@ -41,6 +42,7 @@ impl JobDraft {
             dry_vote: None,
             on_exhausted: OnExhausted::Abort,
             keep_staged: Duration::ZERO,
+            concurrency: None,
             tasks: FlatMap::new(),
             effects: BTreeMap::new(),
         })
@@ -100,6 +102,17 @@ impl JobDraft {
     #[must_use]
     pub fn votes_within(mut self, limit: Duration) -> Self {
         self.0.prepare_timeout = limit;
+        self
+    }
+
+    /// Lets it run beside no other job of this key.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn keyed(mut self, key: &str, policy: ConcurrencyPolicy) -> Self {
+        let key = ConcurrencyKey::new(key).expect("the test gives a key");
+        self.0.concurrency = Some(Concurrency { key, policy });
         self
     }
 

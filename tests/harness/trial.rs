@@ -117,6 +117,7 @@ impl Trial {
             JobState::Committed => "announce commit ",
             JobState::Aborted => "page abort ",
             JobState::Received
+            | JobState::Queued
             | JobState::Running
             | JobState::AwaitingApproval
             | JobState::Preparing
@@ -146,6 +147,7 @@ impl Trial {
                 }
             }
             JobState::Received
+            | JobState::Queued
             | JobState::Running
             | JobState::AwaitingApproval
             | JobState::Preparing

@@ -4,7 +4,7 @@ use votum_commit::Vote;
 use votum_job::{InputSpec, Placement};
 use votum_machine::WallTime;
 use votum_wire::{
-    PauseOrigin,
+    PauseOrigin, PauseView,
     view::{JobState, JobView, TaskState, TaskView, WorkerView},
 };
 
@@ -34,6 +34,7 @@ pub(crate) fn explain(view: &JobView, workers: &[WorkerView], now: WallTime) -> 
         Explanation { title: format!("{} is {}", view.job, view.word()), ..Explanation::default() };
     match view.state {
         JobState::Received | JobState::Running => running(view, workers, now, &mut told),
+        JobState::Queued => queued(view, now, &mut told),
         JobState::AwaitingApproval => awaiting(view, now, &mut told),
         JobState::Preparing => preparing(view, &mut told),
         JobState::Committing => committing(view, &mut told),
@@ -86,19 +87,7 @@ fn running(view: &JobView, workers: &[WorkerView], now: WallTime, told: &mut Exp
     told.now.push(format!(
         "{staged} of {all} {are} staged (done, with outputs that are sealed and visible to nobody)."
     ));
-    for hold in view.holds() {
-        let why = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
-        let since = amount::age(now.since(hold.since));
-        told.waits.push(match hold.origin {
-            PauseOrigin::Asked => {
-                format!("{} to let it go on; it is held since {since}{why}.", hold.by)
-            }
-            PauseOrigin::Exhausted => format!(
-                "a person to have it tried again or give it up, since {since}{why}; its file says \
-                 `on_exhausted: pause`."
-            ),
-        });
-    }
+    told.waits.extend(view.holds().map(|hold| held(hold, now)));
     for task in &view.tasks {
         match task.state {
             TaskState::Starting | TaskState::Running => {
@@ -140,6 +129,45 @@ fn running(view: &JobView, workers: &[WorkerView], now: WallTime, told: &mut Exp
     places(view, workers, told);
     told.command("follow it:", &format!("watch {}", view.job));
     told.command("stop it:", &format!("cancel {}", view.job));
+}
+
+/// Says who holds a job, and why.
+fn held(hold: &PauseView, now: WallTime) -> String {
+    let why = if hold.reason.is_empty() { String::new() } else { format!(": {}", hold.reason) };
+    let since = amount::age(now.since(hold.since));
+    match hold.origin {
+        PauseOrigin::Asked => {
+            format!("{} to let it go on; it is held since {since}{why}.", hold.by)
+        }
+        PauseOrigin::Exhausted => format!(
+            "a person to have it tried again or give it up, since {since}{why}; its file says \
+             `on_exhausted: pause`."
+        ),
+    }
+}
+
+/// Says whose end a job waits for, and what follows then.
+fn queued(view: &JobView, now: WallTime, told: &mut Explanation) {
+    told.now.push("Nothing of it runs, and its timeout does not count yet.".to_owned());
+    let holder = view.queue.as_ref().and_then(|queue| queue.holder.as_ref());
+    if let Some((queue, holder)) = view.queue.as_ref().zip(holder) {
+        let before = match queue.ahead {
+            0 => String::new(),
+            1 => ", and one job that waits before it".to_owned(),
+            ahead => format!(", and {ahead} jobs that wait before it"),
+        };
+        told.waits.push(format!("{holder}, which holds the key {}{before}.", queue.key));
+        told.command("what that does:", &format!("explain {holder}"));
+    }
+    told.waits.extend(view.holds().map(|hold| held(hold, now)));
+    told.next.push(
+        "It begins once the others are visible everywhere, or aborted and cleaned up.".to_owned(),
+    );
+    if view.holds().any(|hold| hold.origin == PauseOrigin::Asked) {
+        told.command("let it go on:", &format!("unpause {}", view.job));
+    }
+    told.command("follow it:", &format!("watch {}", view.job));
+    told.command("give it up:", &format!("cancel {}", view.job));
 }
 
 fn of_task(task: &TaskView, why: &str) -> String {

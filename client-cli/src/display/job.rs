@@ -174,6 +174,7 @@ fn state_words(view: &JobView) -> String {
         JobState::Committed => "every output became visible".to_owned(),
         JobState::Aborted => "nothing became visible on any worker".to_owned(),
         JobState::Received
+        | JobState::Queued
         | JobState::Running
         | JobState::AwaitingApproval
         | JobState::Preparing

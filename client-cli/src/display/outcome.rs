@@ -18,6 +18,7 @@ pub(crate) fn exit_of(view: &JobView) -> Exit {
         JobState::Aborted | JobState::Aborting if view.is_cancelled() => Exit::Cancelled,
         JobState::Aborted | JobState::Aborting => Exit::Aborted,
         JobState::Received
+        | JobState::Queued
         | JobState::Running
         | JobState::AwaitingApproval
         | JobState::Preparing
@@ -50,6 +51,7 @@ pub(crate) fn sentence(view: &JobView) -> String {
         }
         JobState::Aborted => format!("aborted {job}{took}: nothing became visible"),
         JobState::Received
+        | JobState::Queued
         | JobState::Running
         | JobState::AwaitingApproval
         | JobState::Preparing

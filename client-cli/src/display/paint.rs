@@ -28,7 +28,7 @@ impl Tone {
         match state {
             JobState::Committed => Self::Good,
             JobState::Running | JobState::Preparing | JobState::Committing => Self::Busy,
-            JobState::AwaitingApproval => Self::Odd,
+            JobState::Queued | JobState::AwaitingApproval => Self::Odd,
             JobState::Received => Self::Plain,
             JobState::Aborting | JobState::Aborted | JobState::Quarantined => Self::Bad,
         }

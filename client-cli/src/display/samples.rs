@@ -86,6 +86,7 @@ pub(crate) fn received(job: &str) -> JobView {
         kept_release: None,
         rescued_by: None,
         quarantine: None,
+        queue: None,
         worker_damages: Vec::new(),
         hooks: Vec::new(),
         forced: Vec::new(),

@@ -9,7 +9,7 @@ use votum_job::{
 };
 
 use super::{
-    GivenParams, MissingParams, Problem,
+    GivenParams, MissingParams, Problem, concurrency,
     conduct::if_any,
     fields::{Fields, Reader, at_key},
     hook,
@@ -47,6 +47,7 @@ pub(super) fn job(
             _ => Err("write `abort` or `pause`"),
         })
     });
+    let concurrency = concurrency::read(reader, &fields);
     let commit = commit(reader, &fields);
     let tasks = tasks(reader, &fields);
     let effects = hook::effects(reader, &fields);
@@ -63,6 +64,7 @@ pub(super) fn job(
         dry_vote: commit.dry_vote.flatten(),
         on_exhausted: on_exhausted.unwrap_or(OnExhausted::Abort),
         keep_staged: keep_staged.unwrap_or_default(),
+        concurrency,
         tasks,
         effects,
     }

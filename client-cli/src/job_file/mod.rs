@@ -4,6 +4,7 @@
 //! field by field, so that one look shows all problems and each points at its
 //! line.
 
+mod concurrency;
 mod conduct;
 mod diagnostics;
 mod fields;

@@ -425,7 +425,8 @@ mod tests {
             submission.by = filed.by.clone();
         }
         let spec = Arc::new(spec);
-        let received = votum_schedule::Record::Received { job: job.clone(), spec, submission };
+        let received =
+            votum_schedule::Record::Received { job: job.clone(), spec, submission, in_line: None };
         let closing = Closing {
             job: job.clone(),
             display_name: name.to_owned(),

@@ -142,6 +142,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         Refusal::NotEnded { job, state, why } => status::job_not_ended(job, *state, why),
         Refusal::NotAborted { job, state } => status::not_aborted(job, *state),
         Refusal::NothingKept { job } => status::nothing_kept(job),
+        Refusal::KeyHeld { key, holder } => status::key_held(key, holder),
         Refusal::AlreadyRescued { job, successor } => status::already_rescued(job, successor),
         Refusal::NoCase { job, subject } => status::case_not_found(&case_name(job, subject)),
         Refusal::IllegalResolution { job, subject, legal } => {

@@ -24,14 +24,19 @@ impl Engine {
         if let Some(record) = reaction.record {
             self.note_healed(&record);
             self.note(turn.now(), record.job().cloned(), Some(&record), None);
+            let begun = matches!(record, votum_schedule::Record::KeyTaken { .. });
+            let begun = record.job().filter(|_| begun).cloned();
             turn.schedule_record(record);
+            if let Some(job) = begun {
+                self.begin_time(turn, &job);
+            }
         }
         for action in reaction.actions {
             self.on_schedule_action(turn, action);
         }
     }
 
-    fn on_schedule_action(&mut self, turn: &mut Turn, action: votum_schedule::Action) {
+    pub(super) fn on_schedule_action(&mut self, turn: &mut Turn, action: votum_schedule::Action) {
         use votum_schedule::Action as Asked;
         match action {
             // The log may lack what was sealed or committed meanwhile: nothing is run over it
@@ -71,6 +76,8 @@ impl Engine {
                 let cause = Cause { reason, message, by: "votum".to_owned() };
                 self.commit(turn, CoordinatorEvent::AbortAsked { job, cause });
             }
+            Asked::Replace { job, by, who } => self.replace(turn, job, &by, who),
+            Asked::LineMoved { jobs } => jobs.iter().for_each(|job| turn.changed(job)),
             Asked::Stopped { job } => self.stopped(turn, job),
             Asked::WorkerChanged { worker } => {
                 self.wake_waiting_for(turn, &worker);

@@ -37,6 +37,7 @@ impl Engine {
         let job = quarantined.job.clone();
         let closed = votum_schedule::Event::Closed { job: job.clone() };
         let _discards = self.scheduler.step(Moment::START, closed);
+        self.keep_quarantined_key(&quarantined);
         let closed = votum_settle::Event::Closed { job: job.clone() };
         let _nothing = self.settlement.step(Moment::START, closed);
         self.count_later(&job);

@@ -85,6 +85,7 @@ impl Engine {
         let delivers = decision == Some(Decision::Commit) && open.over.is_none();
         self.count_later(job);
         self.jobs.insert(job.clone(), Box::new(open));
+        self.resume_key(job);
         if delivers {
             self.watch_publishers(job);
             self.note_delivering(job);
@@ -117,9 +118,10 @@ impl Engine {
         self.scheduler.replay(at, &votum_schedule::Record::Ordered { worker, orders })
     }
 
-    /// Turns the recorded deadline into a moment; one that has passed is due at once (V5).
-    fn deadline(&self, open: &OpenJob) -> Option<Moment> {
-        let rest = open.received.after(open.spec.time_in_all()).since(self.anchor);
+    /// Turns the recorded deadline into a moment; one that has passed is due at once (V5). None
+    /// while the job waits for its key.
+    pub(super) fn deadline(&self, open: &OpenJob) -> Option<Moment> {
+        let rest = open.since?.after(open.spec.time_in_all()).since(self.anchor);
         Some(Moment::START.after(rest))
     }
 }

@@ -292,6 +292,7 @@ impl Engine {
     fn close_quarantined(&mut self, turn: &mut Turn, job: &JobId, decision: Decision) {
         self.settled_by_hand(turn, job);
         let Some(found) = self.take_quarantined(job) else { return };
+        self.free_quarantined_key(turn, &found);
         for (worker, listing) in &found.listed {
             if decision == Decision::Abort && listing.prepared.is_some() {
                 let message = Message::Abort { job: job.clone() };

@@ -25,6 +25,7 @@ use votum_wire::{
 };
 
 mod quarantining;
+mod queueing;
 mod rescuing;
 mod ruling;
 mod simulating;
@@ -587,6 +588,7 @@ pub(crate) fn spec(name: &str, worker: &str) -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
+        concurrency: None,
         tasks: [(task(), task_spec)].into(),
         effects: BTreeMap::new(),
     }

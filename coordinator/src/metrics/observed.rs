@@ -158,6 +158,7 @@ impl Metrics {
             }
             Noted::Assigned { .. }
             | Noted::Started { .. }
+            | Noted::KeyTaken { .. }
             | Noted::Replicated { .. }
             | Noted::ReplicaLost { .. }
             | Noted::Paused { .. }

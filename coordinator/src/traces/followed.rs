@@ -215,6 +215,7 @@ impl Followed {
                 }
             }
             Noted::Started { .. }
+            | Noted::KeyTaken { .. }
             | Noted::Replicated { .. }
             | Noted::ReplicaLost { .. }
             | Noted::Paused { .. }

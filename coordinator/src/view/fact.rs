@@ -10,13 +10,23 @@ use super::event::Fact;
 /// Tells what the scheduler recorded.
 pub(crate) fn of_schedule(record: &Record) -> Fact {
     match record {
-        Record::Received { spec, submission, .. } => {
+        Record::Received { spec, submission, in_line, .. } => {
             let tasks = counted(spec.tasks.len(), "task");
-            let words = match &submission.rescue {
+            let mut words = match &submission.rescue {
                 Some(rescue) => format!("received with {tasks}; takes over from {}", rescue.from),
                 None => format!("received with {tasks}"),
             };
+            match (&spec.concurrency, in_line) {
+                (Some(wanted), Some(2..)) => {
+                    words.push_str(&format!("; waits for the key {}", wanted.key));
+                }
+                (Some(wanted), _) => words.push_str(&format!("; has the key {}", wanted.key)),
+                (None, _) => {}
+            }
             Fact::new("received", words).by(&submission.by)
+        }
+        Record::KeyTaken { .. } => {
+            Fact::new("key_taken", "has the key that it waited for; its time counts from here on")
         }
         Record::Assigned { attempt, worker, .. } => {
             Fact::new("assigned", format!("given to {worker}")).of(attempt).at(worker)

@@ -34,6 +34,9 @@ pub(crate) fn state(stage: Option<&Stage>, open: &OpenJob, kept: bool, awaits: b
         Some(Stage::Aborting { .. }) if kept => JobState::Aborted,
         Some(Stage::Aborting { .. }) => JobState::Aborting,
         Some(Stage::Working) if awaits => JobState::AwaitingApproval,
+        Some(Stage::Working | Stage::Quarantined) | None if open.since.is_none() => {
+            JobState::Queued
+        }
         Some(Stage::Working | Stage::Quarantined) | None if started => JobState::Running,
         Some(Stage::Working | Stage::Quarantined) | None => JobState::Received,
     }
@@ -131,6 +134,7 @@ impl Fate {
         match self.state {
             // What a quarantined job holds is shown as it was before the damage.
             JobState::Received
+            | JobState::Queued
             | JobState::Running
             | JobState::AwaitingApproval
             | JobState::Quarantined => OutputState::Staged,

@@ -8,12 +8,15 @@ use votum_commit::{Coordinator, Decision, Evidence, Installation, Stage, Vote};
 use votum_driver::Stamped;
 use votum_ids::{Epoch, JobId, WorkerId};
 use votum_machine::{Moment, WallTime};
-use votum_schedule::{KeptRelease, LiveAttempts, Pause, Scheduler};
+use votum_schedule::{InLine, KeptRelease, LiveAttempts, Pause, Scheduler};
 use votum_settle::Settlement;
 use votum_wire::{
     EvidenceView, ForcedView, PauseOrigin, PauseView,
     rescue::KeptReleaseView,
-    view::{JobHolder, JobState, JobView, OutputState, ParticipantView, QuarantineView, TaskState},
+    view::{
+        JobHolder, JobState, JobView, OutputState, ParticipantView, QuarantineView, QueueView,
+        TaskState,
+    },
 };
 
 use crate::{
@@ -56,6 +59,7 @@ pub(crate) fn open(
     if fate.kept {
         view.ended = open.decided;
     }
+    view.queue = scheduler.in_line(job).filter(|_| state == JobState::Queued).map(shown_queue);
     view.hooks = hooks(anchor, job, open, settlement);
     view.state_message = sentence::of(now, &view, scheduler);
     view
@@ -148,6 +152,7 @@ pub(crate) fn removed(tombstone: Tombstone) -> JobView {
         held_back: Vec::new(),
         approval: None,
         dry_vote: None,
+        queue: None,
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -250,6 +255,7 @@ fn unknown(anchor: WallTime, quarantined: &Quarantined, fate: &Fate) -> JobView 
         held_back: Vec::new(),
         approval: None,
         dry_vote: None,
+        queue: None,
         quarantine: None,
         worker_damages: Vec::new(),
     }
@@ -307,9 +313,14 @@ fn picture(
         further_pauses: holds.collect(),
         kept_release: scheduler.kept_release(job).map(shown_release),
         rescued_by: scheduler.successor(job).cloned(),
+        queue: None,
         quarantine: None,
         worker_damages: Vec::new(),
     }
+}
+
+fn shown_queue(InLine { key, holder, ahead }: InLine) -> QueueView {
+    QueueView { key, holder, ahead }
 }
 
 fn shown_release(release: &KeptRelease) -> KeptReleaseView {

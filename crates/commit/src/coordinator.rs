@@ -275,6 +275,12 @@ impl Machine for Coordinator {
                 self.open.entry(job.clone()).or_insert_with(begin);
                 Reaction::none()
             }
+            CoordinatorEvent::TimeBegan { job, deadline } => {
+                if let Some(transaction) = self.open.get_mut(&job) {
+                    transaction.begin_time(deadline);
+                }
+                Reaction::none()
+            }
             CoordinatorEvent::KeepsStaged { job } => {
                 if let Some(transaction) = self.open.get_mut(&job) {
                     transaction.keep_staged();

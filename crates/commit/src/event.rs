@@ -19,6 +19,13 @@ pub enum CoordinatorEvent {
         /// After this moment a silent participant costs the job, not the round.
         deadline: Option<Moment>,
     },
+    /// The time of a job counts from here on: it has waited for its turn until now.
+    TimeBegan {
+        /// The job.
+        job: JobId,
+        /// As when it was opened.
+        deadline: Moment,
+    },
     /// The job keeps what is staged when it aborts: its participants are not told to discard.
     KeepsStaged {
         /// The job.
@@ -128,6 +135,7 @@ impl CoordinatorEvent {
     pub fn job(&self) -> Option<&JobId> {
         match self {
             Self::Opened { job, .. }
+            | Self::TimeBegan { job, .. }
             | Self::KeepsStaged { job }
             | Self::AllStaged { job, .. }
             | Self::Withdrawn { job }

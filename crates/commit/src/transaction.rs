@@ -142,6 +142,11 @@ impl Transaction {
         Self { heard, ..self }
     }
 
+    /// Lets a silent participant cost the job after this moment.
+    pub(crate) fn begin_time(&mut self, deadline: Moment) {
+        self.deadline = Some(deadline);
+    }
+
     /// Lets whatever is staged stay when the job aborts, until it is released.
     pub(crate) fn keep_staged(&mut self) {
         self.on_abort = OnAbort::Keep;

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod checkpoint;
+mod concurrency;
 mod dry_vote;
 mod expression;
 mod flat_map;
@@ -27,6 +28,7 @@ pub use checkpoint::{
     CHECKPOINT_BYTES_DEFAULT, CHECKPOINTS_KEPT, CheckpointHolder, CheckpointPolicy, HeldCheckpoint,
     ResumePoint,
 };
+pub use concurrency::{Concurrency, ConcurrencyKey, ConcurrencyPolicy, InvalidKey, KEY_BYTES_MAX};
 pub use dry_vote::{
     BASE_CHANGED, Base, Candidate, DRY_VOTE_INTERVAL_MIN, DRY_VOTE_PROTOCOL, DryVoteAnswer,
     DryVoteRequest, FINDINGS_MAX, Finding, NOT_ASKED, NOT_REACHABLE, SealedAs,

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use votum_ids::{OutputName, SecretName, StepName, Target, TaskId, WorkerId};
 
 use crate::{
-    CheckpointPolicy, Compensation, EffectSpec, FlatMap, HealthCheck, Resources, TaskSignal,
+    CheckpointPolicy, Compensation, Concurrency, EffectSpec, FlatMap, HealthCheck, Resources,
+    TaskSignal,
 };
 
 /// A job: a graph of tasks that commits as a unit. Immutable once received.
@@ -27,7 +28,8 @@ pub struct JobSpec {
     pub params: BTreeMap<String, String>,
     /// Environment of every task.
     pub env: BTreeMap<String, String>,
-    /// From received to the decision; past it the job aborts.
+    /// From received, or from having the key that it waited for, to the decision; past it the job
+    /// aborts.
     pub timeout: Duration,
     /// How long record and logs are kept after the end.
     pub retention: Duration,
@@ -45,6 +47,9 @@ pub struct JobSpec {
     /// How long what is staged outlives an abort, for a rescue; zero: not at all.
     #[serde(default)]
     pub keep_staged: Duration,
+    /// Which jobs are not under way beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
     /// The nodes of the graph, by name.
     pub tasks: FlatMap<TaskId, TaskSpec>,
     /// What is done only after the decision, by name; no name is also a task's.
@@ -69,13 +74,14 @@ impl JobSpec {
             dry_vote: None,
             on_exhausted: OnExhausted::Abort,
             keep_staged: Duration::ZERO,
+            concurrency: None,
             tasks: FlatMap::new(),
             effects: BTreeMap::new(),
         }
     }
 
-    /// Returns how long after its receipt the job must be decided at the latest: the wait for a
-    /// person comes on top of the time that the job itself has.
+    /// Returns how long after its time began to count the job must be decided at the latest: the
+    /// wait for a person comes on top of the time that the job itself has.
     #[must_use]
     pub fn time_in_all(&self) -> Duration {
         self.timeout.saturating_add(self.approval.unwrap_or_default())

@@ -85,6 +85,20 @@ pub enum Action {
         /// One sentence for people: which task, where, after how many attempts.
         message: String,
     },
+    /// Report: another job was received in the place of this one, which shall abort.
+    Replace {
+        /// The job.
+        job: JobId,
+        /// The other one.
+        by: JobId,
+        /// Who handed that one in.
+        who: String,
+    },
+    /// Report: these jobs wait in line, and others before them than they did.
+    LineMoved {
+        /// Those next in line.
+        jobs: Vec<JobId>,
+    },
     /// Report: nothing of an aborting job runs on any worker that can be heard.
     Stopped {
         /// The job.

@@ -33,6 +33,10 @@ pub(crate) struct ActiveJob {
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) submission: Submission,
     pub(crate) received: WallTime,
+    /// From when its time counts; none while it waits for its key.
+    pub(crate) since: Option<WallTime>,
+    /// Its number in the line of its key, if it has one.
+    pub(crate) number_in_line: Option<u64>,
     pub(crate) graph: Graph,
     pub(crate) tasks: Vec<ActiveTask>,
     /// Whether anything of it was ever given to a worker.
@@ -190,6 +194,8 @@ impl ActiveJob {
             spec,
             submission,
             received,
+            since: Some(received),
+            number_in_line: None,
             graph,
             tasks,
             begun: false,
@@ -393,7 +399,8 @@ impl ActiveJob {
     /// Says whether the task waits for nothing but a worker.
     pub(crate) fn is_ready(&self, position: usize) -> bool {
         let task = &self.tasks[position];
-        self.phase == Phase::Running && task.state == TaskState::Pending && task.awaited == 0
+        let waits = task.state == TaskState::Pending && task.awaited == 0;
+        self.phase == Phase::Running && self.since.is_some() && waits
     }
 
     /// Says whether a silent worker is waited for with the live attempt of the task, and why.

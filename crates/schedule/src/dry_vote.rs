@@ -84,9 +84,10 @@ impl Scheduler {
         self.jobs.get(id).is_some_and(|job| job.phase == Phase::Running && !job.offered)
     }
 
-    /// Sets when the first dry vote is held, if the job wants any by itself.
+    /// Sets when the first dry vote is held, if the job wants any by itself and its time counts.
     pub(crate) fn arm_dry_vote(&mut self, at: Moment, id: &JobId) {
-        if self.jobs.get(id).is_some_and(|job| job.spec.dry_vote.is_some()) {
+        let wanted = |job: &ActiveJob| job.spec.dry_vote.is_some() && job.since.is_some();
+        if self.jobs.get(id).is_some_and(|job| wanted(job)) {
             self.agenda.set(Due::DryVote(id.clone()), at);
         }
     }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use votum_ids::{AttemptId, CheckpointId, Incarnation, JobId, TaskId, WorkerId, WorkerUid};
 use votum_job::{
-    AttemptEnd, Comeback, DryVoteAnswer, HeldCheckpoint, JobSpec, ListedAttempt, SelfReport,
+    AttemptEnd, Comeback, ConcurrencyKey, DryVoteAnswer, HeldCheckpoint, JobSpec, ListedAttempt,
+    SelfReport,
 };
 
 use crate::{Drain, LiveAttempts, Moved, Removal, Submission};
@@ -213,6 +214,20 @@ pub enum Event {
     Committing {
         /// The job.
         job: JobId,
+    },
+    /// Nothing of a job is under way any longer: whoever waits for its key is next.
+    KeyFreed {
+        /// The job.
+        job: JobId,
+        /// Its key.
+        key: ConcurrencyKey,
+    },
+    /// A job is forgotten of which nobody knows that it is over: it keeps its key until it is freed.
+    SetAside {
+        /// The job.
+        job: JobId,
+        /// Its key.
+        key: ConcurrencyKey,
     },
     /// The job is over: forget it.
     Closed {

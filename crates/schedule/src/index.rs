@@ -50,6 +50,7 @@ impl Scheduler {
             }
             self.reports.insert(job);
         }
+        self.take_up_lines();
         let changed_hands: Vec<(WorkerId, JobId)> = self
             .roster
             .iter()
@@ -60,13 +61,14 @@ impl Scheduler {
 
     pub(crate) fn arm_deadline(&mut self, now: Moment, wall: WallTime, id: &JobId) {
         let Some(job) = self.jobs.get(id) else { return };
+        let Some(since) = job.since else { return };
         let (clock, due, end) = match job.clock() {
             clock @ Clock::Work => {
-                (clock, Due::Deadline(id.clone()), job.received.after(job.spec.timeout))
+                (clock, Due::Deadline(id.clone()), since.after(job.spec.timeout))
             }
             clock @ Clock::Person { expires } => (clock, Due::Approval(id.clone()), expires),
             clock @ Clock::Overtime => {
-                (clock, Due::Deadline(id.clone()), job.received.after(job.spec.time_in_all()))
+                (clock, Due::Deadline(id.clone()), since.after(job.spec.time_in_all()))
             }
         };
         self.agenda.clear(&Due::Deadline(id.clone()));

@@ -69,6 +69,12 @@ impl Scheduler {
 }
 
 impl ActiveJob {
+    /// Applies the record that another job takes over what this one keeps.
+    pub(crate) fn leave_to(&mut self, by: &JobId) -> Fallout {
+        self.successor = Some(by.clone());
+        Fallout::default()
+    }
+
     /// Applies the record that what the job kept was given up.
     pub(crate) fn give_up(&mut self, release: KeptRelease) -> Result<Fallout, CorruptSchedule> {
         if self.kept_release.is_some() {

@@ -35,6 +35,9 @@
 //! published or if a task that is not staged reads it. A task that must run again asks for
 //! its inputs again, so a loss reaches exactly as far back as something is missing.
 //!
+//! A job with a concurrency key that another one has is received, and waits for it: nothing of it is
+//! placed, and its time does not count, before `KeyTaken`.
+//!
 //! A worker:
 //!
 //! | session | `Joined` | `InventoryEnded` | `Disconnected` |
@@ -85,6 +88,7 @@ mod event;
 mod figures;
 mod index;
 mod keeping;
+mod line;
 mod operations;
 mod orders;
 mod pace;
@@ -116,6 +120,7 @@ pub use dry_vote::DryVote;
 pub use event::{Event, Registration};
 pub use figures::TaskFigures;
 pub use keeping::KeptRelease;
+pub use line::{AHEAD_COUNTED_MAX, InLine};
 pub use operations::Admission;
 pub use orders::{Drain, Orders, REMOVALS_MAX, Removal};
 pub use pace::{LastWords, ReportView};

@@ -275,7 +275,7 @@ impl ActiveJob {
         self.demand_inputs(task, fallout);
     }
 
-    fn all_touched(&self) -> Fallout {
+    pub(crate) fn all_touched(&self) -> Fallout {
         Fallout { touched: (0..self.tasks.len()).collect(), ..Fallout::default() }
     }
 }

@@ -21,6 +21,14 @@ pub enum Record {
         spec: Arc<JobSpec>,
         /// Who, when and under which request.
         submission: Submission,
+        /// Its number in the line of its concurrency key, if it has one; 1: it has the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_line: Option<u64>,
+    },
+    /// The job has the key that it waited for: its time counts from here on.
+    KeyTaken {
+        /// The job.
+        job: JobId,
     },
     /// An attempt was given to a worker.
     Assigned {
@@ -214,7 +222,9 @@ impl Record {
             | Self::KeptReleased { .. }
             | Self::Approved { .. } => true,
             Self::Assigned { exclusive, .. } => *exclusive,
-            Self::Started { .. }
+            // Whoever is the first of a line is so after every restart.
+            Self::KeyTaken { .. }
+            | Self::Started { .. }
             | Self::Ended { .. }
             | Self::Lost { .. }
             // Whoever holds a replica has forced its own record, and lists it again.
@@ -237,6 +247,7 @@ impl Record {
     pub fn job(&self) -> Option<&JobId> {
         match self {
             Self::Received { job, .. }
+            | Self::KeyTaken { job }
             | Self::Lost { job, .. }
             | Self::Paused { job, .. }
             | Self::Unpaused { job, .. }

@@ -70,6 +70,12 @@ pub enum CorruptSchedule {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// A job was given a key that it did not wait for.
+    #[error("job {job} was given its concurrency key while it did not wait for it")]
+    KeyNotAwaited {
+        /// The job.
+        job: JobId,
+    },
     /// A job was let go that was not held.
     #[error("job {job} was let go while it was not paused")]
     NotPaused {
@@ -160,9 +166,10 @@ impl Scheduler {
         record: &Record,
     ) -> Result<Fallout, CorruptSchedule> {
         match record {
-            Record::Received { job, spec, submission } => {
-                self.open(at, job, spec.clone(), submission.clone())
+            Record::Received { job, spec, submission, in_line } => {
+                self.open(at, job, spec.clone(), submission.clone(), *in_line)
             }
+            Record::KeyTaken { job } => self.recorded_job(job)?.take_key(at),
             Record::Assigned { attempt, number, worker, uid, exclusive: _ } => {
                 self.recorded_job(&attempt.job)?.assign(at, attempt, *number, worker, *uid)
             }
@@ -195,10 +202,7 @@ impl Scheduler {
                 let (by, reason, kept) = (by.clone(), reason.clone(), kept.clone());
                 self.recorded_job(job)?.give_up(KeptRelease { by, reason, at, kept })
             }
-            Record::Rescued { job, by } => {
-                self.recorded_job(job)?.successor = Some(by.clone());
-                Ok(Fallout::default())
-            }
+            Record::Rescued { job, by } => Ok(self.recorded_job(job)?.leave_to(by)),
             Record::DryVoted { job, complete, findings, omitted, bases } => {
                 let (complete, omitted, findings) = (*complete, *omitted, findings.clone());
                 let last = DryVote { at, complete, findings, omitted };
@@ -237,11 +241,17 @@ impl Scheduler {
         job: &JobId,
         spec: Arc<JobSpec>,
         submission: Submission,
+        in_line: Option<u64>,
     ) -> Result<Fallout, CorruptSchedule> {
         if self.jobs.contains_key(job) {
             return Err(CorruptSchedule::DuplicateJob { job: job.clone() });
         }
-        let active = ActiveJob::new(job.clone(), self.age, at, spec, submission)?;
+        let mut active = ActiveJob::new(job.clone(), self.age, at, spec, submission)?;
+        if let (Some(number), Some(wanted)) = (in_line, &active.spec.concurrency) {
+            self.lines.enter(&wanted.key, number, job.clone());
+            active.number_in_line = in_line;
+            active.since = (number == 1).then_some(at);
+        }
         self.age += 1;
         let touched = (0..active.graph.len()).collect();
         self.jobs.insert(job.clone(), Box::new(active));

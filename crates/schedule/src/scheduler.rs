@@ -15,6 +15,7 @@ use crate::{
     agenda::{Agenda, Due},
     checkpoints::CheckpointNews,
     dry_vote::DRY_VOTE_START,
+    line::Lines,
     pace::Pace,
     queue::{Queue, Spot},
     replicas::Copying,
@@ -42,6 +43,8 @@ pub struct Scheduler {
     pub(crate) roster: Roster,
     pub(crate) queue: Queue,
     pub(crate) agenda: Agenda,
+    /// Who has which key, and who waits for it.
+    pub(crate) lines: Lines,
     /// Jobs that must be told what became of a worker.
     pub(crate) reckonings: BTreeSet<(WorkerId, JobId)>,
     /// Jobs that may have something to report.
@@ -112,6 +115,11 @@ impl Machine for Scheduler {
             Event::RescueReceived { job, by } => self.note_rescue(now, job, by),
             Event::Aborting { job, why } => self.abort(now, &job, why),
             Event::Committing { job } => self.commit(now, &job),
+            Event::KeyFreed { job, key } => Reaction::perform(self.free_key(&job, &key)),
+            Event::SetAside { job, key } => {
+                self.keep_key(job, &key);
+                Reaction::none()
+            }
             Event::Closed { job } => self.close(&job),
             Event::Tick => self.tick(now),
         }
@@ -127,6 +135,7 @@ impl Machine for Scheduler {
             || !self.reckonings.is_empty()
             || !self.reports.is_empty()
             || !self.adoptions.is_empty()
+            || self.lines.has_news()
             || self.queue.has_hot();
         if at_once { Some(self.last_step) } else { self.agenda.earliest() }
     }
@@ -149,6 +158,7 @@ impl Scheduler {
             roster: Roster::default(),
             queue: Queue::default(),
             agenda: Agenda::default(),
+            lines: Lines::default(),
             reckonings: BTreeSet::new(),
             reports: BTreeSet::new(),
             adoptions: BTreeSet::new(),
@@ -179,10 +189,13 @@ impl Scheduler {
         if self.jobs.contains_key(&job) {
             return Reaction::none();
         }
-        let record = Record::Received { job: job.clone(), spec, submission };
+        let concurrency = spec.concurrency.as_ref();
+        let in_line = concurrency.map(|wanted| self.lines.next_number(&wanted.key));
+        let record = Record::Received { job: job.clone(), spec, submission, in_line };
         let reaction = self.record(now, record);
         self.arm_deadline(now, self.anchor.at(now), &job);
         self.arm_dry_vote(now.after(DRY_VOTE_START), &job);
+        self.replace_others(&job);
         reaction
     }
 
@@ -213,8 +226,12 @@ impl Scheduler {
     }
 
     fn close(&mut self, id: &JobId) -> Reaction {
+        let key = self.jobs.get(id).and_then(|job| job.spec.concurrency.as_ref());
+        let key = key.map(|wanted| wanted.key.clone());
+        let moved = key.map(|key| self.free_key(id, &key)).unwrap_or_default();
         let Some(mut job) = self.jobs.remove(id) else { return Reaction::none() };
         let mut actions = self.drop_orphans(&mut job);
+        actions.extend(moved);
         for task in 0..job.tasks.len() {
             if let Some(attempt) = job.live_attempt(task) {
                 let (worker, attempt) = (attempt.worker.clone(), attempt.id.clone());
@@ -257,6 +274,12 @@ impl Scheduler {
         }
         if let Some(job) = self.reports.pop_first() {
             return Reaction::perform(self.attend(now, &job));
+        }
+        if let Some((job, by)) = self.lines.pop_replaced() {
+            return Reaction::perform(self.replace(now, &job, by));
+        }
+        if let Some(job) = self.lines.pop_called() {
+            return self.take_key(now, &job);
         }
         if let Some(due) = self.agenda.take_due(now) {
             return self.fall_due(now, due);
@@ -309,15 +332,18 @@ impl Scheduler {
 
     /// Asks for the abort of a job, once, unless it was decided already.
     pub(crate) fn fail(&mut self, now: Moment, id: &JobId, blame: Blame) -> Vec<Action> {
-        let Some(job) = self.jobs.get_mut(id) else { return Vec::new() };
-        if job.phase != Phase::Running {
-            return Vec::new();
-        }
-        job.phase = Phase::Failing(blame.clone());
-        let mut actions = self.retire(now, id);
+        let Some(mut actions) = self.give_up(now, id, blame.clone()) else { return Vec::new() };
         let Blame { reason, message } = blame;
         actions.push(Action::Fail { job: id.clone(), reason, message });
         actions
+    }
+
+    /// Places nothing more of a job whose abort is asked for; none if that was done before, or the
+    /// job is decided.
+    pub(crate) fn give_up(&mut self, now: Moment, id: &JobId, blame: Blame) -> Option<Vec<Action>> {
+        let job = self.jobs.get_mut(id).filter(|job| job.phase == Phase::Running)?;
+        job.phase = Phase::Failing(blame);
+        Some(self.retire(now, id))
     }
 
     /// Takes a job out of every queue: nothing of it is placed any longer.
@@ -410,6 +436,7 @@ impl Scheduler {
             | Record::Returned { .. }
             | Record::CheckpointHeld { .. }
             | Record::CheckpointGone { .. }
+            | Record::KeyTaken { .. }
             | Record::Paused { .. }
             | Record::Unpaused { .. }
             | Record::RetryAsked { .. }

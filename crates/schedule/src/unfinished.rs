@@ -11,8 +11,9 @@ impl ActiveJob {
     /// Says that a job is out of time, and what was still under way.
     pub(crate) fn out_of_time(&self) -> Blame {
         let (staged, tasks) = (self.staged, self.tasks.len());
+        let from = if self.since == Some(self.received) { "its receipt" } else { "taking its key" };
         let mut message = format!(
-            "the job was not decided within {:?} of its receipt; {staged} of {tasks} tasks were staged",
+            "the job was not decided within {:?} of {from}; {staged} of {tasks} tasks were staged",
             self.spec.timeout
         );
         let unfinished: Vec<String> =

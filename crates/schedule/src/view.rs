@@ -48,6 +48,8 @@ pub struct JobSummary {
 /// Where a job stands, as far as the scheduler knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JobState {
+    /// It waits for its concurrency key.
+    Queued,
     /// Nothing of it was started.
     Received,
     /// Its tasks run, or wait to run.
@@ -244,6 +246,7 @@ impl Scheduler {
 
     fn summarise(&self, job: &ActiveJob) -> JobSummary {
         let (state, failure) = match &job.phase {
+            Phase::Running if job.since.is_none() => (JobState::Queued, None),
             Phase::Running if job.offered => (JobState::Offered, None),
             Phase::Running if job.awaits_approval() => (JobState::Awaiting, None),
             Phase::Running if job.begun => (JobState::Running, None),
@@ -353,6 +356,7 @@ impl JobState {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Queued => "QUEUED",
             Self::Received => "RECEIVED",
             Self::Running | Self::Failing => "RUNNING",
             Self::Awaiting => "AWAITING_APPROVAL",

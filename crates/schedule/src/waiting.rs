@@ -35,6 +35,9 @@ impl Scheduler {
                 let rest = rest.as_millis().div_ceil(1000);
                 Some(format!("retries in {rest} s{}", after_failure(&job.tasks[position].attempts)))
             }
+            TaskStanding::Ready if job.since.is_none() => {
+                Some("the job waits for its concurrency key".to_owned())
+            }
             TaskStanding::Ready if !job.holds.is_empty() => Some("the job is paused".to_owned()),
             TaskStanding::Ready => Some(self.why_unplaced(now, job, position)),
             TaskStanding::Starting | TaskStanding::Running => self.why_unheard(now, job, position),

@@ -77,6 +77,12 @@ impl Plan {
         self.hooks.values().all(Hook::is_over)
     }
 
+    /// Says whether a compensation is left, be it for a person to decide.
+    pub(crate) fn is_undoing(&self) -> bool {
+        let undoes = |hook: &&Hook| hook.kind == HookKind::Compensation;
+        self.hooks.values().filter(undoes).any(|hook| !hook.is_over())
+    }
+
     /// Lets hooks become due whose turn has come; one that is due waits again if what it
     /// follows is under way again, because a person wants that.
     fn promote(&mut self, now: Moment) {

@@ -113,6 +113,12 @@ impl Settlement {
         self.plans.get(job).is_some_and(Plan::is_settled)
     }
 
+    /// Says whether something that a task did outside of its staging is not undone yet.
+    #[must_use]
+    pub fn is_undoing(&self, job: &JobId) -> bool {
+        self.plans.get(job).is_some_and(Plan::is_undoing)
+    }
+
     /// Says whether an attempt is a try of a hook.
     #[must_use]
     pub fn knows(&self, attempt: &AttemptId) -> bool {

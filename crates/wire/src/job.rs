@@ -58,6 +58,7 @@ impl Translate for JobView {
             held_back_by: self.held_back.iter().map(worker_name).collect(),
             approval: self.approval.as_ref().map(Translate::to_proto),
             dry_vote: self.dry_vote.as_ref().map(Translate::to_proto),
+            queue: self.queue.as_ref().map(Translate::to_proto),
         }
     }
 
@@ -109,6 +110,7 @@ impl Translate for JobView {
             held_back,
             approval: read_if_any("approval", proto.approval)?,
             dry_vote: read_if_any("dry_vote", proto.dry_vote)?,
+            queue: read_if_any("queue", proto.queue)?,
             job,
         })
     }
@@ -116,6 +118,7 @@ impl Translate for JobView {
 
 numbered!(JobState, v1::JobState {
     Received = Received,
+    Queued = Queued,
     Running = Running,
     AwaitingApproval = AwaitingApproval,
     Preparing = Preparing,

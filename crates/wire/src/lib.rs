@@ -13,6 +13,7 @@ mod case_name;
 mod checkpoint;
 mod cluster;
 mod commit;
+mod concurrency;
 mod conduct;
 pub mod dry_vote;
 pub mod filter;
@@ -76,6 +77,6 @@ pub use translate::Translate;
 pub use view::{
     ATTEMPTS_SHOWN_MAX, AttemptView, CheckpointView, ClusterView, DrainView, IndexState, JobDamage,
     JobHolder, JobState, JobView, JournalView, LogPiece, LogStream, Outcome, OutputState,
-    OutputView, ParticipantView, QuarantineView, QuarantinedStream, RecordDamage, ReportView,
-    TaskState, TaskView, WorkerDamage, WorkerState, WorkerView,
+    OutputView, ParticipantView, QuarantineView, QuarantinedStream, QueueView, RecordDamage,
+    ReportView, TaskState, TaskView, WorkerDamage, WorkerState, WorkerView,
 };

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use thiserror::Error;
 use votum_ids::{InvalidName, MalformedDigest, MalformedTxnId};
+use votum_job::InvalidKey;
 
 /// A field that means nothing to this version of Votum.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -48,6 +49,9 @@ pub enum Fault {
     /// It breaks the rule of its kind of name.
     #[error(transparent)]
     Name(#[from] InvalidName),
+    /// It is no concurrency key.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
     /// It is no digest.
     #[error(transparent)]
     Digest(#[from] MalformedDigest),

@@ -369,6 +369,8 @@ reasons! {
     LogNotFound = "LOG_NOT_FOUND", NotFound;
     /// Another job has the id.
     JobIdTaken = "JOB_ID_TAKEN", AlreadyExists;
+    /// Another job has the concurrency key, and this one does not wait for it.
+    ConcurrencyKeyHeld = "CONCURRENCY_KEY_HELD", AlreadyExists;
     /// The request id was used for another spec.
     RequestIdReused = "REQUEST_ID_REUSED", AlreadyExists;
     /// Another installation has the name, connected or not.

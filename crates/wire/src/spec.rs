@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use votum_ids::{OutputName, SecretName, TaskId};
 use votum_job::{
-    APPROVAL_DEFAULT, CheckpointPolicy, Compensation, EffectSpec, FlatMap, GRACE_PERIOD_DEFAULT,
-    HealthCheck, InputSpec, JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT, Placement,
-    RETENTION_DEFAULT, Resources, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
+    APPROVAL_DEFAULT, CheckpointPolicy, Compensation, Concurrency, EffectSpec, FlatMap,
+    GRACE_PERIOD_DEFAULT, HealthCheck, InputSpec, JobSpec, OutputSpec, PREPARE_TIMEOUT_DEFAULT,
+    Placement, RETENTION_DEFAULT, Resources, RetryPolicy, TIMEOUT_DEFAULT, TaskSpec,
 };
 use votum_proto::v1;
 
@@ -43,6 +43,7 @@ pub fn job_spec_to_proto(spec: &JobSpec) -> v1::JobSpec {
         retention: duration(spec.retention),
         on_exhausted: spec.on_exhausted.number(),
         keep_staged: duration(spec.keep_staged),
+        concurrency: spec.concurrency.as_ref().map(Translate::to_proto),
         effects: spec.effects.iter().map(|(name, effect)| effect_to_proto(name, effect)).collect(),
     }
 }
@@ -80,6 +81,8 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
     let retention = found.note(read_duration_if_any("retention", proto.retention)).flatten();
     let on_exhausted = found.note(enumerated_if_any("on_exhausted", proto.on_exhausted)).flatten();
     let keep_staged = found.note(read_duration_if_any("keep_staged", proto.keep_staged)).flatten();
+    let concurrency =
+        found.note(read_if_any::<Concurrency>("concurrency", proto.concurrency)).flatten();
     let effects = found.read_effects(proto.effects);
     found.finish(JobSpec {
         display_name: proto.display_name,
@@ -94,6 +97,7 @@ pub fn job_spec_from_proto(proto: v1::JobSpec) -> Result<JobSpec, Vec<Malformed>
         dry_vote,
         on_exhausted: on_exhausted.unwrap_or_default(),
         keep_staged: keep_staged.unwrap_or_default(),
+        concurrency,
         tasks: tasks.into(),
         effects,
     })

@@ -8,7 +8,7 @@ use std::{fmt::Display, time::Duration};
 
 use tonic::Status;
 use votum_ids::{ClusterId, JobId, OutputName, RequestId, TaskId, WorkerId, WorkerUid};
-use votum_job::InvalidJob;
+use votum_job::{ConcurrencyKey, InvalidJob};
 
 use crate::{
     Behind, CaseName, Fault, InvalidFilter, JobState, Malformed, Versions,
@@ -25,6 +25,7 @@ pub fn malformed(malformed: &Malformed) -> Status {
         Fault::Missing
         | Fault::UnknownValue(_)
         | Fault::Name(_)
+        | Fault::Key(_)
         | Fault::Digest(_)
         | Fault::Txn(_)
         | Fault::Uuid(_)
@@ -273,6 +274,17 @@ pub fn already_rescued(job: &JobId, successor: &JobId) -> Status {
         .with("job", job)
         .with("successor", successor)
         .precondition(job_name(successor), words)
+        .into()
+}
+
+/// Another job has the concurrency key, and the spec says that it is not waited for.
+#[must_use]
+pub fn key_held(key: &ConcurrencyKey, holder: &JobId) -> Status {
+    let words =
+        format!("{holder} holds the concurrency key {key}, and the job does not wait for it");
+    Problem::words(Reason::ConcurrencyKeyHeld, &words)
+        .with("key", key)
+        .with("holder", holder)
         .into()
 }
 

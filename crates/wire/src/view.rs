@@ -9,7 +9,7 @@ use votum_ids::{
     ClusterId, Digest, Epoch, FencingToken, Incarnation, JobId, OutputName, TaskId, WorkerId,
     WorkerUid,
 };
-use votum_job::{Failure, JobSpec, SelfReport, Usage};
+use votum_job::{ConcurrencyKey, Failure, JobSpec, SelfReport, Usage};
 use votum_machine::WallTime;
 
 use crate::{
@@ -64,6 +64,8 @@ pub struct JobView {
     pub kept_release: Option<KeptReleaseView>,
     /// The last job that took over what it kept.
     pub rescued_by: Option<JobId>,
+    /// What it waits behind, while it is QUEUED.
+    pub queue: Option<QueueView>,
     /// What is known beyond that, if a record of it cannot be read.
     pub quarantine: Option<QuarantineView>,
     /// The workers that cannot read their own records of it, by name.
@@ -78,6 +80,17 @@ pub struct JobView {
     pub approval: Option<ApprovalView>,
     /// The last dry vote; absent in a basic view.
     pub dry_vote: Option<DryVoteView>,
+}
+
+/// What a job waits behind whose concurrency key another one has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueView {
+    /// What it waits for.
+    pub key: ConcurrencyKey,
+    /// Who has it; none: the job itself has it next.
+    pub holder: Option<JobId>,
+    /// How many others wait before it; not all are counted.
+    pub ahead: usize,
 }
 
 /// What is known of a job whose records cannot all be read (V3).
@@ -154,6 +167,7 @@ impl JobView {
             JobState::Committed
             | JobState::Aborted
             | JobState::Received
+            | JobState::Queued
             | JobState::Running
             | JobState::AwaitingApproval
             | JobState::Preparing
@@ -187,7 +201,7 @@ impl JobView {
     pub fn is_held(&self) -> bool {
         let undecided = matches!(
             self.state,
-            JobState::Received | JobState::Running | JobState::AwaitingApproval
+            JobState::Received | JobState::Queued | JobState::Running | JobState::AwaitingApproval
         );
         self.pause.is_some() && undecided
     }
@@ -227,6 +241,8 @@ impl JobView {
 pub enum JobState {
     /// Durable, nothing started.
     Received,
+    /// Another job has its concurrency key; nothing of it runs, and its time does not count.
+    Queued,
     /// Tasks run.
     Running,
     /// Everything is staged, and a person is asked; nobody has promised anything.
@@ -247,8 +263,9 @@ pub enum JobState {
 
 impl JobState {
     /// Every state, in the order of a job's life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Received,
+        Self::Queued,
         Self::Running,
         Self::AwaitingApproval,
         Self::Preparing,
@@ -265,6 +282,7 @@ impl JobState {
         match self {
             Self::Committed | Self::Aborted | Self::Quarantined => true,
             Self::Received
+            | Self::Queued
             | Self::Running
             | Self::AwaitingApproval
             | Self::Preparing
@@ -278,6 +296,7 @@ impl JobState {
     pub fn word(self) -> &'static str {
         match self {
             Self::Received => "RECEIVED",
+            Self::Queued => "QUEUED",
             Self::Running => "RUNNING",
             Self::AwaitingApproval => "AWAITING_APPROVAL",
             Self::Preparing => "PREPARING",

@@ -67,6 +67,7 @@ fn outcome(flavour: Flavour, may_commit: bool, cancelled: bool, view: &JobView) 
         JobState::Aborted if cancelled && reason == "CANCELLED" => {}
         JobState::Aborted if EXCUSES.contains(&reason) => {}
         JobState::Received
+        | JobState::Queued
         | JobState::Running
         | JobState::AwaitingApproval
         | JobState::Preparing

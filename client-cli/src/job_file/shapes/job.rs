@@ -35,7 +35,8 @@ pub(crate) const JOB: Shape = Shape {
         field(
             "timeout",
             Holds::Duration,
-            "from received to the decision; past it the job aborts",
+            "from received to the decision; past it the job aborts. Of a job that waits for its `concurrency` key it counts \
+             from when it has the key",
             "`24h`",
         ),
         field(
@@ -58,6 +59,13 @@ pub(crate) const JOB: Shape = Shape {
             "how long what is staged outlives an abort, invisible, so that `votum rescue` can take it over; the job counts \
              among the open ones until then. `votum cancel` gives it up earlier",
             "`0s`",
+        ),
+        field(
+            "concurrency",
+            Holds::Either(&Holds::Text, &Holds::Fields(&CONCURRENCY)),
+            "a key, or `{ key, policy }`: of all jobs with one key one is under way at a time; see \
+             [One at a time](#one-at-a-time)",
+            "it waits for no other job",
         ),
         field("commit", Holds::Fields(&COMMIT), "how the job commits", "as below"),
         must(
@@ -99,6 +107,28 @@ pub(crate) const COMMIT: Shape = Shape {
             Holds::Whole(1, REPLICAS_MAX),
             "the `replicas` of every published output that says nothing of its own",
             "`1`",
+        ),
+    ],
+    one_of: &[],
+    beside: &[],
+};
+
+/// Which jobs are not under way beside it.
+pub(crate) const CONCURRENCY: Shape = Shape {
+    name: "concurrency",
+    about: "Which jobs are not under way beside the job.",
+    fields: &[
+        must(
+            "key",
+            Holds::Text,
+            "letters, digits, `-`, `_`, `.`, `/` and `:`, at most 128 characters; parameters are put in",
+        ),
+        field(
+            "policy",
+            Holds::Choice(&["queue", "reject", "replace"]),
+            "what becomes of the job if another one has the key: it waits its turn, first come, first served (`queue`), is \
+             refused (`reject`), or is received while those before it that are not decided are cancelled (`replace`)",
+            "`queue`",
         ),
     ],
     one_of: &[],

@@ -7,15 +7,16 @@ mod task;
 
 pub(crate) use self::{
     hook::{COMPENSATION, EFFECT, WEBHOOK},
-    job::{COMMIT, JOB, PARAM},
+    job::{COMMIT, CONCURRENCY, JOB, PARAM},
     output::{INPUT, OUTPUT, PUBLISH},
     task::{CHECKPOINT, HEALTH, RESOURCES, RETRY, STEP, TASK},
 };
 
 /// Every shape.
-pub(crate) const ALL: [&super::shape::Shape; 15] = [
+pub(crate) const ALL: [&super::shape::Shape; 16] = [
     &JOB,
     &PARAM,
+    &CONCURRENCY,
     &COMMIT,
     &TASK,
     &STEP,

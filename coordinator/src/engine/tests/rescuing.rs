@@ -432,7 +432,7 @@ fn records_of(records: &[(WallTime, Record)], id: &JobId) -> Vec<Stamped<JobReco
 
 impl World {
     /// Starts a coordinator on what was recorded, with nobody connected, and does no step.
-    fn restart(&mut self, anchor: WallTime) {
+    pub(super) fn restart(&mut self, anchor: WallTime) {
         self.epoch += 1;
         self.engine = engine_at(Epoch(self.epoch), anchor);
         for (at, record) in self.records.clone() {
@@ -479,11 +479,11 @@ fn lets_discard(action: &Action) -> bool {
     }
 }
 
-fn other() -> JobId {
+pub(super) fn other() -> JobId {
     JobId::new("sales-2").unwrap()
 }
 
-fn third() -> JobId {
+pub(super) fn third() -> JobId {
     JobId::new("sales-3").unwrap()
 }
 

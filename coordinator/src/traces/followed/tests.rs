@@ -161,7 +161,7 @@ fn followed() -> Followed {
 
 fn received(job: &mut Followed) -> Vec<Span> {
     let spec = std::sync::Arc::new(crate::engine::tests::spec("sales", "s1"));
-    let noted = Noted::Received { job: id(), spec, submission: submission() };
+    let noted = Noted::Received { job: id(), spec, submission: submission(), in_line: None };
     job.record(at(1), &schedule(noted))
 }
 

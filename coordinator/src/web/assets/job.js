@@ -222,6 +222,7 @@ function drawHead(head, job, cases, buttons) {
       job.decideTime ? h("span", {}, job.decision === "DECISION_COMMIT" ? "COMMIT " : "ABORT ", moment(job.decideTime)) : null,
       job.endTime ? h("span", {}, "applied ", moment(job.endTime)) : null,
       job.displayName ? h("a", { href: `/names/${encodeURIComponent(job.displayName)}` }, "all runs") : null,
+      job.queue?.holder ? h("span", {}, "waits for ", h("a", { class: "mono", href: `/${job.queue.holder}` }, last(job.queue.holder))) : null,
       job.rescuedFrom ? h("span", {}, "rescued from ", h("a", { class: "mono", href: `/${job.rescuedFrom}` }, last(job.rescuedFrom))) : null,
       job.rescuedBy ? h("span", {}, "rescued by ", h("a", { class: "mono", href: `/${job.rescuedBy}` }, last(job.rescuedBy))) : null,
       Object.entries(job.spec?.labels || {}).map(([key, value]) => h("code", {}, `${key}=${value}`))));

@@ -8,7 +8,7 @@ const PAGE = 50;
 const ATTENTION_EVERY = 10_000;
 const ASKING = [["states", "JOB_STATE_AWAITING_APPROVAL"], ["states", "JOB_STATE_QUARANTINED"], ["paused", "true"]];
 const ASKING_MAX = 6;
-const OPEN_STATES = ["RECEIVED", "RUNNING", "AWAITING_APPROVAL", "PREPARING", "COMMITTING", "ABORTING", "QUARANTINED"];
+const OPEN_STATES = ["RECEIVED", "QUEUED", "RUNNING", "AWAITING_APPROVAL", "PREPARING", "COMMITTING", "ABORTING", "QUARANTINED"];
 
 export function jobsView({ main, signal, connection, go }) {
   const at = new URLSearchParams(location.search);

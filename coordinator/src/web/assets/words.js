@@ -3,6 +3,7 @@
 // Every state has a word, a shape and a tone; the shape and the word are enough without colour.
 const STATES = {
   JOB_STATE_RECEIVED: ["received", "○", "idle"],
+  JOB_STATE_QUEUED: ["queued", "◌", "idle"],
   JOB_STATE_RUNNING: ["running", "◐", "run"],
   JOB_STATE_AWAITING_APPROVAL: ["awaiting approval", "◇", "ask"],
   JOB_STATE_PREPARING: ["preparing", "◔", "vote"],

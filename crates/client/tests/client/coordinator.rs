@@ -326,6 +326,7 @@ pub(crate) fn job(id: &str, state: JobState) -> JobView {
         kept_release: None,
         rescued_by: None,
         quarantine: None,
+        queue: None,
         worker_damages: Vec::new(),
         hooks: Vec::new(),
         forced: Vec::new(),

@@ -490,6 +490,7 @@ fn job_of(tasks: impl Iterator<Item = (String, Option<String>)>) -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
+        concurrency: None,
         tasks: tasks.map(|(name, needs)| (task(&name), spec(needs))).collect(),
         effects: BTreeMap::new(),
     }

@@ -181,6 +181,7 @@ fn job(tasks: &[&str]) -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
+        concurrency: None,
         tasks: tasks.iter().map(task).collect(),
         effects: BTreeMap::new(),
     }

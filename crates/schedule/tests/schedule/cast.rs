@@ -8,8 +8,9 @@ use votum_ids::{
     RequestId, Target, TargetKind, TaskId, WorkerId, WorkerUid,
 };
 use votum_job::{
-    AttemptEnd, CheckpointPolicy, Failure, FailureKind, FlatMap, HeldCheckpoint, InputSpec,
-    JobSpec, OnExhausted, OnUnreachable, OutputSpec, Program, StagedOutput, TaskSpec, Usage,
+    AttemptEnd, CheckpointPolicy, Concurrency, ConcurrencyKey, ConcurrencyPolicy, Failure,
+    FailureKind, FlatMap, HeldCheckpoint, InputSpec, JobSpec, OnExhausted, OnUnreachable,
+    OutputSpec, Program, StagedOutput, TaskSpec, Usage,
 };
 use votum_schedule::{Registration, Submission};
 
@@ -50,8 +51,8 @@ pub(crate) fn duration(text: &str) -> Duration {
     }
 }
 
-/// Reads a job: one task a line, and `timeout 1h`, `approval 24h` or `dry-vote 1h` for the job
-/// itself.
+/// Reads a job: one task a line, and `timeout 1h`, `approval 24h`, `dry-vote 1h` or `key nightly`
+/// and its policy for the job itself.
 ///
 /// A task is its name and then any of `on alice`, `label role=etl`,
 /// `reads extract.rows`, `after extract`, `makes rows`, `publishes rows`, `attempts 3`,
@@ -70,6 +71,7 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
+        concurrency: None,
         tasks: FlatMap::new(),
         effects: BTreeMap::new(),
     };
@@ -78,6 +80,15 @@ pub(crate) fn spec(name: &str, lines: &[&str]) -> JobSpec {
         match words.next().unwrap() {
             "exhausted" => spec.on_exhausted = OnExhausted::Pause,
             "approval" => spec.approval = Some(duration(words.next().unwrap())),
+            "key" => {
+                let key = ConcurrencyKey::new(words.next().unwrap()).unwrap();
+                let policy = match words.next().unwrap() {
+                    "queue" => ConcurrencyPolicy::Queue,
+                    "replace" => ConcurrencyPolicy::Replace,
+                    other => panic!("the scheduler knows nothing of {other:?}"),
+                };
+                spec.concurrency = Some(Concurrency { key, policy });
+            }
             "dry-vote" => spec.dry_vote = Some(duration(words.next().unwrap())),
             "timeout" => spec.timeout = duration(words.next().unwrap()),
             task => {

@@ -227,6 +227,7 @@ fn a_clock_that_went_back_leaves_the_rest_of_a_deadline() {
         job: job("sales"),
         spec: Arc::new(spec("sales", &["timeout 10m", "a publishes rows"])),
         submission: submission(),
+        in_line: None,
     };
     let registered = Record::Registered(registration("alice", 1, 1, 1));
     // Four minutes after the receipt the log ends; then the wall clock fell back by an hour.
@@ -249,6 +250,7 @@ fn a_record_that_cannot_have_happened_is_corrupt() {
         job: job("sales"),
         spec: Arc::new(spec("sales", &["a publishes rows"])),
         submission: submission(),
+        in_line: None,
     };
     assert_eq!(replay(received.clone()), Ok(()));
     assert_eq!(replay(received), Err(CorruptSchedule::DuplicateJob { job: job("sales") }));
@@ -270,7 +272,8 @@ fn jobs_replayed_in_any_order_keep_their_age() {
     let mut scheduler = Scheduler::new(Config::default(), Epoch(2), WallTime(1_000));
     for (name, received) in [("ant", 20), ("zebra", 10)] {
         let spec = Arc::new(spec(name, &["a publishes x"]));
-        let record = Record::Received { job: job(name), spec, submission: submission() };
+        let submission = submission();
+        let record = Record::Received { job: job(name), spec, submission, in_line: None };
         scheduler.replay(WallTime(received), &record).unwrap();
         // Setting a job aside in between disturbs nothing.
         let _ = scheduler.step(Moment::START, Event::Closed { job: job("unreadable") });

@@ -6,6 +6,7 @@
 mod approvals;
 mod checkpoints;
 mod history;
+mod keys;
 mod replicas;
 mod rescuing;
 
@@ -26,6 +27,7 @@ use votum_schedule::{Action, Drain, Event, LiveAttempts, Outcome, Removal, Rescu
 
 use self::{
     approvals::{Approvals, People},
+    keys::Keys,
     replicas::{Counts, Replicas},
     rescuing::Copies,
 };
@@ -52,6 +54,9 @@ fn random_faults_never_break_a_rule() {
     let (made, lost) = (sum(|story| story.replicas.made), sum(|story| story.replicas.lost));
     let moved = sum(|story| story.replicas.moved);
     assert!(made > 0 && lost > 0 && moved > 0, "{made} replicas, {lost} lost, {moved} moved");
+    let taken = sum(|story| story.keys_taken);
+    assert!(taken > 0, "no job ever waited for a key");
+    println!("{taken} times a key was taken by a job that had waited for it");
     println!("{made} replicas made, {lost} lost, {moved} times one took a lost holder's place");
 }
 
@@ -83,12 +88,15 @@ struct Story {
     obstacles: usize,
     /// What became of replicas.
     replicas: Counts,
+    /// How often a job had a key that it had waited for.
+    keys_taken: usize,
 }
 
 fn run(seed: u64, steps: usize, people: People) -> Story {
     let mut chaos = Chaos::new(seed);
     chaos.approvals = Approvals::new(seed, people);
     chaos.replicas = Replicas::new(seed, people);
+    chaos.keys = Keys::new(seed, people);
     for step in 0..steps {
         chaos.act();
         chaos.think();
@@ -103,6 +111,7 @@ fn run(seed: u64, steps: usize, people: People) -> Story {
         approved: chaos.approvals.offered,
         obstacles: chaos.approvals.obstacles,
         replicas: chaos.replicas.counts,
+        keys_taken: chaos.keys.taken,
     }
 }
 
@@ -138,6 +147,7 @@ struct Chaos {
     taken_over: usize,
     approvals: Approvals,
     replicas: Replicas,
+    keys: Keys,
     records_checked: usize,
     /// Grows with everything that happens; tells two runs apart.
     story: usize,
@@ -195,6 +205,7 @@ impl Chaos {
             taken_over: 0,
             approvals: Approvals::new(seed, People::Away),
             replicas: Replicas::new(seed, People::Away),
+            keys: Keys::new(seed, People::Away),
             records_checked: 0,
             story: 0,
             incarnations: 0,
@@ -287,6 +298,7 @@ impl Chaos {
         }
         lines.push("timeout 200h".into());
         lines.extend(self.approvals.wishes());
+        lines.extend(self.keys.wish());
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let mut spec = spec(name, &lines);
         if self.random.below(2) == 0 {
@@ -625,7 +637,8 @@ impl Chaos {
             Action::Withdraw { job } => assert!(self.offered.remove(&job), "seed {}", self.seed),
             Action::Fail { job, .. } => self.abort(job),
             Action::Stopped { job } => self.stopped(job),
-            Action::WorkerChanged { .. } => {}
+            Action::Replace { job, .. } => self.abort(job),
+            Action::WorkerChanged { .. } | Action::LineMoved { .. } => {}
         }
     }
 
@@ -693,6 +706,7 @@ impl Chaos {
             }
         }
         self.check_records();
+        self.check_keys(&scene);
         if step.is_multiple_of(5) {
             self.check_kept(&scene);
             assert_eq!(self.world.portrait(), self.world.portrait_of_replay(), "{scene}");

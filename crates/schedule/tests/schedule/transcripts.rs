@@ -8,7 +8,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use votum_ids::{Digest, JobId, WorkerId};
 use votum_job::{
-    AttemptEnd, AttemptState, Base, DryVoteAnswer, FailureKind, Finding, ListedAttempt,
+    AttemptEnd, AttemptState, Base, ConcurrencyKey, DryVoteAnswer, FailureKind, Finding,
+    ListedAttempt,
 };
 use votum_schedule::{Action, Drain, Event, LiveAttempts, Removal, RescuePlan, Submission};
 
@@ -40,7 +41,7 @@ fn every_transcript_tells_what_happens() {
 
 /// Performs the commands of a transcript and returns it with what really happens.
 fn retold(transcript: &str) -> String {
-    let mut stage = Stage { world: World::new(), incarnation: 0 };
+    let mut stage = Stage { world: World::new(), incarnation: 0, key_set_aside: None };
     let mut told = String::new();
     let mut lines = transcript.lines().peekable();
     let mut command: Vec<&str> = Vec::new();
@@ -65,6 +66,8 @@ struct Stage {
     world: World,
     /// Of the last start of a daemon.
     incarnation: u128,
+    /// Of the last job that was set aside.
+    key_set_aside: Option<ConcurrencyKey>,
 }
 
 impl Stage {
@@ -132,6 +135,7 @@ impl Stage {
                 let why = "the job is aborted".to_owned();
                 self.world.step(Event::Aborting { job: job(name), why });
             }
+            ["free" | "set-aside" | "settled", name] => self.key(words[0], &job(name)),
             ["commit", name] => self.world.step(Event::Committing { job: job(name) }),
             ["close", name] => self.world.step(Event::Closed { job: job(name) }),
             ["share-lost", name, holder, uid] => {
@@ -153,6 +157,20 @@ impl Stage {
             other => panic!("no command {other:?}"),
         }
         String::new()
+    }
+
+    /// Says who needs its key no longer, or keeps it although its records cannot be read.
+    fn key(&mut self, what: &str, id: &JobId) {
+        let known = self.world.scheduler.spec(id).and_then(|spec| spec.concurrency.as_ref());
+        let key = known.map_or_else(|| self.key_set_aside.clone(), |known| Some(known.key.clone()));
+        let (job, key) = (id.clone(), key.unwrap());
+        if what == "set-aside" {
+            self.key_set_aside = Some(key.clone());
+            self.world.step(Event::Closed { job: job.clone() });
+            self.world.step(Event::SetAside { job, key });
+        } else {
+            self.world.step(Event::KeyFreed { job, key });
+        }
     }
 
     /// Lets a person want something of a job.

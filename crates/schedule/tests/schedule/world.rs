@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use votum_ids::{Epoch, Incarnation, JobId, WorkerId};
 use votum_job::{AttemptEnd, InputSource};
 use votum_machine::{Machine as _, Moment, WallTime};
-use votum_schedule::{Action, Config, Event, JobState, Record, Rescue, Scheduler, TaskStanding};
+use votum_schedule::{
+    Action, Config, Event, InLine, JobState, Record, Rescue, Scheduler, TaskStanding,
+};
 
 /// The scheduler, what it recorded, and the world's clock.
 pub(crate) struct World {
@@ -152,6 +154,10 @@ pub(crate) fn show(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     for pause in &view.summary.holds {
         write!(shown, ", paused by {}: {}", pause.by, pause.reason).unwrap();
     }
+    if let Some(InLine { key, holder, ahead }) = scheduler.in_line(job) {
+        let holder = holder.map_or("nobody".to_owned(), |holder| holder.to_string());
+        write!(shown, ", waits for {holder}, which has {key}, {ahead} before it").unwrap();
+    }
     shown.push('\n');
     for task in view.tasks {
         write!(shown, "  {} {}", task.task, task.state.word()).unwrap();
@@ -178,7 +184,9 @@ fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
     let view = scheduler.job(now, job).unwrap();
     let summary = &view.summary;
     let mut shown = format!("{job} {} of {} staged", summary.staged, summary.tasks);
-    writeln!(shown, ", {:?}", summary.holds).unwrap();
+    // Who is before it in line is told by what other machines know.
+    let waits = scheduler.in_line(job).is_some();
+    writeln!(shown, ", {:?}, waits in line: {waits}", summary.holds).unwrap();
     // When the same was found once more is no fact.
     let found = scheduler.last_dry_vote(job);
     let found = found.map(|found| (found.complete, &found.findings, found.omitted));
@@ -198,7 +206,11 @@ fn portrait(scheduler: &Scheduler, now: Moment, job: &JobId) -> String {
 
 fn tell_record(record: &Record) -> String {
     let text = match record {
-        Record::Received { job, .. } => format!("received {job}"),
+        Record::Received { job, in_line: None, .. } => format!("received {job}"),
+        Record::Received { job, in_line: Some(number), .. } => {
+            format!("received {job}, number {number} in line")
+        }
+        Record::KeyTaken { job } => format!("{job} takes its key"),
         Record::Assigned { attempt, number, worker, .. } => {
             format!("assigned {attempt} to {worker} (attempt {number})")
         }
@@ -318,6 +330,8 @@ fn tell_action(action: &Action) -> String {
         Action::Fail { job, reason, message } => {
             format!("report {job} failed, {reason}: {message}\n")
         }
+        Action::Replace { job, by, who } => format!("report {job} replaced by {by} of {who}\n"),
+        Action::LineMoved { jobs } => format!("report line moved {jobs:?}\n"),
         Action::Stopped { job } => format!("report {job} stopped\n"),
         Action::WorkerChanged { worker } => format!("report worker {worker}\n"),
     }

@@ -77,6 +77,7 @@ pub(crate) fn decision(name: &JobId, verdict: &str, lines: &[&str]) -> Event {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: Duration::ZERO,
+        concurrency: None,
         tasks: FlatMap::new(),
         effects: BTreeMap::new(),
     };

@@ -14,11 +14,12 @@ use votum_ids::{
 };
 use votum_job::{
     Amount, Assignment, AttemptEnd, AttemptState, Base, Candidate, CheckpointHolder,
-    CheckpointPolicy, Comeback, Compensation, DryVoteAnswer, DryVoteRequest, EffectSpec,
-    EffectWork, Failure, FailureKind, Finding, HealthCheck, HeldCheckpoint, HookRole, InputSource,
-    InputSpec, JobSpec, ListedAttempt, OnExhausted, OnUnknown, OnUnreachable, OutputSpec,
-    Placement, Program, Progress, ResolvedInput, Resources, ResumePoint, RetryPolicy, Role,
-    SealedAs, SelfReport, StagedOutput, Step, TaskSignal, TaskSpec, Trigger, Usage,
+    CheckpointPolicy, Comeback, Compensation, Concurrency, ConcurrencyKey, ConcurrencyPolicy,
+    DryVoteAnswer, DryVoteRequest, EffectSpec, EffectWork, Failure, FailureKind, Finding,
+    HealthCheck, HeldCheckpoint, HookRole, InputSource, InputSpec, JobSpec, ListedAttempt,
+    OnExhausted, OnUnknown, OnUnreachable, OutputSpec, Placement, Program, Progress, ResolvedInput,
+    Resources, ResumePoint, RetryPolicy, Role, SealedAs, SelfReport, StagedOutput, Step,
+    TaskSignal, TaskSpec, Trigger, Usage,
 };
 use votum_machine::WallTime;
 use votum_wire::{
@@ -28,9 +29,9 @@ use votum_wire::{
     HookAttempt, HookKind, HookState, HookView, IndexState, Inventory, JobDamage, JobHolder,
     JobState, JobView, JournalView, LogPiece, LogStream, Malformed, Outcome, OutputState,
     OutputView, ParticipantView, PauseOrigin, PauseView, PeerInquiry, QuarantineView,
-    QuarantinedStream, RecordDamage, ReportView, ResolutionView, TaskState, TaskView, Translate,
-    TrialOutcome, TrialView, UnreadableJob, Verdict, Versions, WorkerDamage, WorkerState,
-    WorkerView,
+    QuarantinedStream, QueueView, RecordDamage, ReportView, ResolutionView, TaskState, TaskView,
+    Translate, TrialOutcome, TrialView, UnreadableJob, Verdict, Versions, WorkerDamage,
+    WorkerState, WorkerView,
     approval::ApproveJob,
     artifact::{GetArtifact, LogChunk, ReadArtifact, ReadLogs},
     case::{CasePage, GetCase, ResolveCase},
@@ -468,6 +469,10 @@ pub(crate) fn spec() -> JobSpec {
         dry_vote: Some(Duration::from_secs(90)),
         on_exhausted: OnExhausted::Pause,
         keep_staged: Duration::from_hours(2),
+        concurrency: Some(Concurrency {
+            key: concurrency_key(),
+            policy: ConcurrencyPolicy::Replace,
+        }),
         tasks: tasks.collect(),
         effects: effects(),
     }
@@ -580,6 +585,10 @@ fn effects() -> BTreeMap<TaskId, EffectSpec> {
 }
 
 /// Returns a job of which everything is known.
+fn concurrency_key() -> ConcurrencyKey {
+    ConcurrencyKey::new("nightly/eu:1").unwrap()
+}
+
 pub(crate) fn job() -> JobView {
     JobView {
         job: job_id(),
@@ -607,6 +616,7 @@ pub(crate) fn job() -> JobView {
         rescued_from: Some(job_id()),
         kept_until: Some(WallTime(1_800_000_000_007)),
         kept_release: Some(kept_release()),
+        queue: Some(QueueView { key: concurrency_key(), holder: Some(job_id()), ahead: 2 }),
         rescued_by: Some(job_id()),
         quarantine: Some(quarantine()),
         worker_damages: vec![WorkerDamage {

@@ -100,6 +100,7 @@ impl Oracle {
                 self.promise(Decision::Abort, "it was shown as decided to abort")
             }
             JobState::Received
+            | JobState::Queued
             | JobState::Running
             | JobState::AwaitingApproval
             | JobState::Preparing => hold(self.promised.is_none(), || {

@@ -14,6 +14,7 @@ impl Chaos {
         for (_, record) in &self.world.records[self.records_checked..].to_vec() {
             self.follow_approvals(record);
             self.replicas.follow(record);
+            self.keys.follow(record);
             match record {
                 Record::Paused { job, .. } => {
                     self.paused.insert(job.clone());

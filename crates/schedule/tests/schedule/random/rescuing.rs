@@ -19,6 +19,7 @@ impl Chaos {
         let keeps = self.world.scheduler.spec(&job).is_some_and(|spec| !spec.keep_staged.is_zero());
         let rescue = self.world.scheduler.rescuable(&job);
         if keeps && !self.healing && rescue.is_some_and(|rescue| !rescue.kept.is_empty()) {
+            self.free_key(&job);
             self.kept.insert(job);
         } else {
             self.close(job);
