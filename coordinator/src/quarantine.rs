@@ -424,7 +424,11 @@ fn replayed(anchor: WallTime, records: &[Stamped<JobRecord>]) -> (Scheduler, Opt
 
 /// Says where a job stood, from all its records so far.
 fn state(open: &OpenJob, records: &[Stamped<JobRecord>]) -> JobState {
-    let mut state = if open.started.is_some() { JobState::Running } else { JobState::Received };
+    let mut state = match open.started {
+        Some(_) => JobState::Running,
+        None if open.since.is_none() => JobState::Queued,
+        None => JobState::Received,
+    };
     for Stamped { record, .. } in records {
         state = match (&record.commit, record.closing.is_some(), state) {
             (Some(CoordinatorRecord::CommitDecided { .. }), false, _) => JobState::Committing,

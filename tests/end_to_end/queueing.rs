@@ -131,7 +131,7 @@ fn jobs_of_other_keys_and_of_none_do_not_wait() {
 fn a_key_is_free_when_the_last_compensation_is_over() {
     let cluster = patient();
     let undo = wait_for_file(&cluster, "undone");
-    let book = TaskDraft::new("book").compensated(&undo);
+    let book = TaskDraft::new("book").runs("true").compensated(&undo);
     let fails = TaskDraft::new("fails").needs("book").attempts(1).runs("exit 7");
     let first = JobDraft::new("books").keyed("nightly", ConcurrencyPolicy::Queue);
     let first = cluster.submit(&first.task(book).task(fails).spec());

@@ -203,6 +203,11 @@ fn explain(fault: Fault, request: &SubmitJob) -> Fault {
     {
         return fault.hint(format!("who has it:  votum show {job}"));
     }
+    if fault.is(&Reason::ConcurrencyKeyHeld)
+        && let Some(holder) = fault.part("holder").map(str::to_owned)
+    {
+        return fault.hint(format!("what it does:  votum show {holder}"));
+    }
     if fault.is(&Reason::RequestIdReused) {
         return fault.hint("one request id stands for one job file; draw another");
     }
@@ -265,7 +270,11 @@ fn received(submitted: &Submitted, view: &JobView) -> String {
     let place =
         if workers.is_empty() { String::new() } else { format!(" on {}", workers.join(", ")) };
     let verb = if submitted.duplicate { "received before:" } else { "received" };
-    format!("{verb} {}  ({tasks}{place})", view.job)
+    let waits = match &view.queue {
+        Some(_) => format!("\n  queued:  {}", view.state_message),
+        None => String::new(),
+    };
+    format!("{verb} {}  ({tasks}{place}){waits}", view.job)
 }
 
 fn no_job() -> Fault {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use votum_ids::{ClusterId, Epoch, Incarnation, WorkerUid};
 use votum_wire::view::{
     CheckpointView, ClusterView, DrainView, IndexState, JobState, JobView, JournalView,
-    QuarantinedStream, TaskState, WorkerState, WorkerView,
+    QuarantinedStream, QueueView, TaskState, WorkerState, WorkerView,
 };
 use votum_wire::{ForcedKind, ForcedView, PauseOrigin, PauseView};
 
@@ -369,6 +369,31 @@ fn a_pipe_gets_one_line_for_each_change() {
   6m 44s  task load COMMITTED on s3
   6m 44s  task report COMMITTED on s2",
     );
+}
+
+#[test]
+fn a_job_in_line_says_whom_it_waits_for() {
+    let mut view = samples::running();
+    view.state = JobState::Queued;
+    let (key, holder) = ("nightly".parse().unwrap(), "nightly-sales-7k2m9x4p".parse().unwrap());
+    view.queue = Some(QueueView { key, holder: Some(holder), ahead: 2 });
+    view.state_message = "waits for nightly-sales-7k2m9x4p, which holds the key nightly; 2 wait \
+                          before it"
+        .to_owned();
+    let mut before = view.clone();
+    before.state_message = "waits for another".to_owned();
+    let lines = timeline::changes(Some(&before), &view, at(60));
+    assert_eq!(
+        lines,
+        ["  1m 00s  job nightly-sales-k3f9x2ab QUEUED: waits for nightly-sales-7k2m9x4p, which \
+          holds the key nightly; 2 wait before it"]
+    );
+    assert_eq!(timeline::changes(Some(&view), &view, at(61)), [""; 0]);
+    let explained = explain::explain(&view, &[], at(60));
+    let waits =
+        "nightly-sales-7k2m9x4p, which holds the key nightly, and 2 jobs that wait before it.";
+    assert_eq!(explained.waits, [waits]);
+    assert!(explained.commands.iter().any(|line| line.ends_with("explain nightly-sales-7k2m9x4p")));
 }
 
 #[test]

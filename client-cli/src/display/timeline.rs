@@ -13,8 +13,9 @@ use super::{amount, attempts, dry_vote, hooks, job, outcome};
 pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) -> Vec<String> {
     let mut lines = Vec::new();
     let before_state = before.map(|before| before.state);
-    if before.map(JobView::word) != Some(after.word()) && !after.state.is_final() {
-        lines.push(format!("job {} {}", after.job, after.word()));
+    let stands = standing(after);
+    if before.map(standing).as_ref() != Some(&stands) && !after.state.is_final() {
+        lines.push(format!("job {} {stands}", after.job));
     }
     task_lines(before, after, now, |state| !follows_from_decision(state), &mut lines);
     lines.extend(dry_vote::changes(before, after));
@@ -36,6 +37,22 @@ pub(crate) fn changes(before: Option<&JobView>, after: &JobView, now: WallTime) 
     lines.iter().map(|line| format!("{at:>8}  {line}")).collect()
 }
 
+/// Says where a job stands, and whom it waits for in line.
+fn standing(view: &JobView) -> String {
+    match view.state {
+        JobState::Queued => format!("{}: {}", view.word(), view.state_message),
+        JobState::Received
+        | JobState::Running
+        | JobState::AwaitingApproval
+        | JobState::Preparing
+        | JobState::Committing
+        | JobState::Committed
+        | JobState::Aborting
+        | JobState::Aborted
+        | JobState::Quarantined => view.word().to_owned(),
+    }
+}
+
 /// What a job waits for, each told once, as soon as it has been so for two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
@@ -48,7 +65,9 @@ impl Waits {
     /// Returns a line for each reason that keeps tasks from getting on, and was not told before.
     pub(crate) fn look(&mut self, view: &JobView, now: WallTime) -> Vec<String> {
         let mut reasons = BTreeMap::<String, (&str, Vec<&str>)>::new();
-        for task in &view.tasks {
+        // What the job as a whole waits for was told of it.
+        let queued = view.state == JobState::Queued;
+        for task in view.tasks.iter().filter(|_| !queued) {
             let stands = match task.state {
                 TaskState::Ready | TaskState::Starting | TaskState::Running | TaskState::Staged => {
                     true

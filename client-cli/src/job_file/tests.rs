@@ -36,6 +36,30 @@ fn a_piped_text_is_read_in_the_syntax_it_shows() {
     }
 }
 
+#[test]
+fn a_key_alone_is_one_to_wait_for_and_its_parameters_are_put_in() {
+    let read = |key: &str| {
+        let text = format!(
+            "version: 1\nname: sales\nparams: {{ region: eu }}\nconcurrency: {key}\ntasks: {{ a: {{ run: ./a }} }}\n"
+        );
+        let (yaml, refused) = (Some(Syntax::Yaml), MissingParams::Refused);
+        parse("job.yaml", text.as_bytes(), yaml, &GivenParams::default(), refused)
+    };
+    let concurrency = read("\"sales/${{ params.region }}\"").unwrap().concurrency.unwrap();
+    assert_eq!(concurrency.key.as_str(), "sales/eu");
+    assert_eq!(concurrency.policy, votum_job::ConcurrencyPolicy::Queue);
+    for (wrong, why) in [
+        ("a b", "only letters, digits"),
+        ("\"\"", "it is empty"),
+        ("{ policy: queue }", "`concurrency` has no `key`"),
+        ("{ key: a, policy: wait }", "write `queue`, `reject` or `replace`"),
+        ("{ key: \"${{ params.day }}\" }", "unknown parameter `day`"),
+    ] {
+        let told = read(wrong).unwrap_err().to_string();
+        assert!(told.contains(why) && told.contains("job.yaml:4"), "{wrong}: {told}");
+    }
+}
+
 /// Returns a file of the repository.
 fn repository(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

@@ -5,7 +5,7 @@ use crate::{Scheduler, active_job::Phase};
 /// How many tasks of open jobs stand where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaskFigures {
-    /// They wait for other tasks, for another attempt, or for a job that is held.
+    /// They wait for other tasks, for another attempt, or for a job that is held or in line.
     pub waiting: u64,
     /// They wait for a worker: the depth of the queue.
     pub ready: u64,
