@@ -27,6 +27,15 @@ impl Engine {
         }
     }
 
+    /// Says whether a job would be refused for one of which a start has still to find out whether it
+    /// needs its key.
+    pub(super) fn is_key_unsettled(&self, spec: &JobSpec) -> bool {
+        match self.admit_key(spec) {
+            Err(Refusal::KeyHeld { holder, .. }) => self.is_unsettled(&holder),
+            Err(_) | Ok(()) => false,
+        }
+    }
+
     /// Says whether a job waits behind another one from its receipt on.
     pub(super) fn will_wait(&self, spec: &JobSpec) -> bool {
         let wanted = spec.concurrency.as_ref();

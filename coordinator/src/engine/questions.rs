@@ -12,6 +12,9 @@ impl Engine {
             {
                 return self.pending.push_back(Pending::Asked { reply, question });
             }
+            Question::Submit { ref spec, .. } if self.is_key_unsettled(spec) => {
+                return self.pending.push_back(Pending::Asked { reply, question });
+            }
             Question::Submit { intent, job, spec, submission } => {
                 self.submit(turn, intent, job, spec, submission)
             }

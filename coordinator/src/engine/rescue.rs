@@ -189,11 +189,14 @@ impl Engine {
         self.pending.push_back(Pending::Schedule(event));
     }
 
-    /// Says whether a step that waits decides what an aborted job keeps: its abort that is resumed
-    /// after a restart, or the end of its keeping.
+    /// Says whether a step that waits decides what an aborted job keeps, or whether a job needs its
+    /// key: its abort that is resumed after a restart, the end of its keeping, or that of its need.
     pub(super) fn is_unsettled(&self, id: &JobId) -> bool {
         self.pending.iter().any(|pending| match pending {
-            Pending::Schedule(votum_schedule::Event::Aborting { job, .. })
+            Pending::Schedule(
+                votum_schedule::Event::Aborting { job, .. }
+                | votum_schedule::Event::KeyFreed { job, .. },
+            )
             | Pending::Superseded { job } => job == id,
             Pending::Schedule(_)
             | Pending::Settle(_)

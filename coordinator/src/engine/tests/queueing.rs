@@ -68,6 +68,25 @@ fn who_does_not_wait_is_refused_and_told_who_has_the_key() {
 }
 
 #[test]
+fn nobody_is_refused_for_a_job_that_a_start_has_still_to_look_at() {
+    let mut world = World::new();
+    let (keeps, asked) = (Duration::from_secs(200), ConcurrencyPolicy::Queue);
+    let _received = submit_spec(&mut world, job(), asked, |spec| spec.keep_staged = keeps);
+    let attempt = world.started_attempt();
+    world.frame(FromWorker::Ended { attempt, end: sealed() });
+    let _cancelled = world.cancel();
+    world.settle(Event::Tick);
+    assert_eq!(state(&world, &job()), Some(JobState::Aborted));
+    world.restart(ANCHOR);
+    let early = submit(&mut world, other(), ConcurrencyPolicy::Reject);
+    assert_eq!((early.record, early.actions), (None, Vec::new()));
+    let settled = world.settle(Event::Tick);
+    let is_received =
+        |action: &Action| matches!(action, Action::Reply { answer: Answer::Received { .. }, .. });
+    assert!(settled.actions.iter().any(is_received), "{:#?}", settled.actions);
+}
+
+#[test]
 fn a_quarantined_job_keeps_its_key_until_a_person_has_settled_it() {
     let mut world = World::new();
     let _received = submit(&mut world, job(), ConcurrencyPolicy::Queue);
@@ -94,7 +113,18 @@ fn a_quarantined_job_keeps_its_key_until_a_person_has_settled_it() {
 
 /// Hands a job with the key in, each under a request of its own.
 fn submit(world: &mut World, id: JobId, policy: ConcurrencyPolicy) -> Reaction<Record, Action> {
+    submit_spec(world, id, policy, |_| ())
+}
+
+/// Does so with a job that says more of itself.
+fn submit_spec(
+    world: &mut World,
+    id: JobId,
+    policy: ConcurrencyPolicy,
+    say: impl FnOnce(&mut JobSpec),
+) -> Reaction<Record, Action> {
     let mut spec = spec("sales", "s1");
+    say(&mut spec);
     spec.concurrency = Some(Concurrency { key: key(), policy });
     let number = id.as_str().bytes().map(u128::from).sum();
     let request = RequestId(Uuid::from_u128(number));

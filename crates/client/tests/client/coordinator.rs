@@ -351,6 +351,7 @@ pub(crate) fn spec() -> JobSpec {
         dry_vote: None,
         on_exhausted: OnExhausted::Abort,
         keep_staged: limit,
+        concurrency: None,
         tasks: FlatMap::new(),
         effects: BTreeMap::new(),
     }
