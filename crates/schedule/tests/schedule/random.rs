@@ -747,6 +747,8 @@ impl Chaos {
             }
             self.approve_all();
             self.decide();
+            // What else is due must not keep the workers from being heard.
+            self.world.heartbeats();
             self.pass(Duration::from_secs(5));
             self.serve();
             self.check(round);
