@@ -158,7 +158,7 @@ const TOLD = {
     note(job, event);
   },
   replicated: about, replica_lost: about, checkpoint_held: about, checkpoint_gone: about, returned: about,
-  dry_voted: note,
+  key_taken: note, dry_voted: note,
   paused(job, event) {
     job.pause = { by: event.by, reason: event.text, createTime: event.createTime };
   },
