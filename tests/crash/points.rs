@@ -130,11 +130,13 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(crate) const AT_FIRST_START: [&str; 3] =
     ["journal.before_segment", "journal.segment_written", "journal.segment_named"];
 /// What no small job reaches, and who tries it instead.
-pub(crate) const UNREACHABLE: [(&str, &str); 4] = [
+pub(crate) const UNREACHABLE: [(&str, &str); 6] = [
     ("journal.before_head", "64 MiB of dead records are needed; journal/tests/crash.rs tries it"),
     ("journal.after_head", "64 MiB of dead records are needed; journal/tests/crash.rs tries it"),
     ("shadow.retire.after_rename", "two earlier jobs are needed; end_to_end/retiring.rs tries it"),
     ("shadow.retire.after_removal", "two earlier jobs are needed; shadow/retiring.rs tries it"),
+    ("shadow.publish.after_clearing", "a revert is needed; end_to_end/reverting.rs tries it"),
+    ("shadow.publish.after_bringing_back", "a revert is needed; shadow/putting_back.rs tries it"),
 ];
 /// Points in the process that supervises an attempt; it passes each of them once.
 const IN_SUPERVISOR: [&str; 2] = ["process.after_spawn", "process.before_exit_record"];

@@ -10,7 +10,9 @@ use votum_commit::{Objection, ParticipantEvent, Pledge, Vote};
 use votum_crashpoint::crash_point;
 use votum_ids::{AttemptId, JobId, TxnId};
 use votum_job::Size;
-use votum_shadow::{CheckError, Depth, PublishError, Sealed, StorageError, TargetError};
+use votum_shadow::{
+    CheckError, Depth, PublishError, PutBackError, Sealed, StorageError, TargetError,
+};
 
 use crate::{
     event::Event,
@@ -77,7 +79,11 @@ pub(crate) fn objection(error: &CheckError) -> Objection {
     let reason = match error {
         CheckError::NotHeld { .. } | CheckError::OtherDigest { .. } => return Objection::NotHeld,
         CheckError::Changed { .. } => "STAGED_CHANGED",
-        CheckError::Storage(_) | CheckError::Target(TargetError::Storage(_)) => "STORAGE_FAILED",
+        CheckError::PutBack(PutBackError::Gone { .. }) => "RETIRED_VERSIONS_GONE",
+        CheckError::PutBack(PutBackError::Storage(_))
+        | CheckError::Storage(_)
+        | CheckError::Target(TargetError::Storage(_)) => "STORAGE_FAILED",
+        CheckError::PutBack(_) => "NOT_REVERTIBLE",
         CheckError::Target(target) => match target {
             TargetError::Occupied { .. } => "TARGET_EXISTS",
             TargetError::OutsideRoots { .. } => "TARGET_OUTSIDE_ROOTS",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use votum_ids::{AttemptId, Existing, OutputName, Target, TargetKind};
 use votum_job::{Assignment, Failure, FailureKind, OutputSpec, Size, StagedOutput, TaskSpec};
 use votum_shadow::{
-    Declared, FileMode, InvalidMode, InvalidPath, OutputPath, Presence, SealError, Sealed,
-    StageError, TargetPath,
+    Declared, FileMode, InvalidMode, InvalidPath, OutputPath, Presence, PutBackError, SealError,
+    Sealed, StageError, TargetError, TargetPath,
 };
 
 use crate::{
@@ -45,11 +45,30 @@ fn seal_now(shell: &Shell, assignment: &Assignment) -> Result<Vec<StagedOutput>,
             | SealError::Refused { .. }
             | SealError::TooManyEntries { .. }
             | SealError::TooLarge { .. } => FailureKind::OutputRefused,
+            SealError::PutBack(error) => kind_of(error),
             SealError::Storage(_) => FailureKind::StorageFailed,
         };
         failure(kind, sentence(&error))
     })?;
     Ok(report(shell, &assignment.attempt, &sealed))
+}
+
+/// Says whether another attempt may be able to put back what this one could not.
+fn kind_of(error: &PutBackError) -> FailureKind {
+    match error {
+        PutBackError::NotOver { .. } | PutBackError::NotListed { .. } => {
+            FailureKind::InputUnavailable
+        }
+        PutBackError::Storage(_) | PutBackError::Target(TargetError::Storage(_)) => {
+            FailureKind::StorageFailed
+        }
+        PutBackError::NotPublished { .. }
+        | PutBackError::Replaced { .. }
+        | PutBackError::Changed { .. }
+        | PutBackError::Gone { .. }
+        | PutBackError::Unknown { .. }
+        | PutBackError::Target(_) => FailureKind::OutputRefused,
+    }
 }
 
 /// Says what is wrong with the outputs, with sizes as people read them.
@@ -65,6 +84,7 @@ fn sentence(error: &SealError) -> String {
         | SealError::TargetForm { .. }
         | SealError::Refused { .. }
         | SealError::TooManyEntries { .. }
+        | SealError::PutBack(_)
         | SealError::Storage(_) => chain(error),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     fault::{StorageError, fault},
     layout::{self, Generation, leads_to_generation},
     path::TargetPath,
+    put_back::PutBackError,
     seal::{Sealed, SealedOutput},
     site::{Survey, TargetError, Way},
     target::{Existing, Target},
@@ -70,7 +71,13 @@ impl Shadow {
                 attempt: pledge.attempt.clone(),
                 output: pledge.output.clone(),
             })?;
-        self.check_content(pledge, output, depth)?;
+        match &output.put_back {
+            None => self.check_content(pledge, output, depth)?,
+            Some(put_back) => {
+                check_digest(pledge, output)?;
+                self.check_put_back(output, put_back)?;
+            }
+        }
         let target = pledge.target.as_ref();
         Ok(target.map(|target| self.check_target(pledge, output, target)).transpose()?)
     }
@@ -81,12 +88,8 @@ impl Shadow {
         output: &SealedOutput,
         depth: Depth,
     ) -> Result<(), CheckError> {
-        let Pledge { attempt, output: name, digest, .. } = pledge;
-        let held = output.manifest.digest();
-        if held != *digest {
-            let (output, pledged) = (name.clone(), *digest);
-            return Err(CheckError::OtherDigest { output, held, pledged });
-        }
+        let Pledge { attempt, output: name, .. } = pledge;
+        check_digest(pledge, output)?;
         let gone = || CheckError::NotHeld { attempt: attempt.clone(), output: name.clone() };
         let path = output.path.path();
         let parent = match self.open_staged_parent(attempt, output) {
@@ -165,6 +168,14 @@ impl Shadow {
     }
 }
 
+fn check_digest(pledge: &Pledge, output: &SealedOutput) -> Result<(), CheckError> {
+    let (held, pledged) = (output.manifest.digest(), pledge.digest);
+    if held == pledged {
+        return Ok(());
+    }
+    Err(CheckError::OtherDigest { output: pledge.output.clone(), held, pledged })
+}
+
 /// Where a target really lies, and what that means for the others of the job.
 pub(crate) struct Place<'a> {
     real_path: PathBuf,
@@ -235,6 +246,9 @@ pub enum CheckError {
     /// It could not be published where it should be.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// What stood at the target before cannot be put back.
+    #[error(transparent)]
+    PutBack(#[from] PutBackError),
     /// The filesystem refused.
     #[error(transparent)]
     Storage(#[from] StorageError),

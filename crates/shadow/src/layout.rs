@@ -1,5 +1,6 @@
 //! Where everything lies: identifiers to names of files, and back. Pure.
 
+use serde::{Deserialize, Serialize};
 use votum_ids::{AttemptId, CheckpointId, Epoch, FencingToken, JobId, OutputName, TaskId};
 
 /// The folder in every publish root that belongs to Votum.
@@ -10,6 +11,8 @@ pub(crate) const GENERATIONS: &str = "gen";
 pub(crate) const TARGETS: &str = "targets";
 /// Of a target: a link whose text is its path below the root, for people.
 pub(crate) const TARGET_TEXT: &str = "path";
+/// In place of a link to an earlier generation: nothing stood at the target.
+pub(crate) const NOTHING: &str = "nothing";
 /// Of an attempt: scratch of the program, its working directory.
 pub(crate) const WORK: &str = "work";
 /// Of an attempt: where the program leaves its outputs.
@@ -71,11 +74,14 @@ pub(crate) fn parse_checkpoint(job: &JobId, task: &TaskId, name: &str) -> Option
 }
 
 /// Names one published content: of one output of one task of one job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Generation {
-    pub(crate) job: JobId,
-    pub(crate) task: TaskId,
-    pub(crate) output: OutputName,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The job.
+    pub job: JobId,
+    /// The task.
+    pub task: TaskId,
+    /// The output.
+    pub output: OutputName,
 }
 
 impl Generation {
@@ -96,7 +102,7 @@ impl Generation {
         }
     }
 
-    /// Names the link to an earlier generation that stood at the target.
+    /// Names the note of what stood at the target before: the link, or [`NOTHING`].
     pub(crate) fn name_of_earlier(&self) -> String {
         format!("{}.earlier", self.name())
     }

@@ -20,10 +20,12 @@ use crate::{
     Shadow,
     beneath::{Made, look, make_dir, open_dir, open_file, sync_dir},
     fault::{SYNC, StorageError, fault},
-    layout::{self, Generation, leads_to_generation},
+    layout::{self, Generation, generation_path, leads_to_generation},
     manifest::DIRECTORY_MODE,
+    put_back::{Ordinary, PutBack, Stood, last_kept},
     seal::SealedOutput,
-    site::{Ground, TargetError},
+    site::{Ground, Site, TargetError},
+    standing::stands,
     syncs::Syncs,
     target::Target,
     verify::{Depth, Mismatch, Modes, verify},
@@ -56,26 +58,6 @@ impl Shadow {
         output: &SealedOutput,
         target: &Target,
     ) -> Result<Published, PublishError> {
-        self.publish_with(attempt, output, target, Earlier::Forgotten)
-    }
-
-    /// The same, so that a link to an earlier generation can be put back.
-    pub(crate) fn publish_keeping(
-        &self,
-        attempt: &AttemptId,
-        output: &SealedOutput,
-        target: &Target,
-    ) -> Result<Published, PublishError> {
-        self.publish_with(attempt, output, target, Earlier::Kept)
-    }
-
-    fn publish_with(
-        &self,
-        attempt: &AttemptId,
-        output: &SealedOutput,
-        target: &Target,
-        earlier: Earlier,
-    ) -> Result<Published, PublishError> {
         if target.form() != output.path.form() {
             let (target, output) = (target.path().clone(), output.name.clone());
             return Err(TargetError::Form { target, output }.into());
@@ -85,15 +67,36 @@ impl Shadow {
         let shelf = Shelf::open(&site.root.dir, generation)?;
         crash_point!("shadow.publish.after_generation_dir");
 
-        let moved = self.move_in(attempt, output, &shelf)?;
         let mut syncs = Syncs::default();
-        shelf.set_mode(target, &mut syncs)?;
+        let moved = if output.put_back.is_none() {
+            let moved = self.move_in(attempt, output, &shelf)?;
+            shelf.set_mode(target, &mut syncs)?;
+            moved
+        } else {
+            shelf.sync_name()?;
+            Made::Earlier
+        };
+        let shown = output.shows(attempt);
+        if !shelf.has(&shown)? {
+            let (attempt, output) = (attempt.clone(), output.name.clone());
+            return Err(PublishError::Lost { attempt, output });
+        }
+        shelf.note_before(&site, &shown)?;
+        crash_point!("shadow.publish.after_note");
         shelf.sync(syncs)?;
         crash_point!("shadow.publish.after_generation_fsync");
 
         let ground = site.occupy()?;
         crash_point!("shadow.publish.after_parents");
-        shelf.flip(&ground, site.path.name(), earlier)?;
+        match &shown {
+            Stood::Generation(shown) => shelf.flip(&ground, site.path.name(), shown)?,
+            Stood::Nothing => shelf.clear(&ground, site.path.name())?,
+            Stood::Ordinary(wanted) => {
+                if let Some(PutBack { kept_by, .. }) = &output.put_back {
+                    shelf.bring_back(&ground, site.path.name(), kept_by, wanted)?;
+                }
+            }
+        }
 
         match (moved, ground.made) {
             (Made::Here, Made::Earlier) => sync_dir(&ground.dir).map_err(site.fault(SYNC))?,
@@ -182,13 +185,6 @@ enum Presence {
     Absent,
 }
 
-/// What becomes of a link to an earlier generation that stood at the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Earlier {
-    Forgotten,
-    Kept,
-}
-
 /// Where the generations of one job lie in a root, and one of them.
 pub(crate) struct Shelf {
     pub(crate) generation: Generation,
@@ -263,13 +259,101 @@ impl Shelf {
         syncs.finish()
     }
 
-    /// Lets the target lead to the generation, in one step.
-    fn flip(&self, ground: &Ground, name: &str, earlier: Earlier) -> Result<(), PublishError> {
-        let text = self.generation.link_text(ground.depth());
+    /// Says whether what a target shall show is there: a link must never dangle.
+    fn has(&self, shown: &Stood) -> Result<bool, StorageError> {
+        match shown {
+            Stood::Nothing | Stood::Ordinary(_) => Ok(true),
+            Stood::Generation(shown) => {
+                let path = generation_path(shown);
+                let there = look(&self.all, &path).map_err(fault("look at", &path))?;
+                Ok(there.is_some())
+            }
+        }
+    }
+
+    /// Notes what the target leads to before the first flip: what can be put back.
+    ///
+    /// What is no generation is kept whole by the flip itself.
+    fn note_before(&self, site: &Site<'_>, shown: &Stood) -> Result<(), PublishError> {
+        let noted = self.generation.name_of_earlier();
+        let failed = |doing| fault(doing, &noted);
+        if look(&self.folder, &noted).map_err(failed("look at"))?.is_some() {
+            return Ok(());
+        }
+        let text = match site.ground()? {
+            None => layout::NOTHING.into(),
+            Some(dir) => match stands(&dir, site.path.name()).map_err(failed("look at"))? {
+                // An earlier try has flipped it.
+                stood if stood == *shown => return Ok(()),
+                Stood::Nothing => layout::NOTHING.into(),
+                Stood::Generation(_) => {
+                    link_text(&dir, site.path.name()).map_err(failed("read"))?.unwrap_or_default()
+                }
+                Stood::Ordinary(_) => return Ok(()),
+            },
+        };
+        fs::symlinkat(&*text, &self.folder, &*noted).map_err(failed("note"))?;
+        Ok(())
+    }
+
+    /// Takes away what stands at the target, in one step.
+    fn clear(&self, ground: &Ground, name: &str) -> Result<(), PublishError> {
+        let draft = self.generation.link_draft();
+        // A crash may have left here what stood at the target.
+        self.put_aside(&draft)?;
+        let flag = RenameFlags::NOREPLACE;
+        match fs::renameat_with(&ground.dir, name, &self.votum, &*draft, flag) {
+            Ok(()) => {
+                crash_point!("shadow.publish.after_clearing");
+                Ok(self.put_aside(&draft)?)
+            }
+            Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(fault("take away", name)(errno).into()),
+        }
+    }
+
+    /// Lets stand at the target what the publication of another generation has kept, in one step.
+    fn bring_back(
+        &self,
+        ground: &Ground,
+        name: &str,
+        kept_by: &Generation,
+        wanted: &Ordinary,
+    ) -> Result<(), PublishError> {
+        let failed = |doing| fault(doing, name);
+        let shelf = open_dir(&self.all, kept_by.job.as_str()).map_err(failed("open"))?;
+        let stands = Ordinary::look(&ground.dir, name).map_err(failed("look at"))?;
+        let is_back = stands.is_some_and(|stands| stands.inode == wanted.inode);
+        if let Some((kept, _)) = last_kept(&shelf, kept_by)? {
+            let is_link = || -> Result<bool, StorageError> {
+                let text = link_text(&shelf, &kept).map_err(failed("look at"))?;
+                Ok(text.is_some_and(|text| leads_to_generation(&text)))
+            };
+            if !is_back && !is_link()? {
+                let rename = |flag| fs::renameat_with(&shelf, &*kept, &ground.dir, name, flag);
+                match rename(RenameFlags::EXCHANGE) {
+                    // Somebody has removed what stood there.
+                    Err(Errno::NOENT) => rename(RenameFlags::NOREPLACE),
+                    renamed => renamed,
+                }
+                .map_err(failed("exchange"))?;
+                crash_point!("shadow.publish.after_bringing_back");
+            }
+            // A link that came from the target is noted; anything else stays.
+            if is_link()? {
+                fs::unlinkat(&shelf, &*kept, AtFlags::empty()).map_err(failed("remove"))?;
+            }
+        }
+        Ok(sync_dir(&shelf).map_err(failed(SYNC))?)
+    }
+
+    /// Lets the target lead to a generation, in one step.
+    fn flip(&self, ground: &Ground, name: &str, shown: &Generation) -> Result<(), PublishError> {
+        let text = shown.link_text(ground.depth());
         let draft = self.generation.link_draft();
         let failed = |doing| fault(doing, name);
         // A crash may have left here what stood at the target.
-        self.put_aside(&draft, earlier)?;
+        self.put_aside(&draft)?;
         if link_text(&ground.dir, name).map_err(failed("look at"))? == Some(text.clone().into()) {
             return Ok(());
         }
@@ -289,7 +373,7 @@ impl Shelf {
             match rename(RenameFlags::EXCHANGE) {
                 Ok(()) => {
                     crash_point!("shadow.publish.after_exchange");
-                    return Ok(self.put_aside(&draft, earlier)?);
+                    return Ok(self.put_aside(&draft)?);
                 }
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(failed("exchange")(errno).into()),
@@ -300,15 +384,12 @@ impl Shelf {
 
     /// Puts aside what an exchange brought from the target: a link to a
     /// generation goes, anything else is kept as generation 0.
-    fn put_aside(&self, draft: &str, earlier: Earlier) -> Result<(), StorageError> {
+    fn put_aside(&self, draft: &str) -> Result<(), StorageError> {
         if look(&self.votum, draft).map_err(fault("look at", draft))?.is_none() {
             return Ok(());
         }
         let text = link_text(&self.votum, draft).map_err(fault("look at", draft))?;
         if text.is_some_and(|text| leads_to_generation(&text)) {
-            if earlier == Earlier::Kept && self.keep_earlier(draft)? {
-                return Ok(());
-            }
             fs::unlinkat(&self.votum, draft, AtFlags::empty()).map_err(fault("remove", draft))?;
             crash_point!("shadow.publish.after_old_link");
             return Ok(());
@@ -329,25 +410,6 @@ impl Shelf {
             }
         }
         Err(fault("keep", draft)(Errno::EXIST))
-    }
-
-    /// Keeps a link to an earlier generation; says whether it was the first one.
-    fn keep_earlier(&self, draft: &str) -> Result<bool, StorageError> {
-        let (kept, flag) = (self.generation.name_of_earlier(), RenameFlags::NOREPLACE);
-        let own = self.generation.path().into_bytes();
-        let text = link_text(&self.votum, draft).map_err(fault("look at", draft))?;
-        if text.is_none_or(|text| text.ends_with(&own)) {
-            return Ok(false); // What a crash left of this very publication.
-        }
-        match fs::renameat_with(&self.votum, draft, &self.folder, &*kept, flag) {
-            Ok(()) => {
-                sync_dir(&self.folder).map_err(fault(SYNC, &kept))?;
-                Ok(true)
-            }
-            // What stood there before an earlier try is what counts.
-            Err(Errno::EXIST) => Ok(false),
-            Err(errno) => Err(fault("keep", &kept)(errno)),
-        }
     }
 
     /// Returns the name of generation 0, if there is one.

@@ -77,12 +77,17 @@ impl Shadow {
         let Some(target) = &output.publishes else { return Ok(()) };
         let Ok(site) = self.site(target.path()) else { return Ok(()) };
         let generation = Generation::new(attempt, &output.name);
-        if !self.is_standing(&site, &generation, &output)? {
+        if output.put_back.is_none() && !self.is_standing(&site, &generation, &output)? {
             return Ok(());
         }
         let shown = generation.path();
         let failed = |doing| fault(doing, &shown);
-        let shelf = open_dir(&site.root.dir, &generation.shelf_path()).map_err(failed("open"))?;
+        let shelf = match open_dir(&site.root.dir, &generation.shelf_path()) {
+            Ok(shelf) => shelf,
+            // Nothing of the job was published there.
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(failed("open")(errno)),
+        };
         let kept = generation.name_of_manifest();
         if look(&shelf, &kept).map_err(failed("look at"))?.is_some() {
             return Ok(());
@@ -100,7 +105,15 @@ impl Shadow {
         attempt: &AttemptId,
         output: &OutputName,
     ) -> Result<Option<Sealed>, StorageError> {
-        let generation = Generation::new(attempt, output);
+        let kept = self.manifest_of(&Generation::new(attempt, output))?;
+        Ok(kept.filter(|sealed| sealed.attempt == *attempt))
+    }
+
+    /// Reads what a generation consists of; `None` if that was not kept.
+    pub(crate) fn manifest_of(
+        &self,
+        generation: &Generation,
+    ) -> Result<Option<Sealed>, StorageError> {
         let path = format!("{}/{}", generation.shelf_path(), generation.name_of_manifest());
         for root in self.root_anchors() {
             let file = match open_file(&root.dir, &path) {
@@ -111,11 +124,7 @@ impl Shadow {
             let unreadable = |source| StorageError { doing: "read", path: (&path).into(), source };
             let mut text = Vec::new();
             file.take(SEALED_BYTES_MAX).read_to_end(&mut text).map_err(unreadable)?;
-            let sealed: Sealed =
-                serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
-            if sealed.attempt == *attempt {
-                return Ok(Some(sealed));
-            }
+            return serde_json::from_slice(&text).map(Some).map_err(|e| unreadable(e.into()));
         }
         Ok(None)
     }

@@ -10,9 +10,9 @@ use crate::{
     Shadow,
     beneath::{open_dir, open_file},
     fault::{StorageError, fault},
-    layout::Generation,
     manifest::Content,
     path::{Form, TreePath},
+    put_back::Stood,
     seal::SealedOutput,
 };
 
@@ -65,8 +65,11 @@ impl Shadow {
     ) -> Result<OwnedFd, Errno> {
         let target = output.publishes.as_ref().ok_or(Errno::NOENT)?;
         let site = self.site(target.path()).map_err(|_| Errno::NOENT)?;
-        let generation = Generation::new(attempt, &output.name).path();
-        match output.path.form() {
+        let Stood::Generation(generation) = output.shows(attempt) else {
+            return Err(Errno::NOENT);
+        };
+        let generation = generation.path();
+        match output.manifest.form() {
             Form::File => open_file(&site.root.dir, &generation),
             Form::Tree => open_file(open_dir(&site.root.dir, &generation)?, path.as_str()),
         }

@@ -24,7 +24,7 @@ use crate::{
     manifest::{DIRECTORY_MODE, ENTRIES_MAX},
     publish::link_text,
     seal::SealedOutput,
-    site::TargetError,
+    site::{Site, TargetError},
     withdraw::lock,
 };
 
@@ -56,6 +56,21 @@ impl Shadow {
             retired.extend(self.retire_earlier(attempt, &output)?);
         }
         Ok(retired)
+    }
+
+    /// Says whether the job of a generation is over for every worker, as far as this root tells:
+    /// then nobody takes it back, and no retirement that is under way takes it.
+    pub(crate) fn is_over(
+        &self,
+        site: &Site<'_>,
+        generation: &Generation,
+    ) -> Result<bool, TargetError> {
+        let votum = open_dir(&site.root.dir, layout::VOTUM).map_err(fault("open", "."))?;
+        let survey = site.survey()?;
+        let below = survey.real_path.strip_prefix(&site.root.path).unwrap_or(&survey.real_path);
+        let shelf = TargetShelf::open(votum, &below.to_string_lossy())?;
+        let _lock = lock(&shelf.votum, &shelf.shown)?;
+        Ok(shelf.known()?.iter().any(|one| one.generation == *generation))
     }
 
     fn retire_earlier(
@@ -166,19 +181,25 @@ impl TargetShelf {
     }
 
     /// Returns what is beyond the newest `kept` besides the visible one, the oldest first.
+    ///
+    /// What the visible one has taken the place of counts as the newest, however old it is: it may
+    /// have been put back.
     fn surplus(
         &self,
         known: Vec<Known>,
         visible: &Generation,
         kept: u32,
     ) -> Result<Vec<Known>, StorageError> {
+        let before = format!("{}/{}", visible.job, visible.name_of_earlier());
+        let before = link_text(&self.all, &before).map_err(fault("read", &before))?;
+        let before = before.as_deref().and_then(parse_generation);
         let mut earlier = Vec::new();
         for one in known.into_iter().filter(|one| one.generation != *visible) {
             // When it was made; what is gone already is the oldest of all.
             let path = generation_path(&one.generation);
             let made = look(&self.all, &path).map_err(fault("look at", &path))?;
             let made = made.map(|stat| (stat.st_ctime, stat.st_ctime_nsec));
-            earlier.push(((made, one.place), one));
+            earlier.push(((before.as_ref() == Some(&one.generation), made, one.place), one));
         }
         earlier.sort_by_key(|(age, _)| *age);
         let kept = usize::try_from(kept).unwrap_or(usize::MAX);

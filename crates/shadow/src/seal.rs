@@ -28,6 +28,7 @@ use crate::{
     layout,
     manifest::{Content, Entry, Manifest},
     path::{Form, OutputPath, Relation, TreePath},
+    put_back::{PutBack, PutBackError},
     syncs::Syncs,
     target::Target,
     walk::{Budget, FileIdentity, Found, Refusal, Thing, WalkError, walk_file, walk_tree},
@@ -97,6 +98,9 @@ pub struct SealedOutput {
     pub inode: u64,
     /// Of each file of the manifest, in its order.
     pub identities: Vec<FileIdentity>,
+    /// Nothing was made: what stood at the target before is put back, which the manifest describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_back: Option<PutBack>,
 }
 
 impl Staging {
@@ -109,14 +113,7 @@ impl Staging {
     /// [`SealError`] with the output and the path that cannot be sealed.
     pub fn seal(self, declared: &[Declared]) -> Result<Sealed, SealError> {
         check_apart(declared)?;
-        let folder = self
-            .shadow
-            .open_attempt(&self.attempt)
-            .map_err(fault("open", &layout::attempt_path(&self.attempt)))?;
-        let out = open_dir(&folder, layout::OUT).map_err(|errno| match errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS => SealError::NoDirectory,
-            errno => fault("open", layout::OUT)(errno).into(),
-        })?;
+        let (folder, out) = self.folders()?;
 
         let mut budget = Budget::new(None);
         let mut collected = Vec::new();
@@ -130,13 +127,24 @@ impl Staging {
             .map(|collected| fix(collected, &mut syncs))
             .collect::<Result<Vec<_>, _>>()?;
         close_parents(&out, &outputs, &mut syncs)?;
+        self.conclude(&folder, &out, outputs, syncs)
+    }
+
+    /// Writes down durably what was sealed, and forgets everything else of the attempt.
+    pub(crate) fn conclude(
+        &self,
+        folder: &OwnedFd,
+        out: &OwnedFd,
+        outputs: Vec<SealedOutput>,
+        mut syncs: Syncs,
+    ) -> Result<Sealed, SealError> {
         let sealed = Sealed { attempt: self.attempt.clone(), outputs };
-        write_aside(&folder, &sealed, &mut syncs)?;
+        write_aside(folder, &sealed, &mut syncs)?;
         syncs.finish()?;
         crash_point!("shadow.seal.after_sync");
 
         // The list has its name only when all it lists is durable, and so is it itself.
-        fs::renameat(&folder, layout::SEALED_DRAFT, &folder, layout::SEALED)
+        fs::renameat(folder, layout::SEALED_DRAFT, folder, layout::SEALED)
             .map_err(fault("name", layout::SEALED))?;
         self.sync_way()?;
         crash_point!("shadow.seal.after_manifest");
@@ -144,13 +152,26 @@ impl Staging {
         let kept: Vec<_> = sealed.outputs.iter().map(|output| output.path.path()).collect();
         // What cannot be removed here goes with the whole attempt, or is
         // reported then; the outputs are sealed all the same.
-        let _ = remove_tree(&folder, c"work");
-        let _ = remove_tree(&folder, c"inputs");
-        let _ = remove_tree(&folder, c"checkpoint");
-        let _ = remove_tree(&folder, c"asks");
-        let _ = prune(&out, None, &kept);
+        let _ = remove_tree(folder, c"work");
+        let _ = remove_tree(folder, c"inputs");
+        let _ = remove_tree(folder, c"checkpoint");
+        let _ = remove_tree(folder, c"asks");
+        let _ = prune(out, None, &kept);
         crash_point!("shadow.seal.after_prune");
         Ok(sealed)
+    }
+
+    /// Opens the folder of the attempt, and that of its outputs.
+    pub(crate) fn folders(&self) -> Result<(OwnedFd, OwnedFd), SealError> {
+        let folder = self
+            .shadow
+            .open_attempt(&self.attempt)
+            .map_err(fault("open", &layout::attempt_path(&self.attempt)))?;
+        let out = open_dir(&folder, layout::OUT).map_err(|errno| match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS => SealError::NoDirectory,
+            errno => fault("open", layout::OUT)(errno).into(),
+        })?;
+        Ok((folder, out))
     }
 
     /// Makes the names on the way to what the attempt left durable.
@@ -245,6 +266,9 @@ pub enum SealError {
         /// Bytes found until the limit was exceeded.
         found: u64,
     },
+    /// What stood at the target before cannot be put back.
+    #[error(transparent)]
+    PutBack(#[from] PutBackError),
     /// The filesystem refused.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -383,6 +407,7 @@ fn fix(collected: Collected<'_>, syncs: &mut Syncs) -> Result<SealedOutput, Seal
         manifest,
         inode,
         identities,
+        put_back: None,
     })
 }
 

@@ -94,6 +94,11 @@ impl Ground {
 }
 
 impl Site<'_> {
+    /// Returns the target as the job names it.
+    pub(crate) fn target(&self) -> &TargetPath {
+        self.target
+    }
+
     /// Refuses a place whose root was moved away: what is published there is found by nobody.
     fn standing(self) -> Result<Self, TargetError> {
         if self.root.stands().map_err(self.fault("look at the root of"))? {

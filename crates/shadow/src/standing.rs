@@ -1,13 +1,15 @@
 //! What stands at a target, looked at and left as it is.
 
+use std::os::fd::OwnedFd;
+
 use rustix::io::Errno;
 use votum_ids::{AttemptId, JobId};
 
 use crate::{
     Shadow,
-    beneath::look,
-    layout::{Generation, parse_generation},
+    layout::parse_generation,
     publish::link_text,
+    put_back::{Ordinary, Stood},
     seal::SealedOutput,
     site::TargetError,
 };
@@ -15,7 +17,7 @@ use crate::{
 /// What stands at a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// A link to the generation in question.
+    /// What the output in question shows: its generation, or what it has put back.
     InPlace,
     /// A link to another generation.
     Replaced {
@@ -43,22 +45,27 @@ impl Shadow {
         let dir = match site.ground() {
             Ok(Some(dir)) => dir,
             // Where its directory was, there is nothing, or something that is none.
-            Ok(None) | Err(TargetError::Blocked { .. }) => return Ok(Some(Standing::Gone)),
+            Ok(None) | Err(TargetError::Blocked { .. }) => {
+                let wanted = output.shows(attempt) == Stood::Nothing;
+                return Ok(Some(if wanted { Standing::InPlace } else { Standing::Gone }));
+            }
             Err(error) => return Err(error),
         };
-        let name = site.path.name();
-        let read = || -> Result<Standing, Errno> {
-            if look(&dir, name)?.is_none() {
-                return Ok(Standing::Gone);
-            }
-            let text = link_text(&dir, name)?;
-            let own = Generation::new(attempt, &output.name);
-            Ok(match text.as_deref().and_then(parse_generation) {
-                Some(generation) if generation == own => Standing::InPlace,
-                Some(generation) => Standing::Replaced { by: generation.job },
-                None => Standing::Foreign,
-            })
-        };
-        read().map(Some).map_err(site.fault("look at"))
+        let shown = stands(&dir, site.path.name()).map_err(site.fault("look at"))?;
+        let own = output.shows(attempt);
+        Ok(Some(match shown {
+            shown if shown == own => Standing::InPlace,
+            Stood::Generation(generation) => Standing::Replaced { by: generation.job },
+            Stood::Nothing => Standing::Gone,
+            Stood::Ordinary(_) => Standing::Foreign,
+        }))
     }
+}
+
+/// Looks at what stands somewhere.
+pub(crate) fn stands(dir: &OwnedFd, name: &str) -> Result<Stood, Errno> {
+    let Some(found) = Ordinary::look(dir, name)? else { return Ok(Stood::Nothing) };
+    let text = link_text(dir, name)?;
+    let generation = text.as_deref().and_then(parse_generation);
+    Ok(generation.map_or(Stood::Ordinary(found), Stood::Generation))
 }

@@ -14,12 +14,13 @@ use votum_ids::AttemptId;
 
 use crate::{
     Shadow,
-    beneath::{look, names, sync_dir},
+    beneath::{names, sync_dir},
     discard::remove_tree,
     fault::{SYNC, StorageError, fault},
-    layout::{Generation, parse_generation},
+    layout::{self, Generation, parse_generation},
     manifest::ENTRIES_MAX,
     publish::{PublishError, Published, Shelf, link_text},
+    put_back::last_kept,
     seal::SealedOutput,
     target::Target,
 };
@@ -42,7 +43,7 @@ impl Shadow {
         let shelf = Shelf::open(&site.root.dir, Generation::new(attempt, &output.name))?;
         let _lock = lock(&shelf.votum, &shelf.generation.path())?;
         shelf.claim(number)?;
-        self.publish_keeping(attempt, output, target)
+        self.publish(attempt, output, target)
     }
 
     /// Takes back what [`Shadow::publish_revocably`] made visible under this number, durably, and
@@ -78,11 +79,11 @@ impl Shadow {
         remove_tree(&shelf.folder, &name)?;
         let manifest = shelf.generation.name_of_manifest();
         remove_tree(&shelf.folder, &CString::new(manifest).expect("a name has no NUL"))?;
-        for claim in shelf.claims()? {
-            let name = shelf.generation.name_of_claim(claim);
+        let claims = shelf.claims()?.into_iter().map(|claim| shelf.generation.name_of_claim(claim));
+        for name in claims.chain([shelf.generation.name_of_earlier()]) {
             match fs::unlinkat(&shelf.folder, &*name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(failed("remove the claim of")(errno).into()),
+                Err(errno) => return Err(failed("remove what belongs to")(errno).into()),
             }
         }
         sync_dir(&shelf.folder).map_err(failed(SYNC))?;
@@ -134,20 +135,20 @@ impl Shelf {
         if link_text(dir, name).map_err(failed("look at"))? != Some(own) {
             return Ok(());
         }
-        let kept = self.last_before()?;
+        let kept = last_kept(&self.folder, &self.generation)?;
         let earlier = self.generation.name_of_earlier();
         let text = link_text(&self.folder, &earlier).map_err(failed("look at"))?;
         match (kept, text) {
-            (Some(kept), _) => {
+            (Some((kept, _)), _) => {
                 fs::renameat_with(&self.folder, &*kept, dir, name, RenameFlags::EXCHANGE)
                     .map_err(failed("exchange"))?;
                 // It is the link now.
                 fs::unlinkat(&self.folder, &*kept, AtFlags::empty()).map_err(failed("remove"))?;
             }
-            (None, Some(_)) => {
+            (None, Some(text)) if text != layout::NOTHING.as_bytes() => {
                 fs::renameat(&self.folder, &*earlier, dir, name).map_err(failed("rename"))?;
             }
-            (None, None) => {
+            (None, Some(_) | None) => {
                 fs::unlinkat(dir, name, AtFlags::empty()).map_err(failed("remove"))?;
             }
         }
@@ -158,25 +159,12 @@ impl Shelf {
     /// Removes the link to this generation that an exchange brought from the target, if a crash
     /// came between the two: it would pass for what stood there before.
     fn forget_exchanged_link(&self) -> Result<(), PublishError> {
-        let Some(last) = self.last_before()? else { return Ok(()) };
+        let Some((last, _)) = last_kept(&self.folder, &self.generation)? else { return Ok(()) };
         let failed = |doing| fault(doing, &last);
         let text = link_text(&self.folder, &last).map_err(failed("look at"))?;
         if text.is_some_and(|text| parse_generation(&text).as_ref() == Some(&self.generation)) {
             fs::unlinkat(&self.folder, &*last, AtFlags::empty()).map_err(failed("remove"))?;
         }
         Ok(())
-    }
-
-    /// Names the last ordinary thing that stood at the target.
-    fn last_before(&self) -> Result<Option<String>, StorageError> {
-        let mut last = None;
-        for n in 0.. {
-            let name = self.generation.name_before(n);
-            if look(&self.folder, &name).map_err(fault("look at", &name))?.is_none() {
-                break;
-            }
-            last = Some(name);
-        }
-        Ok(last)
     }
 }

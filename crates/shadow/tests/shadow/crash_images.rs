@@ -5,6 +5,7 @@
 //! `VOTUM_SEED` decides what is drawn.
 
 mod publishing;
+mod putting_back;
 mod retiring;
 mod saving;
 mod withdrawing;
@@ -111,6 +112,7 @@ fn scenes() -> Result<Vec<Scene>, String> {
         scenes.push(publishing::scene(standing)?);
         scenes.push(withdrawing::scene(standing)?);
     }
+    scenes.push(putting_back::scene()?);
     scenes.push(retiring::scene()?);
     scenes.push(saving::scene()?);
     Ok(scenes)

@@ -128,8 +128,9 @@ fn crash_points() -> Vec<String> {
         let names = text.split("crash_point!(\"").skip(1);
         points.extend(names.map(|rest| rest.split('"').next().unwrap().to_owned()));
     }
-    // Those of checkpoints and of retiring have tests and programs of their own.
-    points.retain(|point| !point.contains("checkpoint") && !point.contains("retire"));
+    // Those of checkpoints, of retiring and of putting back have tests and programs of their own.
+    let elsewhere = ["checkpoint", "retire", "clearing", "bringing_back"];
+    points.retain(|point| !elsewhere.iter().any(|other| point.contains(other)));
     points.sort();
     points
 }

@@ -14,6 +14,7 @@ mod fuzzing;
 mod handing_over;
 mod opening;
 mod publishing;
+mod putting_back;
 mod rehearsing;
 mod retiring;
 mod sealing;
