@@ -42,6 +42,7 @@ mod restarting;
 mod restoring;
 mod resuming;
 mod retiring;
+mod reverting;
 mod serving;
 mod settling;
 mod stopping;

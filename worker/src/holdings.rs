@@ -10,9 +10,15 @@ use std::{
 use votum_ids::{AttemptId, CheckpointId, OutputName};
 use votum_machine::WallTime;
 use votum_process::output;
-use votum_shadow::{Manifest, ReadError, Sealed, Standing, StorageError, TreePath};
+use votum_shadow::{
+    Manifest, PutBackError, ReadError, Sealed, Standing, Stood, StorageError, TreePath,
+};
 use votum_transfer::{Denied, Holdings, LogPart, LogWritten};
-use votum_wire::{ArtifactId, ArtifactPart, LogStream, output::TargetStanding};
+use votum_wire::{
+    ArtifactId, ArtifactPart, LogStream,
+    output::TargetStanding,
+    revert::{Earlier, EarlierContent},
+};
 
 use crate::{
     run::{attempt_dir, exit_file},
@@ -127,6 +133,42 @@ impl Holdings for Shell {
             Standing::Replaced { by } => TargetStanding::Replaced { by },
             Standing::Foreign => TargetStanding::Foreign,
             Standing::Gone => TargetStanding::Gone,
+        }))
+    }
+
+    fn before(
+        &self,
+        artifact: &ArtifactId,
+        read_token: &str,
+    ) -> Result<Option<EarlierContent>, Denied> {
+        let ArtifactId { attempt, part: ArtifactPart::Output(output) } = artifact else {
+            return Ok(None);
+        };
+        let sealed = self.sealed(attempt, output, read_token)?;
+        let output = sealed.output(output).ok_or(Denied::NotHeld)?;
+        if output.publishes.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(match self.shadow.before(attempt, output) {
+            Ok(Stood::Nothing) => EarlierContent::Kept(Earlier::Nothing),
+            Ok(Stood::Generation(earlier)) => EarlierContent::Kept(Earlier::Of(earlier.job)),
+            Ok(Stood::Ordinary(_)) => EarlierContent::Kept(Earlier::Ordinary),
+            // A revert waits for the end of its job.
+            Err(PutBackError::NotOver { job, .. }) => EarlierContent::Kept(Earlier::Of(job)),
+            Err(error) => {
+                let problem = chain(&error);
+                match error {
+                    PutBackError::Gone { job, .. } => EarlierContent::Retired { job, problem },
+                    PutBackError::NotPublished { .. }
+                    | PutBackError::Replaced { .. }
+                    | PutBackError::Changed { .. }
+                    | PutBackError::NotOver { .. }
+                    | PutBackError::NotListed { .. }
+                    | PutBackError::Unknown { .. }
+                    | PutBackError::Target(_)
+                    | PutBackError::Storage(_) => EarlierContent::NotRevertible { problem },
+                }
+            }
         }))
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use votum_ids::{AttemptId, Existing, OutputName, Target, TargetKind};
-use votum_job::{Assignment, Failure, FailureKind, OutputSpec, Size, StagedOutput, TaskSpec};
+use votum_job::{
+    Assignment, Failure, FailureKind, OutputSpec, Program, Size, StagedOutput, TaskSpec,
+};
 use votum_shadow::{
     Declared, FileMode, InvalidMode, InvalidPath, OutputPath, Presence, PutBackError, SealError,
     Sealed, StageError, TargetError, TargetPath,
@@ -37,7 +39,11 @@ fn seal_now(shell: &Shell, assignment: &Assignment) -> Result<Vec<StagedOutput>,
             failure(FailureKind::StorageFailed, chain(&error))
         }
     })?;
-    let sealed = staging.seal(&declared).map_err(|error| {
+    let sealed = match &assignment.spec.program {
+        Program::PutBack(of) => staging.seal_put_back(&declared, of),
+        Program::Command(_) | Program::Script { .. } | Program::Steps(_) => staging.seal(&declared),
+    };
+    let sealed = sealed.map_err(|error| {
         let kind = match &error {
             SealError::Missing { .. } | SealError::NoDirectory => FailureKind::OutputMissing,
             SealError::Overlap { .. }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use votum_crashpoint::crash_point;
 use votum_ids::{AttemptId, OutputName};
 use votum_job::{
-    Assignment, Failure, FailureKind, Program, Resources, Role, Size, TaskSignal, TaskSpec,
+    Assignment, Failure, FailureKind, Program, Resources, Role, Size, TaskSignal, TaskSpec, Usage,
 };
 use votum_process::{Launch, Limits, StartError, StopSignal, start};
 use votum_shadow::Staging;
@@ -185,6 +185,10 @@ pub(crate) async fn run(
     if run.was_stopped() {
         return run.end(failed(stopped_before_start())).await;
     }
+    if let Program::PutBack(_) = &assignment.spec.program {
+        // No process is needed: everything is done when it is sealed.
+        return run.end(AttemptEvent::Exited { usage: Usage::default() }).await;
+    }
     let dir = attempt_dir(&shell.config, &assignment.attempt);
     let plan = {
         let (dir, assignment) = (dir.clone(), assignment.clone());
@@ -262,6 +266,10 @@ fn plan(
         }
         Program::Steps(list) => steps::write(dir, list, resumed.steps, account, &replaced)
             .map_err(|error| storage_failed(error.to_string()))?,
+        Program::PutBack(_) => {
+            let message = "what puts back has no program".to_owned();
+            return Err(failure(FailureKind::SpawnFailed, message));
+        }
     };
     Ok(Launch {
         attempt: assignment.attempt.clone(),

@@ -29,8 +29,11 @@ pub(crate) fn write(
                 script::write(&path, text, account)?;
                 interpreter.iter().cloned().chain([path.to_string_lossy().into_owned()]).collect()
             }
-            Program::Steps(_) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "steps have no steps"));
+            Program::Steps(_) | Program::PutBack(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "a step is a command or a script",
+                ));
             }
         };
         let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();

@@ -74,6 +74,9 @@ fn head(view: &JobView, now: WallTime, paint: Paint) -> String {
     if let Some(decision) = view.decision {
         line("Decision", decision_words(view, decision));
     }
+    if let Some(of) = view.spec.as_ref().and_then(|spec| spec.reverts()) {
+        line("Reverts", of.to_string());
+    }
     if let Some(from) = &view.rescued_from {
         line("Rescues", from.to_string());
     }
@@ -356,7 +359,9 @@ pub(crate) fn step(view: &JobView, task: &TaskView) -> Option<String> {
 fn steps_of(view: &JobView, task: &TaskView) -> Option<usize> {
     match &view.spec.as_ref()?.tasks.get(&task.task)?.program {
         votum_job::Program::Steps(steps) => Some(steps.len()),
-        votum_job::Program::Command(_) | votum_job::Program::Script { .. } => None,
+        votum_job::Program::Command(_)
+        | votum_job::Program::Script { .. }
+        | votum_job::Program::PutBack(_) => None,
     }
 }
 

@@ -18,6 +18,7 @@ use votum_wire::{
     output::{ListOutputFiles, ReadOutput, outputs_of},
     request::{CancelJob, GetJob, ListJobs, SubmitJob, Submitted, TailLogs},
     rescue::RescueJob,
+    revert::RevertJob,
     status,
     view::{JobState, JobView},
 };
@@ -53,6 +54,9 @@ impl JobService for JobApi {
         let (by, traceparent) = (caller(&request), traceparent(&request));
         let SubmitJob { spec, job, request, validate_only } =
             SubmitJob::read(request.into_inner())?;
+        if let Some(of) = spec.reverts() {
+            return Err(status::reverts_itself(of));
+        }
         Graph::check(&spec).map_err(|found| status::invalid_job(&found))?;
         let encoded = serde_json::to_vec(&spec).expect("a spec has string keys only");
         if encoded.len() > RECORD_SPEC_BYTES_MAX {
@@ -153,6 +157,15 @@ impl JobService for JobApi {
         Ok(Response::new(self.rescue(wish, by, traceparent).await?.to_proto()))
     }
 
+    async fn revert_job(
+        &self,
+        request: Request<v1::RevertJobRequest>,
+    ) -> Result<Response<v1::RevertJobResponse>, Status> {
+        let (by, traceparent) = (caller(&request), traceparent(&request));
+        let wish = RevertJob::read(request.into_inner())?;
+        Ok(Response::new(self.revert(wish, by, traceparent).await?.to_proto()))
+    }
+
     async fn unpause_job(
         &self,
         request: Request<v1::UnpauseJobRequest>,
@@ -234,7 +247,7 @@ impl JobService for JobApi {
 
 impl JobApi {
     /// Hands a checked job in; a request that the journal knows returns its job.
-    async fn submit(
+    pub(super) async fn submit(
         &self,
         spec: JobSpec,
         chosen: Option<JobId>,

@@ -14,6 +14,7 @@ mod logs;
 mod outputs;
 mod removed;
 mod rescue;
+mod revert;
 mod room;
 mod steer;
 mod txns;

@@ -24,10 +24,10 @@ use super::{Desk, keeper};
 use crate::{quarantine, record::JobRecord};
 
 /// Who holds an output, and what lets one read it.
-struct Held {
-    worker: WorkerId,
-    artifact: ArtifactId,
-    read_token: String,
+pub(super) struct Held {
+    pub(super) worker: WorkerId,
+    pub(super) artifact: ArtifactId,
+    pub(super) read_token: String,
 }
 
 /// Streams what an output consists of.
@@ -87,7 +87,11 @@ async fn find(desk: &Desk, wanted: &OutputId, staged: bool) -> Result<Held, Stat
 }
 
 /// Finds in a job's records who sealed or copied what is shown: the last that fits.
-fn held(records: &[Stamped<JobRecord>], wanted: &OutputId, shown: &OutputView) -> Option<Held> {
+pub(super) fn held(
+    records: &[Stamped<JobRecord>],
+    wanted: &OutputId,
+    shown: &OutputView,
+) -> Option<Held> {
     let mut workers = Vec::new();
     let mut found = None;
     let mut look = |attempt: &AttemptId, worker: &WorkerId, outputs: &[StagedOutput]| {
@@ -128,7 +132,7 @@ fn held(records: &[Stamped<JobRecord>], wanted: &OutputId, shown: &OutputView) -
 }
 
 /// Says what a worker's refusal, or a connection that broke, means to a client.
-fn told(refusal: &Status, worker: &WorkerId, output: &OutputId) -> Status {
+pub(super) fn told(refusal: &Status, worker: &WorkerId, output: &OutputId) -> Status {
     if refusal.code() == Code::NotFound {
         return status::output_not_kept(output, worker);
     }

@@ -49,6 +49,7 @@ const RULES: &[Rule] = &[
     changes("/votum.v1.JobService/UnpauseJob", Submitter),
     changes("/votum.v1.JobService/RetryJob", Submitter),
     changes("/votum.v1.JobService/RescueJob", Submitter),
+    changes("/votum.v1.JobService/RevertJob", Submitter),
     // Whoever hands a job in does not also approve it.
     changes("/votum.v1.JobService/ApproveJob", Operator),
     changes("/votum.v1.JobService/DryVoteJob", Submitter),

@@ -128,6 +128,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("jobs/{job}", "retry", "/votum.v1.JobService/RetryJob"),
     post("jobs/{job}/tasks/{task}", "retry", "/votum.v1.JobService/RetryJob"),
     post("jobs/{job}", "rescue", "/votum.v1.JobService/RescueJob"),
+    post("jobs/{job}", "revert", "/votum.v1.JobService/RevertJob"),
     post("jobs/{job}", "approve", "/votum.v1.JobService/ApproveJob"),
     post("jobs/{job}", "dry-vote", "/votum.v1.JobService/DryVoteJob"),
     get("jobs/{job}/txn", "", "/votum.v1.TxnService/GetTxn"),

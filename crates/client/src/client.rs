@@ -24,6 +24,7 @@ use votum_wire::{
         CancelJob, Detail, GetJob, JobPage, ListJobs, SubmitJob, Submitted, Wanted, WorkerPage,
     },
     rescue::{RescueJob, Rescued},
+    revert::{RevertJob, Reverted},
 };
 
 use votum_tls::Far;
@@ -256,6 +257,25 @@ impl Client {
             self.once(call).await?
         };
         Ok(Rescued::from_proto(answer)?)
+    }
+
+    /// Asks for a job that puts back what stood at the targets of a committed one before, or what
+    /// that would do. Repeated under the same request id while the coordinator is unavailable.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `JOB_NOT_ENDED`, `NOT_REVERTIBLE` or `RETIRED_VERSIONS_GONE`.
+    pub async fn revert(&self, wish: &RevertJob) -> Result<Reverted, ClientError> {
+        let request = wish.to_proto();
+        let call = || {
+            let (mut jobs, request) = (self.jobs_service(), request.clone());
+            async move { jobs.revert_job(request).await }
+        };
+        let answer = if wish.request.is_some() || wish.validate_only {
+            self.repeat(call).await?
+        } else {
+            self.once(call).await?
+        };
+        Ok(Reverted::from_proto(answer)?)
     }
 
     /// Asks for tasks to be tried at once. Tried once: a repeat would find nothing to retry.

@@ -208,7 +208,8 @@ fn check_effect(name: &TaskId, effect: &EffectSpec, findings: &mut Findings) {
 
 fn check_hook_program(program: &Program, place: &str, findings: &mut Findings) {
     match program {
-        Program::Steps(_) => findings.add(place, Problem::HookWithSteps),
+        // The other has no form in which it could be asked for here.
+        Program::Steps(_) | Program::PutBack(_) => findings.add(place, Problem::HookWithSteps),
         Program::Command(_) | Program::Script { .. } => check_program(program, place, findings),
     }
 }

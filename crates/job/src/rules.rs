@@ -256,7 +256,8 @@ fn check_steps(steps: &[Step], place: &str, findings: &mut Findings) {
             findings.add(format!("{place}.name"), problem);
         }
         match &step.program {
-            Program::Steps(_) => findings.add(place, Problem::NestedSteps),
+            // The other has no form in which it could be asked for here.
+            Program::Steps(_) | Program::PutBack(_) => findings.add(place, Problem::NestedSteps),
             program @ (Program::Command(_) | Program::Script { .. }) => {
                 check_program(program, &place, findings);
             }
@@ -268,6 +269,7 @@ pub(crate) fn check_program(program: &Program, place: &str, findings: &mut Findi
     let field = |rest: &str| format!("{place}.{rest}");
     let (name, arguments) = match program {
         Program::Steps(steps) => return check_steps(steps, place, findings),
+        Program::PutBack(_) => return,
         Program::Command(arguments) => ("command", arguments),
         Program::Script { text, interpreter } => {
             let bytes = text.len();
@@ -431,6 +433,7 @@ fn program_bytes(program: &Program) -> usize {
             let step = |step: &Step| step.name.as_str().len() + program_bytes(&step.program);
             steps.iter().map(step).sum()
         }
+        Program::PutBack(attempt) => attempt.job.as_str().len() + attempt.task.as_str().len(),
     }
 }
 

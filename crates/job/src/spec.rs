@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use votum_ids::{OutputName, SecretName, StepName, Target, TaskId, WorkerId};
+use votum_ids::{AttemptId, JobId, OutputName, SecretName, StepName, Target, TaskId, WorkerId};
 
 use crate::{
     CheckpointPolicy, Compensation, Concurrency, EffectSpec, FlatMap, HealthCheck, Resources,
@@ -85,6 +85,15 @@ impl JobSpec {
     #[must_use]
     pub fn time_in_all(&self) -> Duration {
         self.timeout.saturating_add(self.approval.unwrap_or_default())
+    }
+
+    /// Returns the job whose targets get back what stood there before, if this is a revert.
+    #[must_use]
+    pub fn reverts(&self) -> Option<&JobId> {
+        self.tasks.values().find_map(|task| match &task.program {
+            Program::PutBack(attempt) => Some(&attempt.job),
+            Program::Command(_) | Program::Script { .. } | Program::Steps(_) => None,
+        })
     }
 }
 
@@ -219,6 +228,9 @@ pub enum Program {
     },
     /// One after another in one attempt; each is durable before the next begins.
     Steps(Vec<Step>),
+    /// Nothing: for each output the worker stages what stood at its target before this attempt of
+    /// another job published its output of the same name there.
+    PutBack(AttemptId),
 }
 
 /// One step of a task.

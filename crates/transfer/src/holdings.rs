@@ -6,7 +6,7 @@ use thiserror::Error;
 use votum_ids::AttemptId;
 use votum_machine::WallTime;
 use votum_shadow::{Manifest, TreePath};
-use votum_wire::{ArtifactId, LogStream, output::TargetStanding};
+use votum_wire::{ArtifactId, LogStream, output::TargetStanding, revert::EarlierContent};
 
 /// What a worker holds for others. Every method may block and is called on a thread for that.
 pub trait Holdings: Send + Sync + 'static {
@@ -26,6 +26,20 @@ pub trait Holdings: Send + Sync + 'static {
         artifact: &ArtifactId,
         read_token: &str,
     ) -> Result<Option<TargetStanding>, Denied> {
+        let _no_target = (artifact, read_token);
+        Ok(None)
+    }
+
+    /// Returns what stood at that target before the output was published, as [`Holdings::target`]
+    /// does.
+    ///
+    /// # Errors
+    /// [`Denied`], and never before the token was looked at.
+    fn before(
+        &self,
+        artifact: &ArtifactId,
+        read_token: &str,
+    ) -> Result<Option<EarlierContent>, Denied> {
         let _no_target = (artifact, read_token);
         Ok(None)
     }

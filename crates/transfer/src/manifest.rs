@@ -20,7 +20,7 @@ pub(crate) fn page(manifest: &Manifest, index: usize) -> Option<pb::GetArtifactR
         Form::Tree => pb::ArtifactForm::Tree,
     };
     let entries = entries.iter().map(entry_to_proto).collect();
-    Some(pb::GetArtifactResponse { form: form as i32, entries, target: None })
+    Some(pb::GetArtifactResponse { form: form as i32, entries, target: None, before: None })
 }
 
 /// A manifest whose pages are still coming.

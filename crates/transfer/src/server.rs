@@ -52,13 +52,15 @@ impl<H: Holdings> ArtifactService for ArtifactServer<H> {
         request: Request<GetArtifactRequest>,
     ) -> Result<Response<Self::GetArtifactStream>, Status> {
         let wanted = GetArtifact::from_proto(request.into_inner())?;
-        let (manifest, target) = self
+        let (manifest, target, before) = self
             .blocking(move |holdings| {
                 let GetArtifact { artifact, read_token } = &wanted;
                 let refused = |denied| refused(artifact, &denied);
                 let manifest = holdings.manifest(artifact, read_token).map_err(refused)?;
                 let target = holdings.target(artifact, read_token).map_err(refused)?;
-                Ok((manifest, target.as_ref().map(Translate::to_proto)))
+                let before = holdings.before(artifact, read_token).map_err(refused)?;
+                let (target, before) = (target.as_ref(), before.as_ref());
+                Ok((manifest, target.map(Translate::to_proto), before.map(Translate::to_proto)))
             })
             .await?;
         let (pages, stream) = mpsc::channel(PIECES_AHEAD);
@@ -66,6 +68,7 @@ impl<H: Holdings> ArtifactService for ArtifactServer<H> {
             for index in 0.. {
                 let Some(mut page) = page(&manifest, index) else { return };
                 page.target = target.clone().filter(|_| index == 0);
+                page.before = before.clone().filter(|_| index == 0);
                 if pages.send(Ok(page)).await.is_err() {
                     return;
                 }

@@ -323,7 +323,7 @@ pub(crate) fn effect_to_proto(name: &TaskId, effect: &EffectSpec) -> v1::EffectS
                     Some(Action::Script(script(text, interpreter)))
                 }
                 // No checked job has it; the reader refuses what is left.
-                Program::Steps(_) => None,
+                Program::Steps(_) | Program::PutBack(_) => None,
             };
             (action, placement.clone(), env.clone())
         }
@@ -400,7 +400,7 @@ impl Translate for Compensation {
                 Some(Action::Script(script(text, interpreter)))
             }
             // No checked job has it; the reader refuses what is left.
-            Program::Steps(_) => None,
+            Program::Steps(_) | Program::PutBack(_) => None,
         };
         v1::Compensation {
             action,

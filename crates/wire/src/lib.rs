@@ -39,6 +39,7 @@ mod protocol;
 mod quarantine;
 pub mod request;
 pub mod rescue;
+pub mod revert;
 mod self_report;
 pub mod session;
 mod spec;

@@ -32,7 +32,7 @@ impl std::fmt::Display for OutputId {
 }
 
 impl OutputId {
-    fn read(name: &str) -> Result<Self, Malformed> {
+    pub(crate) fn read(name: &str) -> Result<Self, Malformed> {
         let (job, task, output) = read_output_name("name", name)?;
         Ok(Self { job, task, output })
     }

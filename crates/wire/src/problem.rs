@@ -337,6 +337,10 @@ reasons! {
     NothingKept = "NOTHING_KEPT", FailedPrecondition;
     /// Another job takes over, or has taken over, what the job kept.
     AlreadyRescued = "ALREADY_RESCUED", FailedPrecondition;
+    /// What stood at a target of the job before is not kept any more.
+    RetiredVersionsGone = "RETIRED_VERSIONS_GONE", FailedPrecondition;
+    /// What stood at the targets of the job before cannot be put back.
+    NotRevertible = "NOT_REVERTIBLE", FailedPrecondition;
     /// No round of votes of the job is open, and no decision on its way.
     NoOpenTxn = "NO_OPEN_TXN", FailedPrecondition;
     /// The coordinator's log is older than what its workers have seen (C6).

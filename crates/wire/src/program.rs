@@ -1,11 +1,12 @@
 //! What a task runs: a command, a script, or steps of them.
 
-use votum_ids::StepName;
+use votum_ids::{AttemptId, StepName};
 use votum_job::{INTERPRETER_DEFAULT, Program, Step};
 use votum_proto::v1;
 
 use crate::{
     Malformed,
+    names::{job_name, read_job_name, read_token},
     translate::{parse, set},
 };
 
@@ -18,6 +19,11 @@ pub(crate) fn program_to_proto(program: &Program) -> v1::task_spec::Action {
         Program::Steps(steps) => {
             Action::Steps(v1::Steps { steps: steps.iter().map(step_to_proto).collect() })
         }
+        Program::PutBack(attempt) => Action::PutBack(v1::PutBack {
+            job: job_name(&attempt.job),
+            task_id: attempt.task.to_string(),
+            token: attempt.token.to_string(),
+        }),
     }
 }
 
@@ -34,6 +40,11 @@ pub(crate) fn program_from_proto(action: v1::task_spec::Action) -> Result<Progra
             };
             Program::Steps(steps.steps.into_iter().enumerate().map(read).collect::<Result<_, _>>()?)
         }
+        Action::PutBack(put_back) => Program::PutBack(AttemptId {
+            job: read_job_name("put_back.job", &put_back.job)?,
+            task: parse("put_back.task_id", &put_back.task_id)?,
+            token: read_token("put_back.token", &put_back.token)?,
+        }),
     })
 }
 
@@ -42,8 +53,8 @@ fn step_to_proto(step: &Step) -> v1::Step {
     let action = match &step.program {
         Program::Command(argv) => Some(Action::Command(command(argv))),
         Program::Script { text, interpreter } => Some(Action::Script(script(text, interpreter))),
-        // No checked job has steps within steps; the reader refuses what is left.
-        Program::Steps(_) => None,
+        // No checked job has them within steps; the reader refuses what is left.
+        Program::Steps(_) | Program::PutBack(_) => None,
     };
     v1::Step { name: step.name.to_string(), action }
 }

@@ -288,6 +288,61 @@ pub fn key_held(key: &ConcurrencyKey, holder: &JobId) -> Status {
         .into()
 }
 
+/// Only what has committed, everywhere, can be reverted.
+#[must_use]
+pub fn not_committed(job: &JobId, state: JobState) -> Status {
+    let words = format!("{job} is {}; only a committed job can be reverted", state.word());
+    let reason = if state.is_final() { Reason::NotRevertible } else { Reason::JobNotEnded };
+    of_job(reason, job, words).with("state", state.word()).into()
+}
+
+/// What stood at the targets of the job before cannot be put back; nothing was changed.
+#[must_use]
+pub fn not_revertible(job: &JobId, why: &str) -> Status {
+    let words = format!("{job} cannot be reverted, and nothing was changed: {why}");
+    of_job(Reason::NotRevertible, job, words).into()
+}
+
+/// What stood at a target of the job before was retired; nothing was changed.
+#[must_use]
+pub fn retired_versions_gone(
+    job: &JobId,
+    worker: &WorkerId,
+    path: &str,
+    earlier: &JobId,
+) -> Status {
+    let words = format!(
+        "{job} cannot be reverted, and nothing was changed: what {earlier} had published at {path} \
+         on {worker} before is not kept any more"
+    );
+    of_job(Reason::RetiredVersionsGone, job, words)
+        .with("worker", worker)
+        .with("path", path)
+        .with("earlier", earlier)
+        .into()
+}
+
+/// Another job has published since at a target of the job; nothing was changed.
+#[must_use]
+pub fn replaced_since(job: &JobId, worker: &WorkerId, path: &str, by: &JobId) -> Status {
+    let words = format!(
+        "{job} cannot be reverted, and nothing was changed: {path} on {worker} shows the output of \
+         {by} by now"
+    );
+    of_job(Reason::NotRevertible, job, words)
+        .with("worker", worker)
+        .with("path", path)
+        .with("replaced_by", by)
+        .into()
+}
+
+/// A task that puts back is made by a revert, which looks at everything first.
+#[must_use]
+pub fn reverts_itself(of: &JobId) -> Status {
+    let words = format!("only a revert puts back what stood at the targets of {of} before");
+    Problem::words(Reason::InvalidSpec, words).with("job", of).into()
+}
+
 /// The job is not held.
 #[must_use]
 pub fn not_paused(job: &JobId) -> Status {

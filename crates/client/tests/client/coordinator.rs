@@ -19,9 +19,9 @@ use votum_proto::v1::{
     ListEventsRequest, ListEventsResponse, ListJobsRequest, ListJobsResponse,
     ListOutputFilesRequest, ListOutputFilesResponse, ListOutputsRequest, ListOutputsResponse,
     PauseJobRequest, PauseJobResponse, ReadOutputRequest, ReadOutputResponse, RescueJobRequest,
-    RescueJobResponse, RetryJobRequest, RetryJobResponse, SubmitJobRequest, SubmitJobResponse,
-    TailLogsRequest, TailLogsResponse, UnpauseJobRequest, UnpauseJobResponse, WatchJobRequest,
-    WatchJobResponse, WatchJobsRequest, WatchJobsResponse,
+    RescueJobResponse, RetryJobRequest, RetryJobResponse, RevertJobRequest, RevertJobResponse,
+    SubmitJobRequest, SubmitJobResponse, TailLogsRequest, TailLogsResponse, UnpauseJobRequest,
+    UnpauseJobResponse, WatchJobRequest, WatchJobResponse, WatchJobsRequest, WatchJobsResponse,
     case_service_server::CaseServiceServer,
     job_service_server::{JobService, JobServiceServer},
 };
@@ -255,6 +255,13 @@ impl JobService for Desk {
         &self,
         _request: Request<RescueJobRequest>,
     ) -> Result<Response<RescueJobResponse>, Status> {
+        Err(status::shutting_down())
+    }
+
+    async fn revert_job(
+        &self,
+        _request: Request<RevertJobRequest>,
+    ) -> Result<Response<RevertJobResponse>, Status> {
         Err(status::shutting_down())
     }
 

@@ -42,6 +42,7 @@ use votum_wire::{
     operation::{DeleteWorker, DrainWorker},
     request::{CancelJob, Detail, GetJob, JobPage, Submitted, TailLogs, WorkerPage},
     rescue::{KeptReleaseView, RescueJob, Rescued, RescuedTask},
+    revert::{Earlier, EarlierContent, RevertJob, Reverted, RevertedTarget},
     txn::{TxnPage, TxnParticipantView, TxnStage, TxnView},
 };
 
@@ -123,8 +124,42 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample(cluster()),
     ]);
     all.extend(of_jobs());
+    all.extend(of_reverts());
     all.extend(crate::histories::samples());
     all
+}
+
+fn reverted(then: Earlier) -> RevertedTarget {
+    let output = votum_wire::output::OutputId {
+        job: job_id(),
+        task: task_id(),
+        output: "rows".parse().unwrap(),
+    };
+    RevertedTarget { output, worker: worker_id(), path: "/srv/rows".to_owned(), then }
+}
+
+/// Returns what is said about reverts.
+fn of_reverts() -> Vec<Sample> {
+    vec![
+        sample(RevertJob {
+            job: job_id(),
+            request: Some(votum_ids::RequestId(Uuid::from_u128(12))),
+            validate_only: true,
+            reason: "broken links".to_owned(),
+        }),
+        sample(Reverted {
+            targets: [Earlier::Nothing, Earlier::Of(job_id()), Earlier::Ordinary]
+                .map(reverted)
+                .into(),
+            job: Some(job().basic()),
+            duplicate: true,
+        }),
+        sample(EarlierContent::Kept(Earlier::Nothing)),
+        sample(EarlierContent::Kept(Earlier::Of(job_id()))),
+        sample(EarlierContent::Kept(Earlier::Ordinary)),
+        sample(EarlierContent::Retired { job: job_id(), problem: "it is gone".to_owned() }),
+        sample(EarlierContent::NotRevertible { problem: "it is not known".to_owned() }),
+    ]
 }
 
 /// Returns what is said about jobs.
@@ -453,8 +488,9 @@ pub(crate) fn spec() -> JobSpec {
         compensate: Some(Box::new(Compensation { program: undo, ..compensation() })),
         ..TaskSpec::of(Program::Command(vec!["true".to_owned()]))
     };
-    let tasks =
-        [("check", check), ("fetch", fetch)].map(|(id, task)| (TaskId::new(id).unwrap(), task));
+    let back = TaskSpec::of(Program::PutBack(attempt()));
+    let tasks = [("back", back), ("check", check), ("fetch", fetch)]
+        .map(|(id, task)| (TaskId::new(id).unwrap(), task));
     let tasks = tasks.into_iter().chain([(task_id(), load())]);
     JobSpec {
         display_name: "nightly".to_owned(),
