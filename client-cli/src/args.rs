@@ -31,6 +31,7 @@ use crate::{
         rerun::RerunArgs,
         rescue::RescueArgs,
         retry::RetryArgs,
+        revert::RevertArgs,
         schema::SchemaArgs,
         show::ShowArgs,
         status::StatusArgs,
@@ -231,6 +232,7 @@ pub(crate) enum Command {
     Rescue(RescueArgs),
     Retry(RetryArgs),
     Rerun(RerunArgs),
+    Revert(RevertArgs),
     Verify(VerifyArgs),
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),

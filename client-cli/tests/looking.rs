@@ -97,12 +97,40 @@ fn a_job_is_looked_at_from_every_side_and_then_forgotten() {
     assert_eq!(code(&cluster.run(&["cancel", first])), Some(6), "a commit cannot be cancelled");
     told(&["rerun", first, "--id", "etl-again"]);
     assert_eq!(code(&cluster.run(&["wait", "etl-again"])), Some(0));
+    gone_back(&cluster, first);
     replaced(&cluster, first);
     told(&["delete", first]);
     let shown = cluster.run(&["show", first]);
     assert_eq!(code(&shown), Some(5), "its records are gone");
     assert!(text(&shown).contains("deleted by 127.0.0.1 at 20"), "{}", text(&shown));
     cluster.stop();
+}
+
+/// Goes back to what a later job has replaced, and forward again.
+fn gone_back(cluster: &Cluster, earlier: &str) {
+    let run = |arguments: &[&str]| {
+        let output = cluster.run(arguments);
+        (code(&output), text(&output), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let hint = "votum revert etl-again";
+    let (code, _, told) = run(&["cancel", "etl-again"]);
+    assert!(code == Some(6) && told.contains(hint), "{told}");
+    let (code, _, told) = run(&["revert", earlier]);
+    assert!(code == Some(6) && told.contains(hint), "somebody else's work: {told}");
+
+    let (code, told, _) = run(&["revert", "etl-again", "--dry-run"]);
+    assert!(code == Some(0) && told.matches(earlier).count() == 2, "{told}");
+    assert_eq!(run(&["verify", "etl-again"]).0, Some(0), "nothing has changed");
+    let (code, told, said) = run(&["revert", "etl-again", "--reason", "too early", "--follow"]);
+    assert_eq!(code, Some(0), "{told}{said}");
+    let (code, told, _) = run(&["verify", "etl-again"]);
+    assert!(code == Some(11) && told.contains(&format!("by {earlier}")), "{told}");
+    let (_, told, _) = run(&["show", "@last"]);
+    assert!(told.contains("Reverts") && told.contains("etl-again"), "{told}");
+    let (code, told, said) = run(&["rerun", "@last"]);
+    assert_eq!(code, Some(2), "only a revert looks first: {told}{said}");
+    let (code, told, said) = run(&["revert", "@last", "-f"]);
+    assert_eq!(code, Some(0), "{told}{said}");
 }
 
 /// Looks at targets that a later job has replaced, and at one that is gone.

@@ -40,7 +40,10 @@ pub(crate) async fn run(args: &CancelArgs, context: &Context) -> Outcome {
         let over = client.job(&job).await?.state.is_final();
         let view = client.cancel(&job, &args.reason).await.map_err(|error| {
             let fault = Fault::from(error);
-            if fault.is(&Reason::AlreadyDecided) {
+            if fault.is(&Reason::AlreadyDecided) && fault.part("state").is_none() {
+                let back = "to put the earlier versions back, on all workers or none";
+                fault.hint(format!("{back}:  votum revert {job}"))
+            } else if fault.is(&Reason::AlreadyDecided) {
                 fault.hint(format!("what it came to:  votum show {job}"))
             } else if fault.is(&Reason::AlreadyRescued) {
                 let successor = fault.part("successor").unwrap_or("JOB").to_owned();

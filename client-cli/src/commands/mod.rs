@@ -24,6 +24,7 @@ pub(crate) mod plan;
 pub(crate) mod rerun;
 pub(crate) mod rescue;
 pub(crate) mod retry;
+pub(crate) mod revert;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -65,6 +66,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Outcome {
         Command::Rescue(args) => rescue::run(&args, context).await,
         Command::Retry(args) => retry::run(&args, context).await,
         Command::Rerun(args) => rerun::run(&args, context).await,
+        Command::Revert(args) => revert::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Delete(args) => delete::run(&args, context).await,
         Command::Output(command) => output::run(&command, context).await,

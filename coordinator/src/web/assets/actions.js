@@ -7,6 +7,9 @@ import { confirm, tell, toast } from "./dialog.js";
 
 const SHOWN_MAX = 12;
 
+/** Draws what lets the coordinator recognise a repeated request: a UUID. */
+const drawRequestId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("").replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-8$4-$5");
+
 /** Returns the buttons that fit where a job stands. Listeners read the job anew. */
 export function actions({ state, go }) {
   const { name } = state;
@@ -60,11 +63,30 @@ export function actions({ state, go }) {
       tell("It cannot be rescued", h("p", {}, error.message));
       return;
     }
-    const requestId = [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("").replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-8$4-$5");
+    const requestId = drawRequestId();
     confirm({
       title: `Rescue ${name}?`, verb: "Rescue", text: ["A job of the same spec takes over what is still staged and runs the rest:",
         h("ul", { class: "outputs" }, (plan.tasks || []).slice(0, SHOWN_MAX).map((one) => h("li", {}, h("b", { class: "mono" }, one.task), one.worker ? ` taken over from ${last(one.worker)}` : ` runs again: ${one.reason || ""}`)))],
       act: () => post(path("rescue"), { requestId }),
+    }).then((done) => done?.job && go(`/jobs/${last(done.job.name)}`));
+  };
+
+  const revert = async () => {
+    let plan;
+    try {
+      plan = await post(path("revert"), { validateOnly: true });
+    } catch (error) {
+      tell("It cannot be reverted", h("p", {}, error.message));
+      return;
+    }
+    const targets = plan.targets || [];
+    const then = (one) => (one.job ? `shows ${last(one.job)} again` : one.ordinary ? "shows what no job had published" : "is gone: it was new");
+    const requestId = drawRequestId();
+    confirm({
+      title: `Revert ${name}?`, verb: "Revert", tone: "danger", type: name, reason: "wanted",
+      text: ["A job of its own puts back what stood there before, on all workers or on none. Effects stay done.",
+        h("ul", { class: "outputs" }, targets.slice(0, SHOWN_MAX).map((one) => h("li", {}, h("b", { class: "mono" }, last(one.worker)), " ", h("span", { class: "mono path" }, one.path), ` ${then(one)}`)), targets.length > SHOWN_MAX ? h("li", {}, `and ${counted(targets.length - SHOWN_MAX, "other")}`) : null)],
+      act: ({ reason }) => post(path("revert"), { requestId, reason }),
     }).then((done) => done?.job && go(`/jobs/${last(done.job.name)}`));
   };
 
@@ -88,6 +110,7 @@ export function actions({ state, go }) {
         ["JOB_STATE_RUNNING", "JOB_STATE_AWAITING_APPROVAL"].includes(job.state) && button("Dry vote…", dryVote),
         !decided && job.state !== "JOB_STATE_QUARANTINED" && button("Cancel…", cancel, "danger"),
         keeps && [button("Rescue…", rescue), button("Give up what it keeps…", cancel, "danger")],
+        job.state === "JOB_STATE_COMMITTED" && (job.tasks || []).some((task) => (task.outputs || []).some((one) => one.publishPath)) && button("Revert…", revert),
         isFinal(job) && job.state !== "JOB_STATE_QUARANTINED" && !keeps && button("Delete…", forget, "danger"),
       ];
     },
