@@ -296,7 +296,7 @@ impl Engine {
         );
         self.attempts.repeat_reports();
         self.pending.push_back(Pending::Participant(ParticipantEvent::Connected));
-        self.release_aborted(log);
+        self.release_unlisted(log);
         let frames = frames.into_iter().map(Action::Send);
         // Who runs is listed without saying so; that it runs may have been said to nobody.
         let running = self.attempts.reports_of_running();
@@ -308,10 +308,12 @@ impl Engine {
         reaction.durably(Record::EpochSeen { log })
     }
 
-    /// Forgets aborted jobs of which nothing is left: the inventory does not list them,
-    /// so that nobody would ever release them.
-    fn release_aborted(&mut self, log: LogPosition) {
-        for job in self.participants.aborted() {
+    /// Forgets jobs that were aborted, or whose publication another has taken over, and of which
+    /// nothing is left: the inventory does not list them, so that nobody would ever release them.
+    ///
+    /// What an earlier session still said is not read any more, so no order can come late.
+    fn release_unlisted(&mut self, log: LogPosition) {
+        for job in self.participants.aborted().chain(self.participants.stood_down()) {
             // What was forced about it is told first.
             let told = self.participants.is_reported(job);
             if told && self.attempts.of_job(job).next().is_none() {

@@ -10,6 +10,7 @@ use crate::{
     ParticipantEvent, ParticipantRecord, Peer, Pledge, Reply, Vote,
     agenda::Agenda,
     participant::{self, Participant, Phase},
+    takeover::Takeover,
 };
 
 type Reaction = votum_machine::Reaction<ParticipantRecord, ParticipantAction>;
@@ -103,6 +104,16 @@ impl Participants {
             | Phase::Released { .. }
             | Phase::Forgotten => None,
         })
+    }
+
+    /// Returns the jobs of which is only known that what was taken over from another was taken away
+    /// again, in order.
+    pub fn stood_down(&self) -> impl Iterator<Item = &JobId> {
+        let gone = |job: &&Participant| {
+            let taken = !job.takeovers.is_empty();
+            job.phase == Phase::Staged && taken && !job.takeovers.values().any(Takeover::is_current)
+        };
+        self.jobs.values().filter(gone).map(|job| &job.job)
     }
 
     /// Returns what a person has forced here and the coordinator has not released, by job.
