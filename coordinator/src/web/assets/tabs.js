@@ -21,7 +21,9 @@ function where({ left, width }, words) {
 export function drawTimeline(element, job) {
   const plan = timelineOf(job, job.asOf ?? Date.now());
   if (!plan.bars.length) {
-    show(element, empty("No attempt has begun yet.", "A bar for each attempt appears here when its program starts."));
+    show(element, job.endTime
+      ? empty("No program ran.", "There is nothing to draw over time.")
+      : empty("No attempt has begun yet.", "A bar for each attempt appears here when its program starts."));
     return;
   }
   const placed = (one, made) => {
