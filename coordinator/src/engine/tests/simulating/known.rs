@@ -200,6 +200,6 @@ impl Known {
 }
 
 /// Returns which output a pledge is about.
-pub(super) fn output(pledge: &Pledge) -> Output {
+fn output(pledge: &Pledge) -> Output {
     (pledge.task.clone(), pledge.output.clone())
 }

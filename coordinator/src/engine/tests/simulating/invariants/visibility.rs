@@ -3,10 +3,7 @@
 use votum_commit::Decision;
 
 use super::{Held, Invariant, hold};
-use crate::engine::tests::simulating::{
-    fact::Fact,
-    known::{Known, output},
-};
+use crate::engine::tests::simulating::{fact::Fact, known::Known};
 
 /// Looks at what becomes visible.
 pub(super) struct Visibility;
@@ -36,9 +33,10 @@ impl Invariant for Visibility {
         hold(decided && known.round.as_ref() == Some(*txn), || {
             format!("{worker} shows {what} of {txn}, which nobody has decided")
         })?;
-        let mut shares = known.shares.iter();
-        let promised = shares.any(|share| share.holder == **at && share.pledges.contains(pledge));
-        let took_over = known.owners.get(&output(pledge)) == Some(at);
-        hold(promised || took_over, || format!("{worker} shows {what}, which does not name it"))
+        // Whoever was named may have been replaced since, and reads that after the order: it takes
+        // back what it has shown (C13), which the end of the job is held to.
+        let mut named = known.shares.iter().chain(known.taken_over.values());
+        let named = named.any(|share| share.holder == **at && share.pledges.contains(pledge));
+        hold(named, || format!("{worker} shows {what}, which does not name it"))
     }
 }
