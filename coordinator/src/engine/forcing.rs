@@ -340,8 +340,8 @@ impl Engine {
 
     /// Forgets what is owed to installations that an operator has removed for good.
     ///
-    /// Asked at every removal, when somebody is given up, and at the start of the daemon for what a
-    /// crash has left.
+    /// Asked at every removal, when somebody is given up or replaced, and at the start of the daemon
+    /// for what a crash has left.
     pub(crate) fn forget_removed(&mut self) {
         let jobs = self
             .jobs

@@ -117,8 +117,11 @@ impl Engine {
             if let CoordinatorRecord::CommitDecided { txn, .. } = &record {
                 turn.prepared(self.jobs.get(&txn.job).and_then(|open| open.prepared));
             }
-            if matches!(record, CoordinatorRecord::GivenUp { .. }) {
-                // Whoever was removed before it was given up never comes to hear of it.
+            if matches!(
+                record,
+                CoordinatorRecord::GivenUp { .. } | CoordinatorRecord::Replaced { .. }
+            ) {
+                // Whoever was removed before that never comes to hear of it.
                 self.forget_removed();
             }
             turn.commit_record(record);
