@@ -31,6 +31,8 @@ pub(crate) struct OpenJob {
     pub(crate) publishers: Vec<Installation>,
     /// Who had promised to publish something in the round that committed.
     pub(crate) promised: BTreeSet<Installation>,
+    /// In whose place others publish what it had promised.
+    replaced: BTreeSet<Installation>,
     /// The round that committed.
     pub(crate) round: Option<TxnId>,
     /// What was exchanged with the participants of the current or deciding round.
@@ -77,6 +79,7 @@ impl OpenJob {
             ended: None,
             publishers: Vec::new(),
             promised: BTreeSet::new(),
+            replaced: BTreeSet::new(),
             round: None,
             exchange: Exchange::default(),
             cause: None,
@@ -156,8 +159,13 @@ impl OpenJob {
                 self.decided.get_or_insert(at);
                 self.cause = Some(cause.clone());
             }
-            Some(CoordinatorRecord::Replaced { from, to, .. }) => {
-                self.publishers.retain(|publisher| publisher != from);
+            Some(CoordinatorRecord::Replaced { from, numbers, to, .. }) => {
+                if numbers.contains(&0) {
+                    self.replaced.insert(from.clone());
+                }
+                if !self.owes_its_promise(from) {
+                    self.publishers.retain(|publisher| publisher != from);
+                }
                 for share in to {
                     if !self.publishers.contains(&share.holder) {
                         self.publishers.push(share.holder.clone());
@@ -216,6 +224,12 @@ impl OpenJob {
         heuristics.into_iter().any(|known| known.holder == *holder && known.txn == *txn)
     }
 
+    /// Says whether an installation is the one to publish what it had promised, whatever it
+    /// publishes for others.
+    fn owes_its_promise(&self, holder: &Installation) -> bool {
+        self.promised.contains(holder) && !self.replaced.contains(holder)
+    }
+
     /// Notes what was forced at a worker, and compares it with the decision, which is older.
     fn note_heuristic(&mut self, holder: &Installation, heuristic: &Heuristic) {
         let Heuristic { txn, outcome, forced, at } = heuristic;
@@ -225,7 +239,7 @@ impl OpenJob {
             Decision::Commit => (ForcedKind::Committed, !self.promised.contains(holder)),
             // What another one publishes in its place is not missing.
             Decision::Abort => {
-                let owed = self.round.as_ref() == Some(txn) && self.publishers.contains(holder);
+                let owed = self.round.as_ref() == Some(txn) && self.owes_its_promise(holder);
                 (ForcedKind::Aborted, owed)
             }
         };
@@ -261,7 +275,8 @@ const TRIES_KEPT: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use votum_ids::{Epoch, TxnId};
+    use votum_commit::Share;
+    use votum_ids::{Epoch, TxnId, WorkerId, WorkerUid};
 
     use super::*;
     use crate::engine::tests::{job, spec, submission};
@@ -309,5 +324,43 @@ mod tests {
         let open = OpenJob::replay(&[at(1_000, first), at(5_012, last)]).unwrap();
 
         assert_eq!((open.prepared, open.decided), (prepared, Some(WallTime(5_012))));
+    }
+
+    /// What somebody publishes for others says nothing of what it had promised itself.
+    #[test]
+    fn an_abort_forced_at_one_whose_promise_others_publish_makes_no_mix() {
+        let txn = TxnId { job: job(), epoch: Epoch(1), counter: 1 };
+        let (alice, bob) = (holder("alice"), holder("bob"));
+        let share = |holder: &Installation| Share {
+            holder: holder.clone(),
+            address: String::new(),
+            pledges: Vec::new(),
+        };
+        let replaced = |from: &Installation, number, first, by: &Installation| {
+            let (txn, from, to) = (txn.clone(), from.clone(), vec![share(by)]);
+            CoordinatorRecord::Replaced { txn, from, numbers: vec![number], first, to }
+        };
+        let aborted = |holder: &Installation| {
+            let (by, reason) = ("ana".to_owned(), "it waits".to_owned());
+            let forced = Forced { by, reason, evidence: Vec::new() };
+            let (outcome, at) = (Decision::Abort, WallTime(7));
+            let heuristic = Heuristic { txn: txn.clone(), outcome, forced, at };
+            CoordinatorRecord::Heuristic { holder: holder.clone(), heuristic }
+        };
+        let shares = vec![share(&alice), share(&bob)];
+        let decided = CoordinatorRecord::CommitDecided { txn: txn.clone(), shares };
+        let before = [decided, replaced(&alice, 0, 1, &bob), replaced(&bob, 1, 2, &alice)];
+        for (whom, is_mixed) in [(&alice, false), (&bob, true)] {
+            let mut open = OpenJob::new(Arc::new(spec("sales", "s1")), submission(), WallTime(1));
+            for record in before.iter().chain([&aborted(whom)]) {
+                open.note(WallTime(2), None, Some(record));
+            }
+            assert_eq!(open.is_mixed(), is_mixed, "{}", whom.worker);
+            assert!(open.publishers.contains(whom), "{}", whom.worker);
+        }
+    }
+
+    fn holder(worker: &str) -> Installation {
+        Installation { worker: WorkerId::new(worker).unwrap(), uid: WorkerUid(uuid::Uuid::nil()) }
     }
 }

@@ -233,7 +233,7 @@ const ENDINGS: [Ending; 5] = [
 ];
 
 /// Seeds that found a defect, and which.
-const BROKE_ONCE: [(u64, &str); 10] = [
+const BROKE_ONCE: [(u64, &str); 11] = [
     (901_005, "whoever was given up came back, listed its commit twice, and was told ABORT (C6)"),
     (4_002_713, "somebody forced to abort was to take another's place, and was waited for (C14)"),
     (6_012_800, "somebody was removed, then given up, and its job was kept for it for ever (C14)"),
@@ -244,6 +244,7 @@ const BROKE_ONCE: [(u64, &str); 10] = [
     (20_123_111, "the second of three publishers was never released (C14)"),
     (20_198_593, "whoever had stood down and kept nothing else was never released (C14)"),
     (60_075_580, "somebody was removed, then replaced, and its job was kept for it for ever (C14)"),
+    (60_331_882, "an abort was forced at one whose promise others published: told as a mix (H2)"),
 ];
 const SEEDS: u64 = 30;
 
