@@ -19,8 +19,8 @@
 //! |---|---|---|---|---|---|
 //! | Working | | | | | RoundEnded |
 //! | Preparing | the last: **CommitDecided**, Commit to all that said Yes | Failed: **Aborting**; Refused: another round; NotHeld, WrongInstallation: Working | | ask the silent; past the timeout another round, past the deadline **Aborting** | Undecided; another round RoundEnded |
-//! | Delivering | | | the last: *Ended*; Owing if somebody was given up | Commit again | Commit; another round RoundEnded |
-//! | Owing | | | of the last that was given up: *CaughtUp* | | Commit; another round RoundEnded |
+//! | Delivering | | | the last: *Ended*; Owing if somebody was given up | Commit again | Commit, or Replaced; another round RoundEnded |
+//! | Owing | | | the last that somebody given up owes: *CaughtUp* | | Commit, or Replaced; another round RoundEnded |
 //! | Aborting | | | | | Abort |
 //! | not open | | | | | Abort, presumed |
 //!
