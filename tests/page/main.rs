@@ -191,6 +191,32 @@ fn a_job_is_cancelled_only_when_its_name_was_typed() {
 }
 
 #[test]
+fn a_commit_is_reverted_when_its_name_was_typed() {
+    let Some((cluster, mut browser)) = stage() else { return };
+    let rows = TaskDraft::new("t").on("s1").writes("rows", "rows.txt").publishes("rows.txt");
+    let [first, second] = ["first", "second"].map(|name| {
+        let job = cluster.submit(&JobDraft::new(name).task(rows.clone()).spec());
+        assert_eq!(cluster.ended(&job).state, JobState::Committed);
+        cluster.wait_until_staging_is_empty();
+        job
+    });
+    browser.open(&address(&cluster, &format!("/jobs/{second}")));
+    browser.press("Revert…");
+    browser.until_it_says(&format!("rows.txt shows {first} again"));
+    browser.fill("dialog input[name=reason]", "wrong prices");
+    browser.fill("dialog input[name=typed]", second.as_str());
+    browser.press("Revert");
+    browser.until("its page is open", "location.pathname.startsWith('/jobs/revert-second-')");
+    browser.until_it_says("wrong prices");
+    browser.until(
+        "it is committed",
+        "document.querySelector('.jobhead').innerText.includes('committed')",
+    );
+    browser.until_it_says("No program ran");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn what_needs_a_person_is_shown_and_decided() {
     let Some((cluster, mut browser)) = stage() else { return };
     let asked = cluster.submit(&approved("to-approve"));
